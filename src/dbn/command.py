@@ -1,0 +1,185 @@
+"""What every console command shares: the configuration tree, Hydra, and messages instead of tracebacks."""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from dbn.errors import SettingError, UserError
+from dbn.settings import near
+
+FULL_ERROR = "HYDRA_FULL_ERROR"
+
+
+def config_directory() -> Path:
+    """The folder ``conf/``: of the checkout the package is installed from, or inside the installed package."""
+    package = Path(__file__).resolve().parent
+    checkout = package.parents[1]
+    return checkout / "conf" if (checkout / "pyproject.toml").is_file() else package / "conf"
+
+
+def run_command(
+    config_name: str,
+    task: Callable[[DictConfig], Any],
+    *,
+    positional: str | None = None,
+    at_end: Callable[[], None] | None = None,
+) -> None:
+    """Run a console command: compose the configuration, do the task, turn a person's mistakes into messages.
+
+    Exit status: 0 done, 1 a run failed, 2 a mistake in what was asked for, 130 interrupted.
+
+    Args:
+        config_name: primary configuration, e.g. ``finetune``.
+        task: what to do with the composed configuration.
+        positional: key that a first argument without ``=`` stands for.
+        at_end: what to do after all runs of a multirun, the failed ones included.
+    """
+    traceback_wanted = os.environ.get(FULL_ERROR) == "1"
+    os.environ[FULL_ERROR] = "1"  # Hydra hands errors on instead of printing them
+    arguments = sys.argv[1:]
+    if positional is not None and arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
+        arguments[0] = f"{positional}={quoted(arguments[0])}"
+    try:
+        sys.argv[1:] = arguments + name_of_swept_runs(arguments)
+        try:
+            hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=config_name)(task)()
+        finally:
+            if at_end is not None:
+                at_end()
+    except KeyboardInterrupt:
+        say("Interrupted. The same command goes on from the last checkpoint.")
+        sys.exit(130)
+    except Exception as error:
+        message = explain(error, config_name)
+        if traceback_wanted or message is None:
+            raise
+        say(message)
+        sys.exit(2)
+
+
+def say(message: str) -> None:
+    """One message to the person, on standard error."""
+    print(message, file=sys.stderr)
+
+
+def explain(error: BaseException, config_name: str) -> str | None:
+    """The message for an error that a person made; None for one that is ours."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, InstantiationException):
+        cause = error.__cause__
+        if isinstance(cause, UserError):
+            return str(cause)
+        where = re.search(r"full_key: (\S+)", str(error))
+        return f"{where.group(1) if where else 'configuration'}: {cause or error}".split("\nfull_key")[0]
+    if isinstance(error, MissingConfigException):
+        return _explain_choice(str(error))
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _explain_key(error, config_name)
+    return None
+
+
+def _explain_choice(text: str) -> str:
+    """``arm=dnb: no such choice. Did you mean dbn?``, from Hydra's words."""
+    wanted = re.search(r"Could not find '([^']+)/([^'/]+)'", text)
+    if wanted is None:
+        return text
+    group, choice = wanted.groups()
+    options = [line.strip() for line in text.splitlines() if line.startswith("\t")]
+    return f"{group}={choice}: no such choice.{near(choice, options)} Choose from {', '.join(sorted(options))}."
+
+
+def _explain_key(error: Exception, config_name: str) -> str:
+    """A wrong or missing key, with the near matches among all keys there are."""
+    text = str(error).strip()
+    missing = re.search(r"Missing mandatory value: (\S+)", text)
+    if missing is not None:
+        return f"{missing.group(1)}: this needs a value. Give it as {missing.group(1)}=... on the command line."
+    wanted = re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in struct", text)
+    if wanted is None:
+        cause = error.__cause__
+        return f"{text}\n{cause}" if isinstance(cause, OmegaConfBaseException) else text
+    key = wanted.group(1).lstrip("+~")
+    keys = known_keys(config_name)
+    matches = near(key, keys)
+    if not matches:  # the right word at the wrong place
+        last = key.rsplit(".", 1)[-1]
+        same = [name for name in keys if name.rsplit(".", 1)[-1] == last]
+        matches = f" Did you mean {' or '.join(same[:3])}?" if same else ""
+    return f"{key}: no such setting.{matches} --help shows all of them, +{key}=... adds one."
+
+
+def known_keys(config_name: str) -> list[str]:
+    """Every dotted key of the configuration as it is without overrides, and every group."""
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
+        config = hydra.compose(config_name, return_hydra_config=False)
+        groups = GlobalHydra.instance().config_loader().list_groups("")
+    return [*flatten(config), *(group for group in groups if group != "hydra")]
+
+
+def flatten(config: Any, prefix: str = "") -> list[str]:
+    """Dotted keys of a nested configuration, branches included."""
+    keys = []
+    if isinstance(config, DictConfig):
+        for name in config:
+            key = f"{prefix}.{name}".lstrip(".")
+            node = config._get_node(name)
+            keys += [key, *(flatten(node, key) if isinstance(node, DictConfig) and not node._is_none() else [])]
+    return keys
+
+
+def parse_overrides(arguments: Sequence[str]) -> list[Override]:
+    """The overrides among a command's arguments."""
+    return OverridesParser.create().parse_overrides([a for a in arguments if "=" in a and not a.startswith("-")])
+
+
+def name_of_swept_runs(arguments: Sequence[str]) -> list[str]:
+    """A ``name=`` override that keeps the runs of a multirun apart, or nothing where arm and seed do so already.
+
+    ``-m optimizer.lr=0.1,0.3`` gives the runs the names ``dbn_optimizer.lr=0.1`` and ``dbn_optimizer.lr=0.3``.
+    """
+    overrides = parse_overrides(arguments)
+    if any(override.key_or_group == "name" for override in overrides):
+        return []
+    swept = [o.key_or_group for o in overrides if o.is_sweep_override() and o.key_or_group not in ("arm", "seed", "study")]
+    if not swept:
+        return []
+    groups = {path.name for path in config_directory().iterdir() if path.is_dir()}
+    values = [f"{key}=${{hydra:runtime.choices.{key}}}" if key in groups else f"{key}=${{{key}}}" for key in swept]
+    return [f"name='${{base_name}}_{'_'.join(values)}'"]
+
+
+def task_overrides() -> list[str]:
+    """The overrides of the job that Hydra is running."""
+    return list(HydraConfig.get().overrides.task)
+
+
+def quoted(value: str) -> str:
+    """A value as Hydra's override grammar reads any text."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def plain(config: DictConfig | ListConfig) -> Any:
+    """A configuration as plain dicts and lists, every interpolation resolved.
+
+    Raises:
+        SettingError: a value is missing.
+    """
+    missing = OmegaConf.missing_keys(config)
+    if missing:
+        key = sorted(missing)[0]
+        raise SettingError(f"{key}: this needs a value. Give it as {key}=... on the command line.")
+    return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)

@@ -1,0 +1,31 @@
+"""Images from files to a validated, split data set in memory, as tensors.
+
+``load_data(mnist())`` in a notebook; on the command line ``data=mnist`` picks the same function from ``conf/data``.
+A reader of files returns a :class:`Source`; :func:`load_data` splits it into a :class:`DataSet`.
+"""
+
+from dbn.data.checks import check_unit_interval
+from dbn.data.images import DataSet, Images
+from dbn.data.load import load_data
+from dbn.data.source import Source
+from dbn.data.sources.binarized_mnist import binarized_mnist
+from dbn.data.sources.digits import digits
+from dbn.data.sources.image_folder import image_folder
+from dbn.data.sources.mnist import fashion_mnist, mnist
+from dbn.data.sources.npz import npz
+from dbn.data.strata import label_subset
+
+__all__ = [
+    "DataSet",
+    "Images",
+    "Source",
+    "binarized_mnist",
+    "check_unit_interval",
+    "digits",
+    "fashion_mnist",
+    "image_folder",
+    "label_subset",
+    "load_data",
+    "mnist",
+    "npz",
+]

@@ -1,0 +1,141 @@
+"""Blocks: runs of consecutive minibatches, gathered at once from images that stay on the device."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from dbn.data.images import Images
+from dbn.errors import SettingError
+from dbn.streams import stream
+
+
+@dataclass(frozen=True)
+class Minibatch:
+    """What one optimiser step sees.
+
+    Attributes:
+        features: this process's share ``(batch, n_features)`` float32.
+        labels: ``(batch,)`` int64, or None.
+        count: images in the whole minibatch, over all processes.
+    """
+
+    features: Tensor
+    labels: Tensor | None
+    count: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive minibatches of one epoch.
+
+    Attributes:
+        number: of this block in its epoch, from 0.
+        features: this process's share of all its minibatches ``(n, n_features)`` float32.
+        labels: ``(n,)`` int64, or None.
+        lengths: this process's share of each minibatch.
+        counts: images in each whole minibatch, over all processes.
+    """
+
+    number: int
+    features: Tensor
+    labels: Tensor | None
+    lengths: tuple[int, ...]
+    counts: tuple[int, ...]
+
+    def __len__(self) -> int:
+        """Images in this process's share."""
+        return len(self.features)
+
+    def with_features(self, features: Tensor) -> "Block":
+        """The same images, changed: ``features`` ``(n, n_features)``."""
+        return replace(self, features=features)
+
+    def minibatches(self) -> Iterator[Minibatch]:
+        """The minibatches in order, as views."""
+        start = 0
+        for length, count in zip(self.lengths, self.counts, strict=True):
+            part = slice(start, start + length)
+            yield Minibatch(self.features[part], None if self.labels is None else self.labels[part], count)
+            start += length
+
+
+class BlockLoader:
+    """Iterates over an epoch's blocks, in an order that depends on the seed, the stream and the epoch only.
+
+    Every image comes once per epoch; the last minibatch may be smaller. Several processes share each minibatch: the
+    global minibatches are the same for any number of processes.
+
+    Args:
+        images: the images, on the device where training runs.
+        batch_size: images per minibatch, over all processes.
+        minibatches_per_block: minibatches gathered at once.
+        seed: the run's seed; None keeps the images in order.
+        counters: counters of the stream ``order`` before the epoch, e.g. the layer.
+        rank: this process.
+        world_size: number of processes.
+
+    Raises:
+        SettingError: ``batch_size`` or ``minibatches_per_block`` is not a whole number from 1.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        *,
+        batch_size: int,
+        minibatches_per_block: int = 20,
+        seed: int | None = None,
+        counters: tuple[int, ...] = (),
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        for name, value in (("batch_size", batch_size), ("minibatches_per_block", minibatches_per_block)):
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise SettingError(f"{name}={value!r}: it must be a whole number from 1.")
+        self.images = images
+        self.batch_size = batch_size
+        self.minibatches_per_block = minibatches_per_block
+        self.seed = seed
+        self.counters = counters
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+
+    @property
+    def n_minibatches(self) -> int:
+        """Minibatches, so optimiser steps, per epoch."""
+        return -(-len(self.images) // self.batch_size)
+
+    def __len__(self) -> int:
+        """Blocks per epoch."""
+        return -(-self.n_minibatches // self.minibatches_per_block)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order comes next. Lightning calls it before each epoch."""
+        self.epoch = epoch
+
+    def order(self) -> Tensor:
+        """Index of the images in this epoch's order, ``(n,)``."""
+        n = len(self.images)
+        if self.seed is None:
+            return torch.arange(n)
+        return torch.randperm(n, generator=stream(self.seed, "order", *self.counters, self.epoch))
+
+    def __iter__(self) -> Iterator[Block]:
+        """The epoch's blocks."""
+        order = self.order()
+        images_per_block = self.batch_size * self.minibatches_per_block
+        for number, chunk in enumerate(order.split(images_per_block)):
+            batches = chunk.split(self.batch_size)
+            shares = [batch.tensor_split(self.world_size)[self.rank] for batch in batches]
+            index = torch.cat(shares).to(self.images.pixels.device)
+            labels = self.images.labels
+            yield Block(
+                number=number,
+                features=self.images.features(index),
+                labels=None if labels is None else labels[index],
+                lengths=tuple(len(share) for share in shares),
+                counts=tuple(len(batch) for batch in batches),
+            )

@@ -1,0 +1,96 @@
+"""Find a data file on this machine, or download it; either way, know that it is the right one."""
+
+import gzip
+import hashlib
+import logging
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pooch
+
+from dbn.errors import DataError
+
+log = logging.getLogger(__name__)
+
+
+def find_or_fetch(
+    name: str,
+    filename: str,
+    sha256: str,
+    urls: Sequence[str],
+    root: str | Path | None = None,
+    *,
+    or_gzipped: bool = False,
+) -> Path:
+    """Path of a file whose content has the hash ``sha256``.
+
+    Looked for, in this order, at ``root/name/filename``, ``root/filename`` and ``name/filename`` in the user's cache;
+    a file that is there is used or refused, never overwritten. Otherwise downloaded to ``root/name`` if that can be
+    written, else to the cache.
+
+    Args:
+        name: of the data set, which is also the name of its folder.
+        filename: of the file.
+        sha256: of its content, in hexadecimal.
+        urls: full addresses, tried in turn.
+        root: folder of data; None: the environment variable ``DBN_DATA``, or the cache alone where that is not set.
+        or_gzipped: ``filename.gz`` will do too; what counts is the hash of the decompressed content.
+
+    Raises:
+        DataError: the file that is there has another hash, or there is none and no address delivers it.
+    """
+    root = root or os.environ.get("DBN_DATA")
+    folder = Path(root).expanduser() if root else None
+    cache = Path(pooch.os_cache("layerwise-dbn")) / name
+    folders = [folder / name, folder, cache] if folder else [cache]
+    for place in folders:
+        for found in [place / filename, *([place / f"{filename}.gz"] if or_gzipped else [])]:
+            if found.is_file():
+                _check_hash(found, sha256, unpack=found.name != filename)
+                return found
+    target = folder / name if folder and _writable(folder / name) else cache
+    return _download(name, filename, sha256, urls, target, wanted=(folder or Path("<folder of data>")) / name)
+
+
+def _check_hash(path: Path, sha256: str, *, unpack: bool) -> None:
+    digest = hashlib.sha256()
+    try:
+        with gzip.open(path) if unpack else path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is damaged ({error}). Move it away or replace it; it was left as it is.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error}). Check its permissions, or replace it.") from error
+    if digest.hexdigest() != sha256:
+        raise DataError(
+            f"{path} is not the file it should be: its {'decompressed ' if unpack else ''}content has sha256 "
+            f"{digest.hexdigest()}, expected {sha256}. Replace it, or move it away to have it downloaded; "
+            "it was left as it is."
+        )
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
+
+
+def _download(name: str, filename: str, sha256: str, urls: Sequence[str], target: Path, wanted: Path) -> Path:
+    pooch.get_logger().setLevel(logging.WARNING)  # it would announce each file on stderr; one line of ours will do
+    said = []
+    for url in urls:
+        log.info("downloading %s to %s", url, target)
+        try:
+            return Path(pooch.retrieve(url, known_hash=f"sha256:{sha256}", fname=filename, path=target))
+        except (OSError, ValueError) as error:  # no network, refused, not found; wrong hash
+            said.append(f"{url}: {str(error) or type(error).__name__}")
+    raise DataError(
+        f"{filename} of data={name} is not on this machine and could not be downloaded. Get it from one of the "
+        f"addresses below (sha256 {sha256}) and put it at {wanted / filename}. The folder of data is data.root, "
+        "by default the environment variable DBN_DATA. What was tried:\n  " + "\n  ".join(said)
+    )

@@ -1,0 +1,89 @@
+"""Images in memory, as stored, and how to read them as features."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)  # eq: comparing tensors field by field has no single truth value
+class Images:
+    """Images as stored, and how to read them as features: ``feature = (pixel - offset) * factor``.
+
+    Pixels stay as they were stored (uint8 for pictures) and become float32 a minibatch at a time: a quarter of the
+    memory, and of the traffic to the device.
+
+    Attributes:
+        pixels: ``(n, n_features)``, uint8 or float32, contiguous; a picture is flattened channel, row, column.
+        labels: ``(n,)`` int64 class numbers, or None where the data has no labels.
+        offset: float32, ``()`` or ``(n_features,)``, in stored units.
+        factor: float32, ``()`` or ``(n_features,)``, features per stored unit; positive.
+    """
+
+    pixels: Tensor
+    labels: Tensor | None
+    offset: Tensor
+    factor: Tensor
+
+    @classmethod
+    def from_features(cls, features: Tensor, labels: Tensor | None = None) -> "Images":
+        """Images whose pixels are features already, ``(n, n_features)`` float32."""
+        return cls(features.contiguous(), labels, torch.tensor(0.0), torch.tensor(1.0))
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.pixels)
+
+    def features(self, index: Tensor | slice | None = None) -> Tensor:
+        """Features of the images at ``index`` (None: all), ``(m, n_features)`` float32; never a view of the pixels."""
+        pixels = self.pixels if index is None else self.pixels[index]
+        return (pixels - self.offset).mul_(self.factor)  # uint8 - float32 gives float32 in one pass
+
+    def take(self, index: Tensor) -> "Images":
+        """The images at ``index`` ``(m,)`` (numbers or a mask), copied, read as features in the same way."""
+        labels = None if self.labels is None else self.labels[index]
+        return Images(self.pixels[index], labels, self.offset, self.factor)
+
+    def to(self, device: torch.device | str) -> "Images":
+        """The same images on ``device``."""
+        labels = None if self.labels is None else self.labels.to(device)
+        return Images(self.pixels.to(device), labels, self.offset.to(device), self.factor.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """Training, validation and test images of one shape, read as features in one way.
+
+    Attributes:
+        name: what the data is called in messages and results.
+        train: images to train on.
+        validation: images to choose settings by; may be empty.
+        test: images to report on.
+        shape: channels, height, width.
+        classes: a name for each label; empty where there are no labels.
+        maximum: stored value that stands for 1.0; None: ``1 / train.factor``, right for images that were only scaled.
+    """
+
+    name: str
+    train: Images
+    validation: Images
+    test: Images
+    shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    maximum: float | None = None
+
+    @property
+    def n_features(self) -> int:
+        """Number of features of an image: channels x height x width."""
+        return math.prod(self.shape)
+
+    def to_pixels(self, features: Tensor) -> Tensor:
+        """Pictures ``(n, channels, height, width)`` in [0, 1] of ``features`` ``(n, n_features)``.
+
+        Undoes standardisation and clips: samples of Gaussian units may lie outside what a picture can show.
+        """
+        offset, factor = self.train.offset.to(features.device), self.train.factor.to(features.device)
+        stored = features / factor + offset
+        unit = stored * factor if self.maximum is None else stored / self.maximum
+        return unit.clamp(0, 1).reshape(-1, *self.shape)

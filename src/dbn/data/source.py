@@ -1,0 +1,145 @@
+"""What a reader of files returns, checked, before it is split."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dbn.errors import DataError, SettingError
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Images and labels as read, before splitting. Whoever builds one gets it checked.
+
+    Attributes:
+        name: what the data is called in messages and results.
+        train_images: ``(n, channels, height, width)``, uint8 or float32.
+        train_labels: ``(n,)`` int64 class numbers 0 to k-1, each of them used; None: no labels.
+        test_images: as ``train_images``; None: :func:`dbn.data.load_data` takes some out of the training images.
+        test_labels: of ``test_images``; needed exactly where there are ``train_labels``.
+        validation_images: as ``test_images``.
+        validation_labels: as ``test_labels``.
+        classes: names of the k classes; empty: "0" to "k-1", or no labels.
+        maximum: stored value that stands for 1.0, such as 255.
+
+    Raises:
+        DataError: images are empty, of another dtype or shape, or not finite; labels do not fit the images, are all
+            the same, or name a class that has no training image.
+        SettingError: ``maximum`` is not a positive number.
+    """
+
+    name: str
+    train_images: Tensor
+    train_labels: Tensor | None = None
+    test_images: Tensor | None = None
+    test_labels: Tensor | None = None
+    validation_images: Tensor | None = None
+    validation_labels: Tensor | None = None
+    classes: tuple[str, ...] = ()
+    maximum: float = 255.0
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.maximum, (int, float)) and 0 < self.maximum < math.inf):
+            raise SettingError(
+                f"data.maximum={self.maximum} cannot be used for data={self.name}: it is the stored value that stands "
+                "for 1.0. Use a positive number such as 255, or null to have it chosen."
+            )
+        self._check_split("train", self.train_images, self.train_labels)
+        self._check_train_labels()
+        self._check_split("test", self.test_images, self.test_labels)
+        self._check_split("validation", self.validation_images, self.validation_labels)
+        if not self.classes and self.train_labels is not None:
+            names = tuple(str(label) for label in range(int(self.train_labels.max()) + 1))
+            object.__setattr__(self, "classes", names)  # the dataclass is frozen for everyone else
+
+    def _check_split(self, split: str, images: Tensor | None, labels: Tensor | None) -> None:
+        where = f"data={self.name}: {split}_images"
+        if images is None:
+            if labels is not None:
+                raise DataError(f"data={self.name}: {split}_labels without {split}_images. Add the images they label.")
+            return
+        if images.ndim != 4 or images.numel() == 0:
+            raise DataError(
+                f"{where} have shape {tuple(images.shape)}: there must be at least one image, "
+                "as (images, channels, height, width), and no side of 0."
+            )
+        if images.dtype not in (torch.uint8, torch.float32):
+            raise DataError(f"{where} are {images.dtype}. Convert them to torch.uint8 or torch.float32.")
+        if images.dtype != self.train_images.dtype:
+            raise DataError(
+                f"{where} are {images.dtype}, but train_images are {self.train_images.dtype}: one value would mean two "
+                "things. Save both in the same way."
+            )
+        if images.shape[1:] != self.train_images.shape[1:]:
+            raise DataError(
+                f"{where} have shape {tuple(images.shape[1:])} (channels, height, width), but train_images have "
+                f"{tuple(self.train_images.shape[1:])}. Bring all images to one shape."
+            )
+        if images.is_floating_point():
+            _check_finite(where, images)
+        self._check_labels(split, len(images), labels)
+
+    def _check_labels(self, split: str, n_images: int, labels: Tensor | None) -> None:
+        where = f"data={self.name}: {split}_labels"
+        if labels is None:
+            if self.train_labels is not None:
+                raise DataError(
+                    f"{where} are missing, but the training images have labels. Add them, or leave out "
+                    f"{split}_images: then {split} images are taken out of the training images."
+                )
+            return
+        if self.train_labels is None:
+            raise DataError(f"{where} are there, but train_labels are not. Label the training images too, or neither.")
+        if labels.shape != (n_images,):
+            raise DataError(
+                f"{where} have shape {tuple(labels.shape)}, but there are {n_images} {split}_images. "
+                f"Each image needs one label: shape ({n_images},)."
+            )
+        if labels.dtype != torch.int64:
+            raise DataError(f"{where} are {labels.dtype}. Convert them to torch.int64 class numbers.")
+        if split != "train":
+            unseen = labels[~torch.isin(labels, self.train_labels)]
+            if len(unseen):
+                raise DataError(
+                    f"{where} hold class {self._class_name(int(unseen[0]))}, which no training image has. "
+                    "Add training images of that class, or leave it out."
+                )
+
+    def _check_train_labels(self) -> None:
+        if self.train_labels is None:
+            if self.classes:
+                raise DataError(f"data={self.name}: there are names of classes but no train_labels. Add the labels.")
+            return
+        used = torch.unique(self.train_labels)
+        if len(used) == 1:
+            raise DataError(
+                f"data={self.name}: every training image has the same label, {self._class_name(int(used[0]))}. "
+                "Use labels of two classes or more, or leave the labels out."
+            )
+        n_classes = len(self.classes) or len(used)
+        strays = used[(used < 0) | (used >= n_classes)]
+        if len(strays):
+            raise DataError(
+                f"data={self.name}: train_labels hold {int(strays[0])}, but there are {n_classes} classes. "
+                f"Number them 0 to {n_classes - 1}, without a gap."
+            )
+        if len(used) < n_classes:
+            missing = next(label for label in range(n_classes) if label not in used)
+            raise DataError(
+                f"data={self.name}: class {self._class_name(missing)} has no training image. "
+                "Add training images of that class, or leave it out of the classes."
+            )
+
+    def _class_name(self, label: int) -> str:
+        return repr(self.classes[label]) if 0 <= label < len(self.classes) else str(label)
+
+
+def _check_finite(where: str, images: Tensor) -> None:
+    bad = ~torch.isfinite(images).flatten(1).all(1)
+    if bad.any():
+        raise DataError(
+            f"{where} hold NaN or infinite values: {int(bad.sum())} of {len(images)} images, the first is image "
+            f"{int(bad.nonzero()[0])} (counted from 0). Repair or remove these images."
+        )

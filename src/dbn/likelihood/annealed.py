@@ -1,0 +1,108 @@
+"""Annealed importance sampling: the partition function of RBMs too large to enumerate."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dbn.errors import SettingError
+from dbn.rbm import RBM
+
+
+@dataclass(frozen=True)
+class LogPartitionEstimate:
+    """An estimate of ``log Z`` from independent annealing runs.
+
+    Attributes:
+        log_z: the estimate in nats, the log of the mean importance weight.
+        bound: mean of the log weights: in expectation below ``log Z`` for annealing up, above it for annealing down.
+        standard_error: standard error of ``bound``.
+        log_weights: ``(chains,)``, each an estimate of ``log Z`` in nats.
+    """
+
+    log_z: float
+    bound: float
+    standard_error: float
+    log_weights: Tensor
+
+
+@torch.no_grad()
+def annealed_importance_sampling(
+    rbm: RBM, betas: Tensor, chains: int, generator: torch.Generator | None = None
+) -> LogPartitionEstimate:
+    """Anneal from the model without weights, whose ``log Z`` is known, up to the model.
+
+    On the way the field between the layers is multiplied by ``beta``; biases stay. It holds for any pair of unit types.
+
+    Args:
+        rbm: the model.
+        betas: ``(steps,)`` rising from 0 to 1.
+        chains: number of independent runs.
+        generator: source of randomness (default: torch's global one).
+
+    Raises:
+        SettingError: ``betas`` does not rise from 0 to 1, or there is no chain.
+
+    References:
+        Neal (2001); Salakhutdinov & Murray (2008), *On the quantitative analysis of deep belief networks*.
+    """
+    _check(betas, chains)
+    v = rbm.visible.sample(rbm.weight.new_zeros(chains, rbm.n_visible), generator)
+    return _anneal(rbm, v, betas, _log_z_without_weights(rbm), 1.0, generator)
+
+
+@torch.no_grad()
+def reverse_annealed_importance_sampling(
+    rbm: RBM, v: Tensor, betas: Tensor, generator: torch.Generator | None = None
+) -> LogPartitionEstimate:
+    """Anneal from the model down to the model without weights: bounds ``log Z`` from above.
+
+    Args:
+        rbm: the model.
+        v: ``(chains, n_visible)`` draws from the model itself; the bound holds as far as they are.
+        betas: ``(steps,)`` rising from 0 to 1, walked through backwards.
+        generator: source of randomness (default: torch's global one).
+
+    Raises:
+        SettingError: ``betas`` does not rise from 0 to 1, or ``v`` is empty.
+
+    References:
+        Burda, Grosse & Salakhutdinov (2015); Grosse, Ancha & Roy (2016), *Measuring the reliability of MCMC inference*.
+    """
+    _check(betas, len(v))
+    return _anneal(rbm, v, betas.flip(0), _log_z_without_weights(rbm), -1.0, generator)
+
+
+def _anneal(
+    rbm: RBM, v: Tensor, betas: Tensor, log_z_start: Tensor, sign: float, generator: torch.Generator | None
+) -> LogPartitionEstimate:
+    """Walk ``v`` along ``betas``, adding up the log importance weights."""
+    log_weights = torch.zeros(len(v), dtype=torch.float64)
+    field = rbm.hidden_field(v)
+    for previous, beta in zip(betas[:-1].tolist(), betas[1:].tolist(), strict=True):
+        ratio = rbm.hidden.log_partition(beta * field) - rbm.hidden.log_partition(previous * field)
+        log_weights += ratio.double().cpu()
+        h = rbm.hidden.sample(beta * field, generator)
+        field = rbm.hidden_field(rbm.visible.sample(beta * rbm.visible_field(h), generator))
+    log_weights = sign * log_weights + log_z_start.double().cpu()
+    n = len(log_weights)
+    log_z = sign * (torch.logsumexp(sign * log_weights, 0) - math.log(n))
+    error = log_weights.std() / math.sqrt(n) if n > 1 else torch.tensor(math.nan)
+    return LogPartitionEstimate(float(log_z), float(log_weights.mean()), float(error), log_weights)
+
+
+def _log_z_without_weights(rbm: RBM) -> Tensor:
+    """``log Z`` of the model with ``W = 0``: the layers are independent; a scalar in nats."""
+    zeros = rbm.weight.new_zeros
+    return (
+        rbm.visible.log_partition(zeros(1, rbm.n_visible)) + rbm.hidden.log_partition(zeros(1, rbm.n_hidden))
+    ).squeeze(0)
+
+
+def _check(betas: Tensor, chains: int) -> None:
+    rises = betas.ndim == 1 and len(betas) > 1 and bool((betas.diff() > 0).all())
+    if not rises or float(betas[0]) != 0 or float(betas[-1]) != 1:
+        raise SettingError(f"betas={betas.tolist()[:5]}...: they must rise from 0 to 1, e.g. torch.linspace(0, 1, 1000).")
+    if chains < 1:
+        raise SettingError(f"chains={chains}: annealed importance sampling takes at least one.")

@@ -1,0 +1,40 @@
+"""Exact likelihoods of RBMs small enough to enumerate."""
+
+import torch
+from torch import Tensor
+
+from dbn.errors import SettingError
+from dbn.rbm import RBM
+
+
+@torch.no_grad()
+def log_partition_function(rbm: RBM) -> Tensor:
+    """``log Z``, a scalar in nats, by summing over every state of the side with fewer states.
+
+    Use a model in float64: the sum runs over up to 2^20 terms.
+
+    Raises:
+        SettingError: neither side can be enumerated.
+    """
+    sides = [(rbm.n_hidden, rbm.hidden, rbm.free_energy_hidden), (rbm.n_visible, rbm.visible, rbm.free_energy)]
+    reasons = []
+    for _, units, free_energy in sorted(sides, key=lambda side: side[0]):
+        try:
+            states = units.states()
+        except SettingError as error:
+            reasons.append(str(error))
+            continue
+        return torch.logsumexp(torch.cat([-free_energy(chunk) for chunk in states.split(2**14)]), 0)
+    raise SettingError("The partition function cannot be summed exactly: " + " ".join(reasons))
+
+
+@torch.no_grad()
+def log_likelihood(rbm: RBM, v: Tensor, log_z: Tensor | None = None) -> Tensor:
+    """``log p(v)`` of visible states ``(batch, n_visible)``; returns ``(batch,)`` in nats.
+
+    Args:
+        rbm: the model.
+        v: visible states.
+        log_z: the log partition function if it is known (or estimated) already.
+    """
+    return -rbm.free_energy(v) - (log_partition_function(rbm) if log_z is None else log_z)

@@ -1,0 +1,208 @@
+"""What both stages share of Lightning: modules that walk through blocks, the Trainer, checkpoints written whole."""
+
+import logging
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins import TorchCheckpointIO
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import Logger
+from torch import nn
+
+from dbn.data.blocks import Block, Minibatch
+from dbn.files import replacing
+from dbn.settings import check_choice, check_keys
+
+Optimizer = torch.optim.Optimizer
+
+TRAINER_KEYS = frozenset(
+    {"accelerator", "devices", "fast_dev_run", "limit_train_batches", "limit_val_batches", "num_nodes", "overfit_batches",
+     "profiler", "strategy"}
+)  # fmt: skip
+
+
+class BlockModule(pl.LightningModule):
+    """A LightningModule whose training step walks through a block, one optimiser step per minibatch.
+
+    Lightning's cost per training step (0.1 to 0.6 ms) is as large as a small model's minibatch, so it is paid once per
+    block. Subclasses define :meth:`minibatch_step`, which writes gradients, and :meth:`begin_block`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+
+    def begin_block(self, block: Block) -> Block:
+        """Prepare for a block (streams, augmentation); returns the block to train on."""
+        return block
+
+    def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
+        """One update of the parameters from one minibatch."""
+        raise NotImplementedError
+
+    def training_step(self, block: Block, index: int) -> None:
+        """Walk through the block's minibatches."""
+        lightning_optimizer = self.optimizers()
+        optimizer = lightning_optimizer.optimizer
+        block = self.begin_block(block)
+        last = len(block.lengths) - 1
+        for number, batch in enumerate(block.minibatches()):
+            # Lightning counts steps in its own wrapper, which costs as much as a small minibatch: once per block.
+            self.minibatch_step(batch, lightning_optimizer if number == last else optimizer)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Blocks are gathered on the device: nothing to move."""
+        return batch
+
+    def parameters_are_finite(self) -> bool:
+        """Whether every parameter is a finite number."""
+        return all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters())
+
+
+class WholeCheckpointIO(TorchCheckpointIO):
+    """Checkpoints that take their place in one step, so that a kill while saving leaves the one before.
+
+    Lightning's own way goes through the system's temporary folder, from where moving is a copy if that is another disk.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write ``checkpoint`` beside ``path``, then put it there."""
+        with replacing(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+def make_trainer(
+    *,
+    directory: Path | None,
+    max_epochs: int,
+    loggers: Iterable[Logger] = (),
+    callbacks: Iterable[Callback] = (),
+    options: dict[str, Any] | None = None,
+) -> pl.Trainer:
+    """Lightning's Trainer as both stages use it.
+
+    Args:
+        directory: where Lightning may write; None for a fit that leaves nothing behind.
+        max_epochs: epochs to train.
+        loggers: where metrics go.
+        callbacks: progress display, checkpoints, early stopping.
+        options: the group ``trainer`` of the configuration: accelerator, devices, strategy, ...
+
+    Raises:
+        SettingError: ``options`` holds a key that is none of the Trainer's, or one that the package sets by itself.
+    """
+    options = dict(options or {})
+    check_keys("trainer", options, TRAINER_KEYS)
+    callbacks = list(callbacks)
+    return pl.Trainer(
+        max_epochs=max_epochs,
+        default_root_dir=directory,
+        logger=list(loggers),
+        callbacks=callbacks,
+        plugins=[WholeCheckpointIO()],
+        enable_checkpointing=any(isinstance(callback, pl.callbacks.Checkpoint) for callback in callbacks),
+        enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        **{"accelerator": "cpu", "devices": 1, **options},
+    )
+
+
+def resume_path(directory: Path | None) -> Path | None:
+    """``last.ckpt`` in ``directory``, if a fit was interrupted there."""
+    path = None if directory is None else directory / "last.ckpt"
+    return path if path is not None and path.is_file() else None
+
+
+class Stopwatch(Callback):
+    """Seconds of a fit, those before an interruption included."""
+
+    def __init__(self) -> None:
+        self.before = 0.0
+        self.started = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return self.before + time.perf_counter() - self.started
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.before = state_dict["seconds"]
+
+
+@contextmanager
+def matmul_precision(precision: str) -> Iterator[None]:
+    """Matrix products of float32 tensors as ``float32``, or as ``bf16`` with float32 accumulation and weights.
+
+    On processors without bf16 products (AVX512-BF16, AMX) ``bf16`` is float32. Torch keeps this setting for the whole
+    process; it is put back at the end.
+
+    Raises:
+        SettingError: another precision.
+    """
+    check_choice("precision", precision, MATMUL)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(MATMUL[precision])
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+MATMUL = {"float32": "highest", "bf16": "medium"}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what Lightning says at every fit that a person can do nothing about."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for words in SAID_IN_VAIN:
+                warnings.filterwarnings("ignore", words)
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+SAID_IN_VAIN = (
+    ".*does not have many workers.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*log_every_n_steps.*",
+    ".*`srun` command is available.*",
+    ".*does not have a `validation_step`.*",
+    ".*GPU available but not used.*",
+    ".*treespec.*deprecated.*",
+)
+
+
+def add_gradients(module: nn.Module) -> None:
+    """Add the gradients of all processes up, in one exchange of one flat buffer; alone, do nothing.
+
+    Gradients written by hand are not reduced by Lightning: without this, processes drift apart silently.
+    """
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return
+    gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+    flat = nn.utils.parameters_to_vector(gradients)
+    torch.distributed.all_reduce(flat)
+    nn.utils.vector_to_parameters(flat, gradients)
+
+
+def loader_share(trainer: pl.Trainer) -> dict[str, int]:
+    """This process's place among all: ``rank`` and ``world_size`` for a :class:`BlockLoader`."""
+    return {"rank": trainer.global_rank, "world_size": trainer.world_size}

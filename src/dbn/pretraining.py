@@ -1,0 +1,177 @@
+"""Greedy layer-wise pretraining: one RBM after the other, each on the means of the one below."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+
+from dbn.data import DataSet, check_unit_interval
+from dbn.data.blocks import BlockLoader
+from dbn.data.images import Images
+from dbn.errors import SettingError
+from dbn.loop import Stopwatch, loader_share, make_trainer, quiet, resume_path
+from dbn.progress import FitProgress
+from dbn.rbm import RBM
+from dbn.samplers import ContrastiveDivergence, Sampler
+from dbn.stack import DBN
+from dbn.streams import stream
+from dbn.tracking import Tracker
+from dbn.training import MONITOR_IMAGES, LayerSettings, OptimizerFactory, RBMTraining, stochastic_gradient_descent
+from dbn.units import Bernoulli, make_units
+
+
+def pretrain_stack(
+    data: DataSet,
+    layers: Sequence[LayerSettings],
+    *,
+    visible: str = "bernoulli",
+    seed: int = 0,
+    sampler: Callable[..., Sampler] = ContrastiveDivergence,
+    optimizer: OptimizerFactory = stochastic_gradient_descent,
+    directory: Path | None = None,
+    tracker: Tracker | None = None,
+    trainer_options: dict[str, Any] | None = None,
+    progress: bool = True,
+) -> DBN:
+    """Pretrain a stack of RBMs layer by layer, with one Trainer fit per layer.
+
+    With a ``directory``, finished layers and the last epoch of the one at work are kept in ``checkpoints/``: calling
+    again after an interruption goes on there and ends with the same bits as an uninterrupted run (on CPU).
+
+    Args:
+        data: images; training sees all of them, labelled or not.
+        layers: settings of each RBM, from the data upwards.
+        visible: type of the visible units of the first RBM.
+        seed: the run's seed.
+        sampler: makes a layer's sampler from its ``steps``.
+        optimizer: makes the optimiser.
+        directory: where to keep checkpoints; None keeps nothing.
+        tracker: where metrics go.
+        trainer_options: the group ``trainer`` of the configuration.
+        progress: show a bar, or a line per layer where there is no terminal.
+
+    Returns:
+        The stack. Attributes of its training are in ``checkpoints/layer<k>.safetensors``.
+
+    Raises:
+        DataError: binary visible units and values outside [0, 1].
+        SettingError: no layer.
+        DivergenceError: a layer met values that are not finite; its last good checkpoint stays.
+
+    References:
+        Hinton, Osindero & Teh (2006), Neural Computation 18:1527; Hinton & Salakhutdinov (2006), Science 313:504.
+    """
+    if not layers:
+        raise SettingError("stack.layers=[]: a stack needs at least one layer.")
+    if visible == Bernoulli.kind:
+        check_unit_interval(data.train, data_name=data.name)
+        check_unit_interval(data.validation, data_name=data.name)
+    train, validation = data.train, data.validation
+    rbms: list[RBM] = []
+    kind, size = visible, data.n_features
+    first_epoch = 0
+    for number, settings in enumerate(layers, start=1):
+        file = None if directory is None else directory / "checkpoints" / f"layer{number}.safetensors"
+        if file is not None and file.is_file():
+            rbm = DBN.load(file)[0]
+        else:
+            generator = stream(seed, "init", number)
+            rbm = RBM(
+                make_units(kind, size),
+                make_units(settings.hidden, settings.n_hidden),
+                weight_std=settings.weight_std,
+                generator=generator,
+            )
+            if settings.bias_from_data:
+                rbm.visible.initialise_bias(mean_features(train))
+            seconds = train_layer(
+                rbm, settings, train, validation, number=number, of=len(layers), seed=seed, sampler=sampler,
+                optimizer=optimizer, directory=directory, tracker=tracker, first_epoch=first_epoch,
+                trainer_options=trainer_options, progress=progress,
+            )  # fmt: skip
+            if file is not None:
+                DBN([rbm]).save(file, {"seconds": seconds})
+        rbms.append(rbm)
+        first_epoch += settings.epochs
+        if number < len(layers):
+            train, validation = propagate(rbm, train), propagate(rbm, validation)
+        kind, size = settings.hidden, settings.n_hidden
+    return DBN(rbms)
+
+
+def train_layer(
+    rbm: RBM,
+    settings: LayerSettings,
+    train: Images,
+    validation: Images,
+    *,
+    number: int,
+    of: int,
+    seed: int,
+    sampler: Callable[..., Sampler],
+    optimizer: OptimizerFactory,
+    directory: Path | None,
+    tracker: Tracker | None,
+    first_epoch: int,
+    trainer_options: dict[str, Any] | None,
+    progress: bool,
+) -> float:
+    """Train layer ``number`` of ``of`` in place; returns the seconds it took, those before an interruption included."""
+    checkpoints = None if directory is None else directory / "checkpoints" / f"layer{number}"
+    watch = Stopwatch()
+    callbacks: list[Callback] = [watch]
+    if checkpoints is not None:
+        callbacks.append(last_checkpoint(checkpoints))
+    if progress:
+        title = f"layer {number}/{of}  {rbm.n_visible}-{rbm.n_hidden}"
+        callbacks.append(FitProgress(title, f"layer{number}/reconstruction_error", "reconstruction error"))
+    with quiet():
+        trainer = make_trainer(
+            directory=checkpoints,
+            max_epochs=settings.epochs,
+            loggers=() if tracker is None else tracker.loggers(first_epoch),
+            callbacks=callbacks,
+            options=trainer_options,
+        )
+        device = trainer.strategy.root_device
+        train, validation = train.to(device), validation.to(device)
+        module = RBMTraining(
+            rbm,
+            settings,
+            sampler(steps=settings.steps),
+            seed=seed,
+            layer=number,
+            optimizer=optimizer,
+            monitor_train=train.features(slice(0, MONITOR_IMAGES)),
+            monitor_validation=validation.features(slice(0, MONITOR_IMAGES)),
+        )
+        loader = BlockLoader(
+            train, batch_size=settings.batch_size, seed=seed, counters=(number,), **loader_share(trainer)
+        )
+        trainer.fit(module, loader, ckpt_path=resume_path(checkpoints), weights_only=True)
+    rbm.cpu()
+    return watch.seconds
+
+
+def last_checkpoint(directory: Path) -> ModelCheckpoint:
+    """Keeps ``last.ckpt`` of the last whole epoch."""
+    return ModelCheckpoint(
+        dirpath=directory, filename="last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
+    )
+
+
+@torch.no_grad()
+def propagate(rbm: RBM, images: Images) -> Images:
+    """Hidden means of every image: what the next RBM sees."""
+    chunks = [rbm.mean_hidden(images.features(chunk)) for chunk in torch.arange(len(images)).split(5000)]
+    features = torch.cat(chunks) if chunks else torch.empty(0, rbm.n_hidden)
+    return Images.from_features(features, images.labels)
+
+
+def mean_features(images: Images) -> torch.Tensor:
+    """Mean of every feature over the images, ``(n_features,)``, without decoding all of them at once."""
+    total = sum(images.features(chunk).double().sum(0) for chunk in torch.arange(len(images)).split(5000))
+    assert isinstance(total, torch.Tensor)
+    return (total / len(images)).float()

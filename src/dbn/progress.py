@@ -1,0 +1,91 @@
+"""What a person sees while an RBM or a network trains."""
+
+import os
+import sys
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class FitProgress(ProgressBar):
+    """A bar over the epochs of one fit, with the metric to watch and the time left.
+
+    On a terminal it is a live bar; in a log file or under CI it is one line at the end of the fit.
+
+    Args:
+        title: what is being trained, e.g. ``layer 2/3  500-500``.
+        metric: logged metric to show beside the bar.
+        label: how to call it.
+        percent: show the metric in percent.
+    """
+
+    def __init__(self, title: str, metric: str, label: str, *, percent: bool = False) -> None:
+        super().__init__()
+        self.title = title
+        self.metric = metric
+        self.label = label
+        self.percent = percent
+        self.console = Console(file=sys.stderr)
+        self.bar: Progress | None = None
+        self.started = 0.0
+
+    @property
+    def live(self) -> bool:
+        """Whether there is a person at a terminal."""
+        return self.console.is_terminal and not os.environ.get("CI")
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Open the bar."""
+        self.started = time.perf_counter()
+        if self.live and trainer.is_global_zero:
+            columns = ("{task.description}", BarColumn(bar_width=30), MofNCompleteColumn(), "epochs ", "{task.fields[watch]}")
+            texts = [TextColumn(column) if isinstance(column, str) else column for column in columns]
+            self.bar = Progress(*texts, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=self.console)
+            self.task = self.bar.add_task(self.title, total=trainer.max_epochs, completed=trainer.current_epoch, watch="")
+            self.bar.start()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *arguments: Any, **keywords: Any) -> None:
+        """Advance within the epoch: a large layer's takes a while."""
+        if self.bar is not None:
+            fraction = (self.train_batch_idx + 1) / max(1, int(self.total_train_batches))
+            self.bar.update(self.task, completed=trainer.current_epoch + fraction)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the metric."""
+        if self.bar is not None:
+            self.bar.update(self.task, completed=trainer.current_epoch + 1, watch=self.watched(trainer))
+
+    def watched(self, trainer: pl.Trainer) -> str:
+        """The metric as text."""
+        value = trainer.callback_metrics.get(self.metric)
+        if value is None:
+            return ""
+        return f"{self.label} {100 * float(value):.2f} %" if self.percent else f"{self.label} {float(value):.4g}"
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close the bar, or write the line."""
+        if self.bar is None and trainer.is_global_zero:
+            seconds = time.perf_counter() - self.started
+            words = [self.title, f"{trainer.current_epoch} epochs", self.watched(trainer), f"{seconds:.1f} s"]
+            self.console.print("  ".join(word for word in words if word), highlight=False, soft_wrap=True)
+        self.close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Leave the terminal in order."""
+        self.close()
+
+    def close(self) -> None:
+        """Take the live bar down."""
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+    def disable(self) -> None:
+        """Lightning calls it on ranks that should stay silent."""
+
+    def enable(self) -> None:
+        """Lightning calls it on the rank that should speak."""

@@ -1,0 +1,6 @@
+"""Samplers: where the negative phase comes from. One file each, chosen by ``conf/sampler/``."""
+
+from dbn.samplers.base import Sampler
+from dbn.samplers.contrastive_divergence import ContrastiveDivergence
+
+__all__ = ["ContrastiveDivergence", "Sampler"]

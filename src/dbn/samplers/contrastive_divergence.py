@@ -1,0 +1,40 @@
+"""Contrastive divergence: short chains that start at the data."""
+
+import torch
+from torch import Tensor
+
+from dbn.errors import SettingError
+from dbn.rbm import RBM, Phase
+from dbn.samplers.base import Sampler
+
+
+class ContrastiveDivergence(Sampler):
+    """CD-k: ``k`` steps of Gibbs sampling from the minibatch.
+
+    Hidden states are always sampled: real-valued ones would carry more than one bit each from the data to the
+    reconstruction. The visible states of the last step are means by default, which removes sampling noise from the
+    statistics (Hinton 2012, section 3); those in between are sampled.
+
+    Args:
+        steps: ``k``, from 1.
+        sample_visible: sample the last visible states as well.
+
+    Raises:
+        SettingError: ``steps`` is not a whole number from 1.
+
+    References:
+        Hinton (2002), *Training products of experts by minimizing contrastive divergence*; Hinton (2012), section 3.
+    """
+
+    def __init__(self, steps: int = 1, *, sample_visible: bool = False) -> None:
+        if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
+            raise SettingError(f"sampler.steps={steps!r}: contrastive divergence takes a whole number of steps from 1.")
+        self.steps = steps
+        self.sample_visible = sample_visible
+
+    def negative_states(self, rbm: RBM, positive: Phase, generator: torch.Generator | None = None) -> Tensor:
+        """Visible states after ``k`` steps, ``(batch, n_visible)``."""
+        h = rbm.hidden.sample_from_mean(positive.mean, generator)
+        for _ in range(self.steps - 1):
+            h = rbm.sample_hidden(rbm.sample_visible(h, generator), generator)
+        return rbm.sample_visible(h, generator) if self.sample_visible else rbm.mean_visible(h)

@@ -1,0 +1,158 @@
+"""Where metrics go: a CSV file always, Weights & Biases when asked for."""
+
+import csv
+import io
+import uuid
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pytorch_lightning.loggers import Logger, WandbLogger
+
+from dbn.files import write_text
+from dbn.settings import check_keys
+
+METRICS = "metrics.csv"
+WANDB_ID = "wandb_id"
+
+
+class MetricsFile(Logger):
+    """One row per epoch in ``metrics.csv``, written whole each time.
+
+    Training that is resumed overwrites the rows of the epochs it does again and keeps those before, so that the file
+    ends up as if nothing had happened. (Lightning's CSVLogger deletes what is there.)
+
+    Args:
+        path: the file.
+        first_epoch: number of this fit's first epoch, where several fits share the file.
+    """
+
+    def __init__(self, path: Path, first_epoch: int = 0) -> None:
+        super().__init__()
+        self.path = path
+        self.first_epoch = first_epoch
+        self.rows: dict[int, dict[str, str]] = {}
+        if path.is_file():
+            with path.open(newline="", encoding="utf-8") as file:
+                self.rows = {int(row["epoch"]): {k: v for k, v in row.items() if v} for row in csv.DictReader(file)}
+
+    @property
+    def name(self) -> str:
+        """Lightning asks for it."""
+        return "metrics"
+
+    @property
+    def version(self) -> str:
+        """Lightning asks for it."""
+        return ""
+
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """The configuration is in ``.hydra`` already."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Merge metrics into the row of their epoch and write the file."""
+        epoch = int(metrics["epoch"]) + self.first_epoch
+        row = self.rows.setdefault(epoch, {"epoch": str(epoch)})
+        row.update({name: repr(float(value)) for name, value in metrics.items() if name != "epoch"})
+        names = sorted({name for row in self.rows.values() for name in row} - {"epoch"})
+        text = io.StringIO()
+        writer = csv.DictWriter(text, ["epoch", *names], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows[number] for number in sorted(self.rows))
+        write_text(self.path, text.getvalue())
+
+
+class Tracker:
+    """A run's loggers, and pictures for those that show them.
+
+    Args:
+        directory: the run's.
+        wandb_run: the open Weights & Biases run, or None.
+    """
+
+    def __init__(self, directory: Path, wandb_run: Any | None = None) -> None:
+        self.directory = directory
+        self.wandb_run = wandb_run
+
+    def loggers(self, first_epoch: int = 0) -> list[Logger]:
+        """Loggers for one fit, whose first epoch has that number in the run."""
+        loggers: list[Logger] = [MetricsFile(self.directory / METRICS, first_epoch)]
+        if self.wandb_run is not None:
+            loggers.append(WandbLogger(experiment=self.wandb_run))
+        return loggers
+
+    def last_metrics(self) -> dict[str, float]:
+        """The last value of every metric in ``metrics.csv``."""
+        rows = MetricsFile(self.directory / METRICS).rows
+        return {name: float(row[name]) for _, row in sorted(rows.items()) for name in row if name != "epoch"}
+
+    def log_pictures(self, pictures: Mapping[str, np.ndarray]) -> None:
+        """Show named pictures, each ``(height, width)`` or ``(height, width, 3)`` in [0, 1]."""
+        if self.wandb_run is not None:
+            import wandb
+
+            self.wandb_run.log({name: wandb.Image((picture * 255).astype(np.uint8)) for name, picture in pictures.items()})
+
+    def log_summary(self, metrics: Mapping[str, float]) -> None:
+        """Keep a run's final figures."""
+        if self.wandb_run is not None:
+            self.wandb_run.summary.update(dict(metrics))
+
+
+@contextmanager
+def tracking(
+    directory: Path,
+    settings: Mapping[str, Any] | None,
+    *,
+    study: str,
+    stage: str,
+    name: str,
+    tags: list[str],
+    config: Mapping[str, Any],
+) -> Iterator[Tracker]:
+    """Track a run while the block lasts.
+
+    Args:
+        directory: the run's.
+        settings: ``logger.wandb``: project, entity, tags, mode; None for the CSV file only.
+        study: group in Weights & Biases.
+        stage: job type.
+        name: display name.
+        tags: what to find the run by.
+        config: resolved configuration.
+
+    Yields:
+        The tracker. An interrupted run goes on under the id that is kept in its directory.
+    """
+    if settings is None:
+        yield Tracker(directory)
+        return
+    import wandb
+
+    check_keys("logger.wandb", settings, {"project", "entity", "tags", "mode"})
+    id_file = directory / WANDB_ID
+    if not id_file.is_file():
+        write_text(id_file, uuid.uuid4().hex[:12])
+    run = wandb.init(
+        project=settings.get("project", "dbn"),
+        entity=settings.get("entity"),
+        mode=settings.get("mode"),  # None leaves it to WANDB_MODE
+        id=id_file.read_text().strip(),
+        resume="allow",
+        dir=str(directory),
+        group=study,
+        job_type=stage,
+        name=name,
+        tags=[*tags, *settings.get("tags", [])],
+        config=dict(config),
+        settings=wandb.Settings(silent=True, x_disable_stats=True),  # the statistics process outlives a killed job
+    )
+    failed = True
+    try:
+        yield Tracker(directory, run)
+        failed = False
+    finally:
+        run.finish(exit_code=int(failed))

@@ -1,0 +1,255 @@
+"""Training one RBM: its settings, the step, and the LightningModule round it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dbn.data.blocks import Block, BlockLoader, Minibatch
+from dbn.data.images import Images
+from dbn.errors import DivergenceError
+from dbn.loop import BlockModule, Optimizer, add_gradients, loader_share, make_trainer, quiet
+from dbn.rbm import RBM, Phase
+from dbn.samplers import ContrastiveDivergence, Sampler
+from dbn.settings import check_choice, check_number
+from dbn.streams import stream
+from dbn.units import UNITS
+
+OptimizerFactory = Callable[..., Optimizer]
+stochastic_gradient_descent: OptimizerFactory = partial(torch.optim.SGD, fused=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerSettings:
+    """How one layer is pretrained. The defaults are the recipe of Hinton & Salakhutdinov's released code (2006).
+
+    Attributes:
+        n_hidden: hidden units.
+        hidden: their type.
+        steps: Gibbs steps ``k`` of the sampler.
+        learning_rate: of weights and biases.
+        initial_momentum: momentum of the first epochs.
+        initial_momentum_epochs: how many they are.
+        momentum: momentum from then on.
+        weight_cost: L2 penalty on the weights (not on biases).
+        epochs: passes through the training images.
+        batch_size: images per minibatch.
+        weight_std: standard deviation of the initial weights.
+        bias_from_data: start the visible biases at the training images' mean (Hinton 2012, section 8.1) instead of zero.
+
+    Raises:
+        SettingError: a value that cannot be used.
+    """
+
+    n_hidden: int
+    hidden: str = "bernoulli"
+    steps: int = 1
+    learning_rate: float = 0.1
+    initial_momentum: float = 0.5
+    initial_momentum_epochs: int = 5
+    momentum: float = 0.9
+    weight_cost: float = 2e-4
+    epochs: int = 50
+    batch_size: int = 100
+    weight_std: float = 0.1
+    bias_from_data: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        for name in ("n_hidden", "steps", "epochs", "batch_size"):
+            check_number(f"stack.layers.{name}", getattr(self, name), low=1, whole=True)
+        check_number("stack.layers.initial_momentum_epochs", self.initial_momentum_epochs, low=0, whole=True)
+        check_number("stack.layers.learning_rate", self.learning_rate, low=0, above=True)
+        for name in ("momentum", "initial_momentum"):
+            check_number(f"stack.layers.{name}", getattr(self, name), low=0, high=1, below=True)
+        for name in ("weight_cost", "weight_std"):
+            check_number(f"stack.layers.{name}", getattr(self, name), low=0)
+        check_choice("stack.layers.hidden", self.hidden, UNITS)
+
+    def momentum_at(self, epoch: int) -> float:
+        """Momentum of ``epoch``, counted from 0."""
+        return self.initial_momentum if epoch < self.initial_momentum_epochs else self.momentum
+
+
+@torch.no_grad()
+def contrastive_step(
+    rbm: RBM,
+    v: Tensor,
+    sampler: Sampler,
+    optimizer: Optimizer | Any,
+    generator: torch.Generator | None = None,
+    count: int | None = None,
+) -> None:
+    """One update of an RBM from one minibatch: positive phase, negative phase, gradient, optimiser.
+
+    Args:
+        rbm: the model, changed in place.
+        v: data ``(batch, n_visible)``; real values in [0, 1] count as probabilities for binary units.
+        sampler: where the negative phase comes from.
+        optimizer: any torch optimiser over ``rbm.parameters()``.
+        generator: source of the sampler's noise.
+        count: images in the whole minibatch where several processes share it; default ``batch``.
+    """
+    positive = Phase(rbm, v)
+    negative = Phase(rbm, sampler.negative_states(rbm, positive, generator))
+    rbm.write_gradient(positive, negative, count)
+    add_gradients(rbm)
+    optimizer.step()
+
+
+class RBMTraining(BlockModule):
+    """Trains one RBM of a stack.
+
+    Args:
+        rbm: the model.
+        settings: how.
+        sampler: where the negative phase comes from.
+        seed: the run's seed.
+        layer: number of the layer, from 1: names metrics and streams.
+        optimizer: makes the optimiser from parameter groups, ``lr`` and, if it has one, ``momentum``.
+        monitor_train: training images to watch, ``(n, n_visible)``.
+        monitor_validation: validation images to watch, ``(m, n_visible)``; None where there are none.
+    """
+
+    def __init__(
+        self,
+        rbm: RBM,
+        settings: LayerSettings,
+        sampler: Sampler,
+        *,
+        seed: int = 0,
+        layer: int = 1,
+        optimizer: OptimizerFactory = stochastic_gradient_descent,
+        monitor_train: Tensor | None = None,
+        monitor_validation: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.rbm = rbm
+        self.settings = settings
+        self.sampler = sampler
+        self.seed = seed
+        self.layer = layer
+        self.make_optimizer = optimizer
+        self.monitor_train = monitor_train
+        self.monitor_validation = monitor_validation
+        self.generator: torch.Generator | None = None
+
+    def configure_optimizers(self) -> Optimizer:
+        """The weight cost applies to weights only."""
+        biases = [parameter for name, parameter in self.rbm.named_parameters() if name != "weight"]
+        groups = [
+            {"params": [self.rbm.weight], "weight_decay": self.settings.weight_cost},
+            {"params": biases, "weight_decay": 0.0},
+        ]
+        return self.make_optimizer(groups, lr=self.settings.learning_rate)
+
+    def on_train_epoch_start(self) -> None:
+        """Set the momentum of this epoch, for optimisers that have one."""
+        for group in self.optimizers().optimizer.param_groups:
+            if "momentum" in group:
+                group["momentum"] = self.settings.momentum_at(self.current_epoch)
+
+    def begin_block(self, block: Block) -> Block:
+        """Open the block's stream of Gibbs noise."""
+        counters = (self.layer, self.current_epoch, block.number, self.global_rank)
+        self.generator = stream(self.seed, "gibbs", *counters, device=block.features.device)
+        return block
+
+    def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
+        """One step of the sampler's kind."""
+        contrastive_step(self.rbm, batch.features, self.sampler, optimizer, self.generator, batch.count)
+
+    def on_train_epoch_end(self) -> None:
+        """Stop at values that are not finite, before a checkpoint is written; otherwise log what can be watched.
+
+        Raises:
+            DivergenceError: a parameter is not a finite number.
+        """
+        if not self.parameters_are_finite():
+            raise DivergenceError(
+                f"Layer {self.layer} diverged in epoch {self.current_epoch + 1}: its parameters are no longer finite. "
+                f"Lower stack.every_layer.learning_rate (it is {self.settings.learning_rate:g}; real-valued units need "
+                "about 0.001), and give Gaussian visible units standardised images (data.standardise=true)."
+            )
+        if self.monitor_train is not None:
+            metrics = monitor(self.rbm, self.monitor_train, self.monitor_validation)
+            self.log_dict({f"layer{self.layer}/{name}": value for name, value in metrics.items()})
+
+
+@torch.no_grad()
+def monitor(rbm: RBM, train: Tensor, validation: Tensor | None = None) -> dict[str, float]:
+    """What tells whether an RBM learns.
+
+    Args:
+        rbm: the model.
+        train: training images ``(n, n_visible)``.
+        validation: validation images ``(m, n_visible)``, or None.
+
+    Returns:
+        ``reconstruction_error``: squared error of the mean-field reconstruction, summed over an image, mean over images.
+        ``free_energy_train``, ``free_energy_validation`` (mean, nats) and ``free_energy_gap``, the second less the first:
+        a gap that grows is overfitting (Hinton 2012, section 6). ``weight_norm``: Frobenius norm.
+        ``fraction_inactive`` and ``fraction_saturated``: share of hidden units with mean activation under 0.01, over 0.99.
+    """
+    h = rbm.mean_hidden(train)
+    activation = h.mean(0)
+    free_energy = rbm.free_energy(train).mean()
+    metrics = {
+        "reconstruction_error": F.mse_loss(rbm.mean_visible(h), train) * rbm.n_visible,
+        "free_energy_train": free_energy,
+        "weight_norm": rbm.weight.norm(),
+        "fraction_inactive": (activation < 0.01).float().mean(),
+        "fraction_saturated": (activation > 0.99).float().mean(),
+    }
+    if validation is not None and len(validation):
+        metrics["free_energy_validation"] = rbm.free_energy(validation).mean()
+        metrics["free_energy_gap"] = metrics["free_energy_validation"] - free_energy
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def fit(
+    rbm: RBM,
+    images: Images | Tensor,
+    *,
+    epochs: int = 50,
+    sampler: Sampler | None = None,
+    seed: int = 0,
+    callbacks: Iterable[Any] = (),
+    **settings: Any,
+) -> RBM:
+    """Train an RBM on images, in a notebook or a script; leaves nothing on disk.
+
+    Args:
+        rbm: the model, changed in place.
+        images: training images, or their features ``(n, n_visible)``.
+        epochs: passes through the images.
+        sampler: negative phase; CD-1 by default.
+        seed: of the order of the images and the Gibbs noise.
+        callbacks: Lightning callbacks, e.g. ``dbn.progress.Progress()``.
+        **settings: further fields of :class:`LayerSettings`.
+
+    Returns:
+        The same RBM.
+
+    Raises:
+        SettingError: a setting that cannot be used.
+        DivergenceError: training met values that are not finite.
+    """
+    if isinstance(images, Tensor):
+        images = Images.from_features(images)
+    layer = LayerSettings(n_hidden=rbm.n_hidden, hidden=rbm.hidden.kind, epochs=epochs, **settings)
+    module = RBMTraining(rbm, layer, sampler or ContrastiveDivergence(layer.steps), seed=seed,
+                         monitor_train=images.features(slice(0, MONITOR_IMAGES)))  # fmt: skip
+    with quiet():
+        trainer = make_trainer(directory=None, max_epochs=epochs, callbacks=callbacks)
+        loader = BlockLoader(images, batch_size=layer.batch_size, seed=seed, counters=(1,), **loader_share(trainer))
+        trainer.fit(module, loader)
+    return rbm
+
+
+MONITOR_IMAGES = 2000
+"""Images of each split on which an RBM is watched."""

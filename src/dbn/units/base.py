@@ -1,0 +1,95 @@
+"""What every unit type answers: the contract between a layer of units and the RBM it belongs to."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from dbn.errors import SettingError
+
+
+class Units(nn.Module, ABC):
+    r"""A layer of units, independent of each other given a field (an exponential family).
+
+    A layer has an energy of its own, :math:`E(x)`, and receives a field :math:`f` from the layer at the other side, so
+    that :math:`p(x \mid f) \propto \exp(-E(x) + f \cdot x)`. Everything an RBM computes follows from the methods below
+    for any pair of unit types (Welling, Rosen-Zvi & Hinton 2005, *Exponential family harmoniums*).
+
+    Args:
+        size: number of units ``n``.
+
+    Raises:
+        SettingError: ``size`` is not a positive whole number.
+    """
+
+    kind: ClassVar[str]
+    """Name in configurations and DBN files."""
+    activation: ClassVar[str]
+    """Name of ``field + bias -> mean`` as an activation of a feed-forward network."""
+
+    bias: nn.Parameter
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise SettingError(f"{type(self).__name__}({size!r}): the number of units must be a whole number from 1.")
+        self.size = size
+        self.bias = nn.Parameter(torch.zeros(size))
+
+    @abstractmethod
+    def energy(self, x: Tensor) -> Tensor:
+        """Energy of states ``x`` ``(batch, n)``; returns ``(batch,)`` in nats."""
+
+    @abstractmethod
+    def log_partition(self, field: Tensor) -> Tensor:
+        """``log sum_x exp(-E(x) + field . x)`` (an integral for real units); ``(batch, n)`` -> ``(batch,)`` in nats."""
+
+    @abstractmethod
+    def mean(self, field: Tensor) -> Tensor:
+        """``E[x | field]``, ``(batch, n)``: the gradient of the log partition with respect to the field."""
+
+    @abstractmethod
+    def sample(self, field: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """One draw of ``x | field``, ``(batch, n)``, from ``generator`` (default: torch's global one)."""
+
+    @abstractmethod
+    def sample_from_mean(self, mean: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """:meth:`sample` where the mean is known already: one evaluation of the mean serves statistics and draw."""
+
+    @abstractmethod
+    def add_energy_gradient(self, x: Tensor, scale: float) -> None:
+        """Add ``scale * sum over the batch of dE(x)/dparameter`` to the ``grad`` of each parameter; ``x`` ``(batch, n)``."""
+
+    @abstractmethod
+    def add_log_partition_gradient(self, field: Tensor, mean: Tensor, scale: float) -> None:
+        """Add ``scale * sum over the batch of dlog_partition/dparameter`` to each ``grad``.
+
+        Args:
+            field: ``(batch, n)``.
+            mean: ``mean(field)``, ``(batch, n)``.
+            scale: factor, e.g. one over the size of the batch.
+        """
+
+    @abstractmethod
+    def initialise_bias(self, data_mean: Tensor) -> None:
+        """Set the bias so that, without a field, the mean is ``data_mean`` ``(n,)`` (Hinton 2012, section 8.1)."""
+
+    def states(self) -> Tensor:
+        """Every state of the layer, ``(number of states, n)``: for exact sums over layers small enough.
+
+        Raises:
+            SettingError: the units have infinitely many states, or more than fit.
+        """
+        raise SettingError(f"{self.kind} units have infinitely many states: they cannot be enumerated.")
+
+    def extra_repr(self) -> str:
+        """The size, for ``print(rbm)``."""
+        return str(self.size)
+
+
+def gradient_of(parameter: nn.Parameter) -> Tensor:
+    """The parameter's ``grad``, made (zero) if there is none yet."""
+    if parameter.grad is None:
+        parameter.grad = torch.zeros_like(parameter)
+    return parameter.grad

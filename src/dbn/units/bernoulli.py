@@ -1,0 +1,74 @@
+"""Binary units."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dbn.units.base import Units, gradient_of
+
+
+MAX_ENUMERABLE = 20
+
+
+class Bernoulli(Units):
+    r"""Binary units :math:`x \in \{0, 1\}^n` with energy :math:`E(x) = -\sum_i b_i x_i`.
+
+    Given a field :math:`f`, the units are independent: :math:`p(x_i = 1 \mid f) = \sigma(b_i + f_i)`.
+
+    Args:
+        size: number of units ``n``.
+
+    References:
+        Hinton (2012), *A Practical Guide to Training Restricted Boltzmann Machines*, section 2.
+    """
+
+    kind: ClassVar[str] = "bernoulli"
+    activation: ClassVar[str] = "sigmoid"
+
+    def energy(self, x: Tensor) -> Tensor:
+        """Energy of states ``x`` ``(batch, n)``; returns ``(batch,)`` in nats."""
+        return -(x @ self.bias)
+
+    def log_partition(self, field: Tensor) -> Tensor:
+        """``log sum_x exp(-E(x) + field . x)``; ``field`` ``(batch, n)`` -> ``(batch,)`` in nats."""
+        return F.softplus(field + self.bias).sum(-1)  # softplus, not log(1 + exp): no overflow, no NaN gradient
+
+    def mean(self, field: Tensor) -> Tensor:
+        """``E[x | field]``, ``(batch, n)``."""
+        return torch.sigmoid(field + self.bias)
+
+    def sample(self, field: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """One draw of ``x | field``, ``(batch, n)``, zeros and ones of the field's dtype."""
+        return self.sample_from_mean(self.mean(field), generator)
+
+    def sample_from_mean(self, mean: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Zeros and ones with probability ``mean`` of a one; ``(batch, n)``."""
+        noise = torch.rand(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
+        return noise.lt_(mean)  # a quarter of the cost of torch.bernoulli
+
+    def add_energy_gradient(self, x: Tensor, scale: float) -> None:
+        """``dE/db = -x``."""
+        gradient_of(self.bias).add_(x.sum(0), alpha=-scale)
+
+    def add_log_partition_gradient(self, field: Tensor, mean: Tensor, scale: float) -> None:
+        """``dlog_partition/db = mean``."""
+        gradient_of(self.bias).add_(mean.sum(0), alpha=scale)
+
+    def states(self) -> Tensor:
+        """All ``2^n`` states, ``(2^n, n)``, in counting order (the first unit is the most significant bit).
+
+        Raises:
+            SettingError: more than 2^20 states.
+        """
+        if self.size > MAX_ENUMERABLE:
+            raise SettingError(f"{self.size} binary units have 2^{self.size} states: enumeration stops at {MAX_ENUMERABLE} units.")
+        bits = torch.arange(self.size - 1, -1, -1, device=self.bias.device)
+        codes = torch.arange(2**self.size, device=self.bias.device)
+        return (codes[:, None] >> bits & 1).to(self.bias.dtype)
+
+    @torch.no_grad()
+    def initialise_bias(self, data_mean: Tensor) -> None:
+        """``b = logit(data_mean)``, clipped at 1/1000: a pixel that is never on must stay reachable."""
+        self.bias.copy_(torch.logit(data_mean, eps=1e-3))

@@ -1,0 +1,61 @@
+"""Real units with unit variance."""
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from dbn.units.base import Units, gradient_of
+
+
+class Gaussian(Units):
+    r"""Real units :math:`x \in R^n` with energy :math:`E(x) = \frac12 \sum_i (x_i - b_i)^2`: unit variance.
+
+    Given a field :math:`f`, the units are independent: :math:`x_i \mid f \sim N(b_i + f_i, 1)`. As visible units they
+    model standardised data; as hidden units they are the linear code layer of Hinton & Salakhutdinov (2006). The energy
+    of an RBM with Gaussian units on both sides is bounded below only while the largest singular value of ``W`` is under
+    one.
+
+    Args:
+        size: number of units ``n``.
+
+    References:
+        Welling, Rosen-Zvi & Hinton (2005); Hinton (2012), section 13.2; Hinton & Salakhutdinov (2006), Science 313:504.
+    """
+
+    kind: ClassVar[str] = "gaussian"
+    activation: ClassVar[str] = "identity"
+
+    def energy(self, x: Tensor) -> Tensor:
+        """Energy of states ``x`` ``(batch, n)``; returns ``(batch,)`` in nats."""
+        return 0.5 * (x - self.bias).square().sum(-1)
+
+    def log_partition(self, field: Tensor) -> Tensor:
+        """``log integral exp(-E(x) + field . x) dx``; ``field`` ``(batch, n)`` -> ``(batch,)`` in nats."""
+        return (field * (self.bias + 0.5 * field)).sum(-1) + 0.5 * self.size * math.log(2 * math.pi)
+
+    def mean(self, field: Tensor) -> Tensor:
+        """``E[x | field]``, ``(batch, n)``."""
+        return field + self.bias
+
+    def sample(self, field: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """One draw of ``x | field``, ``(batch, n)``."""
+        return self.sample_from_mean(self.mean(field), generator)
+
+    def sample_from_mean(self, mean: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """``mean`` ``(batch, n)`` plus standard normal noise."""
+        return torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device).add_(mean)
+
+    def add_energy_gradient(self, x: Tensor, scale: float) -> None:
+        """``dE/db = b - x``."""
+        gradient_of(self.bias).add_(self.bias.detach() * x.shape[0] - x.sum(0), alpha=scale)
+
+    def add_log_partition_gradient(self, field: Tensor, mean: Tensor, scale: float) -> None:
+        """``dlog_partition/db = field``."""
+        gradient_of(self.bias).add_(field.sum(0), alpha=scale)
+
+    @torch.no_grad()
+    def initialise_bias(self, data_mean: Tensor) -> None:
+        """``b = data_mean``."""
+        self.bias.copy_(data_mean)

@@ -1,0 +1,95 @@
+"""Augmentation in batches on the device: random affine maps and elastic deformations, warped by kornia."""
+
+from dataclasses import dataclass
+
+import torch
+from kornia.filters import gaussian_blur2d
+from kornia.geometry.transform import remap
+from torch import Tensor
+
+from dbn.settings import check_number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augment:
+    """Random deformation of images; every setting is the largest change, drawn evenly on both sides of none.
+
+    Attributes:
+        rotation: degrees.
+        translation: pixels, in each direction.
+        scale: relative change of size: 0.1 for 90 % to 110 %, in each direction by itself.
+        shear: degrees.
+        elastic_alpha: strength of the elastic deformation: displacements are this many pixels times noise in [-1, 1]
+            smoothed by a Gaussian kernel; 0 for none.
+        elastic_sigma: width of that kernel in pixels.
+
+    Raises:
+        SettingError: a value that cannot be used.
+
+    References:
+        Simard, Steinkraus & Platt (2003), *Best practices for convolutional neural networks applied to visual document
+        analysis*: sigma 4 and alpha 34 on 29x29 digits.
+    """
+
+    rotation: float = 0.0
+    translation: float = 0.0
+    scale: float = 0.0
+    shear: float = 0.0
+    elastic_alpha: float = 0.0
+    elastic_sigma: float = 4.0
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        check_number("augment.rotation", self.rotation, low=0, high=180)
+        check_number("augment.translation", self.translation, low=0)
+        check_number("augment.scale", self.scale, low=0, high=1, below=True)
+        check_number("augment.shear", self.shear, low=0, high=90, below=True)
+        check_number("augment.elastic_alpha", self.elastic_alpha, low=0)
+        check_number("augment.elastic_sigma", self.elastic_sigma, low=0, above=True)
+
+    def __call__(self, features: Tensor, shape: tuple[int, int, int], generator: torch.Generator) -> Tensor:
+        """Deform images, each in its own way; what comes in from outside is the image's edge.
+
+        Args:
+            features: ``(batch, n_features)``.
+            shape: channels, height, width.
+            generator: source of randomness, on the device of ``features``.
+
+        Returns:
+            ``(batch, n_features)``.
+        """
+        images = features.reshape(-1, *shape)
+        x, y = self.sampling_points(len(images), shape[1], shape[2], generator)
+        warped = remap(images, x, y, mode="bilinear", padding_mode="border", align_corners=True)
+        return warped.reshape(features.shape)
+
+    def sampling_points(self, batch: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Where each pixel of the deformed image is read from, in pixels: x and y, ``(batch, height, width)`` each."""
+        device = generator.device
+
+        def draw(limit: float) -> Tensor:
+            return (2 * torch.rand(batch, 1, 1, generator=generator, device=device) - 1) * limit
+
+        rotation, shear = torch.deg2rad(draw(self.rotation)), torch.deg2rad(draw(self.shear))
+        scale_x, scale_y = 1 + draw(self.scale), 1 + draw(self.scale)
+        shift_x, shift_y = draw(self.translation), draw(self.translation)
+        y, x = torch.meshgrid(
+            torch.arange(height, device=device) - (height - 1) / 2,
+            torch.arange(width, device=device) - (width - 1) / 2,
+            indexing="ij",
+        )
+        # The inverse map: undo the shift, then rotation, then shear and scale, round the image's centre.
+        u, v = x - shift_x, y - shift_y
+        u, v = u * rotation.cos() + v * rotation.sin(), v * rotation.cos() - u * rotation.sin()
+        u, v = (u + v * shear.tan()) / scale_x, v / scale_y
+        u, v = u + (width - 1) / 2, v + (height - 1) / 2
+        if self.elastic_alpha > 0:
+            u, v = self.displace(u, v, generator)
+        return u, v
+
+    def displace(self, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Add smooth random displacements to sampling points ``(batch, height, width)``."""
+        noise = 2 * torch.rand(len(x), 2, *x.shape[1:], generator=generator, device=x.device) - 1
+        kernel = tuple(min(2 * round(3 * self.elastic_sigma) + 1, 2 * size - 1) for size in x.shape[1:])
+        smooth = gaussian_blur2d(noise, kernel, (self.elastic_sigma, self.elastic_sigma), border_type="constant")
+        return x + self.elastic_alpha * smooth[:, 0], y + self.elastic_alpha * smooth[:, 1]

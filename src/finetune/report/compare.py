@@ -1,0 +1,196 @@
+"""Runs -> sections: what may be compared with what, the arms in it, and which two the headline is about."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from dbn.errors import SettingError
+from finetune.report.quantities import label_of
+from finetune.report.read import Kind, Run
+from finetune.report.statistics import Estimate, PairedDifference, estimate_mean, paired_difference
+
+DEFAULT_METRIC = {"classifier": "test/error", "autoencoder": "test/squared_error"}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """All runs of one name in one section."""
+
+    name: str
+    kind: Kind
+    runs: tuple[Run, ...]
+
+    def values(self, metric: str) -> dict[int, float]:
+        """``metric`` by seed, for the seeds that have it."""
+        return {run.seed: run.metrics[metric] for run in self.runs if metric in run.metrics}
+
+    def estimate(self, metric: str) -> Estimate | None:
+        """Mean over seeds; None where no run has the metric."""
+        values = list(self.values(metric).values())
+        return estimate_mean(values) if values else None
+
+    def mean_of(self, attribute: str) -> float | None:
+        """Mean over seeds of a run's attribute, such as ``seconds``."""
+        values = [value for run in self.runs if (value := getattr(run, attribute)) is not None]
+        return sum(values) / len(values) if values else None
+
+
+@dataclass(frozen=True)
+class Section:
+    """Arms that saw the same data with the same number of labels for the same task: only these are compared.
+
+    Attributes:
+        metric: what they are compared by; lower is better.
+        arms: sorted by the mean of ``metric``; arms without it come last.
+        reference: the arm that differences are taken to.
+        best_pretrained: the pretrained arm with the lowest mean of ``chosen_by``, if there is any.
+        best_random: the same among the arms from random weights.
+        chosen_by: the validation metric where every run has one, else ``metric``.
+    """
+
+    data: str
+    task: str
+    labels: str
+    metric: str
+    arms: tuple[Arm, ...]
+    reference: Arm
+    best_pretrained: Arm | None
+    best_random: Arm | None
+    chosen_by: str
+
+    @property
+    def title(self) -> str:
+        """For example ``mnist, classifier, 100 labels``."""
+        labels = {"": "", "all": "all labels"}.get(self.labels, f"{self.labels} labels")
+        if self.task == "autoencoder":
+            labels = ""  # an autoencoder looks at no label
+        return ", ".join(part for part in (self.data, self.task, labels) if part) or "this study"
+
+    @property
+    def label(self) -> str:
+        """The metric in words."""
+        return label_of(self.metric)
+
+    def of_kind(self, *kinds: Kind) -> list[Arm]:
+        """The arms of some kinds, in order."""
+        return [arm for arm in self.arms if arm.kind in kinds]
+
+    def difference(self, arm: Arm, other: Arm) -> PairedDifference | None:
+        """``arm - other``, paired on seeds."""
+        return paired_difference(arm.values(self.metric), other.values(self.metric))
+
+
+def compare(runs: Sequence[Run], reference: str | None = None, metric: str | None = None) -> list[Section]:
+    """Sections of ``runs`` (fine-tuned and baselines), in order of data, task and number of labels.
+
+    Args:
+        runs: runs that may be compared.
+        reference: name of the arm that differences are taken to; by default the best random arm of each section.
+        metric: what to compare by; by default the test error, or the test squared error for autoencoders.
+
+    Raises:
+        SettingError: no arm is called ``reference``, no run has ``metric``, or more of it is better.
+    """
+    runs = _at_home(runs)
+    if metric is not None:
+        _check_metric(metric, runs)
+    if reference is not None:
+        _check_reference(reference, runs)
+    keys = sorted({(run.data, run.task, run.labels) for run in runs}, key=_section_order)
+    return [_section([run for run in runs if _key(run) == key], reference, metric) for key in keys]
+
+
+def _key(run: Run) -> tuple[str, str, str]:
+    return run.data, run.task, run.labels
+
+
+def _section_order(key: tuple[str, str, str]) -> tuple[str, str, float]:
+    data, task, labels = key
+    return data, task, float(labels) if labels.isdigit() else float("inf")
+
+
+def _at_home(runs: Sequence[Run]) -> list[Run]:
+    """Runs whose file leaves out data, task or labels join the section of the others, if there is only one."""
+    for attribute in ("data", "task", "labels"):
+        stated = {getattr(run, attribute) for run in runs} - {""}
+        if len(stated) == 1:
+            (only,) = stated
+            runs = [run if getattr(run, attribute) else replace(run, **{attribute: only}) for run in runs]
+    return list(runs)
+
+
+def _check_metric(metric: str, runs: Iterable[Run]) -> None:
+    present = {key for run in runs for key in run.metrics}
+    if metric not in present:
+        raise SettingError(f"metric={metric}: no run has it. {_choices(metric, present)}")
+    if metric.endswith("accuracy"):
+        raise SettingError(
+            f"metric={metric}: the report compares metrics of which less is better. "
+            f"Use {metric.removesuffix('accuracy')}error."
+        )
+
+
+def _check_reference(reference: str, runs: Iterable[Run]) -> None:
+    present = {run.name for run in runs}
+    if reference not in present:
+        raise SettingError(f"reference={reference}: no arm has this name. {_choices(reference, present)}")
+
+
+def _choices(wanted: str, present: set[str]) -> str:
+    near = difflib.get_close_matches(wanted, sorted(present), n=3, cutoff=0.6)
+    if not present:
+        return "There is none to choose from."
+    meant = f"Did you mean {near[0]}? " if near else ""
+    return f"{meant}Use one of: {', '.join(near + sorted(present - set(near)))}."
+
+
+def _section(runs: list[Run], reference: str | None, metric: str | None) -> Section:
+    data, task, labels = _key(runs[0])
+    chosen = _metric_of(runs, task, metric)
+    arms = []
+    for name in sorted({run.name for run in runs}):
+        by_seed: dict[int, Run] = {}
+        for run in runs:
+            if run.name == name:
+                by_seed.setdefault(run.seed, run)
+        arms.append(Arm(name, next(iter(by_seed.values())).kind, tuple(by_seed[seed] for seed in sorted(by_seed))))
+    arms.sort(key=lambda arm: (_mean(arm, chosen), arm.name))
+
+    validation = f"validation/{chosen.rpartition('/')[2]}"
+    contenders = [arm for arm in arms if arm.kind in ("pretrained", "random") and arm.values(chosen)]
+    all_validated = all(validation in run.metrics for arm in contenders for run in arm.runs)
+    chosen_by = validation if contenders and all_validated else chosen
+    best = {
+        kind: min(
+            (arm for arm in contenders if arm.kind == kind),
+            key=lambda arm: (_mean(arm, chosen_by), arm.name),
+            default=None,
+        )
+        for kind in ("pretrained", "random")
+    }
+    named = next((arm for arm in arms if arm.name == reference), None)
+    return Section(
+        data=data,
+        task=task,
+        labels=labels,
+        metric=chosen,
+        arms=tuple(arms),
+        reference=named or best["random"] or arms[0],
+        best_pretrained=best["pretrained"],
+        best_random=best["random"],
+        chosen_by=chosen_by,
+    )
+
+
+def _metric_of(runs: list[Run], task: str, metric: str | None) -> str:
+    present = {key for run in runs for key in run.metrics}
+    for candidate in (metric, DEFAULT_METRIC.get(task), *DEFAULT_METRIC.values()):
+        if candidate in present and candidate is not None:
+            return candidate
+    tests = sorted(key for key in present if key.startswith("test/")) or sorted(present)
+    return tests[0] if tests else DEFAULT_METRIC.get(task, "test/error")
+
+
+def _mean(arm: Arm, metric: str) -> float:
+    estimate = arm.estimate(metric)
+    return float("inf") if estimate is None else estimate.mean

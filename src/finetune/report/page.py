@@ -1,0 +1,178 @@
+"""All parts of the report put into one HTML page."""
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from finetune.report.compare import Section
+from finetune.report.curves import LearningCurves, StackCurves, final_layer_errors, learning_curves, pretraining_curves
+from finetune.report.dots import dot_figure
+from finetune.report.drawing import COLOURS, TINTS
+from finetune.report.durations import duration_figure
+from finetune.report.headline import Headline, headline_of, with_interval
+from finetune.report.pictures import Gallery, read_gallery
+from finetune.report.provenance import provenance_of
+from finetune.report.quantities import axis_label, counted, label_of, seconds_text
+from finetune.report.read import Problem, Study
+from finetune.report.tables import FOOTNOTE, MARK, Table, build_table
+from finetune.report.trend import trend_figure
+
+KIND_NAMES = {"pretrained": "pretrained", "random": "random start", "baseline": "baseline", "unstated": "not stated"}
+
+
+@dataclass(frozen=True)
+class SectionView:
+    """One section with everything that is drawn from it."""
+
+    section: Section
+    headline: Headline
+    table: Table
+    dots: Markup | None
+    curves: LearningCurves | None
+    durations: Markup | None
+    ruler: "Ruler | None"
+
+    @property
+    def kinds(self) -> list[str]:
+        """Kinds of arm that occur, for the legend."""
+        return [kind for kind in KIND_NAMES if any(arm.kind == kind for arm in self.section.arms)]
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """The interval of the headline on a line with zero in its middle; positions in percent of the width."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class StackView:
+    """One pretrained stack: how often, how long, how well, and its curves."""
+
+    name: str
+    facts: list[tuple[str, str]]
+    curves: StackCurves | None
+
+
+def render_page(study: Study, sections: Sequence[Section], problems: Sequence[Problem]) -> str:
+    """The page as one self-contained HTML document."""
+    views = [_section_view(section, f"s{index}", problems) for index, section in enumerate(sections)]
+    galleries, complaints = _galleries(study)
+    environment = Environment(
+        loader=PackageLoader("finetune.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["breakable"] = breakable
+    environment.globals |= {"label_of": label_of, "axis_label": axis_label, "with_interval": with_interval}
+    return environment.get_template("report.html.j2").render(
+        study=study,
+        subtitle=_subtitle(study),
+        views=views,
+        trends=_trends(sections),
+        problems=problems,
+        stacks=_stacks(study),
+        pretrained_galleries=[gallery for gallery in galleries if gallery.run.stage == "pretrain"],
+        arm_galleries=[gallery for gallery in galleries if gallery.run.stage != "pretrain"],
+        picture_complaints=complaints,
+        provenance=provenance_of(study.runs),
+        footnote=FOOTNOTE,
+        mark=MARK,
+        colours=COLOURS,
+        tints=TINTS,
+        kind_names=KIND_NAMES,
+    )
+
+
+def breakable(name: str) -> Markup:
+    """A name that may break after its underscores and equals signs, where a narrow screen has no room for it."""
+    return Markup(re.sub(r"([_=,])", r"\1<wbr>", str(html.escape(name))))
+
+
+def _section_view(section: Section, name: str, problems: Sequence[Problem]) -> SectionView:
+    measured = any(arm.values(section.metric) for arm in section.arms)
+    headline = headline_of(section)
+    return SectionView(
+        section=section,
+        headline=headline,
+        table=build_table(section, problems),
+        dots=dot_figure(section, f"{name}-dots") if measured else None,
+        curves=learning_curves(section, f"{name}-curves"),
+        durations=duration_figure(section, f"{name}-time"),
+        ruler=_ruler(headline),
+    )
+
+
+def _ruler(headline: Headline) -> Ruler | None:
+    difference = headline.difference
+    if difference is None or difference.estimate.interval is None:
+        return None
+    interval, mean = difference.estimate.interval, difference.estimate.mean
+    reach = 1.2 * max(abs(interval.low), abs(interval.high))
+    if reach == 0:
+        return Ruler(50.0, 50.0, 50.0)
+    place = [round(50 + 50 * value / reach, 2) for value in (mean, interval.low, interval.high)]
+    return Ruler(*place)
+
+
+def _subtitle(study: Study) -> str:
+    """``27 runs, 9 arms, seeds 0, 1, 2``."""
+    runs = study.of_stage("finetune", "baseline") or study.runs
+    seeds = sorted({run.seed for run in runs})
+    named = ", ".join(map(str, seeds)) if len(seeds) <= 6 else f"{seeds[0]} to {seeds[-1]}"
+    return (
+        f"{counted(len(runs), 'run')}, {counted(len({run.name for run in runs}), 'arm')}, "
+        f"{'seed' if len(seeds) == 1 else 'seeds'} {named}"
+    )
+
+
+def _trends(sections: Sequence[Section]) -> list[tuple[str, Markup]]:
+    """A figure for each data set and task whose sections differ in the number of labels."""
+    groups: dict[tuple[str, str], list[Section]] = {}
+    for section in sections:
+        groups.setdefault((section.data, section.task), []).append(section)
+    trends = []
+    for index, ((data, task), members) in enumerate(groups.items()):
+        figure = trend_figure(members, f"trend{index}") if task != "autoencoder" else None
+        if figure is not None:
+            trends.append((", ".join(part for part in (data, task) if part), figure))
+    return trends
+
+
+def _stacks(study: Study) -> list[StackView]:
+    views = []
+    runs = study.of_stage("pretrain")
+    for index, name in enumerate(dict.fromkeys(run.name for run in runs)):
+        own = [run for run in runs if run.name == name]
+        facts = [("seeds", str(len(own)))]
+        seconds = [run.seconds for run in own if run.seconds is not None]
+        if seconds:
+            facts.append(("time", seconds_text(sum(seconds) / len(seconds))))
+        facts += final_layer_errors(own)
+        views.append(StackView(name, facts, pretraining_curves(name, own, f"stack{index}")))
+    return views
+
+
+def _galleries(study: Study) -> tuple[list[Gallery], list[str]]:
+    """Pictures of the first seed of each name that kept any, and what could not be read."""
+    galleries: dict[tuple[str, str], Gallery] = {}
+    complaints = []
+    for run in study.runs:
+        if (run.stage, run.name) in galleries:
+            continue
+        gallery = read_gallery(run)
+        if gallery is None:
+            continue
+        if gallery.complaint:
+            complaints.append(gallery.complaint)
+        elif gallery.filters or gallery.reconstructions or gallery.samples:
+            galleries[run.stage, run.name] = gallery
+    return list(galleries.values()), complaints

@@ -1,0 +1,85 @@
+"""How a metric is written for people: its label, its unit and its digits."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+PERCENT = frozenset({"error", "calibration_error", "accuracy"})
+MINUS = "\N{MINUS SIGN}"
+_ACRONYMS = {"nll": "NLL"}
+
+
+def is_percent(metric: str) -> bool:
+    """Whether ``metric`` is a fraction in files and percent on the page."""
+    return metric.rpartition("/")[2] in PERCENT
+
+
+def label_of(metric: str) -> str:
+    """``test/squared_error`` -> ``test squared error``."""
+    words = metric.replace("/", " ").replace("_", " ").split()
+    return " ".join(_ACRONYMS.get(word, word) for word in words)
+
+
+def axis_label(metric: str) -> str:
+    """The label with its unit, as at an axis or at the head of a column."""
+    return label_of(metric) + (" (%)" if is_percent(metric) else "")
+
+
+@dataclass(frozen=True)
+class Format:
+    """Writes values of one metric, all with the same number of decimals so that a column lines up."""
+
+    percent: bool
+    decimals: int
+
+    @property
+    def factor(self) -> float:
+        """What a value in a file is multiplied with."""
+        return 100.0 if self.percent else 1.0
+
+    @property
+    def unit(self) -> str:
+        """Unit of a value, with the no-break space before it; empty where the metric has none."""
+        return "\N{NO-BREAK SPACE}%" if self.percent else ""
+
+    @property
+    def difference_unit(self) -> str:
+        """Unit of a difference: percentage points, because a percent of a percent would be read as relative."""
+        return " percentage points" if self.percent else ""
+
+    def number(self, value: float) -> str:
+        """``0.0231`` -> ``2.31``."""
+        text = f"{value * self.factor:.{self.decimals}f}"
+        if float(text) == 0:
+            text = text.lstrip("-")
+        return text.replace("-", MINUS)
+
+    def signed(self, value: float) -> str:
+        """``0.0231`` -> ``+2.31``."""
+        text = self.number(value)
+        return text if text.startswith(MINUS) or float(text) == 0 else f"+{text}"
+
+
+def format_of(metric: str, values: Iterable[float]) -> Format:
+    """Format for ``values`` of ``metric``: two decimals of a percent, else four significant digits of the largest."""
+    if is_percent(metric):
+        return Format(percent=True, decimals=2)
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    decimals = 3 if largest == 0 else 3 - math.floor(math.log10(largest))
+    return Format(percent=False, decimals=min(max(decimals, 0), 8))
+
+
+def counted(n: int, noun: str) -> str:
+    """``1 seed``, ``3 seeds``."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def seconds_text(seconds: float) -> str:
+    """A duration in its natural unit: ``0.4 s``, ``46 s``, ``3.2 min``, ``1.5 h``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 300:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:.1f} h"

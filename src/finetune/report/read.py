@@ -1,0 +1,246 @@
+"""A study's directory -> runs that have a result, and problems: runs that have none, with what to do about them."""
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from dbn.errors import DataError
+from finetune.report.plan import Job, command_like, grid_holes, read_plan
+
+STAGES = ("pretrain", "finetune", "baseline")
+Kind = Literal["pretrained", "random", "baseline", "unstated"]
+State = Literal["missing", "unfinished", "failed", "damaged"]
+_DIRECTORY = re.compile(r"(?P<name>.+)_seed(?P<seed>\d+)")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One ``result.json``. What a file does not say is None, or empty.
+
+    Attributes:
+        labels: ``"100"``, or ``"all"``, or empty where the file does not say.
+        kind: where the starting weights came from; decides the colour.
+        metrics: finite values only.
+        path: directory relative to the study, with forward slashes.
+    """
+
+    study: str
+    stage: str
+    name: str
+    seed: int
+    metrics: dict[str, float]
+    directory: Path
+    path: str
+    kind: Kind = "unstated"
+    arm: str = ""
+    task: str = ""
+    data: str = ""
+    labels: str = ""
+    seconds: float | None = None
+    pretrain_seconds: float | None = None
+    n_parameters: int | None = None
+    epochs: int | None = None
+    best_epoch: int | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, Any] = field(default_factory=dict)
+    git: dict[str, Any] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A run without a usable result: what is known about it, and the command that runs it again where known.
+
+    ``name`` is the arm that misses the run, empty where that is not known.
+    """
+
+    state: State
+    label: str
+    message: str
+    command: str | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Study:
+    """All runs of one study, sorted by stage, name and seed."""
+
+    name: str
+    directory: Path
+    runs: tuple[Run, ...]
+    problems: tuple[Problem, ...]
+
+    def of_stage(self, *stages: str) -> list[Run]:
+        """The runs of some stages."""
+        return [run for run in self.runs if run.stage in stages]
+
+
+def read_study(directory: Path) -> Study:
+    """Read every ``<stage>/<name>_seed<k>/result.json`` below ``directory``.
+
+    Raises:
+        DataError: the directory is missing or holds no result; the message says what to run.
+    """
+    name = directory.resolve().name
+    if not directory.is_dir():
+        raise DataError(
+            f"{directory}: there is no such study. Run one first, for example dbn-finetune study={name}, "
+            "or give the directory of another."
+        )
+    runs: list[Run] = []
+    problems: list[Problem] = []
+    unfinished: list[tuple[str, Path]] = []
+    for stage in STAGES:
+        for run_directory in sorted(path for path in (directory / stage).glob("*") if path.is_dir()):
+            if (run_directory / "result.json").is_file():
+                try:
+                    runs.append(_read_run(run_directory, stage, directory))
+                except (OSError, ValueError) as error:
+                    problems.append(
+                        Problem(
+                            "damaged",
+                            f"{stage}/{run_directory.name}",
+                            f"result.json cannot be used: {error}. Delete it and run again.",
+                            command_like(run_directory, stage),
+                            _name_and_seed(run_directory)[0],
+                        )
+                    )
+            elif _DIRECTORY.fullmatch(run_directory.name):
+                unfinished.append((stage, run_directory))
+    runs.sort(key=lambda run: (STAGES.index(run.stage), run.name, run.seed, run.path))
+
+    jobs, complaint = read_plan(directory)
+    if complaint:
+        problems.append(Problem("damaged", "sweep.json", complaint))
+    planned = {(job.name, job.seed): job for job in jobs}
+    for stage, run_directory in unfinished:
+        problems.append(_without_result(stage, run_directory, planned))
+    present = {(run.name, run.seed) for run in runs}
+    present |= {_name_and_seed(path) for _, path in unfinished}
+    present |= {_name_and_seed(directory / problem.label) for problem in problems if problem.state == "damaged"}
+    for job in jobs or _holes(runs, unfinished):
+        if (job.name, job.seed) not in present:
+            problems.append(Problem("missing", f"{job.name}, seed {job.seed}", "never started", job.command, job.name))
+    if not runs:
+        raise DataError(_nothing_to_report(directory, name, problems))
+    return Study(name, directory, tuple(runs), tuple(problems))
+
+
+def _read_run(directory: Path, stage: str, study: Path) -> Run:
+    """One run; raises ValueError (of which JSONDecodeError is one) where the file is not a result."""
+    content = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError("it is not a JSON object")
+    name, seed, metrics = content.get("name"), content.get("seed"), content.get("metrics")
+    if not isinstance(name, str) or not name:
+        raise ValueError("'name' is not given")
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise ValueError("'seed' is not a whole number")
+    if not isinstance(metrics, dict):
+        raise ValueError("'metrics' is not given")
+    stage = content["stage"] if content.get("stage") in STAGES else stage
+    finite = {key: value for key in metrics if (value := _number(metrics[key])) is not None}
+    return Run(
+        study=_text(content.get("study")) or study.resolve().name,
+        stage=stage,
+        name=name,
+        seed=seed,
+        metrics=finite,
+        directory=directory,
+        path=directory.relative_to(study).as_posix(),
+        kind=_kind(stage, content.get("pretrained")),
+        arm=_text(content.get("arm")) or name,
+        task=_text(content.get("task")) or _task_from(finite),
+        data=_text(content.get("data")),
+        labels=_labels(content),
+        seconds=_number(content.get("seconds")),
+        pretrain_seconds=_number(content.get("pretrain_seconds")),
+        n_parameters=_whole(content.get("n_parameters")),
+        epochs=_whole(content.get("epochs")),
+        best_epoch=_whole(content.get("best_epoch")),
+        config=_mapping(content.get("config")),
+        versions=_mapping(content.get("versions")),
+        git=_mapping(content.get("git")),
+        machine=_mapping(content.get("machine")),
+    )
+
+
+def _kind(stage: str, pretrained: object) -> Kind:
+    if stage == "baseline":
+        return "baseline"
+    if isinstance(pretrained, bool):
+        return "pretrained" if pretrained else "random"
+    return "unstated"
+
+
+def _task_from(metrics: dict[str, float]) -> str:
+    if any(key.endswith("/error") for key in metrics):
+        return "classifier"
+    return "autoencoder" if any(key.endswith("/squared_error") for key in metrics) else ""
+
+
+def _labels(content: dict[str, Any]) -> str:
+    if "n_labelled" not in content:
+        return ""
+    n_labelled = _whole(content["n_labelled"])
+    return "all" if n_labelled is None else str(n_labelled)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _name_and_seed(directory: Path) -> tuple[str, int]:
+    match = _DIRECTORY.fullmatch(directory.name)
+    return (match["name"], int(match["seed"])) if match else (directory.name, -1)
+
+
+def _without_result(stage: str, directory: Path, planned: dict[tuple[str, int], Job]) -> Problem:
+    """A run that was started and has no result: failed if it left ``error.txt``, else still running or stopped."""
+    name, seed = _name_and_seed(directory)
+    job = planned.get((name, seed))
+    command = job.command if job else command_like(directory, stage)
+    label = f"{name}, seed {seed}" if stage != "pretrain" else f"pretraining {name}, seed {seed}"
+    error = directory / "error.txt"
+    if not error.is_file():
+        return Problem("unfinished", label, "no result yet: still running, or stopped", command, name)
+    lines = [line.strip() for line in error.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return Problem("failed", label, lines[-1] if lines else "failed without a message", command, name)
+
+
+def _holes(runs: list[Run], unfinished: list[tuple[str, Path]]) -> list[Job]:
+    """Without a plan: what would make the grid of names and seeds complete, stage by stage."""
+    holes: list[Job] = []
+    for stage in STAGES[1:]:
+        seen = {(run.name, run.seed): run.directory for run in runs if run.stage == stage}
+        seen |= {_name_and_seed(path): path for at, path in unfinished if at == stage}
+        holes += grid_holes(seen, stage)
+    return holes
+
+
+def _nothing_to_report(directory: Path, name: str, problems: list[Problem]) -> str:
+    message = f"{directory}: no run has a result yet"
+    if not problems:
+        return f"{message}. Run the study first, for example dbn-finetune study={name}."
+    first = problems[0]
+    states = [problem.state for problem in problems]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
+    again = f" Run it again: {first.command}" if first.command else ""
+    return f"{message} ({counts}). The first, {first.label}: {first.message}.{again}"

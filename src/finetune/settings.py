@@ -1,0 +1,62 @@
+"""How a network is fine-tuned: the group ``training`` of the configuration, checked."""
+
+from dataclasses import dataclass
+
+from dbn.settings import check_choice, check_number
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """Fine-tuning by backpropagation.
+
+    Attributes:
+        epochs: passes through the labelled training images.
+        batch_size: images per minibatch.
+        head_epochs: first epochs that train the new output layer alone (5 in Hinton & Salakhutdinov 2006).
+        label_smoothing: probability mass spread over all classes, in [0, 1).
+        max_norm: largest norm of a hidden unit's incoming weights (Srivastava et al. 2014); None for no limit.
+        patience: epochs without a better validation metric before training stops; None to go on to the end.
+        weights: the ones to keep: ``best`` on validation or ``last``.
+
+    Raises:
+        SettingError: a value that cannot be used.
+    """
+
+    epochs: int
+    batch_size: int = 100
+    head_epochs: int = 0
+    label_smoothing: float = 0.0
+    max_norm: float | None = None
+    patience: int | None = None
+    weights: str = "best"
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        check_number("training.epochs", self.epochs, low=1, whole=True)
+        check_number("training.batch_size", self.batch_size, low=1, whole=True)
+        check_number("training.head_epochs", self.head_epochs, low=0, whole=True)
+        check_number("training.label_smoothing", self.label_smoothing, low=0, high=1, below=True)
+        if self.max_norm is not None:
+            check_number("training.max_norm", self.max_norm, low=0, above=True)
+        if self.patience is not None:
+            check_number("training.patience", self.patience, low=1, whole=True)
+        check_choice("training.weights", self.weights, ("best", "last"))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A learning-rate schedule: any of torch's, told how long training is.
+
+    Attributes:
+        factory: makes the scheduler from an optimiser.
+        interval: ``step`` or ``epoch``: how often it moves.
+        length: name of the factory's argument that takes the number of those; None if it has none.
+    """
+
+    factory: "object"
+    interval: str = "step"
+    length: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        check_choice("schedule.interval", self.interval, ("step", "epoch"))

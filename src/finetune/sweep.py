@@ -1,0 +1,94 @@
+"""Around a multirun: write down what was planned before it, and the report after it."""
+
+import itertools
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from dbn.command import config_directory
+from dbn.errors import UserError
+from dbn.files import write_json
+from finetune.report import write_report
+
+log = logging.getLogger(__name__)
+
+PLAN = "sweep.json"
+_finished: list[Path] = []
+
+
+class StudyReport(Callback):
+    """Hydra's callback: writes ``sweep.json`` when a multirun starts and has the report written when it has ended.
+
+    Hydra calls ``on_multirun_end`` only if every job went well. The report matters most when one did not, so it is
+    written by :func:`at_end`, which the command calls in any case.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Write the plan."""
+        study = Path(config.hydra.sweep.dir)
+        jobs = planned_jobs(config)
+        write_json(study / PLAN, {"jobs": merged(study, jobs)})
+        if not os.environ.get("SLURM_JOB_ID"):
+            _finished.append(study)
+
+
+def planned_jobs(config: DictConfig) -> list[dict[str, Any]]:
+    """Arm, seed, name, overrides and command of every job of a multirun."""
+    parameters = {key: str(value) for key, value in (config.hydra.sweeper.params or {}).items()}
+    parser = OverridesParser.create()
+    given = parser.parse_overrides(list(config.hydra.overrides.task))
+    for override in given:
+        parameters.pop(override.key_or_group, None)
+    overrides = [*parser.parse_overrides([f"{key}={value}" for key, value in parameters.items()]), *given]
+    choices = [
+        [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()] if o.is_sweep_override() else [o.input_line]
+        for o in overrides
+    ]
+    return [job_of(list(words)) for words in itertools.product(*choices)]
+
+
+def job_of(overrides: list[Any]) -> dict[str, Any]:
+    """What the report needs to know of the job with these overrides."""
+    words = [word for word in map(str, overrides) if not word.startswith("sweep=")]
+    config = hydra.compose("finetune", words) if GlobalHydra.instance().is_initialized() else _compose(words)
+    command = " ".join(["dbn-finetune", *(f'"{word}"' if any(c in word for c in " $'[{") else word for word in words)])
+    return {"arm": config.arm.name, "seed": config.seed, "name": config.name, "overrides": words, "command": command}
+
+
+def _compose(words: list[str]) -> DictConfig:
+    with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
+        return hydra.compose("finetune", words)
+
+
+def merged(study: Path, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Planned jobs, those of earlier multiruns of the study included."""
+    import json
+
+    path = study / PLAN
+    try:
+        earlier = json.loads(path.read_text(encoding="utf-8"))["jobs"] if path.is_file() else []
+    except (ValueError, KeyError):
+        log.warning("%s cannot be read; it is written anew.", path)
+        earlier = []
+    known = {(job["name"], job["seed"]) for job in jobs}
+    return [job for job in earlier if (job["name"], job["seed"]) not in known] + jobs
+
+
+def at_end() -> None:
+    """Write the report of the study that a multirun has just ended, failed jobs or not."""
+    while _finished:
+        study = _finished.pop()
+        try:
+            report = write_report(study)
+        except UserError as error:
+            log.error("No report: %s", error)
+            continue
+        print(report.text)
+        print(f"\nreport: {report.html}")

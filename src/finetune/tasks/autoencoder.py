@@ -1,0 +1,59 @@
+"""Autoencoding: reconstruct the image from a short code."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import MeanMetric
+
+from dbn.data.blocks import Block, Minibatch
+from finetune.tasks.base import FineTuning, TaskMetrics
+
+
+class Autoencoder(FineTuning):
+    """Trains reconstructions; see :class:`FineTuning`.
+
+    Args:
+        *args: as for :class:`FineTuning`.
+        real: pixels are real numbers and the outputs their means (squared error), not probabilities (cross-entropy).
+        **kwargs: as for :class:`FineTuning`.
+    """
+
+    watched = "squared_error"
+
+    def __init__(self, *args: Any, real: bool = False, **kwargs: Any) -> None:
+        self.real = real
+        super().__init__(*args, **kwargs)
+
+    def loss(self, outputs: Tensor, batch: Minibatch) -> Tensor:
+        """Summed over pixels and images: cross-entropy in nats, or half the squared error for real pixels."""
+        if self.real:
+            return 0.5 * F.mse_loss(outputs, batch.features, reduction="sum")
+        return F.binary_cross_entropy_with_logits(outputs, batch.features, reduction="sum")
+
+    def reconstruct(self, features: Tensor) -> Tensor:
+        """Reconstructions of images ``(batch, n_features)``; same shape."""
+        outputs: Tensor = self.network(features)
+        return outputs if self.real else torch.sigmoid(outputs)
+
+    def metrics(self) -> "AutoencoderMetrics":
+        """Squared error and, for pixels in [0, 1], cross-entropy."""
+        return AutoencoderMetrics(self.real)
+
+
+class AutoencoderMetrics(TaskMetrics):
+    """``squared_error`` and ``cross_entropy`` (nats): summed over an image's pixels, mean over images."""
+
+    def __init__(self, real: bool) -> None:
+        self.real = real
+        names = ("squared_error",) if real else ("squared_error", "cross_entropy")
+        super().__init__(**{name: MeanMetric() for name in names})
+
+    def update(self, outputs: Tensor, block: Block) -> None:
+        """Add images with the network's outputs for them ``(n, n_features)``."""
+        means = outputs if self.real else torch.sigmoid(outputs)
+        self.named["squared_error"].update((means - block.features).square().sum(1).double())
+        if not self.real:
+            entropy = F.binary_cross_entropy_with_logits(outputs, block.features, reduction="none")
+            self.named["cross_entropy"].update(entropy.sum(1).double())

@@ -1,0 +1,48 @@
+"""Classification: softmax and cross-entropy."""
+
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassCalibrationError
+
+from dbn.data.blocks import Block, Minibatch
+from finetune.tasks.base import FineTuning, TaskMetrics
+
+
+class Classifier(FineTuning):
+    """Trains class probabilities ``softmax(network(x))`` by cross-entropy; see :class:`FineTuning`."""
+
+    watched = "error"
+
+    def loss(self, outputs: Tensor, batch: Minibatch) -> Tensor:
+        """Cross-entropy summed over the images, in nats, with the label smoothing of the settings."""
+        assert batch.labels is not None
+        smoothing = self.settings.label_smoothing
+        return F.cross_entropy(outputs, batch.labels, reduction="sum", label_smoothing=smoothing)
+
+    def metrics(self) -> "ClassifierMetrics":
+        """Error, negative log-likelihood, calibration error."""
+        return ClassifierMetrics(self.network.sizes[-1])
+
+
+class ClassifierMetrics(TaskMetrics):
+    """``error``: fraction of wrong labels. ``nll``: mean negative log-likelihood in nats. ``calibration_error``:
+    expected calibration error over 15 bins of confidence (Guo et al. 2017, *On calibration of modern neural networks*).
+    """  # noqa: D205
+
+    def __init__(self, n_classes: int) -> None:
+        metrics: dict[str, Any] = {
+            "error": MeanMetric(),
+            "nll": MeanMetric(),
+            "calibration_error": MulticlassCalibrationError(n_classes, n_bins=15),
+        }
+        super().__init__(**metrics)
+
+    def update(self, outputs: Tensor, block: Block) -> None:
+        """Add images with their logits ``(n, n_classes)``."""
+        assert block.labels is not None
+        self.named["error"].update((outputs.argmax(1) != block.labels).double())
+        self.named["nll"].update(F.cross_entropy(outputs.double(), block.labels, reduction="none"))
+        self.named["calibration_error"].update(outputs.softmax(1), block.labels)
