@@ -16,8 +16,8 @@ def seed_of(seed: int, name: str, *counters: int) -> int:
 
     Uses :class:`numpy.random.SeedSequence`, whose hash keeps nearby entropy (seed 1 and seed 2) far apart.
     """
-    entropy = [seed, zlib.crc32(name.encode()), *counters]
-    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
+    key = (zlib.crc32(name.encode()), len(counters), *counters)  # the length: trailing zeros alone change no hash
+    return int(np.random.SeedSequence(seed, spawn_key=key).generate_state(1, np.uint64)[0])
 
 
 def stream(seed: int, name: str, *counters: int, device: torch.device | str = "cpu") -> torch.Generator:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dbn.errors import SettingError
 from dbn.units.base import Units, gradient_of
 
 
@@ -63,7 +64,9 @@ class Bernoulli(Units):
             SettingError: more than 2^20 states.
         """
         if self.size > MAX_ENUMERABLE:
-            raise SettingError(f"{self.size} binary units have 2^{self.size} states: enumeration stops at {MAX_ENUMERABLE} units.")
+            raise SettingError(
+                f"{self.size} binary units have 2^{self.size} states: enumeration stops at {MAX_ENUMERABLE} units."
+            )
         bits = torch.arange(self.size - 1, -1, -1, device=self.bias.device)
         codes = torch.arange(2**self.size, device=self.bias.device)
         return (codes[:, None] >> bits & 1).to(self.bias.dtype)

@@ -89,6 +89,8 @@ def difference_text(difference: PairedDifference | None, form: Format) -> str:
     interval = difference.estimate.interval
     if interval is None:
         return f"{mean} {seeds}; one seed gives no interval."
+    if difference.degenerate:
+        return f"{mean}, the same in each of {len(difference.seeds)} common seeds, so there is no interval."
     return f"{mean}, 95 % interval {form.signed(interval.low)} to {form.signed(interval.high)}, {seeds}."
 
 
@@ -100,12 +102,12 @@ def _verdict(
     interval, n = difference.estimate.interval, len(difference.seeds)
     if interval is None:
         return "unsettled", "Not settled: one common seed gives no interval"
+    if difference.degenerate:
+        return "unsettled", f"Not settled: the difference is the same in all {n} seeds, so its spread is unknown"
     if difference.settled:
         if difference.estimate.mean < 0:
             return "pretrained", f"Pretraining wins: {pretrained.name} has the lower {section.label}"
         return "random", f"Random initialisation wins: {random.name} has the lower {section.label}"
-    if interval.excludes_zero:
-        return "unsettled", f"Not settled: the difference is the same in all {n} seeds, so its spread is unknown"
     return "unsettled", f"Not settled: the interval includes zero with {n} seeds"
 
 

@@ -113,12 +113,10 @@ def _section_view(section: Section, name: str, problems: Sequence[Problem]) -> S
 
 def _ruler(headline: Headline) -> Ruler | None:
     difference = headline.difference
-    if difference is None or difference.estimate.interval is None:
+    if difference is None or difference.estimate.interval is None or difference.degenerate:
         return None
     interval, mean = difference.estimate.interval, difference.estimate.mean
     reach = 1.2 * max(abs(interval.low), abs(interval.high))
-    if reach == 0:
-        return Ruler(50.0, 50.0, 50.0)
     place = [round(50 + 50 * value / reach, 2) for value in (mean, interval.low, interval.high)]
     return Ruler(*place)
 

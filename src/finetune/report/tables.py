@@ -131,7 +131,9 @@ def _difference(difference: PairedDifference | None, signed: Callable[[float], s
         return "no common seed"
     interval = difference.estimate.interval
     mean = signed(difference.estimate.mean)
-    return mean if interval is None else f"{mean} [{signed(interval.low)}, {signed(interval.high)}]"
+    if interval is None or difference.degenerate:
+        return mean  # one seed, or the same difference in all: nothing is known about its spread
+    return f"{mean} [{signed(interval.low)}, {signed(interval.high)}]"
 
 
 def _amount(value: float | None, decimals: int) -> str:

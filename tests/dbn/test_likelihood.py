@@ -1,0 +1,70 @@
+"""Annealed importance sampling against enumeration and closed forms."""
+
+import pytest
+import torch
+from conftest import PAIRS, make_rbm
+from test_rbm import log_z
+
+from dbn import RBM
+from dbn.errors import SettingError
+from dbn.likelihood import annealed_importance_sampling, log_partition_function, reverse_annealed_importance_sampling
+from dbn.units import Gaussian
+
+
+def exact_draws(rbm: RBM, n: int, generator: torch.Generator) -> torch.Tensor:
+    """Independent visible states from the model itself."""
+    if rbm.visible.kind == "bernoulli":
+        states = rbm.visible.states()
+        p = torch.softmax(-rbm.free_energy(states), 0)
+        return states[torch.multinomial(p, n, replacement=True, generator=generator)]
+    if rbm.hidden.kind == "bernoulli":
+        states = rbm.hidden.states()
+        p = torch.softmax(-rbm.free_energy_hidden(states), 0)
+        return rbm.sample_visible(states[torch.multinomial(p, n, replacement=True, generator=generator)], generator)
+    precision = torch.eye(rbm.n_visible, dtype=torch.float64) - rbm.weight @ rbm.weight.T
+    covariance = torch.linalg.inv(precision)
+    mean = covariance @ (rbm.visible.bias + rbm.weight @ rbm.hidden.bias)
+    noise = torch.randn(n, rbm.n_visible, generator=generator, dtype=torch.float64)
+    return mean + noise @ torch.linalg.cholesky(covariance).T
+
+
+@pytest.mark.parametrize(("visible", "hidden"), PAIRS)
+def test_annealing_up_and_down_enclose_the_exact_value(visible: str, hidden: str) -> None:
+    """The mean log weight is below log Z going up and above it going down (Jensen), within three standard errors;
+    the estimates themselves lie within five of their own.
+    """  # noqa: D205
+    rbm = make_rbm(visible, hidden, 6, 4)
+    with torch.no_grad():
+        exact = log_z(rbm).item()
+        generator = torch.Generator().manual_seed(6)
+        betas = torch.linspace(0, 1, 60)
+        up = annealed_importance_sampling(rbm, betas, 4000, generator)
+        down = reverse_annealed_importance_sampling(rbm, exact_draws(rbm, 4000, generator), betas, generator)
+    assert up.bound <= exact + 3 * up.standard_error
+    assert down.bound >= exact - 3 * down.standard_error
+    for estimate, sign in ((up, 1), (down, -1)):
+        weights = (sign * (estimate.log_weights - exact)).exp()  # mean 1 in expectation, either way
+        assert abs(weights.mean().item() - 1) < 5 * weights.std().item() / len(weights) ** 0.5
+        assert abs(estimate.log_z - exact) < 0.05
+
+
+def test_a_coarse_ladder_opens_the_gap() -> None:
+    """With two temperatures the bounds must be visibly apart: the enclosing above is not empty."""
+    rbm = make_rbm("bernoulli", "bernoulli", 8, 6)
+    generator = torch.Generator().manual_seed(7)
+    betas = torch.tensor([0.0, 1.0])
+    with torch.no_grad():
+        up = annealed_importance_sampling(rbm, betas, 2000, generator)
+        down = reverse_annealed_importance_sampling(rbm, exact_draws(rbm, 2000, generator), betas, generator)
+    assert down.bound - up.bound > 1
+
+
+def test_enumeration_refuses_what_it_cannot_sum() -> None:
+    with pytest.raises(SettingError, match="infinitely many"):
+        log_partition_function(RBM(Gaussian(2), Gaussian(2)))
+
+
+@pytest.mark.parametrize("betas", [[0.0, 0.5], [0.1, 1.0], [0.0, 0.6, 0.6, 1.0], [0.0]])
+def test_ladders_that_do_not_rise_from_zero_to_one_are_refused(betas: list[float]) -> None:
+    with pytest.raises(SettingError, match="rise from 0 to 1"):
+        annealed_importance_sampling(make_rbm(), torch.tensor(betas), 10)

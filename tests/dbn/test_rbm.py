@@ -1,0 +1,221 @@
+"""The RBM against enumeration, quadrature, autograd, central differences and exact sampling, for every pair of units."""
+
+import math
+from itertools import product
+
+import pytest
+import torch
+from conftest import PAIRS, make_rbm, random_states
+from torch import Tensor
+
+from dbn import RBM
+from dbn.likelihood import log_likelihood, log_partition_function
+from dbn.rbm import Phase
+
+DISCRETE = [pair for pair in PAIRS if "bernoulli" in pair]
+
+
+def gaussian_grid(size: int, points: int = 61, limit: float = 9.0) -> tuple[Tensor, float]:
+    """States on a grid over ``[-limit, limit]^size``, and the volume of a cell."""
+    axis = torch.linspace(-limit, limit, points, dtype=torch.float64)
+    return torch.tensor(list(product(axis.tolist(), repeat=size)), dtype=torch.float64), float(axis[1] - axis[0]) ** size
+
+
+def log_sum_over(kind: str, size: int, minus_energy: object) -> Tensor:
+    """``log sum`` (or integral) over all states of a layer of ``exp(minus_energy(states))``."""
+    states, cell = (make_rbm(kind, kind, size, 1).visible.states(), 1.0) if kind == "bernoulli" else gaussian_grid(size)
+    return torch.logsumexp(minus_energy(states), 0) + math.log(cell)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(("visible", "hidden"), PAIRS)
+def test_free_energy_sums_the_hidden_units_out(visible: str, hidden: str) -> None:
+    rbm = make_rbm(visible, hidden, 4, 2)
+    for v in random_states(visible, 3, 4):
+        expected = -log_sum_over(hidden, 2, lambda h, v=v: -rbm.energy(v.expand(len(h), -1), h))
+        assert rbm.free_energy(v[None]).item() == pytest.approx(expected.item(), abs=1e-8)
+    for h in random_states(hidden, 3, 2):
+        rbm_small = make_rbm(visible, hidden, 2, 2)
+        expected = -log_sum_over(visible, 2, lambda v, h=h, r=rbm_small: -r.energy(v, h.expand(len(v), -1)))
+        assert rbm_small.free_energy_hidden(h[None]).item() == pytest.approx(expected.item(), abs=1e-8)
+
+
+@pytest.mark.parametrize(("visible", "hidden"), DISCRETE)
+def test_partition_function_against_the_sum_over_both_layers(visible: str, hidden: str) -> None:
+    rbm = make_rbm(visible, hidden, 2, 2)
+    sides = []
+    for kind in (visible, hidden):
+        sides.append((make_rbm(kind, kind, 2, 1).visible.states(), 1.0) if kind == "bernoulli" else gaussian_grid(2, 181, 12.0))
+    (v, cell_v), (h, cell_h) = sides
+    energies = rbm.energy(v.repeat_interleave(len(h), 0), h.repeat(len(v), 1))
+    expected = torch.logsumexp(-energies, 0) + math.log(cell_v * cell_h)
+    assert log_partition_function(rbm).item() == pytest.approx(expected.item(), abs=1e-6)
+
+
+def exact_gaussian_log_z(rbm: RBM) -> Tensor:
+    """Closed form for Gaussian units on both sides: the joint density is a Gaussian with precision [[I, -W], [-W', I]]."""
+    n, m = rbm.n_visible, rbm.n_hidden
+    eye = torch.eye(n + m, dtype=torch.float64)
+    precision = eye.clone()
+    precision[:n, n:], precision[n:, :n] = -rbm.weight, -rbm.weight.T
+    b = torch.cat([rbm.visible.bias, rbm.hidden.bias])
+    return 0.5 * (b @ torch.linalg.solve(precision, b) - b @ b + (n + m) * math.log(2 * math.pi) - torch.logdet(precision))
+
+
+def log_z(rbm: RBM) -> Tensor:
+    """Exact, differentiable ``log Z`` of a small RBM, by a formula of its own."""
+    if rbm.hidden.kind == "bernoulli":
+        return torch.logsumexp(-rbm.free_energy_hidden(rbm.hidden.states()), 0)
+    if rbm.visible.kind == "bernoulli":
+        return torch.logsumexp(-rbm.free_energy(rbm.visible.states()), 0)
+    return exact_gaussian_log_z(rbm)
+
+
+@pytest.mark.parametrize(("visible", "hidden"), PAIRS)
+def test_explicit_gradient_against_autograd(visible: str, hidden: str) -> None:
+    rbm = make_rbm(visible, hidden, 6, 5)
+    data, model = random_states(visible, 9, 6), random_states(visible, 9, 6)
+    loss = rbm.free_energy(data).mean() - rbm.free_energy(model).mean()
+    expected = torch.autograd.grad(loss, list(rbm.parameters()))
+    with torch.no_grad():
+        rbm.write_gradient(Phase(rbm, data), Phase(rbm, model))
+    for parameter, gradient in zip(rbm.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(("visible", "hidden"), PAIRS)
+def test_gradient_with_exact_model_samples_is_that_of_the_log_likelihood(visible: str, hidden: str) -> None:
+    """Central differences of the exact mean log-likelihood against data minus exact model expectations.
+
+    The model's expectations come as a weighted negative phase: its states with their exact probabilities.
+    """
+    rbm = make_rbm(visible, hidden, 3, 3)
+    data = random_states(visible, 8, 3)
+
+    def mean_log_likelihood() -> float:
+        return float((-rbm.free_energy(data)).mean() - log_z(rbm))
+
+    differences = {}
+    step = 1e-5
+    for name, parameter in rbm.named_parameters():
+        difference = torch.zeros_like(parameter)
+        for index in product(*map(range, parameter.shape)):
+            values = []
+            for sign in (1, -1):
+                with torch.no_grad():
+                    parameter[index] += sign * step
+                    values.append(mean_log_likelihood())
+                    parameter[index] -= sign * step
+            difference[index] = (values[0] - values[1]) / (2 * step)
+        differences[name] = difference
+
+    with torch.no_grad():
+        rbm.write_gradient(Phase(rbm, data), Phase(rbm, data))  # makes the gradients
+        positive = {n: g / len(data) for n, g in sums_of_statistics(rbm, data).items()}
+    model = exact_expectations(rbm)
+    for name in differences:
+        torch.testing.assert_close(positive[name] - model[name], differences[name], rtol=0, atol=2e-8)
+
+
+def sums_of_statistics(rbm: RBM, v: Tensor) -> dict[str, Tensor]:
+    """Minus the explicit gradient of the free energy, summed over states: one phase against a phase of zeros' weight."""
+    totals: dict[str, Tensor] = {}
+    for state in v:
+        phase = Phase(rbm, state[None])
+        rbm.zero_grad()
+        rbm.write_gradient(phase, phase)
+        for parameter in rbm.parameters():
+            assert parameter.grad is not None
+            assert parameter.grad.abs().max() < 1e-12  # equal phases cancel
+        rbm.visible.add_energy_gradient(phase.v, 1.0)
+        rbm.hidden.add_log_partition_gradient(phase.field, phase.mean, -1.0)
+        gradients = {name: -parameter.grad.clone() for name, parameter in rbm.named_parameters() if parameter.grad is not None}
+        gradients["weight"] = phase.v.T @ phase.mean
+        for name, gradient in gradients.items():
+            totals[name] = totals.get(name, 0) + gradient
+    return totals
+
+
+def exact_expectations(rbm: RBM) -> dict[str, Tensor]:
+    """Gradient of the exact ``log Z`` by autograd: what the negative phase estimates."""
+    names, parameters = zip(*rbm.named_parameters(), strict=True)
+    return dict(zip(names, torch.autograd.grad(log_z(rbm), parameters), strict=True))
+
+
+@pytest.mark.parametrize("steps", [1, 4, 16])
+def test_gibbs_leaves_the_exact_distribution_where_it_is(steps: int) -> None:
+    """Binary units: total variation of 200000 chains stays under four times its expectation for exact draws."""
+    rbm = make_rbm("bernoulli", "bernoulli", 5, 4)
+    states = rbm.visible.states()
+    p = torch.softmax(-rbm.free_energy(states), 0)
+    draws = 200_000
+    generator = torch.Generator().manual_seed(3)
+    v = states[torch.multinomial(p, draws, replacement=True, generator=generator)]
+    moved = rbm.gibbs(v, steps, generator)
+    q = torch.bincount((moved @ 2.0 ** torch.arange(4, -1, -1).double()).long(), minlength=32) / draws
+    floor = (p * (1 - p) / draws).sqrt().sum() / 2
+    assert (p - q).abs().sum() / 2 < 4 * floor
+
+
+@pytest.mark.parametrize("steps", [1, 4, 16])
+@pytest.mark.parametrize(("visible", "hidden"), [("bernoulli", "gaussian"), ("gaussian", "bernoulli")])
+def test_gibbs_leaves_mixed_distributions_where_they_are(visible: str, hidden: str, steps: int) -> None:
+    """One real side: the exact law of the binary side, and the moments of the real one given exact draws, stay."""
+    rbm = make_rbm(visible, hidden, 4, 3)
+    draws, generator = 200_000, torch.Generator().manual_seed(4)
+    if visible == "bernoulli":
+        states = rbm.visible.states()
+        p = torch.softmax(-rbm.free_energy(states), 0)
+        v = states[torch.multinomial(p, draws, replacement=True, generator=generator)]
+        binary = rbm.gibbs(v, steps, generator)
+    else:
+        states = rbm.hidden.states()
+        p = torch.softmax(-rbm.free_energy_hidden(states), 0)
+        h = states[torch.multinomial(p, draws, replacement=True, generator=generator)]
+        v = rbm.sample_visible(h, generator)
+        moved = rbm.gibbs(v, steps, generator)
+        means = torch.stack([rbm.mean_visible(state[None])[0] for state in states])
+        expected = p @ means
+        variance = 1 + p @ (means - expected).square()
+        assert ((moved.mean(0) - expected).abs() < 5 * (variance / draws).sqrt()).all()
+        assert ((moved.var(0) / variance - 1).abs() < 5 * (2 / draws) ** 0.5).all()
+        binary = rbm.sample_hidden(moved, generator)
+    size = binary.shape[1]
+    q = torch.bincount((binary @ 2.0 ** torch.arange(size - 1, -1, -1).double()).long(), minlength=2**size) / draws
+    floor = (p * (1 - p) / draws).sqrt().sum() / 2
+    assert (p - q).abs().sum() / 2 < 4 * floor
+
+
+@pytest.mark.parametrize("steps", [1, 4, 16])
+def test_gibbs_leaves_the_joint_gaussian_where_it_is(steps: int) -> None:
+    """Real units on both sides: mean and covariance of the exact Gaussian marginal stay, within five standard errors."""
+    rbm = make_rbm("gaussian", "gaussian", 3, 2)
+    draws, generator = 200_000, torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        precision = torch.eye(3, dtype=torch.float64) - rbm.weight @ rbm.weight.T
+        covariance = torch.linalg.inv(precision)
+        mean = covariance @ (rbm.visible.bias + rbm.weight @ rbm.hidden.bias)
+        noise = torch.randn(draws, 3, generator=generator, dtype=torch.float64)
+        v = mean + noise @ torch.linalg.cholesky(covariance).T
+    moved = rbm.gibbs(v, steps, generator)
+    assert ((moved.mean(0) - mean).abs() < 5 * (covariance.diag() / draws).sqrt()).all()
+    error = (covariance.diag()[:, None] * covariance.diag() + covariance**2) / draws
+    assert ((moved.T.cov() - covariance).abs() < 5 * error.sqrt()).all()
+
+
+@pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
+def test_without_weights_the_likelihood_is_that_of_independent_units(visible: str) -> None:
+    rbm = make_rbm(visible, "bernoulli", 4, 3)
+    with torch.no_grad():
+        rbm.weight.zero_()
+    v = random_states(visible, 6, 4)
+    mean = rbm.visible.mean(torch.zeros(1, 4, dtype=torch.float64))
+    if visible == "bernoulli":
+        expected = torch.distributions.Bernoulli(mean).log_prob(v).sum(1)
+    else:
+        expected = torch.distributions.Normal(mean, 1.0).log_prob(v).sum(1)
+    torch.testing.assert_close(log_likelihood(rbm, v), expected, rtol=0, atol=1e-10)
+
+
+def test_probabilities_of_all_states_sum_to_one() -> None:
+    rbm = make_rbm("bernoulli", "gaussian", 6, 3)
+    assert log_likelihood(rbm, rbm.visible.states()).exp().sum().item() == pytest.approx(1, abs=1e-10)

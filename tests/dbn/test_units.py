@@ -1,0 +1,113 @@
+"""Unit types against quadrature, autograd and sampling."""
+
+import math
+
+import pytest
+import torch
+from scipy import integrate
+
+from dbn.errors import SettingError
+from dbn.units import UNITS, Bernoulli, Gaussian, Units, make_units
+
+
+def made(kind: str, size: int) -> Units:
+    """Units with biases away from zero, in float64."""
+    units = make_units(kind, size).double()
+    with torch.no_grad():
+        units.bias.copy_(torch.linspace(-1.5, 1.2, size, dtype=torch.float64))
+    return units
+
+
+@pytest.mark.parametrize("field", [-3.0, -0.4, 0.0, 2.5])
+def test_log_partition_is_the_sum_or_integral_over_states(field: float) -> None:
+    binary, real = made("bernoulli", 1), made("gaussian", 1)
+    f = torch.tensor([[field]], dtype=torch.float64)
+    total = sum(math.exp(-binary.energy(torch.tensor([[x]], dtype=torch.float64)).item() + field * x) for x in (0.0, 1.0))
+    assert binary.log_partition(f).item() == pytest.approx(math.log(total), abs=1e-12)
+
+    def integrand(x: float) -> float:
+        return math.exp(-real.energy(torch.tensor([[x]], dtype=torch.float64)).item() + field * x)
+
+    integral, _ = integrate.quad(integrand, -30, 30, epsabs=1e-12)
+    assert real.log_partition(f).item() == pytest.approx(math.log(integral), abs=1e-9)
+
+
+@pytest.mark.parametrize("kind", sorted(UNITS))
+def test_mean_is_the_gradient_of_the_log_partition(kind: str) -> None:
+    units = made(kind, 6)
+    field = torch.randn(7, 6, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(units.log_partition(field).sum(), field)
+    torch.testing.assert_close(units.mean(field), gradient, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", sorted(UNITS))
+def test_parameter_gradients_against_autograd(kind: str) -> None:
+    units = made(kind, 6)
+    field, x = torch.randn(7, 6, dtype=torch.float64), torch.rand(7, 6, dtype=torch.float64)
+    for function, add in (
+        (lambda: units.energy(x).sum(), lambda: units.add_energy_gradient(x, 1.0)),
+        (
+            lambda: units.log_partition(field).sum(),
+            lambda: units.add_log_partition_gradient(field, units.mean(field), 1.0),
+        ),
+    ):
+        units.zero_grad()
+        expected = torch.autograd.grad(function(), list(units.parameters()))
+        with torch.no_grad():
+            add()
+        for parameter, gradient in zip(units.parameters(), expected, strict=True):
+            torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("kind", sorted(UNITS))
+def test_moments_of_a_million_samples(kind: str) -> None:
+    """Mean and variance within five standard errors, for fields on both sides of zero."""
+    units = made(kind, 3)
+    field = torch.tensor([[0.7, -1.1, 2.0]], dtype=torch.float64)
+    n = 1_000_000
+    draws = units.sample(field.expand(n, 3), torch.Generator().manual_seed(1))
+    mean = units.mean(field)[0]
+    variance = mean * (1 - mean) if kind == "bernoulli" else torch.ones(3, dtype=torch.float64)
+    fourth = variance * (1 - 3 * variance) + 3 * variance**2 if kind == "bernoulli" else 3 * variance**2
+    assert ((draws.mean(0) - mean).abs() < 5 * (variance / n).sqrt()).all()
+    assert ((draws.var(0) - variance).abs() < 5 * ((fourth - variance**2).clamp(min=1e-12) / n).sqrt() + 1e-5).all()
+
+
+@pytest.mark.parametrize("kind", sorted(UNITS))
+def test_bias_from_data_gives_the_base_rates(kind: str) -> None:
+    units = make_units(kind, 4).double()
+    rates = torch.tensor([0.1, 0.5, 0.73, 0.99], dtype=torch.float64)
+    units.initialise_bias(rates)
+    torch.testing.assert_close(units.mean(torch.zeros(1, 4, dtype=torch.float64))[0], rates, rtol=0, atol=1e-12)
+
+
+def test_no_overflow_and_no_nan_gradient_at_huge_fields() -> None:
+    units = Bernoulli(2)
+    field = torch.tensor([[1e4, -1e4]], requires_grad=True)
+    value = units.log_partition(field)
+    value.sum().backward()
+    assert value.item() == pytest.approx(1e4)
+    assert field.grad is not None
+    assert field.grad.tolist() == [[1.0, 0.0]]
+
+
+def test_states_are_all_different_and_in_counting_order() -> None:
+    assert Bernoulli(3).states().tolist()[:3] == [[0, 0, 0], [0, 0, 1], [0, 1, 0]]
+    assert len({tuple(state) for state in Bernoulli(6).states().tolist()}) == 64
+
+
+@pytest.mark.parametrize("units", [Bernoulli(21), Gaussian(2)])
+def test_too_many_states_are_refused(units: Units) -> None:
+    with pytest.raises(SettingError, match="states"):
+        units.states()
+
+
+@pytest.mark.parametrize("size", [0, -3, 2.5, "4", True])
+def test_bad_sizes_are_refused(size: object) -> None:
+    with pytest.raises(SettingError, match="whole number"):
+        Bernoulli(size)  # type: ignore[arg-type]
+
+
+def test_an_unknown_unit_type_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(SettingError, match="bernoulli, gaussian"):
+        make_units("binary", 3)

@@ -1,0 +1,172 @@
+import re
+
+import pytest
+
+from dbn.errors import SettingError
+from finetune.report.compare import compare
+from finetune.report.headline import headline_of
+from finetune.report.quantities import MINUS
+from finetune.report.read import read_study
+
+CLAIMS = re.compile(r"\b(wins|better|lower|beats|outperforms)\b")
+
+
+def only_section(study, **options):
+    (section,) = compare(read_study(study.directory).of_stage("finetune", "baseline"), **options)
+    return section
+
+
+def headline(study):
+    return headline_of(only_section(study))
+
+
+def test_pretraining_wins_where_the_interval_excludes_zero(study):
+    """Differences -2, -2.1, -2.2 points: mean -2.1, half width 4.30265 * 0.1 / sqrt(3) = 0.248."""
+    study.arm("dbn", [0.030, 0.031, 0.032])
+    study.arm("glorot", [0.050, 0.052, 0.054])
+    found = headline(study)
+    assert found.verdict == "pretrained"
+    assert found.title == "Pretraining wins: dbn has the lower test error"
+    numbers = "Paired difference -2.10 percentage points, 95 % interval -2.35 to -1.85, over 3 common seeds."
+    assert numbers in found.detail.replace(MINUS, "-")
+
+
+def test_random_initialisation_can_win(study):
+    study.arm("dbn", [0.050, 0.052, 0.054])
+    study.arm("glorot", [0.030, 0.031, 0.032])
+    assert headline(study).verdict == "random"
+    assert headline(study).title == "Random initialisation wins: glorot has the lower test error"
+
+
+def test_nothing_is_claimed_where_the_interval_includes_zero(study):
+    study.arm("dbn", [0.03, 0.03, 0.03])
+    study.arm("glorot", [0.04, 0.05, 0.06])  # -1, -2, -3 points: mean -2, half width 2.484
+    found = headline(study)
+    assert found.verdict == "unsettled"
+    assert found.title == "Not settled: the interval includes zero with 3 seeds"
+    assert "-4.48 to +0.48" in found.detail.replace(MINUS, "-")
+    assert not CLAIMS.search(found.text)
+
+
+@pytest.mark.parametrize(
+    ("pretrained_seeds", "random_seeds", "words"),
+    [([0], [0], "one common seed gives no interval"), ([0, 1], [2, 3], "no seed in common")],
+)
+def test_without_an_interval_nothing_is_claimed(study, pretrained_seeds, random_seeds, words):
+    for seed in pretrained_seeds:
+        study.run("dbn", seed, 0.01)
+    for seed in random_seeds:
+        study.run("glorot", seed, 0.50)
+    found = headline(study)
+    assert found.verdict == "unsettled"
+    assert words in found.title
+    assert not CLAIMS.search(found.text)
+
+
+def test_equal_differences_claim_nothing(study):
+    study.arm("dbn", [0.10, 0.20])
+    study.arm("glorot", [0.15, 0.25])
+    assert headline(study).verdict == "unsettled"
+    assert "same in all 2 seeds" in headline(study).title
+
+
+def test_only_common_seeds_enter_the_difference(study):
+    study.arm("dbn", [0.030, 0.031, 0.032])
+    study.arm("glorot", [0.050, 0.052, 0.054, 0.900])
+    difference = headline(study).difference
+    assert difference.seeds == (0, 1, 2)
+    assert difference.estimate.mean == pytest.approx(-0.021)
+
+
+def test_best_arms_are_chosen_on_validation_where_every_run_has_it(study):
+    """``dbn_lucky`` has the lowest test error and not the lowest validation error: it must not be picked."""
+    for seed in range(3):
+        study.run("dbn_lucky", seed, metrics={"test/error": 0.01, "validation/error": 0.05})
+        study.run("dbn_sound", seed, metrics={"test/error": 0.02, "validation/error": 0.03})
+        study.run("glorot", seed, metrics={"test/error": 0.04, "validation/error": 0.04})
+    section = only_section(study)
+    assert section.best_pretrained.name == "dbn_sound"
+    assert section.chosen_by == "validation/error"
+    assert "mean validation error" in headline(study).choice
+
+
+def test_one_run_without_validation_makes_the_choice_fall_back_and_say_so(study):
+    study.run("dbn_lucky", 0, metrics={"test/error": 0.01, "validation/error": 0.05})
+    study.run("dbn_sound", 0, metrics={"test/error": 0.02, "validation/error": 0.03})
+    study.run("glorot", 0, metrics={"test/error": 0.04})
+    assert only_section(study).best_pretrained.name == "dbn_lucky"
+    assert "the choice has seen the test set" in headline(study).choice
+
+
+def test_a_baseline_without_validation_does_not_spoil_the_choice(study):
+    for name in ("dbn", "glorot"):
+        study.run(name, 0, metrics={"test/error": 0.02, "validation/error": 0.03})
+    study.run("knn", 0, 0.1, stage="baseline")
+    assert only_section(study).chosen_by == "validation/error"
+
+
+def test_a_baseline_is_no_contender(study):
+    study.arm("dbn", [0.03, 0.04])
+    study.arm("glorot", [0.05, 0.07])
+    study.arm("knn", [0.01, 0.01], stage="baseline")
+    section = only_section(study)
+    assert section.best_random.name == "glorot"
+    assert section.arms[0].name == "knn"
+
+
+def test_without_pretrained_arms_the_headline_says_what_there_is(study):
+    study.arm("glorot", [0.05, 0.07])
+    study.arm("he", [0.04, 0.05])
+    found = headline(study)
+    assert found.verdict == "none"
+    assert found.title == "Nothing to compare: no pretrained arm with a test error among 2 random arms"
+    assert "(he)" in found.detail
+    assert "(glorot)" in found.detail
+    assert not CLAIMS.search(found.text)
+
+
+def test_a_settled_interval_is_never_written_as_ending_at_zero(study):
+    """Differences -0.006, -0.007, -0.004 points: [-0.0095, -0.0019]; two decimals would print an end at 0.00."""
+    study.arm("dbn", [0.02, 0.02, 0.02])
+    study.arm("glorot", [0.02006, 0.02007, 0.02004])
+    found = headline(study)
+    assert found.verdict == "pretrained"
+    assert "95 % interval -0.009 to -0.002" in found.detail.replace(MINUS, "-")
+
+
+def test_autoencoders_are_compared_by_squared_error(study):
+    for seed, (a, b) in enumerate([(5.0, 6.0), (5.1, 6.3)]):
+        study.run("dbn", seed, task="autoencoder", metrics={"test/squared_error": a})
+        study.run("glorot", seed, task="autoencoder", metrics={"test/squared_error": b})
+    section = only_section(study)
+    assert section.metric == "test/squared_error"
+    assert "%" not in headline(study).detail.replace("95 %", "")
+    assert "-1.100" in headline(study).detail.replace(MINUS, "-")
+
+
+def test_different_data_tasks_and_numbers_of_labels_are_not_compared(study):
+    study.run("dbn", 0, 0.1, n_labelled=1000)
+    study.run("dbn_few", 0, 0.2, n_labelled=100)
+    study.run("dbn_all", 0, 0.05, n_labelled=None)
+    study.run("dbn_other", 0, 0.3, data="faces")
+    study.run("dbn_code", 0, task="autoencoder", metrics={"test/squared_error": 4.0})
+    sections = compare(read_study(study.directory).of_stage("finetune"))
+    assert [section.title for section in sections] == [
+        "digits, autoencoder",
+        "digits, classifier, 100 labels",
+        "digits, classifier, 1000 labels",
+        "digits, classifier, all labels",
+        "faces, classifier, 100 labels",
+    ]
+
+
+def test_settings_that_cannot_be_used_are_named_with_what_can(study):
+    study.arm("dbn", [0.03])
+    study.arm("glorot", [0.05])
+    with pytest.raises(SettingError, match=r"reference=glorrot: .*Did you mean glorot\? .*glorot, dbn"):
+        only_section(study, reference="glorrot")
+    with pytest.raises(SettingError, match=r"metric=test/err: .*Did you mean test/error\?"):
+        only_section(study, metric="test/err")
+    study.run("acc", 0, metrics={"test/accuracy": 0.9})
+    with pytest.raises(SettingError, match=r"less is better\. Use test/error"):
+        only_section(study, metric="test/accuracy")

@@ -1,0 +1,108 @@
+import csv
+import io
+
+import pytest
+
+from finetune.report import write_report
+from finetune.report.compare import compare
+from finetune.report.quantities import MINUS, Format, format_of, label_of
+from finetune.report.read import Problem, read_study
+from finetune.report.tables import build_table, csv_text, markdown, plain
+
+
+@pytest.fixture
+def compared(study):
+    for seed, (error, nll) in enumerate([(0.030, 0.11), (0.031, 0.12), (0.032, 0.13)]):
+        study.run("dbn", seed, metrics={"test/error": error, "test/nll": nll, "test/calibration_error": 0.004})
+    study.arm("glorot", [0.050, 0.052, 0.054])
+    study.arm("he", [0.052, 0.050, 0.075, 0.9])
+    return study
+
+
+def table_of(study, **options):
+    (section,) = compare(read_study(study.directory).of_stage("finetune", "baseline"), **options)
+    return build_table(section, [Problem("missing", "dbn, seed 3", "never started", None, "dbn")])
+
+
+def cells(table, name):
+    (row,) = [row for row in table.rows if row.name == name]
+    texts = [cell.replace(MINUS, "-") for cell in row.cells]
+    return dict(zip([column.head for column in table.columns], texts, strict=True))
+
+
+def test_numbers_of_the_table(compared):
+    """By hand: 3.0, 3.1, 3.2 has s = 0.1, half width 4.30265 * 0.1 / sqrt(3) = 0.2484; difference -2.1 +- 0.2484."""
+    table = table_of(compared)
+    assert [row.name for row in table.rows] == ["dbn", "glorot", "he"]
+    assert cells(table, "dbn") == {
+        "seeds": "3 of 4",
+        "test error (%)": "3.10 ± 0.25",
+        "min to max": "3.00 to 3.20",
+        "difference to glorot": "-2.10 [-2.35, -1.85]",
+        "test NLL": "0.1200",
+        "test calibration error (%)": "0.40",
+        "fine-tuning (s)": "10.0",
+        "pretraining (s)": "20.0",
+        "parameters": "1,234",
+    }
+    assert cells(table, "glorot")["difference to glorot"] == "reference"
+    assert cells(table, "glorot")["test NLL"] == ""
+    assert [row.settled for row in table.rows] == [True, False, False]
+    assert [row.note for row in table.rows] == ["best pretrained", "best random", ""]
+
+
+def test_differences_are_paired_over_common_seeds(compared):
+    """He - glorot: +0.2, -0.2, +2.1 points over seeds 0 to 2; he's seed 3 (90 %) has no partner."""
+    assert cells(table_of(compared), "he")["difference to glorot"].startswith("+0.70 [")
+
+
+def test_reference_can_be_named(compared):
+    table = table_of(compared, reference="dbn")
+    assert cells(table, "dbn")["difference to dbn"] == "reference"
+    assert cells(table, "glorot")["difference to dbn"] == "+2.10 [+1.85, +2.35]"
+
+
+def test_markdown_is_a_table_and_names_stay_text(compared):
+    compared.arm("a|b*<i>", [0.5, 0.6, 0.7])
+    text = markdown(table_of(compared)).replace(MINUS, "-")
+    lines = text.splitlines()
+    assert lines[0].startswith("| arm | seeds | test error (%) |")
+    assert "| dbn | 3 of 4 | 3.10 ± 0.25 | 3.00 to 3.20 | **-2.10 [-2.35, -1.85]** \\* |" in text
+    assert r"a\|b\*\<i>" in text
+    assert {line.replace(r"\|", "").count("|") for line in lines} == {11}
+
+
+def test_plain_table_is_aligned_and_needs_no_special_minus(compared):
+    lines = plain(table_of(compared)).splitlines()
+    assert lines[1].split()[:2] == ["dbn", "3"]
+    assert "-2.10 [-2.35, -1.85] *" in lines[1]
+    assert lines[0].index("test error") == lines[1].index("3.10 ±") == lines[3].index("26.92 ±")
+    assert all(character.isascii() or character == "±" for character in "".join(lines))
+
+
+def test_csv_has_one_row_per_run_with_values_as_in_the_files(compared):
+    compared.run("stack", 0, stage="pretrain", metrics={"layer1/reconstruction_error": 0.5})
+    compared.run("all", 0, 0.25, n_labelled=None)
+    rows = list(csv.DictReader(io.StringIO(csv_text(read_study(compared.directory).runs))))
+    assert len(rows) == 3 + 3 + 4 + 2
+    (row,) = [row for row in rows if (row["name"], row["seed"]) == ("dbn", "1")]
+    assert (float(row["test/error"]), float(row["test/nll"])) == (0.031, 0.12)
+    assert (row["pretrained"], row["n_labelled"], row["path"]) == ("True", "100", "finetune/dbn_seed1")
+    assert row["layer1/reconstruction_error"] == ""
+    assert next(row for row in rows if row["name"] == "all")["n_labelled"] == ""
+
+
+def test_formats():
+    percent = format_of("test/error", [0.5])
+    assert (percent.number(0.0231), percent.signed(-0.0231), percent.signed(0.0)) == ("2.31", f"{MINUS}2.31", "0.00")
+    assert percent.number(-0.000001) == "0.00"
+    assert format_of("test/squared_error", [5.1234, 0.1]) == Format(percent=False, decimals=3)
+    assert format_of("test/squared_error", [123456.0]).number(123456.0) == "123456"
+    assert label_of("test/calibration_error") == "test calibration error"
+
+
+def test_text_for_the_terminal_has_headline_table_and_problems(compared):
+    text = write_report(compared.directory).text
+    assert text.startswith("Pretraining wins: dbn has the lower test error.")
+    assert "glorot" in text
+    assert "missing: dbn, seed 3" in text
