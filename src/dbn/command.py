@@ -22,6 +22,12 @@ from dbn.settings import near
 FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
+# ${sizes:${stack.layers}}: a stack's name says its layers, 500_500_2000
+OmegaConf.register_new_resolver(
+    "sizes", lambda layers: "_".join(str(x if isinstance(x, int) else x.get("n_hidden")) for x in layers), replace=True
+)
+
+
 def config_directory() -> Path:
     """The folder ``conf/``: of the checkout the package is installed from, or inside the installed package."""
     package = Path(__file__).resolve().parent
@@ -134,7 +140,7 @@ def flatten(config: Any, prefix: str = "") -> list[str]:
     """Dotted keys of a nested configuration, branches included."""
     keys = []
     if isinstance(config, DictConfig):
-        for name in config:
+        for name in map(str, config):
             key = f"{prefix}.{name}".lstrip(".")
             node = config._get_node(name)
             keys += [key, *(flatten(node, key) if isinstance(node, DictConfig) and not node._is_none() else [])]
@@ -154,7 +160,9 @@ def name_of_swept_runs(arguments: Sequence[str]) -> list[str]:
     overrides = parse_overrides(arguments)
     if any(override.key_or_group == "name" for override in overrides):
         return []
-    swept = [o.key_or_group for o in overrides if o.is_sweep_override() and o.key_or_group not in ("arm", "seed", "study")]
+    swept = [
+        o.key_or_group for o in overrides if o.is_sweep_override() and o.key_or_group not in ("arm", "seed", "study")
+    ]
     if not swept:
         return []
     groups = {path.name for path in config_directory().iterdir() if path.is_dir()}

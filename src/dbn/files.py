@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+UNFINISHED = ".part"
+"""Ending of files that are being written."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -16,7 +19,7 @@ def replacing(path: Path) -> Iterator[Path]:
     A process killed on the way leaves the file at ``path`` as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=UNFINISHED, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:

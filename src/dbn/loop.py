@@ -6,12 +6,13 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
@@ -21,10 +22,17 @@ from dbn.settings import check_choice, check_keys
 
 Optimizer = torch.optim.Optimizer
 
-TRAINER_KEYS = frozenset(
-    {"accelerator", "devices", "fast_dev_run", "limit_train_batches", "limit_val_batches", "num_nodes", "overfit_batches",
-     "profiler", "strategy"}
-)  # fmt: skip
+TRAINER_KEYS = {
+    "accelerator",
+    "devices",
+    "fast_dev_run",
+    "limit_train_batches",
+    "limit_val_batches",
+    "num_nodes",
+    "overfit_batches",
+    "profiler",
+    "strategy",
+}
 
 
 class BlockModule(pl.LightningModule):
@@ -48,13 +56,19 @@ class BlockModule(pl.LightningModule):
 
     def training_step(self, block: Block, index: int) -> None:
         """Walk through the block's minibatches."""
-        lightning_optimizer = self.optimizers()
+        lightning_optimizer = self.lightning_optimizer()
         optimizer = lightning_optimizer.optimizer
         block = self.begin_block(block)
         last = len(block.lengths) - 1
         for number, batch in enumerate(block.minibatches()):
             # Lightning counts steps in its own wrapper, which costs as much as a small minibatch: once per block.
             self.minibatch_step(batch, lightning_optimizer if number == last else optimizer)
+
+    def lightning_optimizer(self) -> LightningOptimizer:
+        """Lightning's wrapper of the one optimiser."""
+        optimizer = self.optimizers()
+        assert isinstance(optimizer, LightningOptimizer)
+        return optimizer
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Blocks are gathered on the device: nothing to move."""
@@ -203,6 +217,13 @@ def add_gradients(module: nn.Module) -> None:
     nn.utils.vector_to_parameters(flat, gradients)
 
 
-def loader_share(trainer: pl.Trainer) -> dict[str, int]:
-    """This process's place among all: ``rank`` and ``world_size`` for a :class:`BlockLoader`."""
+class Share(TypedDict):
+    """A process's place among all that share the images."""
+
+    rank: int
+    world_size: int
+
+
+def loader_share(trainer: pl.Trainer) -> Share:
+    """This process's share, for a :class:`BlockLoader`."""
     return {"rank": trainer.global_rank, "world_size": trainer.world_size}

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
@@ -33,7 +32,7 @@ def main() -> None:
 
 def run_directory(config: Mapping[str, Any]) -> Path:
     """Where a pretraining run lives: ``<runs>/<study>/pretrain/<name>_seed<k>``."""
-    return Path(config["paths"]["runs"]) / config["study"] / "pretrain" / f"{config['name']}_seed{config['seed']}"
+    return Path(config["paths"]["runs"], config["study"]) / "pretrain" / f"{config['name']}_seed{config['seed']}"
 
 
 def pretrain(config: dict[str, Any], overrides: Sequence[str] | None = None) -> dict[str, Any]:
@@ -84,15 +83,18 @@ def _work(directory: Path, config: dict[str, Any]) -> dict[str, Any]:
     """Pretrain in ``directory``; returns the run's own part of the result."""
     data = data_of(config)
     layers = layers_of(config["stack"])
-    with tracking(
-        directory,
-        config["logger"]["wandb"],
-        study=config["study"],
-        stage="pretrain",
-        name=f"{config['name']}_seed{config['seed']}",
-        tags=[data.name, config["stack"]["name"]],
-        config=config,
-    ) as tracker, matmul_precision(config["precision"]):
+    with (
+        tracking(
+            directory,
+            config["logger"]["wandb"],
+            study=config["study"],
+            stage="pretrain",
+            name=f"{config['name']}_seed{config['seed']}",
+            tags=[data.name, config["stack"]["name"]],
+            config=config,
+        ) as tracker,
+        matmul_precision(config["precision"]),
+    ):
         stack = pretrain_stack(
             data,
             layers,

@@ -172,6 +172,5 @@ def propagate(rbm: RBM, images: Images) -> Images:
 
 def mean_features(images: Images) -> torch.Tensor:
     """Mean of every feature over the images, ``(n_features,)``, without decoding all of them at once."""
-    total = sum(images.features(chunk).double().sum(0) for chunk in torch.arange(len(images)).split(5000))
-    assert isinstance(total, torch.Tensor)
-    return (total / len(images)).float()
+    sums = [images.features(chunk).double().sum(0) for chunk in torch.arange(len(images)).split(5000)]
+    return (torch.stack(sums).sum(0) / len(images)).float()

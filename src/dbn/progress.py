@@ -42,16 +42,28 @@ class FitProgress(ProgressBar):
         """Open the bar."""
         self.started = time.perf_counter()
         if self.live and trainer.is_global_zero:
-            columns = ("{task.description}", BarColumn(bar_width=30), MofNCompleteColumn(), "epochs ", "{task.fields[watch]}")
+            columns = (
+                "{task.description}",
+                BarColumn(bar_width=30),
+                MofNCompleteColumn(),
+                "epochs ",
+                "{task.fields[watch]}",
+            )
             texts = [TextColumn(column) if isinstance(column, str) else column for column in columns]
-            self.bar = Progress(*texts, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=self.console)
-            self.task = self.bar.add_task(self.title, total=trainer.max_epochs, completed=trainer.current_epoch, watch="")
+            self.bar = Progress(
+                *texts, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=self.console
+            )
+            self.task = self.bar.add_task(
+                self.title, total=trainer.max_epochs, completed=trainer.current_epoch, watch=""
+            )
             self.bar.start()
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *arguments: Any, **keywords: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Advance within the epoch: a large layer's takes a while."""
         if self.bar is not None:
-            fraction = (self.train_batch_idx + 1) / max(1, int(self.total_train_batches))
+            fraction = (batch_idx + 1) / max(1, int(trainer.num_training_batches))
             self.bar.update(self.task, completed=trainer.current_epoch + fraction)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -55,7 +55,7 @@ class RBM(nn.Module):
         return h @ self.weight.T
 
     def energy(self, v: Tensor, h: Tensor) -> Tensor:
-        """``E(v, h)`` of pairs of states ``(batch, n_visible)``, ``(batch, n_hidden)``; returns ``(batch,)`` in nats."""
+        """``E(v, h)`` of pairs of states ``(batch, n_visible)``, ``(batch, n_hidden)``; ``(batch,)`` in nats."""
         return self.visible.energy(v) + self.hidden.energy(h) - (self.hidden_field(v) * h).sum(-1)
 
     def free_energy(self, v: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class RBM(nn.Module):
         return self.visible.energy(v) - self.hidden.log_partition(self.hidden_field(v))
 
     def free_energy_hidden(self, h: Tensor) -> Tensor:
-        """``-log sum_v exp(-E(v, h))`` of ``h`` ``(batch, n_hidden)``: the other side summed out; ``(batch,)`` in nats."""
+        """``-log sum_v exp(-E(v, h))`` of ``h`` ``(batch, n_hidden)``; returns ``(batch,)`` in nats."""
         return self.hidden.energy(h) - self.visible.log_partition(self.visible_field(h))
 
     def mean_hidden(self, v: Tensor) -> Tensor:

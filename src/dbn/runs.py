@@ -17,7 +17,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from dbn.errors import RunConflictError, UserError
-from dbn.files import write_json, write_text
+from dbn.files import UNFINISHED, write_json, write_text
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,8 @@ def execute(
         if (result := read_result(directory)) is not None:
             log.info("%s: done already.", directory)
             return result
+        for unfinished in directory.rglob(f".*{UNFINISHED}"):  # of a process that was killed while writing
+            unfinished.unlink()
         try:
             result = {**work(directory), "config": config, **environment()}
         except BaseException as error:
@@ -167,7 +169,15 @@ def _machine() -> dict[str, Any]:
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
-        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
         cpu = names[0] if names else cpu
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {"system": platform.platform(), "cpu": cpu, "cores": os.cpu_count(), "threads": torch.get_num_threads(), "gpu": gpu}
+    return {
+        "system": platform.platform(),
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": gpu,
+    }

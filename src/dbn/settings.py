@@ -38,7 +38,9 @@ def check_number(
 def check_choice(key: str, value: Any, choices: Collection[str]) -> None:
     """Raise :class:`SettingError` unless ``value`` is one of ``choices``; the message names the nearest."""
     if value not in choices:
-        raise SettingError(f"{key}={value!r}: no such choice.{near(str(value), choices)} Use one of {', '.join(sorted(choices))}.")
+        raise SettingError(
+            f"{key}={value!r}: no such choice.{near(str(value), choices)} Use one of {', '.join(sorted(choices))}."
+        )
 
 
 def check_keys(group: str, given: Mapping[str, Any], known: Collection[str]) -> None:

@@ -121,7 +121,9 @@ class DBN(nn.Module):
             path: where to.
             description: what else to keep in the header: how each layer was trained, data, version (plain JSON).
         """
-        layers = [{"visible": rbm.visible.kind, "hidden": rbm.hidden.kind} for rbm in map(self.__getitem__, range(len(self)))]
+        layers = [
+            {"visible": rbm.visible.kind, "hidden": rbm.hidden.kind} for rbm in map(self.__getitem__, range(len(self)))
+        ]
         header = {"format": FORMAT, "sizes": self.sizes, "layers": layers, "description": description or {}}
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         with replacing(Path(path)) as temporary:
@@ -144,7 +146,9 @@ class DBN(nn.Module):
             stack = cls(rbms).to(next(iter(tensors.values())).dtype)
             stack.load_state_dict(tensors)
         except (KeyError, TypeError, ValueError, RuntimeError, StopIteration) as error:
-            raise ModelFileError(f"{path}: the header does not fit the tensors ({error}). Write the file again.") from error
+            raise ModelFileError(
+                f"{path}: the header does not fit the tensors ({error}). Write the file again."
+            ) from error
         return stack
 
     @staticmethod
@@ -166,7 +170,9 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             header = json.loads((file.metadata() or {}).get("dbn", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (SafetensorError, OSError, ValueError) as error:
-        raise ModelFileError(f"{path}: not readable as a DBN file ({error}). It may be cut short: write it again.") from error
+        raise ModelFileError(
+            f"{path}: not readable as a DBN file ({error}). It may be cut short: write it again."
+        ) from error
     if header.get("format") != FORMAT:
         raise ModelFileError(f"{path}: a safetensors file, but not a DBN ({FORMAT}). DBN.save writes one.")
     return header, tensors

@@ -94,7 +94,9 @@ class Tracker:
         if self.wandb_run is not None:
             import wandb
 
-            self.wandb_run.log({name: wandb.Image((picture * 255).astype(np.uint8)) for name, picture in pictures.items()})
+            self.wandb_run.log(
+                {name: wandb.Image((picture * 255).astype(np.uint8)) for name, picture in pictures.items()}
+            )
 
     def log_summary(self, metrics: Mapping[str, float]) -> None:
         """Keep a run's final figures."""

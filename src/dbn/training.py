@@ -39,7 +39,7 @@ class LayerSettings:
         epochs: passes through the training images.
         batch_size: images per minibatch.
         weight_std: standard deviation of the initial weights.
-        bias_from_data: start the visible biases at the training images' mean (Hinton 2012, section 8.1) instead of zero.
+        bias_from_data: start the visible biases at the training images' mean (Hinton 2012, section 8.1), not at zero.
 
     Raises:
         SettingError: a value that cannot be used.
@@ -149,7 +149,7 @@ class RBMTraining(BlockModule):
 
     def on_train_epoch_start(self) -> None:
         """Set the momentum of this epoch, for optimisers that have one."""
-        for group in self.optimizers().optimizer.param_groups:
+        for group in self.lightning_optimizer().optimizer.param_groups:
             if "momentum" in group:
                 group["momentum"] = self.settings.momentum_at(self.current_epoch)
 
@@ -190,10 +190,11 @@ def monitor(rbm: RBM, train: Tensor, validation: Tensor | None = None) -> dict[s
         validation: validation images ``(m, n_visible)``, or None.
 
     Returns:
-        ``reconstruction_error``: squared error of the mean-field reconstruction, summed over an image, mean over images.
-        ``free_energy_train``, ``free_energy_validation`` (mean, nats) and ``free_energy_gap``, the second less the first:
-        a gap that grows is overfitting (Hinton 2012, section 6). ``weight_norm``: Frobenius norm.
-        ``fraction_inactive`` and ``fraction_saturated``: share of hidden units with mean activation under 0.01, over 0.99.
+        ``reconstruction_error``: squared error of the mean-field reconstruction, summed over an image, mean over them.
+        ``free_energy_train``, ``free_energy_validation`` (mean, nats) and ``free_energy_gap``, the second less the
+        first: a gap that grows is overfitting (Hinton 2012, section 6). ``weight_norm``: Frobenius norm.
+        ``fraction_inactive`` and ``fraction_saturated``: share of hidden units whose mean activation is under 0.01, or
+        over 0.99.
     """
     h = rbm.mean_hidden(train)
     activation = h.mean(0)

@@ -90,6 +90,7 @@ class Augment:
     def displace(self, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Add smooth random displacements to sampling points ``(batch, height, width)``."""
         noise = 2 * torch.rand(len(x), 2, *x.shape[1:], generator=generator, device=x.device) - 1
-        kernel = tuple(min(2 * round(3 * self.elastic_sigma) + 1, 2 * size - 1) for size in x.shape[1:])
+        width = 2 * round(3 * self.elastic_sigma) + 1
+        kernel = (min(width, 2 * x.shape[1] - 1), min(width, 2 * x.shape[2] - 1))
         smooth = gaussian_blur2d(noise, kernel, (self.elastic_sigma, self.elastic_sigma), border_type="constant")
         return x + self.elastic_alpha * smooth[:, 0], y + self.elastic_alpha * smooth[:, 1]

@@ -1,6 +1,7 @@
 """The feed-forward network that every arm trains: layers, activation, dropout, max-norm."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -91,7 +92,7 @@ class Network(nn.Module):
         self.code = code
         n_hidden = len(sizes) - 2
         self.activations = ["identity" if k == code else activation for k in range(1, n_hidden + 1)] + ["identity"]
-        self.layers = nn.ModuleList(nn.Linear(below, above) for below, above in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(below, above) for below, above in pairwise(sizes))
         hidden = [Dropout(0.0 if k == code else dropout_hidden) for k in range(1, n_hidden + 1)]
         self.dropouts = nn.ModuleList([Dropout(dropout_input), *hidden])
 

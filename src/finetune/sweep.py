@@ -48,7 +48,9 @@ def planned_jobs(config: DictConfig) -> list[dict[str, Any]]:
         parameters.pop(override.key_or_group, None)
     overrides = [*parser.parse_overrides([f"{key}={value}" for key, value in parameters.items()]), *given]
     choices = [
-        [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()] if o.is_sweep_override() else [o.input_line]
+        [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()]
+        if o.is_sweep_override()
+        else [o.input_line]
         for o in overrides
     ]
     return [job_of(list(words)) for words in itertools.product(*choices)]

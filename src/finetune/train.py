@@ -49,7 +49,7 @@ def main() -> None:
 
 def run_directory(config: Mapping[str, Any]) -> Path:
     """Where a fine-tuning run lives: ``<runs>/<study>/finetune/<name>_seed<k>``."""
-    return Path(config["paths"]["runs"]) / config["study"] / "finetune" / f"{config['name']}_seed{config['seed']}"
+    return Path(config["paths"]["runs"], config["study"]) / "finetune" / f"{config['name']}_seed{config['seed']}"
 
 
 def finetune(config: dict[str, Any], overrides: Sequence[str] | None = None) -> dict[str, Any]:
@@ -82,15 +82,18 @@ def _work(directory: Path, config: dict[str, Any]) -> dict[str, Any]:
     initialise(network, seed, stack)
     network.compensate_dropout()
     pictures = {"filters_start": filters(network.linear_layers()[0].weight.T, data.shape)}
-    with tracking(
-        directory,
-        config["logger"]["wandb"],
-        study=config["study"],
-        stage="finetune",
-        name=f"{config['name']}_seed{seed}",
-        tags=[data.name, config["stack"]["name"], config["arm"]["name"]],
-        config=config,
-    ) as tracker, matmul_precision(config["precision"]):
+    with (
+        tracking(
+            directory,
+            config["logger"]["wandb"],
+            study=config["study"],
+            stage="finetune",
+            name=f"{config['name']}_seed{seed}",
+            tags=[data.name, config["stack"]["name"], config["arm"]["name"]],
+            config=config,
+        ) as tracker,
+        matmul_precision(config["precision"]),
+    ):
         module, fitted = fit_network(network, data, settings, config, directory, tracker)
         metrics = {
             f"{name}/{quantity}": value
@@ -288,8 +291,9 @@ def show(result: Mapping[str, Any]) -> None:
         table.add_row(quantity.replace("_", " "), *row)
     Console().print(table)
     before = f" after {result['pretrain_seconds']:.0f} s of pretraining" if result["pretrain_seconds"] else ""
-    Console().print(f"{result['seconds']:.1f} s{before}; {run_directory(result['config'])}", soft_wrap=True, highlight=False)
-
+    Console().print(
+        f"{result['seconds']:.1f} s{before}; {run_directory(result['config'])}", soft_wrap=True, highlight=False
+    )
 
 
 if __name__ == "__main__":

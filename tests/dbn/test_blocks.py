@@ -1,5 +1,7 @@
 """The block loader: every image once, order by epoch, the same minibatches for any number of processes."""
 
+from itertools import chain
+
 import pytest
 import torch
 from hypothesis import given
@@ -25,12 +27,12 @@ def test_processes_share_the_same_minibatches(n: int, batch: int, per_block: int
     options = {"batch_size": batch, "minibatches_per_block": per_block, "seed": 3}
     alone = BlockLoader(numbered(n), **options)  # type: ignore[arg-type]
     whole = minibatches(alone)
-    assert sorted(sum(whole, [])) == list(range(n))
+    assert sorted(chain(*whole)) == list(range(n))
     assert len(list(alone)) == len(alone)
     assert len(whole) == alone.n_minibatches
     assert all(len(b) == batch for b in whole[:-1])
     parts = [minibatches(BlockLoader(numbered(n), **options, rank=r, world_size=world)) for r in range(world)]  # type: ignore[arg-type]
-    assert [sum((part[k] for part in parts), []) for k in range(len(whole))] == whole
+    assert [list(chain(*(part[k] for part in parts))) for k in range(len(whole))] == whole
 
 
 def test_counts_are_those_of_the_whole_minibatch() -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from conftest import PAIRS, make_rbm
 from test_rbm import log_z
 
+from conftest import PAIRS, make_rbm
 from dbn import RBM
 from dbn.errors import SettingError
 from dbn.likelihood import annealed_importance_sampling, log_partition_function, reverse_annealed_importance_sampling

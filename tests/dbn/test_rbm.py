@@ -1,13 +1,13 @@
-"""The RBM against enumeration, quadrature, autograd, central differences and exact sampling, for every pair of units."""
+"""The RBM against enumeration, quadrature, autograd, central differences, exact sampling: for every pair of units."""
 
 import math
 from itertools import product
 
 import pytest
 import torch
-from conftest import PAIRS, make_rbm, random_states
 from torch import Tensor
 
+from conftest import PAIRS, make_rbm, random_states
 from dbn import RBM
 from dbn.likelihood import log_likelihood, log_partition_function
 from dbn.rbm import Phase
@@ -18,7 +18,9 @@ DISCRETE = [pair for pair in PAIRS if "bernoulli" in pair]
 def gaussian_grid(size: int, points: int = 61, limit: float = 9.0) -> tuple[Tensor, float]:
     """States on a grid over ``[-limit, limit]^size``, and the volume of a cell."""
     axis = torch.linspace(-limit, limit, points, dtype=torch.float64)
-    return torch.tensor(list(product(axis.tolist(), repeat=size)), dtype=torch.float64), float(axis[1] - axis[0]) ** size
+    return torch.tensor(list(product(axis.tolist(), repeat=size)), dtype=torch.float64), float(
+        axis[1] - axis[0]
+    ) ** size
 
 
 def log_sum_over(kind: str, size: int, minus_energy: object) -> Tensor:
@@ -44,7 +46,9 @@ def test_partition_function_against_the_sum_over_both_layers(visible: str, hidde
     rbm = make_rbm(visible, hidden, 2, 2)
     sides = []
     for kind in (visible, hidden):
-        sides.append((make_rbm(kind, kind, 2, 1).visible.states(), 1.0) if kind == "bernoulli" else gaussian_grid(2, 181, 12.0))
+        sides.append(
+            (make_rbm(kind, kind, 2, 1).visible.states(), 1.0) if kind == "bernoulli" else gaussian_grid(2, 181, 12.0)
+        )
     (v, cell_v), (h, cell_h) = sides
     energies = rbm.energy(v.repeat_interleave(len(h), 0), h.repeat(len(v), 1))
     expected = torch.logsumexp(-energies, 0) + math.log(cell_v * cell_h)
@@ -52,13 +56,15 @@ def test_partition_function_against_the_sum_over_both_layers(visible: str, hidde
 
 
 def exact_gaussian_log_z(rbm: RBM) -> Tensor:
-    """Closed form for Gaussian units on both sides: the joint density is a Gaussian with precision [[I, -W], [-W', I]]."""
+    """Closed form for Gaussian units on both sides: a joint Gaussian with precision [[I, -W], [-W', I]]."""
     n, m = rbm.n_visible, rbm.n_hidden
     eye = torch.eye(n + m, dtype=torch.float64)
     precision = eye.clone()
     precision[:n, n:], precision[n:, :n] = -rbm.weight, -rbm.weight.T
     b = torch.cat([rbm.visible.bias, rbm.hidden.bias])
-    return 0.5 * (b @ torch.linalg.solve(precision, b) - b @ b + (n + m) * math.log(2 * math.pi) - torch.logdet(precision))
+    return 0.5 * (
+        b @ torch.linalg.solve(precision, b) - b @ b + (n + m) * math.log(2 * math.pi) - torch.logdet(precision)
+    )
 
 
 def log_z(rbm: RBM) -> Tensor:
@@ -117,7 +123,7 @@ def test_gradient_with_exact_model_samples_is_that_of_the_log_likelihood(visible
 
 
 def sums_of_statistics(rbm: RBM, v: Tensor) -> dict[str, Tensor]:
-    """Minus the explicit gradient of the free energy, summed over states: one phase against a phase of zeros' weight."""
+    """One phase: minus the explicit gradient of the free energy, summed over states."""
     totals: dict[str, Tensor] = {}
     for state in v:
         phase = Phase(rbm, state[None])
@@ -128,7 +134,9 @@ def sums_of_statistics(rbm: RBM, v: Tensor) -> dict[str, Tensor]:
             assert parameter.grad.abs().max() < 1e-12  # equal phases cancel
         rbm.visible.add_energy_gradient(phase.v, 1.0)
         rbm.hidden.add_log_partition_gradient(phase.field, phase.mean, -1.0)
-        gradients = {name: -parameter.grad.clone() for name, parameter in rbm.named_parameters() if parameter.grad is not None}
+        gradients = {
+            name: -parameter.grad.clone() for name, parameter in rbm.named_parameters() if parameter.grad is not None
+        }
         gradients["weight"] = phase.v.T @ phase.mean
         for name, gradient in gradients.items():
             totals[name] = totals.get(name, 0) + gradient
@@ -187,7 +195,7 @@ def test_gibbs_leaves_mixed_distributions_where_they_are(visible: str, hidden: s
 
 @pytest.mark.parametrize("steps", [1, 4, 16])
 def test_gibbs_leaves_the_joint_gaussian_where_it_is(steps: int) -> None:
-    """Real units on both sides: mean and covariance of the exact Gaussian marginal stay, within five standard errors."""
+    """Real units on both sides: mean and covariance of the exact marginal stay, within five standard errors."""
     rbm = make_rbm("gaussian", "gaussian", 3, 2)
     draws, generator = 200_000, torch.Generator().manual_seed(5)
     with torch.no_grad():

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_rbm
 from safetensors.torch import save_file
 
+from conftest import make_rbm
 from dbn import DBN, RBM
 from dbn.errors import ModelFileError, SettingError
 from dbn.units import Bernoulli, Gaussian
@@ -16,7 +16,9 @@ from dbn.units import Bernoulli, Gaussian
 
 def make_stack() -> DBN:
     """6-5-4-2, the top layer real."""
-    return DBN([make_rbm(n_visible=6, n_hidden=5), make_rbm(n_visible=5, n_hidden=4), make_rbm("bernoulli", "gaussian", 4, 2)])
+    return DBN(
+        [make_rbm(n_visible=6, n_hidden=5), make_rbm(n_visible=5, n_hidden=4), make_rbm("bernoulli", "gaussian", 4, 2)]
+    )
 
 
 def test_up_and_down_are_the_layers_means_one_after_the_other() -> None:
@@ -34,7 +36,7 @@ def test_up_and_down_are_the_layers_means_one_after_the_other() -> None:
 
 
 def test_samples_of_a_single_rbm_have_the_exact_marginals() -> None:
-    """Visible means of 20000 chains average to the exact probabilities, within five standard errors (at most 1/2 each)."""
+    """Visible means of 20000 chains average to the exact probabilities, within five standard errors."""
     rbm = make_rbm(n_visible=5, n_hidden=4)
     n = 20_000
     samples = DBN([rbm]).sample(n, steps=50, generator=torch.Generator().manual_seed(8))

@@ -13,7 +13,12 @@ def test_a_stream_depends_on_seed_name_and_counters_only() -> None:
 
 
 def test_neighbouring_streams_differ() -> None:
-    seeds = {seed_of(seed, name, *c) for seed in range(5) for name in ("gibbs", "order") for c in [(), (0,), (1,), (0, 1), (1, 0)]}
+    seeds = {
+        seed_of(seed, name, *c)
+        for seed in range(5)
+        for name in ("gibbs", "order")
+        for c in [(), (0,), (1,), (0, 1), (1, 0)]
+    }
     assert len(seeds) == 5 * 2 * 5
 
 

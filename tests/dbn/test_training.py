@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 import torch.multiprocessing as mp
-from conftest import make_rbm
 from torch import Tensor
 
+from conftest import make_rbm
 from dbn import RBM
 from dbn.data import Images
 from dbn.data.blocks import BlockLoader
@@ -58,9 +58,7 @@ def test_contrastive_divergence_is_a_gibbs_chain_from_the_data(steps: int) -> No
 
 
 def test_contrastive_divergence_learns_a_teacher() -> None:
-    """A student trained by CD-10 on draws from a teacher comes within 0.02 nats of the teacher's own likelihood on them,
-    and starts nearly 0.2 nats away.
-    """  # noqa: D205
+    """CD-10 on draws from a teacher brings a student within 0.02 nats of the teacher; it starts nearly 0.2 away."""
     from dbn.likelihood import log_likelihood
 
     teacher = make_rbm(n_visible=6, n_hidden=3)
@@ -78,7 +76,9 @@ def test_contrastive_divergence_learns_a_teacher() -> None:
 
 def test_any_torch_optimiser_will_do() -> None:
     rbm = make_rbm()
-    module = RBMTraining(rbm, LayerSettings(n_hidden=4), ContrastiveDivergence(), optimizer=partial(torch.optim.Adam, fused=True))
+    module = RBMTraining(
+        rbm, LayerSettings(n_hidden=4), ContrastiveDivergence(), optimizer=partial(torch.optim.Adam, fused=True)
+    )
     optimizer = module.configure_optimizers()
     before = rbm.weight.detach().clone()
     contrastive_step(rbm, torch.rand(10, 5, dtype=torch.float64), ContrastiveDivergence(), optimizer)
@@ -87,7 +87,9 @@ def test_any_torch_optimiser_will_do() -> None:
 
 
 def test_weight_cost_is_on_weights_only() -> None:
-    groups = RBMTraining(make_rbm(), LayerSettings(n_hidden=4), ContrastiveDivergence()).configure_optimizers().param_groups
+    groups = (
+        RBMTraining(make_rbm(), LayerSettings(n_hidden=4), ContrastiveDivergence()).configure_optimizers().param_groups
+    )
     assert [(len(g["params"]), g["weight_decay"]) for g in groups] == [(1, 2e-4), (2, 0.0)]
 
 
@@ -105,7 +107,9 @@ def test_monitored_quantities_by_their_definitions() -> None:
     h = torch.sigmoid(train @ rbm.weight + rbm.hidden.bias)
     reconstruction = torch.sigmoid(h @ rbm.weight.T + rbm.visible.bias)
     assert found["reconstruction_error"] == pytest.approx((train - reconstruction).square().sum(1).mean().item())
-    assert found["free_energy_gap"] == pytest.approx((rbm.free_energy(validation).mean() - rbm.free_energy(train).mean()).item())
+    assert found["free_energy_gap"] == pytest.approx(
+        (rbm.free_energy(validation).mean() - rbm.free_energy(train).mean()).item()
+    )
     assert found["weight_norm"] == pytest.approx(rbm.weight.square().sum().sqrt().item())
     assert (found["fraction_inactive"], found["fraction_saturated"]) == (0.25, 0.25)
     assert "free_energy_gap" not in monitor(rbm, train)
@@ -119,9 +123,18 @@ def test_training_that_blows_up_stops_with_layer_epoch_and_cure() -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("learning_rate", 0), ("learning_rate", "fast"), ("momentum", 1.0), ("epochs", 0), ("batch_size", 2.5), ("steps", 0),
-     ("weight_cost", -1), ("hidden", "binary"), ("learning_rate", math.nan)],
-)  # fmt: skip
+    [
+        ("learning_rate", 0),
+        ("learning_rate", "fast"),
+        ("learning_rate", math.nan),
+        ("momentum", 1.0),
+        ("epochs", 0),
+        ("batch_size", 2.5),
+        ("steps", 0),
+        ("weight_cost", -1),
+        ("hidden", "binary"),
+    ],
+)
 def test_settings_that_cannot_be_used_are_named(key: str, value: Any) -> None:
     with pytest.raises(SettingError, match=key):
         LayerSettings(**{"n_hidden": 4, key: value})

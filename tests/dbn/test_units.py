@@ -22,7 +22,9 @@ def made(kind: str, size: int) -> Units:
 def test_log_partition_is_the_sum_or_integral_over_states(field: float) -> None:
     binary, real = made("bernoulli", 1), made("gaussian", 1)
     f = torch.tensor([[field]], dtype=torch.float64)
-    total = sum(math.exp(-binary.energy(torch.tensor([[x]], dtype=torch.float64)).item() + field * x) for x in (0.0, 1.0))
+    total = sum(
+        math.exp(-binary.energy(torch.tensor([[x]], dtype=torch.float64)).item() + field * x) for x in (0.0, 1.0)
+    )
     assert binary.log_partition(f).item() == pytest.approx(math.log(total), abs=1e-12)
 
     def integrand(x: float) -> float:

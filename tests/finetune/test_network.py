@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
-from conftest import make_rbm
 
+from conftest import make_rbm
 from dbn import DBN, RBM
 from dbn.errors import SettingError
 from dbn.streams import stream
@@ -59,7 +59,9 @@ def test_encoder_and_decoder_are_untied() -> None:
 
 
 def test_activations_that_pretraining_did_not_use_are_refused_with_the_cure() -> None:
-    with pytest.raises(SettingError, match=r"network.activation=relu.*pretrained with sigmoid.*network.activation=sigmoid"):
+    with pytest.raises(
+        SettingError, match=r"network.activation=relu.*pretrained with sigmoid.*network.activation=sigmoid"
+    ):
         unroll(binary_stack(), Network([6, 5, 4, 10], activation="relu"))
     with pytest.raises(SettingError, match="top layer hidden: gaussian"):
         unroll(binary_stack(), Network([6, 5, 4, 5, 6], code=2))
@@ -73,7 +75,12 @@ def test_stacks_of_other_sizes_are_refused(sizes: list[int]) -> None:
 
 @pytest.mark.parametrize(
     ("initialise", "std"),
-    [(Glorot(), math.sqrt(2 / 700)), (Glorot(gain=4.0), 4 * math.sqrt(2 / 700)), (He(), math.sqrt(2 / 400)), (Gaussian(0.03), 0.03)],
+    [
+        (Glorot(), math.sqrt(2 / 700)),
+        (Glorot(gain=4.0), 4 * math.sqrt(2 / 700)),
+        (He(), math.sqrt(2 / 400)),
+        (Gaussian(0.03), 0.03),
+    ],
 )
 def test_random_weights_have_the_standard_deviation_of_their_formula(initialise: Initialisation, std: float) -> None:
     """400 x 300 weights: within five standard errors, which are std / sqrt(2 n)."""
@@ -102,7 +109,9 @@ def test_marginals_keep_the_values_and_lose_the_structure() -> None:
     layer = network.linear_layers()[0]
     assert set(layer.weight.flatten().tolist()) <= set(stack[0].weight.flatten().tolist())
     assert set(layer.bias.tolist()) <= set(stack[0].hidden.bias.tolist())
-    assert abs(torch.corrcoef(torch.stack([layer.weight.T.flatten(), stack[0].weight.flatten()]))[0, 1]) < 5 / math.sqrt(3000)
+    assert abs(
+        torch.corrcoef(torch.stack([layer.weight.T.flatten(), stack[0].weight.flatten()]))[0, 1]
+    ) < 5 / math.sqrt(3000)
     assert not Marginals.pretrained
 
 

@@ -103,6 +103,8 @@ def _log_z_without_weights(rbm: RBM) -> Tensor:
 def _check(betas: Tensor, chains: int) -> None:
     rises = betas.ndim == 1 and len(betas) > 1 and bool((betas.diff() > 0).all())
     if not rises or float(betas[0]) != 0 or float(betas[-1]) != 1:
-        raise SettingError(f"betas={betas.tolist()[:5]}...: they must rise from 0 to 1, e.g. torch.linspace(0, 1, 1000).")
+        raise SettingError(
+            f"betas={betas.tolist()[:5]}...: they must rise from 0 to 1, e.g. torch.linspace(0, 1, 1000)."
+        )
     if chains < 1:
         raise SettingError(f"chains={chains}: annealed importance sampling takes at least one.")

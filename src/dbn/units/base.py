@@ -59,7 +59,7 @@ class Units(nn.Module, ABC):
 
     @abstractmethod
     def add_energy_gradient(self, x: Tensor, scale: float) -> None:
-        """Add ``scale * sum over the batch of dE(x)/dparameter`` to the ``grad`` of each parameter; ``x`` ``(batch, n)``."""
+        """Add ``scale * sum over the batch of dE(x)/dparameter`` to each ``grad``; ``x`` ``(batch, n)``."""
 
     @abstractmethod
     def add_log_partition_gradient(self, field: Tensor, mean: Tensor, scale: float) -> None:

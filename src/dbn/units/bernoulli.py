@@ -9,7 +9,6 @@ from torch.nn import functional as F
 from dbn.errors import SettingError
 from dbn.units.base import Units, gradient_of
 
-
 MAX_ENUMERABLE = 20
 
 

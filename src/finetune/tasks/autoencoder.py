@@ -53,7 +53,7 @@ class AutoencoderMetrics(TaskMetrics):
     def update(self, outputs: Tensor, block: Block) -> None:
         """Add images with the network's outputs for them ``(n, n_features)``."""
         means = outputs if self.real else torch.sigmoid(outputs)
-        self.named["squared_error"].update((means - block.features).square().sum(1).double())
+        self.add("squared_error", (means - block.features).square().sum(1).double())
         if not self.real:
             entropy = F.binary_cross_entropy_with_logits(outputs, block.features, reduction="none")
-            self.named["cross_entropy"].update(entropy.sum(1).double())
+            self.add("cross_entropy", entropy.sum(1).double())

@@ -104,7 +104,7 @@ class FineTuning(BlockModule):
         add_gradients(self.network)
         optimizer.step()
         if self.schedule is not None and self.schedule.interval == "step":
-            self.lr_schedulers().step()  # type: ignore[union-attr,call-arg]
+            self.lr_schedulers().step()  # type: ignore[union-attr]
         if self.settings.max_norm is not None:
             self.network.limit_norms(self.settings.max_norm)
         self.train_loss = self.train_loss + loss.detach()
@@ -122,7 +122,7 @@ class FineTuning(BlockModule):
                 "Lower optimizer.lr, or set training.max_norm."
             )
         if self.schedule is not None and self.schedule.interval == "epoch":
-            self.lr_schedulers().step()  # type: ignore[union-attr,call-arg]
+            self.lr_schedulers().step()  # type: ignore[union-attr]
         self.log("train/loss", float(self.train_loss) / max(1, self.train_images))
 
     def validation_step(self, block: Block, index: int) -> None:
@@ -154,15 +154,22 @@ class TaskMetrics(nn.Module):
         super().__init__()
         self.named = nn.ModuleDict({name: metric.set_dtype(torch.float64) for name, metric in metrics.items()})
 
+    def add(self, name: str, *values: Tensor) -> None:
+        """Update the metric called ``name``."""
+        metric = self.named[name]
+        assert isinstance(metric, Metric)
+        metric.update(*values)
+
     @abstractmethod
     def update(self, outputs: Tensor, block: Block) -> None:
         """Add a block of images with the network's outputs for them."""
 
     def compute(self) -> dict[str, float]:
         """Name to value."""
-        return {name: float(metric.compute()) for name, metric in self.named.items()}  # type: ignore[operator]
+        return {name: float(metric.compute()) for name, metric in self.named.items() if isinstance(metric, Metric)}
 
     def reset(self) -> None:
         """Forget everything."""
         for metric in self.named.values():
-            metric.reset()  # type: ignore[operator]
+            assert isinstance(metric, Metric)
+            metric.reset()

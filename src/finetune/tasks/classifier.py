@@ -43,6 +43,6 @@ class ClassifierMetrics(TaskMetrics):
     def update(self, outputs: Tensor, block: Block) -> None:
         """Add images with their logits ``(n, n_classes)``."""
         assert block.labels is not None
-        self.named["error"].update((outputs.argmax(1) != block.labels).double())
-        self.named["nll"].update(F.cross_entropy(outputs.double(), block.labels, reduction="none"))
-        self.named["calibration_error"].update(outputs.softmax(1), block.labels)
+        self.add("error", (outputs.argmax(1) != block.labels).double())
+        self.add("nll", F.cross_entropy(outputs.double(), block.labels, reduction="none"))
+        self.add("calibration_error", outputs.softmax(1), block.labels)
