@@ -103,7 +103,8 @@ def _explain_choice(text: str) -> str:
     if wanted is None:
         return text
     group, choice = wanted.groups()
-    options = [line.strip() for line in text.splitlines() if line.startswith("\t")]
+    listed = text.split("Available options", 1)[-1].split("\nConfig search path", 1)[0]
+    options = [line.strip() for line in listed.splitlines() if line.startswith("\t")]
     return f"{group}={choice}: no such choice.{near(choice, options)} Choose from {', '.join(sorted(options))}."
 
 
@@ -119,11 +120,8 @@ def _explain_key(error: Exception, config_name: str) -> str:
         return f"{text}\n{cause}" if isinstance(cause, OmegaConfBaseException) else text
     key = wanted.group(1).lstrip("+~")
     keys = known_keys(config_name)
-    matches = near(key, keys)
-    if not matches:  # the right word at the wrong place
-        last = key.rsplit(".", 1)[-1]
-        same = [name for name in keys if name.rsplit(".", 1)[-1] == last]
-        matches = f" Did you mean {' or '.join(same[:3])}?" if same else ""
+    same = [name for name in keys if name.rsplit(".", 1)[-1] == key]  # the right word at the wrong place
+    matches = f" Did you mean {' or '.join(same[:3])}?" if same else near(key, keys)
     return f"{key}: no such setting.{matches} --help shows all of them, +{key}=... adds one."
 
 

@@ -105,20 +105,23 @@ def lock(directory: Path) -> Iterator[None]:
 
 
 def _claim(directory: Path, config: Mapping[str, Any]) -> None:
-    """Write the configuration into a fresh directory; refuse one that holds another."""
+    """Write the configuration into the directory; refuse one that holds what another configuration made."""
     path = directory / CONFIG
-    if not path.is_file():
-        write_text(path, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
-        return
-    stored = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    stored = yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.is_file() else {}
     differences = list(_differences(_relevant(stored), _relevant(json.loads(json.dumps(config)))))
-    if differences:
+    if differences and _has_work(directory):
         key, old, new = differences[0]
         more = f" ({len(differences) - 1} more keys differ)" if len(differences) > 1 else ""
         raise RunConflictError(
             f"{directory} already holds a run with {key}={old}, this one has {key}={new}{more}. "
             "Give this one a name of its own (name=...) or another study=..., or move the folder away."
         )
+    write_text(path, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+
+
+def _has_work(directory: Path) -> bool:
+    """Whether there is anything in the directory that took time to make."""
+    return (directory / RESULT).exists() or any(path.is_file() for path in (directory / "checkpoints").rglob("*"))
 
 
 def _relevant(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,13 @@
 """Checks on settings where they enter: each names the key, the value and what would be accepted."""
 
 import difflib
-from collections.abc import Collection, Mapping
-from typing import Any
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
 
 from dbn.errors import SettingError
+
+T = TypeVar("T")
 
 
 def check_number(
@@ -50,7 +53,29 @@ def check_keys(group: str, given: Mapping[str, Any], known: Collection[str]) -> 
             raise SettingError(f"{group}.{key}: no such setting.{near(key, known)} Known: {', '.join(sorted(known))}.")
 
 
+def settings_of(group: str, kind: Callable[..., T], given: Mapping[str, Any]) -> T:
+    """A settings dataclass from a group of the configuration.
+
+    Raises:
+        SettingError: the group has a key that is no field of it.
+    """
+    check_keys(group, given, [name for name in inspect.signature(kind).parameters if name != "self"])
+    return kind(**given)
+
+
+def calling(group: str, factory: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
+    """``factory(*arguments, **keywords)``, where the factory is a library's and its settings a person's.
+
+    Raises:
+        SettingError: the factory refuses them; the message names the group.
+    """
+    try:
+        return factory(*arguments, **keywords)
+    except (TypeError, ValueError) as error:
+        raise SettingError(f"{group}: {error}. See the settings of {group} with --help.") from error
+
+
 def near(word: str, choices: Collection[str]) -> str:
     """A half-sentence that names up to three near matches, or nothing."""
-    matches = difflib.get_close_matches(word, list(choices), n=3, cutoff=0.5)
+    matches = difflib.get_close_matches(word, sorted(set(choices)), n=3, cutoff=0.5)
     return f" Did you mean {' or '.join(matches)}?" if matches else ""

@@ -46,6 +46,22 @@ class DBN(nn.Module):
                 )
         self.rbms = nn.ModuleList(rbms)
 
+    @classmethod
+    def untrained(cls, sizes: Sequence[int], kinds: Sequence[str]) -> "DBN":
+        """A stack without weights.
+
+        Args:
+            sizes: units per layer, the visible ones first.
+            kinds: their types.
+        """
+        layers = list(zip(sizes, kinds, strict=True))
+        return cls(
+            [
+                RBM(make_units(below[1], below[0]), make_units(above[1], above[0]), weight_std=0.0)
+                for below, above in pairwise(layers)
+            ]
+        )
+
     def __len__(self) -> int:
         """Number of RBMs."""
         return len(self.rbms)
@@ -138,14 +154,10 @@ class DBN(nn.Module):
         """
         header, tensors = _read(Path(path))
         try:
-            sizes, kinds = header["sizes"], header["layers"]
-            rbms = [
-                RBM(make_units(kind["visible"], below), make_units(kind["hidden"], above), weight_std=0.0)
-                for kind, (below, above) in zip(kinds, pairwise(sizes), strict=True)
-            ]
-            stack = cls(rbms).to(next(iter(tensors.values())).dtype)
+            kinds = [header["layers"][0]["visible"], *(layer["hidden"] for layer in header["layers"])]
+            stack = cls.untrained(header["sizes"], kinds).to(next(iter(tensors.values())).dtype)
             stack.load_state_dict(tensors)
-        except (KeyError, TypeError, ValueError, RuntimeError, StopIteration) as error:
+        except (IndexError, KeyError, TypeError, ValueError, RuntimeError, StopIteration) as error:
             raise ModelFileError(
                 f"{path}: the header does not fit the tensors ({error}). Write the file again."
             ) from error

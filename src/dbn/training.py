@@ -15,7 +15,7 @@ from dbn.errors import DivergenceError
 from dbn.loop import BlockModule, Optimizer, add_gradients, loader_share, make_trainer, quiet
 from dbn.rbm import RBM, Phase
 from dbn.samplers import ContrastiveDivergence, Sampler
-from dbn.settings import check_choice, check_number
+from dbn.settings import calling, check_choice, check_number
 from dbn.streams import stream
 from dbn.units import UNITS
 
@@ -145,7 +145,7 @@ class RBMTraining(BlockModule):
             {"params": [self.rbm.weight], "weight_decay": self.settings.weight_cost},
             {"params": biases, "weight_decay": 0.0},
         ]
-        return self.make_optimizer(groups, lr=self.settings.learning_rate)
+        return calling("stack.optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
 
     def on_train_epoch_start(self) -> None:
         """Set the momentum of this epoch, for optimisers that have one."""

@@ -1,6 +1,8 @@
 """How a network is fine-tuned: the group ``training`` of the configuration, checked."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from dbn.settings import check_choice, check_number
 
@@ -53,7 +55,7 @@ class Schedule:
         length: name of the factory's argument that takes the number of those; None if it has none.
     """
 
-    factory: "object"
+    factory: Callable[..., Any]
     interval: str = "step"
     length: str | None = None
 

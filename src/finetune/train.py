@@ -25,12 +25,12 @@ from dbn.pretrain import run_directory as pretraining_directory
 from dbn.pretraining import last_checkpoint
 from dbn.progress import FitProgress
 from dbn.runs import execute
-from dbn.settings import check_choice, check_number
+from dbn.settings import calling, check_choice, check_keys, check_number, settings_of
 from dbn.stack import DBN
 from dbn.tracking import Tracker, tracking
 from finetune.augment import Augment
 from finetune.baseline_runs import run_baselines
-from finetune.initialise import Initialisation
+from finetune.initialise import Initialisation, unroll
 from finetune.network import Network
 from finetune.settings import Schedule, TrainingSettings
 from finetune.sweep import at_end
@@ -70,15 +70,14 @@ def finetune(config: dict[str, Any], overrides: Sequence[str] | None = None) -> 
 def _work(directory: Path, config: dict[str, Any]) -> dict[str, Any]:
     """Fine-tune in ``directory``; returns the run's own part of the result."""
     seed, task = config["seed"], config["task"]["name"]
-    settings = TrainingSettings(**config["training"])
+    settings = settings_of("training", TrainingSettings, config["training"])
     data = labelled(data_of(config), config)
     if settings.weights == "best" and not len(data.validation):
         raise SettingError(
             f"training.weights=best: data={data.name} has no validation images to choose weights by. "
             "Use training.weights=last, or data.validation=0.2."
         )
-    initialise, stack, pretrain_seconds = starting_point(config)
-    network = build_network(data, config, stack)
+    network, initialise, stack, pretrain_seconds = starting_point(config, data)
     initialise(network, seed, stack)
     network.compensate_dropout()
     pictures = {"filters_start": filters(network.linear_layers()[0].weight.T, data.shape)}
@@ -144,43 +143,49 @@ def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
     return data if n_labelled is None else replace(data, train=data.train.take(index))
 
 
-def starting_point(config: dict[str, Any]) -> tuple[Initialisation, DBN | None, float]:
-    """The initialisation, the stack if it needs one (pretrained now if need be), and the seconds pretraining took."""
-    group = dict(config["init"])
-    file = group.pop("stack", None)
-    initialise: Initialisation = hydra.utils.instantiate(group)
-    if not initialise.needs_stack:
-        return initialise, None, 0.0
-    if file is not None:
-        return initialise, DBN.load(file), 0.0
-    shared = pretraining_config(config)
-    result = pretrain(shared)
-    return initialise, DBN.load(pretraining_directory(shared) / STACK_FILE), result["seconds"]
-
-
-def build_network(data: DataSet, config: Mapping[str, Any], stack: DBN | None) -> Network:
-    """The network of a configuration: hidden layers as in the stack, the same for every arm.
+def starting_point(config: dict[str, Any], data: DataSet) -> tuple[Network, Initialisation, DBN | None, float]:
+    """Network, initialisation, the stack if that needs one (pretrained now if need be), and pretraining's seconds.
 
     Raises:
-        SettingError: a stack from a file that was trained on images of another size.
+        SettingError: the stack does not fit network or data; said before anything is pretrained.
     """
-    hidden = stack.sizes[1:] if stack is not None else [layer.n_hidden for layer in layers_of(config["stack"])]
-    if stack is not None and stack.sizes[0] != data.n_features:
-        raise SettingError(
-            f"init.stack: the stack has {stack.sizes[0]} visible units, an image of data={data.name} "
-            f"{data.n_features} pixels. Choose a stack that was pretrained on such images."
-        )
+    group = dict(config["init"])
+    file = group.pop("stack", None)
+    initialise: Initialisation = calling("init", hydra.utils.instantiate, group)
+    if file is not None:
+        stack = DBN.load(file)
+        if stack.sizes[0] != data.n_features:
+            raise SettingError(
+                f"init.stack={file}: the stack has {stack.sizes[0]} visible units, an image of data={data.name} "
+                f"{data.n_features} pixels. Choose a stack that was pretrained on such images."
+            )
+        return build_network(data, config, stack.sizes[1:]), initialise, stack, 0.0
+    layers = layers_of(config["stack"])
+    network = build_network(data, config, [layer.n_hidden for layer in layers])
+    if not initialise.needs_stack:
+        return network, initialise, None, 0.0
+    kinds = [config["stack"]["visible"], *(layer.hidden for layer in layers)]
+    unroll(DBN.untrained([data.n_features, *(layer.n_hidden for layer in layers)], kinds), network)
+    shared = pretraining_config(config)
+    result = pretrain(shared)
+    return network, initialise, DBN.load(pretraining_directory(shared) / STACK_FILE), result["seconds"]
+
+
+def build_network(data: DataSet, config: Mapping[str, Any], hidden: list[int]) -> Network:
+    """The network of a configuration, the same for every arm: hidden layers as in the stack."""
     if config["task"]["name"] == "autoencoder":
         sizes, code = [data.n_features, *hidden, *reversed(hidden[:-1]), data.n_features], len(hidden)
     else:
         sizes, code = [data.n_features, *hidden, len(data.classes)], None
-    return Network(sizes, code=code, **config["network"])
+    options = config["network"]
+    check_keys("network", options, ("activation", "dropout_input", "dropout_hidden"))
+    return Network(sizes, code=code, **options)
 
 
 def make_module(network: Network, data: DataSet, settings: TrainingSettings, config: Mapping[str, Any]) -> FineTuning:
     """The LightningModule of the task."""
-    augment = Augment(**config["augment"])
-    schedule = None if config["schedule"] is None else Schedule(**hydra.utils.instantiate(config["schedule"]))
+    augment = settings_of("augment", Augment, config["augment"])
+    schedule = settings_of("schedule", Schedule, hydra.utils.instantiate(config["schedule"]))
     options: dict[str, Any] = {
         "optimizer": hydra.utils.instantiate(config["optimizer"]),
         "schedule": schedule,

@@ -11,6 +11,7 @@ from dbn.data.blocks import Block, BlockLoader, Minibatch
 from dbn.data.images import Images
 from dbn.errors import DivergenceError
 from dbn.loop import BlockModule, Optimizer, add_gradients
+from dbn.settings import calling
 from dbn.streams import stream
 from finetune.augment import Augment
 from finetune.network import Network
@@ -71,12 +72,13 @@ class FineTuning(BlockModule):
         """Weight decay applies to weights only."""
         weights = [layer.weight for layer in self.network.linear_layers()]
         biases = [layer.bias for layer in self.network.linear_layers()]
-        optimizer = self.make_optimizer([{"params": weights}, {"params": biases, "weight_decay": 0.0}])
+        groups = [{"params": weights}, {"params": biases, "weight_decay": 0.0}]
+        optimizer = calling("optimizer", self.make_optimizer, groups)
         if self.schedule is None:
             return optimizer
         per_epoch = self.steps_per_epoch if self.schedule.interval == "step" else 1
         length = {self.schedule.length: per_epoch * self.settings.epochs} if self.schedule.length else {}
-        scheduler = self.schedule.factory(optimizer, **length)  # type: ignore[operator]
+        scheduler = calling("schedule", self.schedule.factory, optimizer, **length)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler}}
 
     def on_train_epoch_start(self) -> None:
