@@ -81,7 +81,10 @@ def test_killed_at_many_moments_ends_with_the_same_bits(undisturbed: Path, tmp_p
     for moment in moments:
         kill_when(tmp_path, moment)
     finish(tmp_path)
-    for stage, names in ((PRETRAINED, ("dbn.safetensors", "metrics.csv")), (FINETUNED, ("network.safetensors", "metrics.csv"))):
+    for stage, names in (
+        (PRETRAINED, ("dbn.safetensors", "metrics.csv")),
+        (FINETUNED, ("network.safetensors", "metrics.csv")),
+    ):
         for name in names:
             assert (tmp_path / stage / name).read_bytes() == (undisturbed / stage / name).read_bytes(), name
     assert not list(tmp_path.rglob("*.part"))

@@ -58,7 +58,10 @@ def run_command(
     if positional is not None and arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
         arguments[0] = f"{positional}={quoted(arguments[0])}"
     try:
-        sys.argv[1:] = arguments + name_of_swept_runs(arguments)
+        overrides = [argument for argument in arguments if is_override(argument)]
+        options = [argument for argument in arguments if not is_override(argument)]
+        # Options first: Hydra's parser does not take overrides on both sides of an option.
+        sys.argv[1:] = [*options, *overrides, *name_of_swept_runs(overrides)]
         try:
             hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=config_name)(task)()
         finally:
@@ -145,9 +148,14 @@ def flatten(config: Any, prefix: str = "") -> list[str]:
     return keys
 
 
+def is_override(argument: str) -> bool:
+    """Whether an argument is an override, as against an option such as ``-m``."""
+    return argument.startswith("~") or ("=" in argument and not argument.startswith("-"))
+
+
 def parse_overrides(arguments: Sequence[str]) -> list[Override]:
-    """The overrides among a command's arguments."""
-    return OverridesParser.create().parse_overrides([a for a in arguments if "=" in a and not a.startswith("-")])
+    """Overrides as Hydra's grammar reads them."""
+    return OverridesParser.create().parse_overrides(list(arguments))
 
 
 def name_of_swept_runs(arguments: Sequence[str]) -> list[str]:

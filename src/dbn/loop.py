@@ -11,12 +11,14 @@ from typing import Any, TypedDict
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from dbn.data.blocks import Block, Minibatch
+from dbn.errors import SettingError
 from dbn.files import replacing
 from dbn.settings import check_choice, check_keys
 
@@ -109,24 +111,27 @@ def make_trainer(
         options: the group ``trainer`` of the configuration: accelerator, devices, strategy, ...
 
     Raises:
-        SettingError: ``options`` holds a key that is none of the Trainer's, or one that the package sets by itself.
+        SettingError: ``options`` holds a key or a value that the Trainer refuses, or a key that the package sets itself.
     """
     options = dict(options or {})
     check_keys("trainer", options, TRAINER_KEYS)
     callbacks = list(callbacks)
-    return pl.Trainer(
-        max_epochs=max_epochs,
-        default_root_dir=directory,
-        logger=list(loggers),
-        callbacks=callbacks,
-        plugins=[WholeCheckpointIO()],
-        enable_checkpointing=any(isinstance(callback, pl.callbacks.Checkpoint) for callback in callbacks),
-        enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        **{"accelerator": "cpu", "devices": 1, **options},
-    )
+    try:
+        return pl.Trainer(
+            max_epochs=max_epochs,
+            default_root_dir=directory,
+            logger=list(loggers),
+            callbacks=callbacks,
+            plugins=[WholeCheckpointIO()],
+            enable_checkpointing=any(isinstance(callback, pl.callbacks.Checkpoint) for callback in callbacks),
+            enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            **{"accelerator": "cpu", "devices": 1, **options},
+        )
+    except (MisconfigurationException, ValueError) as error:
+        raise SettingError(f"trainer: {error}") from error
 
 
 def resume_path(directory: Path | None) -> Path | None:
@@ -200,6 +205,7 @@ SAID_IN_VAIN = (
     ".*`srun` command is available.*",
     ".*does not have a `validation_step`.*",
     ".*GPU available but not used.*",
+    ".*have no `val_dataloader`.*",
     ".*treespec.*deprecated.*",
 )
 

@@ -22,7 +22,7 @@ from dbn.training import LayerSettings
 
 STACK_FILE = "dbn.safetensors"
 SHARED = ("data", "stack", "sampler", "trainer", "precision", "seed", "study")
-"""Parts of a fine-tuning configuration that decide how its stack is pretrained."""
+"""Parts of a configuration that decide how its stack is pretrained."""
 
 
 def main() -> None:
@@ -46,15 +46,20 @@ def pretrain(config: dict[str, Any], overrides: Sequence[str] | None = None) -> 
         The content of ``result.json``. The stack is in ``dbn.safetensors`` beside it.
     """
     check_number("seed", config["seed"], low=0, whole=True)
+    config = pretraining_config(config, name=config["name"])
     return execute(run_directory(config), config, lambda directory: _work(directory, config), overrides)
 
 
-def pretraining_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The pretraining configuration inside a fine-tuning one; the same for every arm, label count and task."""
-    shared = {name: config[name] for name in SHARED}
+def pretraining_config(config: Mapping[str, Any], name: str | None = None) -> dict[str, Any]:
+    """What decides how a stack is pretrained, out of any configuration: the same for every arm, label count and task.
+
+    Args:
+        config: a pretraining or a fine-tuning configuration.
+        name: of the run; default data and stack.
+    """
+    shared = {key: config[key] for key in (*SHARED, "paths", "logger", "progress")}
     shared["data"] = {key: value for key, value in config["data"].items() if key != "n_labelled"}
-    shared["name"] = f"{config['data']['name']}_{config['stack']['name']}"
-    return {**shared, **{name: config[name] for name in ("paths", "logger", "progress")}}
+    return {**shared, "name": name or f"{config['data']['name']}_{config['stack']['name']}"}
 
 
 def data_of(config: Mapping[str, Any]) -> DataSet:

@@ -51,10 +51,11 @@ def execute(
         RunConflictError: the directory holds a run with another configuration.
     """
     with lock(directory):
+        result = read_result(directory)
         _claim(directory, config)
         if overrides is not None:
             write_text(directory / OVERRIDES, yaml.safe_dump(list(overrides)))
-        if (result := read_result(directory)) is not None:
+        if result is not None:
             log.info("%s: done already.", directory)
             return result
         for unfinished in directory.rglob(f".*{UNFINISHED}"):  # of a process that was killed while writing

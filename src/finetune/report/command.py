@@ -18,3 +18,7 @@ def _report(config: DictConfig) -> None:
     report = write_report(Path(settings["path"]), reference=settings["reference"], metric=settings["metric"])
     print(report.text)
     print(f"\nreport: {report.html}\ntable:  {report.table}\ncsv:    {report.csv}")
+
+
+if __name__ == "__main__":
+    main()

@@ -70,9 +70,11 @@ class FineTuning(BlockModule):
 
     def configure_optimizers(self) -> Any:
         """Weight decay applies to weights only."""
-        weights = [layer.weight for layer in self.network.linear_layers()]
-        biases = [layer.bias for layer in self.network.linear_layers()]
-        groups = [{"params": weights}, {"params": biases, "weight_decay": 0.0}]
+        *hidden, output = self.network.linear_layers()
+        groups: list[dict[str, Any]] = []
+        for layers in (hidden, [output]):  # apart: torch's fused SGD wants parameters that start to learn together
+            groups.append({"params": [layer.weight for layer in layers]})
+            groups.append({"params": [layer.bias for layer in layers], "weight_decay": 0.0})
         optimizer = calling("optimizer", self.make_optimizer, groups)
         if self.schedule is None:
             return optimizer

@@ -1,0 +1,132 @@
+"""Every file under conf/ composes, and every experiment runs."""
+
+from pathlib import Path
+
+import hydra
+import pytest
+from conftest import Composer
+from omegaconf import OmegaConf
+
+from dbn.command import config_directory
+from dbn.pretrain import layers_of, pretrain
+from finetune.train import finetune, make_module, run_directory
+
+CONF = config_directory()
+PRIMARY = {"finetune", "pretrain", "report"}
+FILES = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml"))
+
+
+def test_there_is_a_configuration_to_test() -> None:
+    assert {path.stem for path in FILES if path.parent == Path()} == PRIMARY
+    assert len(FILES) > 40
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.parent != Path()], ids=str)
+def test_every_choice_composes_and_resolves(path: Path, compose: Composer) -> None:
+    group, choice = str(path.parent), path.stem
+    if group.startswith("recipe/"):
+        overrides = [f"experiment={path.parent.name}", f"arm={choice}"]
+    elif choice == "base":
+        overrides = []  # only ever part of the others of its group
+    else:
+        overrides = [f"{group}={choice}"]
+    config = compose("finetune", overrides)
+    assert config["study"]
+    assert layers_of(config["stack"])
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.parent != Path()], ids=str)
+def test_every_choice_says_what_it_is(path: Path) -> None:
+    lines = [line for line in (CONF / path).read_text().splitlines() if line != "# @package _global_"]
+    assert lines[0].startswith("# "), "the first line is a comment that says what this is"
+
+
+@pytest.mark.parametrize("name", sorted(PRIMARY - {"report"}))
+def test_defaults_compose(name: str, compose: Composer) -> None:
+    config = compose(name)
+    assert config["data"]["name"] == "digits"
+    assert config["seed"] == 0
+
+
+ARMS = {
+    "dbn": ("FromStack", "sigmoid", False, False),
+    "dbn_dropout": ("FromStack", "sigmoid", True, False),
+    "dbn_augment": ("FromStack", "sigmoid", False, True),
+    "random_sigmoid": ("Glorot", "sigmoid", False, False),
+    "random_tanh": ("Glorot", "tanh", False, False),
+    "random_relu": ("He", "relu", False, False),
+    "random_relu_dropout": ("He", "relu", True, False),
+    "random_relu_dropout_augment": ("He", "relu", True, True),
+    "marginals": ("Marginals", "sigmoid", False, False),
+}
+
+
+def test_the_arms_are_these() -> None:
+    assert {path.stem for path in FILES if str(path.parent) == "arm"} == set(ARMS)
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_an_arm_is_what_its_name_says(arm: str, compose: Composer) -> None:
+    config = compose("finetune", [f"arm={arm}"])
+    network, augment = config["network"], config["augment"]
+    found = (
+        config["init"]["_target_"].rsplit(".", 1)[-1],
+        network["activation"],
+        network["dropout_hidden"] > 0 and network["dropout_input"] > 0,
+        any(augment[key] > 0 for key in ("rotation", "translation", "scale", "shear", "elastic_alpha")),
+    )
+    assert found == ARMS[arm]
+    assert config["arm"]["name"] == config["name"] == arm
+
+
+def test_the_compare_sweep_has_every_arm_and_at_least_three_seeds() -> None:
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        config = hydra.compose("finetune", ["sweep=compare"], return_hydra_config=True)
+    parameters = OmegaConf.to_container(config.hydra.sweeper.params)
+    assert isinstance(parameters, dict)
+    assert set(parameters["arm"].split(",")) == set(ARMS)
+    assert len(parameters["seed"].split(",")) >= 3
+    assert config.hydra.mode.name == "MULTIRUN"
+
+
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "constant"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_every_optimiser_trains_with_every_schedule(schedule: str, optimizer: str, compose: Composer) -> None:
+    small = ["stack.layers=[10]", "training.epochs=2", "arm=random_relu"]
+    result = finetune(compose("finetune", [f"schedule={schedule}", f"optimizer={optimizer}", *small]))
+    assert result["metrics"]["train/nll"] < 2.3  # better than chance, ln 10
+
+
+def test_a_schedule_is_told_the_length_of_training(compose: Composer, digits_data: object) -> None:
+    from finetune.network import Network
+    from finetune.settings import TrainingSettings
+
+    config = compose("finetune", ["optimizer.lr=0.5", "training.epochs=3", "training.batch_size=50"])
+    settings = TrainingSettings(**config["training"])
+    module = make_module(Network([64, 10]), digits_data, settings, config)  # type: ignore[arg-type]
+    scheduler = module.configure_optimizers()["lr_scheduler"]["scheduler"]
+    assert scheduler.total_steps == 3 * 23  # 1149 images in minibatches of 50
+
+
+@pytest.mark.parametrize("experiment", sorted(path.stem for path in FILES if str(path.parent) == "experiment"))
+@pytest.mark.parametrize("arm", ["dbn", "random_relu"])
+def test_every_experiment_runs(experiment: str, arm: str, compose: Composer, data_root: Path) -> None:
+    """One block of each stage on the real data."""
+    config = compose("finetune", [f"experiment={experiment}", f"arm={arm}", "debug=fast"])
+    result = finetune(config)
+    assert result["arm"] == arm
+    assert (run_directory(config) / "result.json").is_file()
+
+
+def test_debug_runs_leave_other_studies_alone(compose: Composer) -> None:
+    for path in FILES:
+        if str(path.parent) == "debug":
+            assert compose("finetune", [f"debug={path.stem}"])["study"].startswith("debug_")
+
+
+def test_pretraining_alone_and_inside_fine_tuning_are_the_same_run(compose: Composer) -> None:
+    """dbn-pretrain, then dbn-finetune: the stack is found, not trained again."""
+    small = ["stack.layers=[12]", "stack.every_layer.epochs=2"]
+    alone = pretrain(compose("pretrain", small))
+    result = finetune(compose("finetune", [*small, "training.epochs=2", "data.n_labelled=100"]))
+    assert result["pretrain_seconds"] == alone["seconds"]

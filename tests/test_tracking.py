@@ -1,0 +1,95 @@
+"""Metrics in CSV and in Weights & Biases, offline, read back from what is on disk."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dbn.tracking import MetricsFile
+
+SMALL = ["stack.layers=[12]", "stack.every_layer.epochs=3", "training.epochs=4", "study=tracked", "logger=wandb"]
+
+
+def run_command(folder: Path, *overrides: str) -> None:
+    """dbn-finetune in a process of its own, offline."""
+    environment = {**os.environ, "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1", "CI": "true"}
+    command = [sys.executable, "-m", "finetune.train", *SMALL, *overrides]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+def records(run: Path) -> list[dict[str, Any]]:
+    """Every record of an offline run, as Weights & Biases' own inspector reads them."""
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(run)]
+    text = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+
+def offline_runs(folder: Path) -> list[Path]:
+    """Directories of offline runs below a run's directory."""
+    return sorted(path for path in (folder / "wandb").iterdir() if path.name.startswith("offline-run-"))
+
+
+def test_two_jobs_of_a_multirun_are_two_runs_with_their_own_histories(tmp_path: Path) -> None:
+    run_command(tmp_path, "-m", "arm=dbn,random_relu", "seed=0")
+    study = tmp_path / "runs/tracked"
+    ids = set()
+    for directory, job_type, n_epochs in (
+        (study / "pretrain/digits_12_seed0", "pretrain", 3),
+        (study / "finetune/dbn_seed0", "finetune", 4),
+        (study / "finetune/random_relu_seed0", "finetune", 4),
+    ):
+        (offline,) = offline_runs(directory)
+        found = records(offline)
+        (run,) = (record["run"] for record in found if record["type"] == "run")
+        assert run["project"] == "dbn"
+        assert run["run_group"] == "tracked"
+        assert run["job_type"] == job_type
+        assert run["display_name"] == directory.name
+        assert "digits" in run["tags"]
+        assert run["run_id"] == (directory / "wandb_id").read_text()
+        ids.add(run["run_id"])
+        history = [record["history"]["item"] for record in found if record["type"] == "history"]
+        metric = "layer1/reconstruction_error" if job_type == "pretrain" else "validation/error"
+        values = [row[metric] for row in history if metric in row]
+        written = [float(row[metric]) for row in MetricsFile(directory / "metrics.csv").rows.values()]
+        assert len(values) == n_epochs
+        assert values == pytest.approx(written)
+        pictures = {name for row in history for name in row if name.startswith(("filters", "reconstructions"))}
+        assert pictures, "pictures are logged"
+    assert len(ids) == 3
+
+
+def test_an_interrupted_run_goes_on_under_its_id(tmp_path: Path) -> None:
+    directory = tmp_path / "runs/tracked/finetune/random_relu_seed0"
+    run_command(tmp_path, "arm=random_relu")
+    (directory / "result.json").unlink()  # as if killed just before the end
+    run_command(tmp_path, "arm=random_relu")
+    runs = offline_runs(directory)
+    assert len(runs) == 2
+    assert len({record["run"]["run_id"] for run in runs for record in records(run) if record["type"] == "run"}) == 1
+
+
+def test_rows_of_epochs_done_again_are_replaced_and_the_others_kept(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    undisturbed = MetricsFile(tmp_path / "whole.csv")
+    first, again = MetricsFile(path), None
+    for epoch in range(3):
+        first.log_metrics({"epoch": epoch, "loss": 1 / (epoch + 3)})
+    again = MetricsFile(path)
+    for epoch in range(2, 5):
+        again.log_metrics({"epoch": epoch, "loss": 1 / (epoch + 3)})
+    for epoch in range(5):
+        undisturbed.log_metrics({"epoch": epoch, "loss": 1 / (epoch + 3)})
+    assert path.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_fits_that_follow_each_other_share_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    MetricsFile(path).log_metrics({"epoch": 0, "layer1/x": 1.0})
+    MetricsFile(path, first_epoch=1).log_metrics({"epoch": 0, "layer2/x": 2.0})
+    assert path.read_text() == "epoch,layer1/x,layer2/x\n0,1.0,\n1,,2.0\n"
