@@ -96,7 +96,7 @@ def test_the_same_sweep_again_does_only_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_one_s_own_images_own_stack_and_own_configuration(tmp_path: Path) -> None:
-    """npz with strings for labels -> dbn-pretrain -> its DBN file -> dbn-finetune, with an arm of one's own."""
+    """Npz with strings for labels -> dbn-pretrain -> its DBN file -> dbn-finetune, with an arm of one's own."""
     generator = np.random.default_rng(0)
     labels = np.array(["left", "right"] * 60)
     images = generator.integers(0, 100, (120, 6, 6)).astype(np.uint8)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import hydra
 import pytest
-from conftest import Composer
 from omegaconf import OmegaConf
 
+from conftest import Composer
 from dbn.command import config_directory
 from dbn.pretrain import layers_of, pretrain
 from finetune.train import finetune, make_module, run_directory

@@ -154,7 +154,14 @@ def show(result: Mapping[str, Any]) -> None:
     """A table of the layers at the end."""
     table = Table(title=f"{result['name']}, seed {result['seed']}: pretrained in {result['seconds']:.1f} s")
     names = ("reconstruction_error", "free_energy_gap", "weight_norm", "fraction_inactive", "fraction_saturated")
-    for heading in ("layer", *(name.replace("_", " ") for name in names)):
+    for heading in (
+        "layer",
+        "reconstruction\nerror",
+        "free energy\ngap",
+        "weight\nnorm",
+        "inactive\nunits",
+        "saturated\nunits",
+    ):
         table.add_column(heading, justify="right")
     metrics = result["metrics"]
     for layer in sorted({key.split("/")[0] for key in metrics}):

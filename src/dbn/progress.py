@@ -8,7 +8,13 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
+
+
+def fixed() -> Column:
+    """A column that keeps its width; the bar gives way on a narrow terminal."""
+    return Column(no_wrap=True)
 
 
 class FitProgress(ProgressBar):
@@ -42,19 +48,18 @@ class FitProgress(ProgressBar):
         """Open the bar."""
         self.started = time.perf_counter()
         if self.live and trainer.is_global_zero:
-            columns = (
-                "{task.description}",
-                BarColumn(bar_width=30),
-                MofNCompleteColumn(),
-                "epochs ",
-                "{task.fields[watch]}",
-            )
-            texts = [TextColumn(column) if isinstance(column, str) else column for column in columns]
+            epochs = "epoch {task.fields[epoch]}/{task.total:.0f}"
+            texts = ("{task.description}", BarColumn(bar_width=10), epochs, "{task.fields[watch]}")
+            columns = [TextColumn(text, table_column=fixed()) if isinstance(text, str) else text for text in texts]
             self.bar = Progress(
-                *texts, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=self.console
+                *columns, TimeRemainingColumn(table_column=fixed()), TextColumn("left"), console=self.console
             )
             self.task = self.bar.add_task(
-                self.title, total=trainer.max_epochs, completed=trainer.current_epoch, watch=""
+                self.title,
+                total=trainer.max_epochs,
+                completed=trainer.current_epoch,
+                epoch=trainer.current_epoch,
+                watch="",
             )
             self.bar.start()
 
@@ -64,7 +69,7 @@ class FitProgress(ProgressBar):
         """Advance within the epoch: a large layer's takes a while."""
         if self.bar is not None:
             fraction = (batch_idx + 1) / max(1, int(trainer.num_training_batches))
-            self.bar.update(self.task, completed=trainer.current_epoch + fraction)
+            self.bar.update(self.task, completed=trainer.current_epoch + fraction, epoch=trainer.current_epoch + 1)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the metric."""

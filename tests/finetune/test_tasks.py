@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Composer
 from torch.nn import functional as F
 
+from conftest import Composer
 from dbn.data import DataSet, Images
 from dbn.data.blocks import Block, BlockLoader, Minibatch
 from dbn.errors import SettingError

@@ -1,0 +1,45 @@
+# make compare: install, train nine arms on the embedded digits, write the report.   make test: install, run the tests.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: compare test lint wheel clean help
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make compare   install, then pretraining against random initialisation on the embedded digits: table and report"
+	@echo "make test      install, then the tests (DBN_DATA=folder adds those on real data sets)"
+	@echo "make lint      install, then ruff and mypy"
+	@echo "make wheel     build the package into dist/"
+	@echo "make clean     remove the virtual environment and caches; results under runs/ stay"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "No virtual environment: on Debian, apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing into $(VENV) (about a minute) ..."
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.tools: $(VENV)/.installed
+	@$(PIP) -e '.[test,lint]'
+	@touch $@
+
+compare: $(VENV)/.installed
+	@$(BIN)/dbn-finetune sweep=compare
+
+test: $(VENV)/.tools
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+lint: $(VENV)/.tools
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+wheel: $(VENV)/.installed
+	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
