@@ -111,7 +111,7 @@ def make_trainer(
         options: the group ``trainer`` of the configuration: accelerator, devices, strategy, ...
 
     Raises:
-        SettingError: ``options`` holds a key or a value that the Trainer refuses, or a key that the package sets itself.
+        SettingError: ``options`` holds a key or value that the Trainer refuses, or a key the package sets itself.
     """
     options = dict(options or {})
     check_keys("trainer", options, TRAINER_KEYS)
