@@ -13,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -179,6 +180,11 @@ def name_of_swept_runs(arguments: Sequence[str]) -> list[str]:
 def task_overrides() -> list[str]:
     """The overrides of the job that Hydra is running."""
     return list(HydraConfig.get().overrides.task)
+
+
+def in_multirun() -> bool:
+    """Whether the job that Hydra is running is one of several."""
+    return HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def quoted(value: str) -> str:

@@ -1,8 +1,10 @@
 """Around a multirun: write down what was planned before it, and the report after it."""
 
 import itertools
+import json
 import logging
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +58,10 @@ def planned_jobs(config: DictConfig) -> list[dict[str, Any]]:
     return [job_of(list(words)) for words in itertools.product(*choices)]
 
 
-def job_of(overrides: list[Any]) -> dict[str, Any]:
-    """What the report needs to know of the job with these overrides."""
-    words = [word for word in map(str, overrides) if not word.startswith("sweep=")]
+def job_of(words: list[str]) -> dict[str, Any]:
+    """What the report needs to know of the job with these overrides, a sweep= that they hang on included."""
     config = hydra.compose("finetune", words) if GlobalHydra.instance().is_initialized() else _compose(words)
-    command = " ".join(["dbn-finetune", *(f'"{word}"' if any(c in word for c in " $'[{") else word for word in words)])
+    command = shlex.join(["dbn-finetune", *words])
     return {"arm": config.arm.name, "seed": config.seed, "name": config.name, "overrides": words, "command": command}
 
 
@@ -71,8 +72,6 @@ def _compose(words: list[str]) -> DictConfig:
 
 def merged(study: Path, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Planned jobs, those of earlier multiruns of the study included."""
-    import json
-
     path = study / PLAN
     try:
         earlier = json.loads(path.read_text(encoding="utf-8"))["jobs"] if path.is_file() else []

@@ -8,12 +8,13 @@ from typing import Any
 
 import hydra
 import torch
+from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from rich.console import Console
 from rich.table import Table
 from safetensors.torch import save_file
 
-from dbn.command import plain, run_command, task_overrides
+from dbn.command import in_multirun, plain, run_command, task_overrides
 from dbn.data import DataSet, label_subset
 from dbn.data.blocks import BlockLoader
 from dbn.errors import SettingError
@@ -44,7 +45,13 @@ TASKS = ("classifier", "autoencoder")
 
 def main() -> None:
     """Console entry point."""
-    run_command("finetune", lambda config: show(finetune(plain(config), task_overrides())), at_end=at_end)
+    run_command("finetune", _run, at_end=at_end)
+
+
+def _run(config: DictConfig) -> None:
+    result = finetune(plain(config), task_overrides())
+    if not in_multirun():  # a multirun ends with the table of all its runs
+        show(result)
 
 
 def run_directory(config: Mapping[str, Any]) -> Path:
