@@ -6,10 +6,10 @@ import hydra
 import pytest
 from omegaconf import OmegaConf
 
-from conftest import Composer
 from dbn.command import config_directory
 from dbn.pretrain import layers_of, pretrain
 from finetune.train import finetune, make_module, run_directory
+from helpers import Composer
 
 CONF = config_directory()
 PRIMARY = {"finetune", "pretrain", "report"}

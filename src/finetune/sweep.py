@@ -55,7 +55,7 @@ def planned_jobs(config: DictConfig) -> list[dict[str, Any]]:
         else [o.input_line]
         for o in overrides
     ]
-    return [job_of(list(words)) for words in itertools.product(*choices)]
+    return [job_of([word for word in words if word is not None]) for words in itertools.product(*choices)]
 
 
 def job_of(words: list[str]) -> dict[str, Any]:

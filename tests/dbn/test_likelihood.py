@@ -4,11 +4,11 @@ import pytest
 import torch
 from test_rbm import log_z
 
-from conftest import PAIRS, make_rbm
 from dbn import RBM
 from dbn.errors import SettingError
 from dbn.likelihood import annealed_importance_sampling, log_partition_function, reverse_annealed_importance_sampling
 from dbn.units import Gaussian
+from helpers import PAIRS, make_rbm
 
 
 def exact_draws(rbm: RBM, n: int, generator: torch.Generator) -> torch.Tensor:

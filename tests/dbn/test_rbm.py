@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from conftest import PAIRS, make_rbm, random_states
 from dbn import RBM
 from dbn.likelihood import log_likelihood, log_partition_function
 from dbn.rbm import Phase
+from helpers import PAIRS, make_rbm, random_states
 
 DISCRETE = [pair for pair in PAIRS if "bernoulli" in pair]
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from conftest import make_rbm
 from dbn import DBN, RBM
 from dbn.errors import ModelFileError, SettingError
 from dbn.units import Bernoulli, Gaussian
+from helpers import make_rbm
 
 
 def make_stack() -> DBN:

@@ -9,7 +9,6 @@ import torch
 import torch.multiprocessing as mp
 from torch import Tensor
 
-from conftest import make_rbm
 from dbn import RBM
 from dbn.data import Images
 from dbn.data.blocks import BlockLoader
@@ -19,6 +18,7 @@ from dbn.samplers import ContrastiveDivergence, Sampler
 from dbn.streams import stream
 from dbn.training import LayerSettings, RBMTraining, contrastive_step, fit, monitor
 from dbn.units import Bernoulli, Gaussian
+from helpers import make_rbm
 
 
 def test_one_step_is_the_textbook_s() -> None:

@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
-from conftest import make_rbm
 from dbn import DBN, RBM
 from dbn.errors import SettingError
 from dbn.streams import stream
 from dbn.units import Bernoulli
 from finetune.initialise import FromStack, Gaussian, Glorot, He, Initialisation, Marginals, unroll
 from finetune.network import Dropout, Network
+from helpers import make_rbm
 
 
 def binary_stack() -> DBN:

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from conftest import Composer
 from dbn.data import DataSet, Images
 from dbn.data.blocks import Block, BlockLoader, Minibatch
 from dbn.errors import SettingError
@@ -18,6 +17,7 @@ from finetune.network import Network
 from finetune.settings import TrainingSettings
 from finetune.tasks import Autoencoder, Classifier
 from finetune.train import PatientStopping, finetune, run_directory
+from helpers import Composer
 
 
 def sgd(groups: Any) -> torch.optim.Optimizer:

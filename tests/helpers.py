@@ -1,0 +1,37 @@
+"""What tests of several parts share beside fixtures: small models and states."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from dbn import RBM
+from dbn.units import UNITS, make_units
+
+Composer = Callable[..., dict[str, Any]]
+"""Composes a configuration; the fixture ``compose``."""
+
+PAIRS = [(visible, hidden) for visible in sorted(UNITS) for hidden in sorted(UNITS)]
+"""Every pair of unit types."""
+
+
+def make_rbm(visible: str = "bernoulli", hidden: str = "bernoulli", n_visible: int = 5, n_hidden: int = 4) -> RBM:
+    """A small float64 RBM with weights and biases away from zero.
+
+    Weights shrink where both sides are real: the energy must be bounded below.
+    """
+    std = 0.15 if visible == hidden == "gaussian" else 0.8
+    rbm = RBM(make_units(visible, n_visible), make_units(hidden, n_hidden)).double()
+    generator = torch.Generator().manual_seed(n_visible * 100 + n_hidden)
+    with torch.no_grad():
+        rbm.weight.copy_(torch.randn(n_visible, n_hidden, generator=generator, dtype=torch.float64) * std)
+        for units in (rbm.visible, rbm.hidden):
+            units.bias.copy_(torch.randn(units.size, generator=generator, dtype=torch.float64) * 0.5)
+    return rbm
+
+
+def random_states(kind: str, n: int, size: int) -> torch.Tensor:
+    """States that units of this type can have."""
+    if kind == "bernoulli":
+        return torch.randint(2, (n, size)).double()
+    return torch.randn(n, size, dtype=torch.float64)
