@@ -20,7 +20,7 @@ from torch import nn
 from dbn.data.blocks import Block, Minibatch
 from dbn.errors import SettingError
 from dbn.files import replacing
-from dbn.settings import check_choice, check_keys
+from dbn.settings import check_keys
 
 Optimizer = torch.optim.Optimizer
 
@@ -159,28 +159,6 @@ class Stopwatch(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.before = state_dict["seconds"]
-
-
-@contextmanager
-def matmul_precision(precision: str) -> Iterator[None]:
-    """Matrix products of float32 tensors as ``float32``, or as ``bf16`` with float32 accumulation and weights.
-
-    On processors without bf16 products (AVX512-BF16, AMX) ``bf16`` is float32. Torch keeps this setting for the whole
-    process; it is put back at the end.
-
-    Raises:
-        SettingError: another precision.
-    """
-    check_choice("precision", precision, MATMUL)
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(MATMUL[precision])
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
-MATMUL = {"float32": "highest", "bf16": "medium"}
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from rich.table import Table
 
 from dbn.command import plain, run_command, task_overrides
 from dbn.data import DataSet, load_data
-from dbn.loop import matmul_precision
 from dbn.pictures import pictures_of_stack, save_pictures, sheets
 from dbn.pretraining import pretrain_stack
 from dbn.runs import execute
@@ -88,18 +87,15 @@ def _work(directory: Path, config: dict[str, Any]) -> dict[str, Any]:
     """Pretrain in ``directory``; returns the run's own part of the result."""
     data = data_of(config)
     layers = layers_of(config["stack"])
-    with (
-        tracking(
-            directory,
-            config["logger"]["wandb"],
-            study=config["study"],
-            stage="pretrain",
-            name=f"{config['name']}_seed{config['seed']}",
-            tags=[data.name, config["stack"]["name"]],
-            config=config,
-        ) as tracker,
-        matmul_precision(config["precision"]),
-    ):
+    with tracking(
+        directory,
+        config["logger"]["wandb"],
+        study=config["study"],
+        stage="pretrain",
+        name=f"{config['name']}_seed{config['seed']}",
+        tags=[data.name, config["stack"]["name"]],
+        config=config,
+    ) as tracker:
         stack = pretrain_stack(
             data,
             layers,
@@ -107,6 +103,7 @@ def _work(directory: Path, config: dict[str, Any]) -> dict[str, Any]:
             seed=config["seed"],
             sampler=hydra.utils.instantiate(config["sampler"]),
             optimizer=hydra.utils.instantiate(config["stack"]["optimizer"]),
+            precision=config["precision"],
             directory=directory,
             tracker=tracker,
             trainer_options=config["trainer"],

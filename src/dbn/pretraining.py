@@ -12,13 +12,14 @@ from dbn.data.blocks import BlockLoader
 from dbn.data.images import Images
 from dbn.errors import SettingError
 from dbn.loop import Stopwatch, loader_share, make_trainer, quiet, resume_path
+from dbn.optimizer import SGD
 from dbn.progress import FitProgress
 from dbn.rbm import RBM
 from dbn.samplers import ContrastiveDivergence, Sampler
 from dbn.stack import DBN
 from dbn.streams import stream
 from dbn.tracking import Tracker
-from dbn.training import MONITOR_IMAGES, LayerSettings, OptimizerFactory, RBMTraining, stochastic_gradient_descent
+from dbn.training import MONITOR_IMAGES, LayerSettings, OptimizerFactory, RBMTraining
 from dbn.units import Bernoulli, make_units
 
 
@@ -29,7 +30,8 @@ def pretrain_stack(
     visible: str = "bernoulli",
     seed: int = 0,
     sampler: Callable[..., Sampler] = ContrastiveDivergence,
-    optimizer: OptimizerFactory = stochastic_gradient_descent,
+    optimizer: OptimizerFactory = SGD,
+    precision: str = "auto",
     directory: Path | None = None,
     tracker: Tracker | None = None,
     trainer_options: dict[str, Any] | None = None,
@@ -47,6 +49,7 @@ def pretrain_stack(
         seed: the run's seed.
         sampler: makes a layer's sampler from its ``steps``.
         optimizer: makes the optimiser.
+        precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.precision`.
         directory: where to keep checkpoints; None keeps nothing.
         tracker: where metrics go.
         trainer_options: the group ``trainer`` of the configuration.
@@ -88,7 +91,7 @@ def pretrain_stack(
                 rbm.visible.initialise_bias(mean_features(train))
             seconds = train_layer(
                 rbm, settings, train, validation, number=number, of=len(layers), seed=seed, sampler=sampler,
-                optimizer=optimizer, directory=directory, tracker=tracker, first_epoch=first_epoch,
+                optimizer=optimizer, precision=precision, directory=directory, tracker=tracker, first_epoch=first_epoch,
                 trainer_options=trainer_options, progress=progress,
             )  # fmt: skip
             if file is not None:
@@ -112,6 +115,7 @@ def train_layer(
     seed: int,
     sampler: Callable[..., Sampler],
     optimizer: OptimizerFactory,
+    precision: str,
     directory: Path | None,
     tracker: Tracker | None,
     first_epoch: int,
@@ -144,6 +148,7 @@ def train_layer(
             seed=seed,
             layer=number,
             optimizer=optimizer,
+            precision=precision,
             monitor_train=train.features(slice(0, MONITOR_IMAGES)),
             monitor_validation=validation.features(slice(0, MONITOR_IMAGES)),
         )

@@ -46,13 +46,17 @@ class RBM(nn.Module):
         """Number of hidden units."""
         return self.hidden.size
 
-    def hidden_field(self, v: Tensor) -> Tensor:
+    def hidden_field(self, v: Tensor, out: Tensor | None = None) -> Tensor:
         """What the hidden units receive: ``v @ W``, ``(batch, n_visible)`` -> ``(batch, n_hidden)``."""
-        return v @ self.weight
+        return torch.matmul(v, self.weight, out=out)
 
-    def visible_field(self, h: Tensor) -> Tensor:
+    def visible_field(self, h: Tensor, out: Tensor | None = None) -> Tensor:
         """What the visible units receive: ``h @ W^T``, ``(batch, n_hidden)`` -> ``(batch, n_visible)``."""
-        return h @ self.weight.T
+        return torch.matmul(h, self.weight.T, out=out)
+
+    def statistics(self, v: Tensor, h: Tensor, out: Tensor | None = None) -> Tensor:
+        """``v^T h`` summed over the states, ``(batch, n_visible)``, ``(batch, n_hidden)`` -> the shape of ``W``."""
+        return torch.matmul(v.T, h, out=out)
 
     def energy(self, v: Tensor, h: Tensor) -> Tensor:
         """``E(v, h)`` of pairs of states ``(batch, n_visible)``, ``(batch, n_hidden)``; ``(batch,)`` in nats."""
@@ -89,31 +93,28 @@ class RBM(nn.Module):
             v = self.sample_visible(self.sample_hidden(v, generator), generator)
         return v
 
-    @torch.no_grad()
-    def write_gradient(self, data: "Phase", model: "Phase", count: int | None = None) -> None:
+    def write_gradient(self, phases: "Phases", count: int | None = None) -> None:
         r"""Write the gradient of :math:`\langle F(v)\rangle_{data} - \langle F(v)\rangle_{model}` into every ``grad``.
 
         Sufficient statistics with the hidden units summed out in both phases, without autograd:
-        :math:`\partial F/\partial W = -v\,E[h|v]^T`, and the units' own gradients for their parameters.
+        :math:`\partial F/\partial W = -v\,E[h|v]^T`, and the units' own gradients for their parameters. One product
+        takes the statistics of both phases; the hidden means serve as its buffer and are used up.
 
         Args:
-            data: positive phase.
-            model: negative phase, of as many states.
-            count: what to divide the sums by; default the number of states. Several processes that share a minibatch
-                give its whole size and then add their gradients up.
+            phases: positive and negative phase.
+            count: what to divide the sums by; default the size of the minibatch. Several processes that share a
+                minibatch give its whole size and then add their gradients up.
 
         References:
             Hinton (2002), equation 5 onward; notes on summing out the hidden units: Marlin et al. (2010).
         """
+        data, model = phases.positive, phases.negative
         scale = 1.0 / (count or len(data.v))
-        for parameter in (*self.visible.parameters(), *self.hidden.parameters()):
-            gradient_of(parameter).zero_()
-        weight_gradient = gradient_of(self.weight)
-        torch.mm(model.v.T, model.mean, out=weight_gradient)
-        torch.addmm(weight_gradient, data.v.T, data.mean, beta=scale, alpha=-scale, out=weight_gradient)
-        for phase, sign in ((data, 1.0), (model, -1.0)):
-            self.visible.add_energy_gradient(phase.v, sign * scale)
-            self.hidden.add_log_partition_gradient(phase.field, phase.mean, -sign * scale)
+        self.visible.write_energy_gradient(data.v, model.v, scale)
+        self.hidden.write_log_partition_gradient(data, model, -scale)
+        data.mean.mul_(-scale)
+        model.mean.mul_(scale)
+        self.statistics(phases.v.flatten(0, 1), phases.mean.flatten(0, 1), out=gradient_of(self.weight))
 
 
 class Phase:
@@ -123,11 +124,43 @@ class Phase:
         v: visible states ``(batch, n_visible)``.
         field: hidden field ``(batch, n_hidden)``.
         mean: hidden means ``(batch, n_hidden)``.
+        h: room for hidden states ``(batch, n_hidden)``, for samplers.
     """
 
-    __slots__ = ("field", "mean", "v")
+    __slots__ = ("field", "h", "mean", "v")
 
-    def __init__(self, rbm: RBM, v: Tensor) -> None:
+    def __init__(self, v: Tensor, field: Tensor, mean: Tensor, h: Tensor) -> None:
         self.v = v
-        self.field = rbm.hidden_field(v)
-        self.mean = rbm.hidden.mean(self.field)
+        self.field = field
+        self.mean = mean
+        self.h = h
+
+    def look(self, rbm: RBM) -> None:
+        """Fill in the field and the means of the hidden units, from the visible states."""
+        rbm.hidden_field(self.v, out=self.field)
+        rbm.hidden.mean(self.field, out=self.mean)
+
+
+class Phases:
+    """Both phases of a minibatch, one above the other in buffers that every step of a fit writes to again.
+
+    Args:
+        rbm: for the sizes of its layers, its dtype and device.
+        batch: states per phase.
+
+    Attributes:
+        v: visible states ``(2, batch, n_visible)``.
+        mean: hidden means ``(2, batch, n_hidden)``.
+        positive: the first half of each.
+        negative: the second half.
+    """
+
+    __slots__ = ("mean", "negative", "positive", "v")
+
+    def __init__(self, rbm: RBM, batch: int) -> None:
+        new = rbm.weight.detach().new_empty
+        self.v = new(2, batch, rbm.n_visible)
+        self.mean = new(2, batch, rbm.n_hidden)
+        field, h = new(2, batch, rbm.n_hidden), new(batch, rbm.n_hidden)
+        self.positive = Phase(self.v[0], field[0], self.mean[0], h)
+        self.negative = Phase(self.v[1], field[1], self.mean[1], h)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -13,14 +12,15 @@ from dbn.data.blocks import Block, BlockLoader, Minibatch
 from dbn.data.images import Images
 from dbn.errors import DivergenceError
 from dbn.loop import BlockModule, Optimizer, add_gradients, loader_share, make_trainer, quiet
-from dbn.rbm import RBM, Phase
+from dbn.optimizer import SGD
+from dbn.precision import Bfloat16RBM, choose_precision
+from dbn.rbm import RBM, Phases
 from dbn.samplers import ContrastiveDivergence, Sampler
 from dbn.settings import calling, check_choice, check_number
 from dbn.streams import stream
 from dbn.units import UNITS
 
 OptimizerFactory = Callable[..., Optimizer]
-stochastic_gradient_descent: OptimizerFactory = partial(torch.optim.SGD, fused=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,30 +75,53 @@ class LayerSettings:
         return self.initial_momentum if epoch < self.initial_momentum_epochs else self.momentum
 
 
-@torch.no_grad()
-def contrastive_step(
-    rbm: RBM,
-    v: Tensor,
-    sampler: Sampler,
-    optimizer: Optimizer | Any,
-    generator: torch.Generator | None = None,
-    count: int | None = None,
-) -> None:
+class ContrastiveStep:
     """One update of an RBM from one minibatch: positive phase, negative phase, gradient, optimiser.
+
+    Its buffers are made at the first minibatch of a size and used again by all that follow.
 
     Args:
         rbm: the model, changed in place.
-        v: data ``(batch, n_visible)``; real values in [0, 1] count as probabilities for binary units.
         sampler: where the negative phase comes from.
-        optimizer: any torch optimiser over ``rbm.parameters()``.
-        generator: source of the sampler's noise.
-        count: images in the whole minibatch where several processes share it; default ``batch``.
+        precision: of the matrix products, ``float32`` (the model's own) or ``bf16``.
     """
-    positive = Phase(rbm, v)
-    negative = Phase(rbm, sampler.negative_states(rbm, positive, generator))
-    rbm.write_gradient(positive, negative, count)
-    add_gradients(rbm)
-    optimizer.step()
+
+    def __init__(self, rbm: RBM, sampler: Sampler, precision: str = "float32") -> None:
+        self.reduced = Bfloat16RBM(rbm) if precision == "bf16" else None
+        self.rbm = rbm if self.reduced is None else self.reduced
+        self.sampler = sampler
+        self.phases: dict[int, Phases] = {}
+
+    @torch.no_grad()
+    def __call__(
+        self, v: Tensor, optimizer: Optimizer | Any, generator: torch.Generator | None = None, count: int | None = None
+    ) -> None:
+        """Take the step.
+
+        Args:
+            v: data ``(batch, n_visible)``; real values in [0, 1] count as probabilities for binary units.
+            optimizer: any torch optimiser over the model's parameters.
+            generator: source of the sampler's noise.
+            count: images in the whole minibatch where several processes share it; default ``batch``.
+        """
+        rbm, phases = self.rbm, self.phases_of(len(v))
+        positive, negative = phases.positive, phases.negative
+        if self.reduced is not None:
+            self.reduced.refresh()
+        positive.v.copy_(v)
+        positive.look(rbm)
+        self.sampler.write_negative_states(rbm, positive, negative.v, generator)
+        negative.look(rbm)
+        rbm.write_gradient(phases, count)
+        add_gradients(rbm)
+        optimizer.step()
+
+    def phases_of(self, batch: int) -> Phases:
+        """The buffers for minibatches of ``batch`` images."""
+        phases = self.phases.get(batch)
+        if phases is None:
+            phases = self.phases[batch] = Phases(self.rbm, batch)
+        return phases
 
 
 class RBMTraining(BlockModule):
@@ -111,6 +134,7 @@ class RBMTraining(BlockModule):
         seed: the run's seed.
         layer: number of the layer, from 1: names metrics and streams.
         optimizer: makes the optimiser from parameter groups, ``lr`` and, if it has one, ``momentum``.
+        precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.precision`.
         monitor_train: training images to watch, ``(n, n_visible)``.
         monitor_validation: validation images to watch, ``(m, n_visible)``; None where there are none.
     """
@@ -123,7 +147,8 @@ class RBMTraining(BlockModule):
         *,
         seed: int = 0,
         layer: int = 1,
-        optimizer: OptimizerFactory = stochastic_gradient_descent,
+        optimizer: OptimizerFactory = SGD,
+        precision: str = "auto",
         monitor_train: Tensor | None = None,
         monitor_validation: Tensor | None = None,
     ) -> None:
@@ -136,6 +161,7 @@ class RBMTraining(BlockModule):
         self.make_optimizer = optimizer
         self.monitor_train = monitor_train
         self.monitor_validation = monitor_validation
+        self.precision = precision
         self.generator: torch.Generator | None = None
 
     def configure_optimizers(self) -> Optimizer:
@@ -146,6 +172,12 @@ class RBMTraining(BlockModule):
             {"params": biases, "weight_decay": 0.0},
         ]
         return calling("stack.optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
+
+    def on_fit_start(self) -> None:
+        """Choose the precision, now that the device is known."""
+        product = self.settings.batch_size * self.rbm.n_visible * self.rbm.n_hidden
+        self.precision = choose_precision(self.precision, product, self.device)
+        self.step = ContrastiveStep(self.rbm, self.sampler, self.precision)
 
     def on_train_epoch_start(self) -> None:
         """Set the momentum of this epoch, for optimisers that have one."""
@@ -161,7 +193,7 @@ class RBMTraining(BlockModule):
 
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
         """One step of the sampler's kind."""
-        contrastive_step(self.rbm, batch.features, self.sampler, optimizer, self.generator, batch.count)
+        self.step(batch.features, optimizer, self.generator, batch.count)
 
     def on_train_epoch_end(self) -> None:
         """Stop at values that are not finite, before a checkpoint is written; otherwise log what can be watched.
@@ -219,6 +251,7 @@ def fit(
     epochs: int = 50,
     sampler: Sampler | None = None,
     seed: int = 0,
+    precision: str = "auto",
     callbacks: Iterable[Any] = (),
     **settings: Any,
 ) -> RBM:
@@ -230,6 +263,7 @@ def fit(
         epochs: passes through the images.
         sampler: negative phase; CD-1 by default.
         seed: of the order of the images and the Gibbs noise.
+        precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.precision`.
         callbacks: Lightning callbacks, e.g. ``dbn.progress.Progress()``.
         **settings: further fields of :class:`LayerSettings`.
 
@@ -243,7 +277,7 @@ def fit(
     if isinstance(images, Tensor):
         images = Images.from_features(images)
     layer = LayerSettings(n_hidden=rbm.n_hidden, hidden=rbm.hidden.kind, epochs=epochs, **settings)
-    module = RBMTraining(rbm, layer, sampler or ContrastiveDivergence(layer.steps), seed=seed,
+    module = RBMTraining(rbm, layer, sampler or ContrastiveDivergence(layer.steps), seed=seed, precision=precision,
                          monitor_train=images.features(slice(0, MONITOR_IMAGES)))  # fmt: skip
     with quiet():
         trainer = make_trainer(directory=None, max_epochs=epochs, callbacks=callbacks)

@@ -8,12 +8,13 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dbn.errors import SettingError
 from dbn.settings import check_number
 from dbn.stack import DBN
 from dbn.streams import stream
+from finetune.linear import Linear
 from finetune.network import Network
 
 
@@ -187,7 +188,7 @@ def unroll(stack: DBN, network: Network) -> None:
             layers[-1 - k].bias.copy_(rbm.visible.bias)
 
 
-def unrolled_layers(network: Network, stack: DBN) -> list[nn.Linear]:
+def unrolled_layers(network: Network, stack: DBN) -> list[Linear]:
     """The layers of the network that come from the stack."""
     layers = network.linear_layers()
     return layers if network.code is not None else layers[: len(stack)]
@@ -201,7 +202,7 @@ def draw_output_layer(network: Network, stack: DBN, std: float, seed: int) -> No
 
 
 @torch.no_grad()
-def draw_normal(layer: nn.Linear, std: float, seed: int, number: int) -> None:
+def draw_normal(layer: Linear, std: float, seed: int, number: int) -> None:
     """Weights of layer ``number`` from N(0, ``std``^2), biases zero."""
     noise: Tensor = torch.randn(layer.weight.shape, generator=stream(seed, "network", number))
     layer.weight.copy_(noise * std)

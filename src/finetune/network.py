@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from dbn.errors import SettingError
+from dbn.precision import choose_precision
 from dbn.settings import check_choice, check_number
+from finetune.linear import Linear
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
@@ -92,7 +94,7 @@ class Network(nn.Module):
         self.code = code
         n_hidden = len(sizes) - 2
         self.activations = ["identity" if k == code else activation for k in range(1, n_hidden + 1)] + ["identity"]
-        self.layers = nn.ModuleList(nn.Linear(below, above) for below, above in pairwise(sizes))
+        self.layers = nn.ModuleList(Linear(below, above) for below, above in pairwise(sizes))
         hidden = [Dropout(0.0 if k == code else dropout_hidden) for k in range(1, n_hidden + 1)]
         self.dropouts = nn.ModuleList([Dropout(dropout_input), *hidden])
 
@@ -110,9 +112,21 @@ class Network(nn.Module):
             outputs.append(x)
         return outputs
 
-    def linear_layers(self) -> list[nn.Linear]:
+    def linear_layers(self) -> list[Linear]:
         """The layers of weights, the first one first."""
-        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+        return [layer for layer in self.layers if isinstance(layer, Linear)]
+
+    def choose_precision(self, wanted: str, batch: int, device: torch.device) -> list[str]:
+        """Choose each layer's precision in training on minibatches of ``batch``; returns them.
+
+        Args:
+            wanted: ``auto``, ``float32`` or ``bf16``, see :func:`dbn.precision.choose_precision`.
+            batch: images in a minibatch.
+            device: where training runs.
+        """
+        for layer in self.linear_layers():
+            layer.precision = choose_precision(wanted, batch * layer.in_features * layer.out_features, device)
+        return [layer.precision for layer in self.linear_layers()]
 
     def use_noise_from(self, generator: torch.Generator | None) -> None:
         """Let every dropout layer draw from ``generator``."""

@@ -19,7 +19,7 @@ from dbn.data import DataSet, label_subset
 from dbn.data.blocks import BlockLoader
 from dbn.errors import SettingError
 from dbn.files import replacing
-from dbn.loop import Stopwatch, loader_share, make_trainer, matmul_precision, quiet, resume_path
+from dbn.loop import Stopwatch, loader_share, make_trainer, quiet, resume_path
 from dbn.pictures import filters, save_pictures, sheets
 from dbn.pretrain import STACK_FILE, data_of, layers_of, pretrain, pretraining_config
 from dbn.pretrain import run_directory as pretraining_directory
@@ -88,18 +88,15 @@ def _work(directory: Path, config: dict[str, Any]) -> dict[str, Any]:
     initialise(network, seed, stack)
     network.compensate_dropout()
     pictures = {"filters_start": filters(network.linear_layers()[0].weight.T, data.shape)}
-    with (
-        tracking(
-            directory,
-            config["logger"]["wandb"],
-            study=config["study"],
-            stage="finetune",
-            name=f"{config['name']}_seed{seed}",
-            tags=[data.name, config["stack"]["name"], config["arm"]["name"]],
-            config=config,
-        ) as tracker,
-        matmul_precision(config["precision"]),
-    ):
+    with tracking(
+        directory,
+        config["logger"]["wandb"],
+        study=config["study"],
+        stage="finetune",
+        name=f"{config['name']}_seed{seed}",
+        tags=[data.name, config["stack"]["name"], config["arm"]["name"]],
+        config=config,
+    ) as tracker:
         module, fitted = fit_network(network, data, settings, config, directory, tracker)
         metrics = {
             f"{name}/{quantity}": value
@@ -200,6 +197,7 @@ def make_module(network: Network, data: DataSet, settings: TrainingSettings, con
         "augment": augment if augment != Augment(elastic_sigma=augment.elastic_sigma) else None,
         "shape": data.shape,
         "seed": config["seed"],
+        "precision": config["precision"],
     }
     if config["task"]["name"] == "classifier":
         return Classifier(network, settings, **options)

@@ -13,10 +13,10 @@ from dbn import RBM
 from dbn.data import Images
 from dbn.data.blocks import BlockLoader
 from dbn.errors import DivergenceError, SettingError
-from dbn.rbm import Phase
+from dbn.rbm import Phase, Phases
 from dbn.samplers import ContrastiveDivergence, Sampler
 from dbn.streams import stream
-from dbn.training import LayerSettings, RBMTraining, contrastive_step, fit, monitor
+from dbn.training import ContrastiveStep, LayerSettings, RBMTraining, fit, monitor
 from dbn.units import Bernoulli, Gaussian
 from helpers import make_rbm
 
@@ -40,7 +40,7 @@ def test_one_step_is_the_textbook_s() -> None:
         db = 0.7 * db + 0.05 * (h - h1).mean(0)
         dc = 0.7 * dc + 0.05 * (v - v1).mean(0)
         W, b, c = W + dW, b + db, c + dc
-        contrastive_step(rbm, v, ContrastiveDivergence(), optimizer, stream(1, "gibbs", step))
+        ContrastiveStep(rbm, ContrastiveDivergence())(v, optimizer, stream(1, "gibbs", step))
     for found, expected in ((rbm.weight, W), (rbm.hidden.bias, b), (rbm.visible.bias, c)):
         torch.testing.assert_close(found.detach(), expected, rtol=0, atol=1e-12)
 
@@ -50,9 +50,21 @@ def test_contrastive_divergence_is_a_gibbs_chain_from_the_data(steps: int) -> No
     """With the same noise: k steps of the chain; the last visible states as means unless they are to be sampled."""
     rbm = make_rbm()
     v = torch.randint(2, (50, 5)).double()
-    sampled = ContrastiveDivergence(steps, sample_visible=True).negative_states(rbm, Phase(rbm, v), stream(0, "gibbs"))
+
+    def negative_states(sampler: Sampler) -> Tensor:
+        phases = Phases(rbm, 50)
+        phases.positive.v.copy_(v)
+        with torch.no_grad():
+            phases.positive.look(rbm)
+            before = phases.positive.mean.clone()
+            sampler.write_negative_states(rbm, phases.positive, phases.negative.v, stream(0, "gibbs"))
+        assert torch.equal(phases.positive.v, v)
+        assert torch.equal(phases.positive.mean, before)
+        return phases.negative.v
+
+    sampled = negative_states(ContrastiveDivergence(steps, sample_visible=True))
     assert torch.equal(sampled, rbm.gibbs(v, steps, stream(0, "gibbs")))
-    mean = ContrastiveDivergence(steps).negative_states(rbm, Phase(rbm, v), stream(0, "gibbs"))
+    mean = negative_states(ContrastiveDivergence(steps))
     assert not torch.equal(mean, sampled)
     assert (mean - sampled).abs().max() < 1
 
@@ -81,7 +93,7 @@ def test_any_torch_optimiser_will_do() -> None:
     )
     optimizer = module.configure_optimizers()
     before = rbm.weight.detach().clone()
-    contrastive_step(rbm, torch.rand(10, 5, dtype=torch.float64), ContrastiveDivergence(), optimizer)
+    ContrastiveStep(rbm, ContrastiveDivergence())(torch.rand(10, 5, dtype=torch.float64), optimizer)
     assert isinstance(optimizer, torch.optim.Adam)
     assert not torch.equal(rbm.weight, before)
 
@@ -143,9 +155,11 @@ def test_settings_that_cannot_be_used_are_named(key: str, value: Any) -> None:
 class NoiseOfTheImage(Sampler):
     """CD-1 whose noise is a function of the image, so that it does not matter which process draws it."""
 
-    def negative_states(self, rbm: RBM, positive: Phase, generator: torch.Generator | None = None) -> Tensor:
+    def write_negative_states(
+        self, rbm: RBM, positive: Phase, out: Tensor, generator: torch.Generator | None = None
+    ) -> None:
         noise = torch.frac(positive.v.sum(1, keepdim=True) * 997 + torch.arange(rbm.n_hidden) * 0.618034)
-        return rbm.mean_visible((noise < positive.mean).to(positive.v.dtype))
+        out.copy_(rbm.mean_visible((noise < positive.mean).to(positive.v.dtype)))
 
 
 def train_some(rank: int, world: int, rbm: RBM) -> None:
@@ -153,9 +167,10 @@ def train_some(rank: int, world: int, rbm: RBM) -> None:
     images = Images.from_features(torch.rand(103, 5, generator=stream(0, "images")))
     module = RBMTraining(rbm, LayerSettings(n_hidden=4), NoiseOfTheImage())
     optimizer = module.configure_optimizers()
+    step = ContrastiveStep(rbm, module.sampler)
     for block in BlockLoader(images, batch_size=10, seed=0, rank=rank, world_size=world):
         for batch in block.minibatches():
-            contrastive_step(rbm, batch.features.double(), module.sampler, optimizer, None, batch.count)
+            step(batch.features.double(), optimizer, None, batch.count)
 
 
 def two_processes(rank: int, port: int, results: Any) -> None:

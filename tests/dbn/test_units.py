@@ -1,6 +1,7 @@
 """Unit types against quadrature, autograd and sampling."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -45,18 +46,18 @@ def test_mean_is_the_gradient_of_the_log_partition(kind: str) -> None:
 @pytest.mark.parametrize("kind", sorted(UNITS))
 def test_parameter_gradients_against_autograd(kind: str) -> None:
     units = made(kind, 6)
-    field, x = torch.randn(7, 6, dtype=torch.float64), torch.rand(7, 6, dtype=torch.float64)
-    for function, add in (
-        (lambda: units.energy(x).sum(), lambda: units.add_energy_gradient(x, 1.0)),
+    x, y = torch.rand(2, 7, 6, dtype=torch.float64)
+    f, g = (SimpleNamespace(field=field, mean=units.mean(field)) for field in torch.randn(2, 7, 6).double())
+    for function, write in (
+        (lambda: units.energy(x).sum() - units.energy(y).sum(), lambda: units.write_energy_gradient(x, y, 0.3)),
         (
-            lambda: units.log_partition(field).sum(),
-            lambda: units.add_log_partition_gradient(field, units.mean(field), 1.0),
+            lambda: units.log_partition(f.field).sum() - units.log_partition(g.field).sum(),
+            lambda: units.write_log_partition_gradient(f, g, 0.3),
         ),
     ):
-        units.zero_grad()
-        expected = torch.autograd.grad(function(), list(units.parameters()))
+        expected = [0.3 * gradient for gradient in torch.autograd.grad(function(), list(units.parameters()))]
         with torch.no_grad():
-            add()
+            write()
         for parameter, gradient in zip(units.parameters(), expected, strict=True):
             torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=1e-11)
 

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import repeat
 
 import torch
 from torch import Tensor
 
-from dbn.data.images import Images
+from dbn.data.images import FeatureBuffer, Images
 from dbn.errors import SettingError
 from dbn.streams import stream
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Minibatch:
     """What one optimiser step sees.
 
@@ -54,15 +55,15 @@ class Block:
 
     def minibatches(self) -> Iterator[Minibatch]:
         """The minibatches in order, as views."""
-        start = 0
-        for length, count in zip(self.lengths, self.counts, strict=True):
-            part = slice(start, start + length)
-            yield Minibatch(self.features[part], None if self.labels is None else self.labels[part], count)
-            start += length
+        features = self.features.split(self.lengths)
+        labels = repeat(None) if self.labels is None else self.labels.split(self.lengths)
+        yield from map(Minibatch, features, labels, self.counts)
 
 
 class BlockLoader:
     """Iterates over an epoch's blocks, in an order that depends on the seed, the stream and the epoch only.
+
+    A block's features lie in a buffer that the next block is written to: use them before going on, or copy them.
 
     Every image comes once per epoch; the last minibatch may be smaller. Several processes share each minibatch: the
     global minibatches are the same for any number of processes.
@@ -102,6 +103,7 @@ class BlockLoader:
         self.rank = rank
         self.world_size = world_size
         self.epoch = 0
+        self.buffer: FeatureBuffer | None = None
 
     @property
     def n_minibatches(self) -> int:
@@ -127,6 +129,8 @@ class BlockLoader:
         """The epoch's blocks."""
         order = self.order()
         images_per_block = self.batch_size * self.minibatches_per_block
+        if self.buffer is None:
+            self.buffer = FeatureBuffer(self.images, min(images_per_block, len(order)))
         for number, chunk in enumerate(order.split(images_per_block)):
             batches = chunk.split(self.batch_size)
             shares = [batch.tensor_split(self.world_size)[self.rank] for batch in batches]
@@ -134,7 +138,7 @@ class BlockLoader:
             labels = self.images.labels
             yield Block(
                 number=number,
-                features=self.images.features(index),
+                features=self.buffer.features(index),
                 labels=None if labels is None else labels[index],
                 lengths=tuple(len(share) for share in shares),
                 counts=tuple(len(batch) for batch in batches),

@@ -51,6 +51,34 @@ class Images:
         return Images(self.pixels.to(device), labels, self.offset.to(device), self.factor.to(device))
 
 
+class FeatureBuffer:
+    """Features of ever other images, written to the same memory: fresh memory costs more than the arithmetic.
+
+    Args:
+        images: where they come from.
+        n: room for that many images.
+    """
+
+    def __init__(self, images: Images, n: int) -> None:
+        self.images = images
+        self.pixels = images.pixels.new_empty(n, images.pixels.shape[1])
+        plain = images.pixels.dtype == torch.float32
+        self.out = self.pixels if plain else torch.empty_like(self.pixels, dtype=torch.float32)
+        self.shifted = bool(images.offset.count_nonzero())
+        self.scaled = not plain or bool((images.factor != 1).any())
+
+    def features(self, index: Tensor) -> Tensor:
+        """Features of the images at ``index`` ``(m,)``, ``(m, n_features)`` float32, until the next call."""
+        n = len(index)
+        pixels = torch.index_select(self.images.pixels, 0, index, out=self.pixels[:n])
+        features = self.out[:n]
+        if self.shifted:
+            torch.sub(pixels, self.images.offset, out=features).mul_(self.images.factor)
+        elif self.scaled:
+            torch.mul(pixels, self.images.factor, out=features)
+        return features
+
+
 @dataclass(frozen=True, eq=False)
 class DataSet:
     """Training, validation and test images of one shape, read as features in one way.

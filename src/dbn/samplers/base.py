@@ -12,11 +12,14 @@ class Sampler(ABC):
     """Produces the visible states of the negative phase."""
 
     @abstractmethod
-    def negative_states(self, rbm: RBM, positive: Phase, generator: torch.Generator | None = None) -> Tensor:
-        """Visible states that stand for the model, ``(batch, n_visible)``.
+    def write_negative_states(
+        self, rbm: RBM, positive: Phase, out: Tensor, generator: torch.Generator | None = None
+    ) -> None:
+        """Write visible states that stand for the model into ``out``.
 
         Args:
             rbm: the model.
-            positive: the positive phase of the minibatch.
+            positive: the positive phase of the minibatch; its ``h`` may be used as a buffer, the rest stays.
+            out: ``(batch, n_visible)``.
             generator: source of randomness (default: torch's global one).
         """

@@ -32,9 +32,17 @@ class ContrastiveDivergence(Sampler):
         self.steps = steps
         self.sample_visible = sample_visible
 
-    def negative_states(self, rbm: RBM, positive: Phase, generator: torch.Generator | None = None) -> Tensor:
-        """Visible states after ``k`` steps, ``(batch, n_visible)``."""
-        h = rbm.hidden.sample_from_mean(positive.mean, generator)
+    def write_negative_states(
+        self, rbm: RBM, positive: Phase, out: Tensor, generator: torch.Generator | None = None
+    ) -> None:
+        """Write the visible states after ``k`` steps into ``out`` ``(batch, n_visible)``."""
+        v, h = out, positive.h
+        rbm.hidden.sample_from_mean(positive.mean, generator, out=h)
         for _ in range(self.steps - 1):
-            h = rbm.sample_hidden(rbm.sample_visible(h, generator), generator)
-        return rbm.sample_visible(h, generator) if self.sample_visible else rbm.mean_visible(h)
+            rbm.visible.sample(rbm.visible_field(h, out=v), generator, out=v)
+            rbm.hidden.sample(rbm.hidden_field(v, out=h), generator, out=h)
+        rbm.visible_field(h, out=v)
+        if self.sample_visible:
+            rbm.visible.sample(v, generator, out=v)
+        else:
+            rbm.visible.mean(v, out=v)

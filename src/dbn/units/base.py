@@ -1,7 +1,7 @@
 """What every unit type answers: the contract between a layer of units and the RBM it belongs to."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -46,30 +46,43 @@ class Units(nn.Module, ABC):
         """``log sum_x exp(-E(x) + field . x)`` (an integral for real units); ``(batch, n)`` -> ``(batch,)`` in nats."""
 
     @abstractmethod
-    def mean(self, field: Tensor) -> Tensor:
-        """``E[x | field]``, ``(batch, n)``: the gradient of the log partition with respect to the field."""
-
-    @abstractmethod
-    def sample(self, field: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """One draw of ``x | field``, ``(batch, n)``, from ``generator`` (default: torch's global one)."""
-
-    @abstractmethod
-    def sample_from_mean(self, mean: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """:meth:`sample` where the mean is known already: one evaluation of the mean serves statistics and draw."""
-
-    @abstractmethod
-    def add_energy_gradient(self, x: Tensor, scale: float) -> None:
-        """Add ``scale * sum over the batch of dE(x)/dparameter`` to each ``grad``; ``x`` ``(batch, n)``."""
-
-    @abstractmethod
-    def add_log_partition_gradient(self, field: Tensor, mean: Tensor, scale: float) -> None:
-        """Add ``scale * sum over the batch of dlog_partition/dparameter`` to each ``grad``.
+    def mean(self, field: Tensor, out: Tensor | None = None) -> Tensor:
+        """``E[x | field]``, ``(batch, n)``: the gradient of the log partition with respect to the field.
 
         Args:
             field: ``(batch, n)``.
-            mean: ``mean(field)``, ``(batch, n)``.
+            out: where to write; may be ``field`` itself.
+        """
+
+    def sample(self, field: Tensor, generator: torch.Generator | None = None, out: Tensor | None = None) -> Tensor:
+        """One draw of ``x | field``, ``(batch, n)``.
+
+        Args:
+            field: ``(batch, n)``.
+            generator: source of randomness (default: torch's global one).
+            out: where to write; may be ``field`` itself.
+        """
+        return self.sample_from_mean(self.mean(field, out), generator, out)
+
+    @abstractmethod
+    def sample_from_mean(
+        self, mean: Tensor, generator: torch.Generator | None = None, out: Tensor | None = None
+    ) -> Tensor:
+        """:meth:`sample` where the mean is known already: one evaluation of the mean serves statistics and draw."""
+
+    @abstractmethod
+    def write_energy_gradient(self, data: Tensor, model: Tensor, scale: float) -> None:
+        """Write ``scale * (sum over data - sum over model)`` of ``dE(x)/dparameter`` into each ``grad``.
+
+        Args:
+            data: states of the positive phase, ``(batch, n)``.
+            model: states of the negative phase, ``(batch, n)``.
             scale: factor, e.g. one over the size of the batch.
         """
+
+    @abstractmethod
+    def write_log_partition_gradient(self, data: "Conditional", model: "Conditional", scale: float) -> None:
+        """Write ``scale * (sum over data - sum over model)`` of ``dlog_partition/dparameter`` into each ``grad``."""
 
     @abstractmethod
     def initialise_bias(self, data_mean: Tensor) -> None:
@@ -86,6 +99,20 @@ class Units(nn.Module, ABC):
     def extra_repr(self) -> str:
         """The size, for ``print(rbm)``."""
         return str(self.size)
+
+
+class Conditional(Protocol):
+    """What a layer's units make of the field they receive."""
+
+    field: Tensor
+    """``(batch, n)``."""
+    mean: Tensor
+    """``mean(field)``, ``(batch, n)``."""
+
+
+def write_difference_of_sums(parameter: nn.Parameter, data: Tensor, model: Tensor, scale: float) -> None:
+    """``parameter.grad = scale * (data.sum(0) - model.sum(0))``, for ``data`` and ``model`` ``(batch, n)``."""
+    torch.sum(data, 0, out=gradient_of(parameter)).sub_(model.sum(0)).mul_(scale)
 
 
 def gradient_of(parameter: nn.Parameter) -> Tensor:

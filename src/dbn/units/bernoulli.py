@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dbn.errors import SettingError
-from dbn.units.base import Units, gradient_of
+from dbn.noise import bernoulli
+from dbn.units.base import Conditional, Units, write_difference_of_sums
 
 MAX_ENUMERABLE = 20
 
@@ -35,26 +36,23 @@ class Bernoulli(Units):
         """``log sum_x exp(-E(x) + field . x)``; ``field`` ``(batch, n)`` -> ``(batch,)`` in nats."""
         return F.softplus(field + self.bias).sum(-1)  # softplus, not log(1 + exp): no overflow, no NaN gradient
 
-    def mean(self, field: Tensor) -> Tensor:
+    def mean(self, field: Tensor, out: Tensor | None = None) -> Tensor:
         """``E[x | field]``, ``(batch, n)``."""
-        return torch.sigmoid(field + self.bias)
+        return torch.add(field, self.bias, out=out).sigmoid_()
 
-    def sample(self, field: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """One draw of ``x | field``, ``(batch, n)``, zeros and ones of the field's dtype."""
-        return self.sample_from_mean(self.mean(field), generator)
+    def sample_from_mean(
+        self, mean: Tensor, generator: torch.Generator | None = None, out: Tensor | None = None
+    ) -> Tensor:
+        """Zeros and ones of the mean's dtype, with probability ``mean`` of a one; ``(batch, n)``."""
+        return bernoulli(mean, generator, out)
 
-    def sample_from_mean(self, mean: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Zeros and ones with probability ``mean`` of a one; ``(batch, n)``."""
-        noise = torch.rand(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
-        return noise.lt_(mean)  # a quarter of the cost of torch.bernoulli
-
-    def add_energy_gradient(self, x: Tensor, scale: float) -> None:
+    def write_energy_gradient(self, data: Tensor, model: Tensor, scale: float) -> None:
         """``dE/db = -x``."""
-        gradient_of(self.bias).add_(x.sum(0), alpha=-scale)
+        write_difference_of_sums(self.bias, data, model, -scale)
 
-    def add_log_partition_gradient(self, field: Tensor, mean: Tensor, scale: float) -> None:
+    def write_log_partition_gradient(self, data: Conditional, model: Conditional, scale: float) -> None:
         """``dlog_partition/db = mean``."""
-        gradient_of(self.bias).add_(mean.sum(0), alpha=scale)
+        write_difference_of_sums(self.bias, data.mean, model.mean, scale)
 
     def states(self) -> Tensor:
         """All ``2^n`` states, ``(2^n, n)``, in counting order (the first unit is the most significant bit).

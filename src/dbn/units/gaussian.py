@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dbn.units.base import Units, gradient_of
+from dbn.units.base import Conditional, Units, write_difference_of_sums
 
 
 class Gaussian(Units):
@@ -35,25 +35,24 @@ class Gaussian(Units):
         """``log integral exp(-E(x) + field . x) dx``; ``field`` ``(batch, n)`` -> ``(batch,)`` in nats."""
         return (field * (self.bias + 0.5 * field)).sum(-1) + 0.5 * self.size * math.log(2 * math.pi)
 
-    def mean(self, field: Tensor) -> Tensor:
+    def mean(self, field: Tensor, out: Tensor | None = None) -> Tensor:
         """``E[x | field]``, ``(batch, n)``."""
-        return field + self.bias
+        return torch.add(field, self.bias, out=out)
 
-    def sample(self, field: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """One draw of ``x | field``, ``(batch, n)``."""
-        return self.sample_from_mean(self.mean(field), generator)
-
-    def sample_from_mean(self, mean: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def sample_from_mean(
+        self, mean: Tensor, generator: torch.Generator | None = None, out: Tensor | None = None
+    ) -> Tensor:
         """``mean`` ``(batch, n)`` plus standard normal noise."""
-        return torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device).add_(mean)
+        noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
+        return torch.add(mean, noise, out=out)
 
-    def add_energy_gradient(self, x: Tensor, scale: float) -> None:
-        """``dE/db = b - x``."""
-        gradient_of(self.bias).add_(self.bias.detach() * x.shape[0] - x.sum(0), alpha=scale)
+    def write_energy_gradient(self, data: Tensor, model: Tensor, scale: float) -> None:
+        """``dE/db = b - x``: the biases of as many states cancel."""
+        write_difference_of_sums(self.bias, data, model, -scale)
 
-    def add_log_partition_gradient(self, field: Tensor, mean: Tensor, scale: float) -> None:
+    def write_log_partition_gradient(self, data: Conditional, model: Conditional, scale: float) -> None:
         """``dlog_partition/db = field``."""
-        gradient_of(self.bias).add_(field.sum(0), alpha=scale)
+        write_difference_of_sums(self.bias, data.field, model.field, scale)
 
     @torch.no_grad()
     def initialise_bias(self, data_mean: Tensor) -> None:

@@ -30,6 +30,7 @@ class FineTuning(BlockModule):
         augment: deforms training images; None leaves them.
         shape: channels, height, width of an image.
         seed: the run's seed.
+        precision: of the matrix products in training: ``auto``, ``float32`` or ``bf16``.
     """
 
     watched: str
@@ -46,6 +47,7 @@ class FineTuning(BlockModule):
         augment: Augment | None = None,
         shape: tuple[int, int, int] = (1, 1, 1),
         seed: int = 0,
+        precision: str = "auto",
     ) -> None:
         super().__init__()
         self.network = network
@@ -56,6 +58,7 @@ class FineTuning(BlockModule):
         self.augment = augment
         self.shape = shape
         self.seed = seed
+        self.precision = precision
         self.train_loss: Tensor | float = 0.0
         self.train_images = 0
         self.validation_metrics = self.metrics()
@@ -82,6 +85,10 @@ class FineTuning(BlockModule):
         length = {self.schedule.length: per_epoch * self.settings.epochs} if self.schedule.length else {}
         scheduler = calling("schedule", self.schedule.factory, optimizer, **length)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler}}
+
+    def on_fit_start(self) -> None:
+        """Choose the layers' precision, now that the device is known."""
+        self.network.choose_precision(self.precision, self.settings.batch_size, self.device)
 
     def on_train_epoch_start(self) -> None:
         """In the first ``head_epochs`` only the output layer learns."""
