@@ -1,5 +1,6 @@
 """Our SGD takes torch's steps."""
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ def test_the_same_bits_as_torch_s(settings: dict[str, Any]) -> None:
         if step == 3:
             for optimizer in (one, other):
                 optimizer.param_groups[0]["lr"] = 0.01
-            state = other.state_dict()
+            state = deepcopy(other.state_dict())
             one = SGD(grouped(ours), lr=0.1, **settings)
             one.load_state_dict(state)
         one.step()
