@@ -19,6 +19,7 @@ SETTINGS = [
     "training.epochs=40",
     "training.patience=30",
     "augment.rotation=10",
+    "checkpoint_seconds=0",
 ]
 PRETRAINED = Path("runs/s/pretrain/digits_30_20_seed0")
 FINETUNED = Path("runs/s/finetune/dbn_seed0")

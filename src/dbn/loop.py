@@ -1,4 +1,4 @@
-"""What both stages share of Lightning: modules that walk through blocks, the Trainer, checkpoints written whole."""
+"""What both stages share of Lightning: modules that walk through blocks, the Trainer."""
 
 import logging
 import time
@@ -10,16 +10,15 @@ from typing import Any, TypedDict
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.plugins import TorchCheckpointIO
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
+from dbn.checkpoints import WholeCheckpointIO
 from dbn.data.blocks import Block, Minibatch
 from dbn.errors import SettingError
-from dbn.files import replacing
 from dbn.settings import check_keys
 
 Optimizer = torch.optim.Optimizer
@@ -81,18 +80,6 @@ class BlockModule(pl.LightningModule):
         return all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters())
 
 
-class WholeCheckpointIO(TorchCheckpointIO):
-    """Checkpoints that take their place in one step, so that a kill while saving leaves the one before.
-
-    Lightning's own way goes through the system's temporary folder, from where moving is a copy if that is another disk.
-    """
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """Write ``checkpoint`` beside ``path``, then put it there."""
-        with replacing(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
-
-
 def make_trainer(
     *,
     directory: Path | None,
@@ -132,12 +119,6 @@ def make_trainer(
         )
     except (MisconfigurationException, ValueError) as error:
         raise SettingError(f"trainer: {error}") from error
-
-
-def resume_path(directory: Path | None) -> Path | None:
-    """``last.ckpt`` in ``directory``, if a fit was interrupted there."""
-    path = None if directory is None else directory / "last.ckpt"
-    return path if path is not None and path.is_file() else None
 
 
 class Stopwatch(Callback):

@@ -13,7 +13,7 @@ from dbn.command import plain, run_command, task_overrides
 from dbn.data import DataSet, load_data
 from dbn.pictures import pictures_of_stack, save_pictures, sheets
 from dbn.pretraining import pretrain_stack
-from dbn.runs import execute
+from dbn.runs import INCIDENTAL, execute
 from dbn.settings import check_keys, check_number
 from dbn.stack import DBN
 from dbn.tracking import tracking
@@ -45,6 +45,7 @@ def pretrain(config: dict[str, Any], overrides: Sequence[str] | None = None) -> 
         The content of ``result.json``. The stack is in ``dbn.safetensors`` beside it.
     """
     check_number("seed", config["seed"], low=0, whole=True)
+    check_number("checkpoint_seconds", config["checkpoint_seconds"], low=0)
     config = pretraining_config(config, name=config["name"])
     return execute(run_directory(config), config, lambda directory: _work(directory, config), overrides)
 
@@ -56,7 +57,7 @@ def pretraining_config(config: Mapping[str, Any], name: str | None = None) -> di
         config: a pretraining or a fine-tuning configuration.
         name: of the run; default data and stack.
     """
-    shared = {key: config[key] for key in (*SHARED, "paths", "logger", "progress")}
+    shared = {key: config[key] for key in (*SHARED, *INCIDENTAL)}
     shared["data"] = {key: value for key, value in config["data"].items() if key != "n_labelled"}
     return {**shared, "name": name or f"{config['data']['name']}_{config['stack']['name']}"}
 
@@ -105,6 +106,7 @@ def _work(directory: Path, config: dict[str, Any]) -> dict[str, Any]:
             optimizer=hydra.utils.instantiate(config["stack"]["optimizer"]),
             precision=config["precision"],
             directory=directory,
+            checkpoint_seconds=config["checkpoint_seconds"],
             tracker=tracker,
             trainer_options=config["trainer"],
             progress=config["progress"],

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback
 
+from dbn.checkpoints import LastCheckpoint, resume_path
 from dbn.data import DataSet, check_unit_interval
 from dbn.data.blocks import BlockLoader
 from dbn.data.images import Images
 from dbn.errors import SettingError
-from dbn.loop import Stopwatch, loader_share, make_trainer, quiet, resume_path
+from dbn.loop import Stopwatch, loader_share, make_trainer, quiet
 from dbn.optimizer import SGD
 from dbn.progress import FitProgress
 from dbn.rbm import RBM
@@ -33,6 +34,7 @@ def pretrain_stack(
     optimizer: OptimizerFactory = SGD,
     precision: str = "auto",
     directory: Path | None = None,
+    checkpoint_seconds: float = 10.0,
     tracker: Tracker | None = None,
     trainer_options: dict[str, Any] | None = None,
     progress: bool = True,
@@ -51,6 +53,7 @@ def pretrain_stack(
         optimizer: makes the optimiser.
         precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.precision`.
         directory: where to keep checkpoints; None keeps nothing.
+        checkpoint_seconds: least time between two checkpoints within a layer; 0 for one after every epoch.
         tracker: where metrics go.
         trainer_options: the group ``trainer`` of the configuration.
         progress: show a bar, or a line per layer where there is no terminal.
@@ -91,7 +94,8 @@ def pretrain_stack(
                 rbm.visible.initialise_bias(mean_features(train))
             seconds = train_layer(
                 rbm, settings, train, validation, number=number, of=len(layers), seed=seed, sampler=sampler,
-                optimizer=optimizer, precision=precision, directory=directory, tracker=tracker, first_epoch=first_epoch,
+                optimizer=optimizer, precision=precision, directory=directory, checkpoint_seconds=checkpoint_seconds,
+                tracker=tracker, first_epoch=first_epoch,
                 trainer_options=trainer_options, progress=progress,
             )  # fmt: skip
             if file is not None:
@@ -117,6 +121,7 @@ def train_layer(
     optimizer: OptimizerFactory,
     precision: str,
     directory: Path | None,
+    checkpoint_seconds: float,
     tracker: Tracker | None,
     first_epoch: int,
     trainer_options: dict[str, Any] | None,
@@ -127,7 +132,7 @@ def train_layer(
     watch = Stopwatch()
     callbacks: list[Callback] = [watch]
     if checkpoints is not None:
-        callbacks.append(last_checkpoint(checkpoints))
+        callbacks.append(LastCheckpoint(checkpoints, checkpoint_seconds))
     if progress:
         title = f"layer {number}/{of}  {rbm.n_visible}-{rbm.n_hidden}"
         callbacks.append(FitProgress(title, f"layer{number}/reconstruction_error", "reconstruction error"))
@@ -158,13 +163,6 @@ def train_layer(
         trainer.fit(module, loader, ckpt_path=resume_path(checkpoints), weights_only=True)
     rbm.cpu()
     return watch.seconds
-
-
-def last_checkpoint(directory: Path) -> ModelCheckpoint:
-    """Keeps ``last.ckpt`` of the last whole epoch."""
-    return ModelCheckpoint(
-        dirpath=directory, filename="last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
-    )
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ RESULT = "result.json"
 ERROR = "error.txt"
 CONFIG = Path(".hydra") / "config.yaml"
 OVERRIDES = Path(".hydra") / "overrides.yaml"
-INCIDENTAL = frozenset({"paths", "logger", "progress"})
+INCIDENTAL = frozenset({"paths", "logger", "progress", "checkpoint_seconds"})
 """Parts of a configuration that do not change what a run computes."""
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import time
 import uuid
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,7 @@ WANDB_ID = "wandb_id"
 
 
 class MetricsFile(Logger):
-    """One row per epoch in ``metrics.csv``, written whole each time.
+    """One row per epoch in ``metrics.csv``, written whole, at most once a second and at the end.
 
     Training that is resumed overwrites the rows of the epochs it does again and keeps those before, so that the file
     ends up as if nothing had happened. (Lightning's CSVLogger deletes what is there.)
@@ -34,6 +35,7 @@ class MetricsFile(Logger):
         super().__init__()
         self.path = path
         self.first_epoch = first_epoch
+        self.written = 0.0
         self.rows: dict[int, dict[str, str]] = {}
         if path.is_file():
             with path.open(newline="", encoding="utf-8") as file:
@@ -53,16 +55,27 @@ class MetricsFile(Logger):
         """The configuration is in ``.hydra`` already."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Merge metrics into the row of their epoch and write the file."""
+        """Merge metrics into the row of their epoch; write the file if that was not done within the last second."""
         epoch = int(metrics["epoch"]) + self.first_epoch
         row = self.rows.setdefault(epoch, {"epoch": str(epoch)})
         row.update({name: repr(float(value)) for name, value in metrics.items() if name != "epoch"})
+        if time.monotonic() - self.written > 1.0:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the file."""
         names = sorted({name for row in self.rows.values() for name in row} - {"epoch"})
         text = io.StringIO()
         writer = csv.DictWriter(text, ["epoch", *names], lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows[number] for number in sorted(self.rows))
         write_text(self.path, text.getvalue())
+        self.written = time.monotonic()
+
+    def finalize(self, status: str) -> None:
+        """Lightning calls it at the end of a fit, after an error, too."""
+        if self.rows:
+            self.flush()
 
 
 class Tracker:

@@ -228,9 +228,10 @@ def monitor(rbm: RBM, train: Tensor, validation: Tensor | None = None) -> dict[s
         ``fraction_inactive`` and ``fraction_saturated``: share of hidden units whose mean activation is under 0.01, or
         over 0.99.
     """
-    h = rbm.mean_hidden(train)
+    field = rbm.hidden_field(train)
+    h = rbm.hidden.mean(field)
     activation = h.mean(0)
-    free_energy = rbm.free_energy(train).mean()
+    free_energy = (rbm.visible.energy(train) - rbm.hidden.log_partition(field)).mean()
     metrics = {
         "reconstruction_error": F.mse_loss(rbm.mean_visible(h), train) * rbm.n_visible,
         "free_energy_train": free_energy,
@@ -286,5 +287,5 @@ def fit(
     return rbm
 
 
-MONITOR_IMAGES = 2000
+MONITOR_IMAGES = 1000
 """Images of each split on which an RBM is watched."""

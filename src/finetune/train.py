@@ -14,16 +14,16 @@ from rich.console import Console
 from rich.table import Table
 from safetensors.torch import save_file
 
+from dbn.checkpoints import LastCheckpoint, resume_path
 from dbn.command import in_multirun, plain, run_command, task_overrides
 from dbn.data import DataSet, label_subset
 from dbn.data.blocks import BlockLoader
 from dbn.errors import SettingError
 from dbn.files import replacing
-from dbn.loop import Stopwatch, loader_share, make_trainer, quiet, resume_path
+from dbn.loop import Stopwatch, loader_share, make_trainer, quiet
 from dbn.pictures import filters, save_pictures, sheets
 from dbn.pretrain import STACK_FILE, data_of, layers_of, pretrain, pretraining_config
 from dbn.pretrain import run_directory as pretraining_directory
-from dbn.pretraining import last_checkpoint
 from dbn.progress import FitProgress
 from dbn.runs import execute
 from dbn.settings import calling, check_choice, check_keys, check_number, settings_of
@@ -70,6 +70,7 @@ def finetune(config: dict[str, Any], overrides: Sequence[str] | None = None) -> 
         The content of ``result.json``. The network's weights are in ``network.safetensors`` beside it.
     """
     check_number("seed", config["seed"], low=0, whole=True)
+    check_number("checkpoint_seconds", config["checkpoint_seconds"], low=0)
     check_choice("task.name", config["task"]["name"], TASKS)
     return execute(run_directory(config), config, lambda directory: _work(directory, config), overrides)
 
@@ -232,7 +233,7 @@ def fit_network(
                 "Use training.patience=null, or data.validation=0.2."
             )
         callbacks.append(PatientStopping(monitor, patience=settings.patience, mode="min"))
-    callbacks.append(last_checkpoint(checkpoints))
+    callbacks.append(LastCheckpoint(checkpoints, config["checkpoint_seconds"]))
     if config["progress"]:
         shown = monitor if len(data.validation) else "train/loss"
         percent = shown.endswith("/error")

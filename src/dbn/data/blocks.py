@@ -1,7 +1,7 @@
 """Blocks: runs of consecutive minibatches, gathered at once from images that stay on the device."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import repeat
 
 import torch
@@ -10,6 +10,9 @@ from torch import Tensor
 from dbn.data.images import FeatureBuffer, Images
 from dbn.errors import SettingError
 from dbn.streams import stream
+
+IMAGES_PER_BLOCK = 2000
+"""Enough that what Lightning does per block costs little beside them, few enough to stay in a processor's cache."""
 
 
 @dataclass(slots=True)
@@ -27,9 +30,10 @@ class Minibatch:
     count: int
 
 
-@dataclass(frozen=True)
 class Block:
     """Consecutive minibatches of one epoch.
+
+    No dataclass: Lightning would look into every field of one, every time.
 
     Attributes:
         number: of this block in its epoch, from 0.
@@ -39,11 +43,16 @@ class Block:
         counts: images in each whole minibatch, over all processes.
     """
 
-    number: int
-    features: Tensor
-    labels: Tensor | None
-    lengths: tuple[int, ...]
-    counts: tuple[int, ...]
+    __slots__ = ("counts", "features", "labels", "lengths", "number")
+
+    def __init__(
+        self, number: int, features: Tensor, labels: Tensor | None, lengths: tuple[int, ...], counts: tuple[int, ...]
+    ) -> None:
+        self.number = number
+        self.features = features
+        self.labels = labels
+        self.lengths = lengths
+        self.counts = counts
 
     def __len__(self) -> int:
         """Images in this process's share."""
@@ -51,7 +60,7 @@ class Block:
 
     def with_features(self, features: Tensor) -> "Block":
         """The same images, changed: ``features`` ``(n, n_features)``."""
-        return replace(self, features=features)
+        return Block(self.number, features, self.labels, self.lengths, self.counts)
 
     def minibatches(self) -> Iterator[Minibatch]:
         """The minibatches in order, as views."""
@@ -71,7 +80,7 @@ class BlockLoader:
     Args:
         images: the images, on the device where training runs.
         batch_size: images per minibatch, over all processes.
-        minibatches_per_block: minibatches gathered at once.
+        minibatches_per_block: minibatches gathered at once; None: as many as make about 2000 images.
         seed: the run's seed; None keeps the images in order.
         counters: counters of the stream ``order`` before the epoch, e.g. the layer.
         rank: this process.
@@ -86,18 +95,20 @@ class BlockLoader:
         images: Images,
         *,
         batch_size: int,
-        minibatches_per_block: int = 20,
+        minibatches_per_block: int | None = None,
         seed: int | None = None,
         counters: tuple[int, ...] = (),
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
+        if minibatches_per_block is None and isinstance(batch_size, int):
+            minibatches_per_block = max(1, IMAGES_PER_BLOCK // max(1, batch_size))
         for name, value in (("batch_size", batch_size), ("minibatches_per_block", minibatches_per_block)):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise SettingError(f"{name}={value!r}: it must be a whole number from 1.")
         self.images = images
         self.batch_size = batch_size
-        self.minibatches_per_block = minibatches_per_block
+        self.minibatches_per_block: int = minibatches_per_block
         self.seed = seed
         self.counters = counters
         self.rank = rank
