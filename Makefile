@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: compare test lint wheel clean help
+.PHONY: compare bench test lint wheel clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make compare   install, then pretraining against random initialisation on the embedded digits: table and report"
 	@echo "make test      install, then the tests (DBN_DATA=folder adds those on real data sets)"
 	@echo "make lint      install, then ruff and mypy"
+	@echo "make bench     install, then measure speed beside the machine's limit and every peer: benchmarks/RESULTS.md"
 	@echo "make wheel     build the package into dist/"
 	@echo "make clean     remove the virtual environment and caches; results under runs/ stay"
 
@@ -37,6 +38,9 @@ lint: $(VENV)/.tools
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+bench: $(VENV)/.installed
+	@$(BIN)/python benchmarks/run.py $(ARGS)
 
 wheel: $(VENV)/.installed
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

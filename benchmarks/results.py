@@ -1,0 +1,98 @@
+"""Tables and figure of a benchmark."""
+
+import datetime
+import platform
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from dbn.runs import environment
+
+REFERENCES = ("five products", "bare torch loop")
+
+
+@dataclass(frozen=True)
+class Table:
+    """One contest with one number of threads.
+
+    Attributes:
+        title: what was done.
+        speeds: images per second of each subject, round by round.
+    """
+
+    title: str
+    speeds: Mapping[str, Sequence[float]]
+
+    @property
+    def text(self) -> str:
+        """The table in Markdown: median, range, and how many times as fast our best public path is."""
+        medians = {subject: statistics.median(values) for subject, values in self.speeds.items()}
+        ours = [subject for subject in medians if subject.startswith(("our public path", "our fine-tuning"))]
+        reference = next(subject for subject in medians if subject in REFERENCES)
+        heads = [f"{subject} / it" for subject in ours]
+        lines = [
+            f"### {self.title}",
+            "",
+            f"| | images/s, median | from | to | / {reference} | {' | '.join(heads)} |",
+            f"|---|{'---:|' * (4 + len(ours))}",
+        ]
+        for subject, median in medians.items():
+            values = self.speeds[subject]
+            ratios = [f"{medians[own] / median:.2f}" for own in ours]
+            row = [f"{median:.0f}", f"{min(values):.0f}", f"{max(values):.0f}", f"{median / medians[reference]:.2f}"]
+            lines.append(f"| {subject} | {' | '.join([*row, *ratios])} |")
+        return "\n".join([*lines, ""])
+
+
+def write_results(
+    folder: Path,
+    tables: Sequence[Table],
+    curves: Mapping[str, Sequence[tuple[float, float]]],
+    absent: Sequence[str],
+    when: datetime.datetime,
+    rounds: int,
+) -> None:
+    """Write ``RESULTS.md``, and ``growth.svg`` if there are curves."""
+    machine = environment()["machine"]
+    names = ("torch", "numpy", "scikit-learn", "pytorch-lightning", "layerwise-dbn")
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
+    lines = [
+        "# Speed",
+        "",
+        f"`make bench` on {when:%d %B %Y}: {machine['cpu']}, {machine['cores']} cores, {machine['system']}; "
+        f"Python {platform.python_version()}, {versions}. Medians of {rounds} rounds after a warm-up, all subjects in "
+        "turn in each round. `auto` is bfloat16 products where the processor has them and the layer is large enough.",
+        "No GPU was at hand: nothing was measured on one.",
+        "",
+        *(f"{peer} is missing: its environment could not be made." for peer in absent),
+        "",
+        *(table.text for table in tables),
+    ]
+    if curves:
+        draw_growth(folder / "growth.svg", curves)
+        lines += ["## How cost grows", "", "Our public path in float32, seconds per image and epoch.", ""]
+        lines += ["![seconds per image against sizes](growth.svg)", ""]
+        for axis, points in curves.items():
+            cells = ", ".join(f"{size:g}: {1e6 * seconds:.1f}" for size, seconds in points)
+            lines.append(f"- {axis}: {cells} (microseconds)")
+    (folder / "RESULTS.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+
+
+def draw_growth(path: Path, curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+    """One small picture per axis, logarithmic both ways, with a line of slope one to compare with."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, len(curves), figsize=(3 * len(curves), 2.8), sharey=True, layout="constrained")
+    for ax, (name, points) in zip(axes, curves.items(), strict=True):
+        sizes, seconds = zip(*points, strict=True)
+        ax.loglog(sizes, [1e6 * value for value in seconds], "o-")
+        ax.loglog(sizes, [1e6 * seconds[0] * size / sizes[0] for size in sizes], ":", color="grey", linewidth=1)
+        ax.set_xlabel(name)
+    axes[0].set_ylabel("microseconds per image")
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)

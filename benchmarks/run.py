@@ -1,0 +1,172 @@
+"""How fast, beside the machine's own limit and every peer: ``make bench``.
+
+Every subject works in a process of its own. A round measures each of them once, one after the other, so that a machine
+whose speed drifts drifts for all; medians over rounds are compared. Writes ``RESULTS.md`` and ``growth.svg`` here.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from environments import interpreter_for
+from results import Table, write_results
+
+HERE = Path(__file__).resolve().parent
+OURS = ("our step, float32", "our step, auto", "our public path, float32", "our public path, auto")
+PEERS = ("scikit-learn, float32", "scikit-learn, float64", "rbms", "learnergy")
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Subjects that do the same work."""
+
+    title: str
+    subjects: tuple[str, ...]
+    arguments: dict[str, Any]
+    n: dict[str, int]
+    """Images per measurement: of each subject, or of ``""`` for those not named."""
+
+
+def contests(quick: bool, mnist: bool) -> list[Contest]:
+    """What is compared."""
+    shapes = [(784, 500, 100), (784, 500, 1024), (500, 2000, 100), (64, 100, 10), (64, 100, 100)]
+    found = []
+    for data in ("noise", "mnist") if mnist else ("noise",):
+        for n_visible, n_hidden, batch in shapes if data == "noise" else shapes[:1]:
+            n = 60000 if n_visible == 784 else 20000
+            title = f"RBM {n_visible} x {n_hidden}, batch {batch}" + (", MNIST" if data == "mnist" else "")
+            arguments = {"n_visible": n_visible, "n_hidden": n_hidden, "batch": batch, "data": data}
+            sizes = {"": 20000 if n_visible > 64 else 5000, **dict.fromkeys((*OURS, "five products"), n)}
+            found.append(Contest(title, ("five products", *OURS, *PEERS), arguments, sizes))
+    for batch in (100, 1000):
+        subjects = ("bare torch loop", "our fine-tuning, float32", "our fine-tuning, auto", "scikit-learn MLP")
+        arguments = {"batch": batch, "data": "noise"}
+        found.append(Contest(f"network 784-500-500-2000-10, batch {batch}", subjects, arguments, {"": 20000}))
+    if quick:
+        found = [Contest(c.title, c.subjects, c.arguments, {"": 2000}) for c in found]
+    return found
+
+
+class Worker:
+    """A subject's process.
+
+    Args:
+        python: its interpreter.
+        subject: which.
+        arguments: of the subject.
+        threads: how many it may use.
+    """
+
+    def __init__(self, python: Path, subject: str, arguments: dict[str, Any], threads: int) -> None:
+        self.subject = subject
+        self.log = (HERE / ".environments" / "last_worker.log").open("w")
+        job = json.dumps({"subject": subject, "arguments": arguments, "threads": threads})
+        # BLAS builds switched to another kernel by the environment would compare something else.
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
+        self.process = subprocess.Popen(
+            [str(python), str(HERE / "worker.py"), job], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=self.log, text=True, env=environment, cwd=HERE,
+        )  # fmt: skip
+
+    def answer(self) -> Any:
+        """What the process says next."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.subject} failed: see {self.log.name}")
+        return json.loads(line)
+
+    def measure(self) -> float:
+        """Images per second of one measurement."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        return float(self.answer())
+
+    def stop(self) -> None:
+        """End the process."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+        self.log.close()
+
+
+def measure(contest: Contest, threads: int, rounds: int, pythons: dict[str, Path]) -> dict[str, list[float]]:
+    """Images per second of every subject in every round."""
+    workers = []
+    for subject in contest.subjects:
+        python = pythons.get(subject, Path(sys.executable))
+        n = contest.n.get(subject, contest.n[""])
+        workers.append(Worker(python, subject, {**contest.arguments, "n": n}, threads))
+        workers[-1].answer()
+    speeds: dict[str, list[float]] = {worker.subject: [] for worker in workers}
+    for _ in range(rounds):
+        for worker in workers:
+            speeds[worker.subject].append(worker.measure())
+    for worker in workers:
+        worker.stop()
+    return speeds
+
+
+def growth(threads: int, rounds: int, quick: bool) -> dict[str, list[tuple[float, float]]]:
+    """Seconds per image and epoch of our public path, against one size at a time."""
+    base = {"n_visible": 784, "n_hidden": 500, "batch": 100, "n": 20000, "data": "noise", "epochs": 1}
+    if quick:
+        base["n"] = 1000
+    axes: dict[str, list[dict[str, Any]]] = {
+        "hidden units": [{"n_hidden": n} for n in (125, 250, 500, 1000, 2000)],
+        "visible units": [{"n_visible": n} for n in (196, 392, 784, 1568)],
+        "images": [{"n": int(base["n"]) * m // 4} for m in (1, 2, 4, 8)],
+        "images in a minibatch": [{"batch": n} for n in (10, 30, 100, 300, 1000)],
+        "Gibbs steps k": [{"k": n} for n in (1, 2, 5, 10)],
+    }
+    curves = {}
+    for axis, changes in axes.items():
+        points = []
+        for change in changes:
+            worker = Worker(Path(sys.executable), "our public path, float32", {**base, **change}, threads)
+            worker.answer()
+            seconds = statistics.median(1 / worker.measure() for _ in range(rounds))
+            worker.stop()
+            points.append((float(next(iter(change.values()))), seconds))
+        curves[axis] = points
+    return curves
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="measurements of each subject (default 5)")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads (default 1 2)")
+    parser.add_argument("--only", default="", help="contests whose title contains this")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the work, to see that it runs")
+    parser.add_argument("--output", type=Path, default=HERE, help="folder for RESULTS.md and growth.svg")
+    options = parser.parse_args()
+    (HERE / ".environments").mkdir(exist_ok=True)
+    pythons = {peer: python for peer in ("rbms", "learnergy") if (python := interpreter_for(peer)) is not None}
+    absent = {"rbms", "learnergy"} - set(pythons)
+    tables = []
+    for contest in contests(options.quick, mnist="DBN_DATA" in os.environ):
+        if options.only not in contest.title:
+            continue
+        present = tuple(subject for subject in contest.subjects if subject not in absent)
+        contest = Contest(contest.title, present, contest.arguments, contest.n)
+        for threads in options.threads:
+            speeds = measure(contest, threads, options.rounds, pythons)
+            table = Table(f"{contest.title}, {threads} thread{'s' * (threads > 1)}", speeds)
+            tables.append(table)
+            print(table.text, flush=True)
+    curves = growth(max(options.threads), 3, options.quick) if not options.only else {}
+    write_results(options.output, tables, curves, sorted(absent), datetime.datetime.now().astimezone(), options.rounds)
+    print(f"written: {options.output / 'RESULTS.md'}")
+
+
+if __name__ == "__main__":
+    main()

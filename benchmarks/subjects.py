@@ -1,0 +1,272 @@
+"""What is measured: for each subject a function that sets it up and returns the work, which returns images trained on.
+
+All train one RBM by contrastive divergence with one Gibbs step (scikit-learn: persistent chains, which cost the same),
+or one network by backpropagation. Every public path does all that its user gets by default.
+"""
+
+import tempfile
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Work = Callable[[], int]
+
+
+def images(n_visible: int, n: int, data: str) -> np.ndarray:
+    """``(n, n_visible)`` uint8: MNIST, or noise of the same mean."""
+    if data == "mnist":
+        from dbn.data import mnist
+
+        pixels = mnist().train_images.reshape(60000, -1).numpy()
+        return np.resize(pixels, (n, pixels.shape[1]))
+    return np.random.default_rng(0).integers(0, 256, (n, n_visible), dtype=np.uint8)
+
+
+def floats(pixels: np.ndarray, dtype: str) -> np.ndarray:
+    """Pixels in [0, 1]."""
+    return (pixels / 255).astype(dtype)
+
+
+def products(n_visible: int, n_hidden: int, batch: int, n: int, data: str) -> Work:
+    """The five matrix products of a contrastive divergence step and nothing else, into buffers."""
+    import torch
+
+    v, v1 = torch.rand(batch, n_visible), torch.empty(batch, n_visible)
+    h, h1 = torch.empty(batch, n_hidden), torch.empty(batch, n_hidden)
+    weight, gradient = torch.randn(n_visible, n_hidden) * 0.1, torch.empty(n_visible, n_hidden)
+
+    def work() -> int:
+        for _ in range(n // batch):
+            torch.mm(v, weight, out=h)
+            torch.mm(h, weight.T, out=v1)
+            torch.mm(v1, weight, out=h1)
+            torch.mm(v.T, h, out=gradient)
+            torch.addmm(gradient, v1.T, h1, out=gradient)
+        return n // batch * batch
+
+    return work
+
+
+def step(n_visible: int, n_hidden: int, batch: int, n: int, data: str, precision: str = "float32") -> Work:
+    """Our training step on minibatches that lie in memory."""
+    import torch
+
+    from dbn import RBM
+    from dbn.precision import choose_precision
+    from dbn.samplers import ContrastiveDivergence
+    from dbn.training import ContrastiveStep, LayerSettings, RBMTraining
+    from dbn.units import Bernoulli
+
+    rbm = RBM(Bernoulli(n_visible), Bernoulli(n_hidden))
+    sampler = ContrastiveDivergence()
+    optimizer = RBMTraining(rbm, LayerSettings(n_hidden=n_hidden), sampler).configure_optimizers()
+    chosen = choose_precision(precision, batch * n_visible * n_hidden, torch.device("cpu"))
+    take_step, generator = ContrastiveStep(rbm, sampler, chosen), torch.Generator()
+    minibatches = torch.from_numpy(floats(images(n_visible, 10 * batch, data), "float32")).split(batch)
+
+    def work() -> int:
+        for number in range(n // batch):
+            take_step(minibatches[number % 10], optimizer, generator)
+        return n // batch * batch
+
+    return work
+
+
+def public(
+    n_visible: int,
+    n_hidden: int,
+    batch: int,
+    n: int,
+    data: str,
+    *,
+    precision: str = "float32",
+    epochs: int = 2,
+    k: int = 1,
+) -> Work:
+    """Our public path: data set, Trainer, blocks, monitoring, metrics file, checkpoints."""
+    from dbn.tracking import Tracker
+
+    dataset = data_set(images(n_visible, n, data), images(n_visible, 2000, data))
+
+    def work() -> int:
+        from dbn.pretraining import pretrain_stack
+        from dbn.training import LayerSettings
+
+        with tempfile.TemporaryDirectory() as folder:
+            layer = LayerSettings(n_hidden=n_hidden, batch_size=batch, epochs=epochs, steps=k)
+            pretrain_stack(
+                dataset, [layer], precision=precision, directory=Path(folder), tracker=Tracker(Path(folder)),
+                progress=False,
+            )  # fmt: skip
+        return n * epochs
+
+    return work
+
+
+def data_set(train: np.ndarray, held_out: np.ndarray, labels: np.ndarray | None = None) -> Any:
+    """A data set of ours from pixels."""
+    import torch
+
+    from dbn.data import DataSet, Images
+
+    def split(pixels: np.ndarray) -> Images:
+        own = None if labels is None else torch.from_numpy(np.resize(labels, len(pixels)))
+        return Images(torch.from_numpy(pixels), own, torch.tensor(0.0), torch.tensor(1 / 255))
+
+    classes = () if labels is None else tuple("0123456789")
+    return DataSet("bench", split(train), split(held_out), split(held_out), (1, 1, train.shape[1]), classes, 255.0)
+
+
+def sklearn(n_visible: int, n_hidden: int, batch: int, n: int, data: str, dtype: str = "float32") -> Work:
+    """scikit-learn's BernoulliRBM."""
+    from sklearn.neural_network import BernoulliRBM
+
+    X = floats(images(n_visible, n, data), dtype)
+    rbm = BernoulliRBM(n_hidden, learning_rate=0.05, batch_size=batch, n_iter=1, random_state=0)
+
+    def work() -> int:
+        rbm.fit(X)
+        return n
+
+    return work
+
+
+def learnergy(n_visible: int, n_hidden: int, batch: int, n: int, data: str) -> Work:
+    """Learnergy's RBM."""
+    import logging
+
+    import torch
+    from learnergy.models.bernoulli import RBM
+
+    logging.disable(logging.CRITICAL)
+    X = torch.from_numpy(floats(images(n_visible, n, data), "float32"))
+    dataset = torch.utils.data.TensorDataset(X, torch.zeros(n))
+    rbm = RBM(n_visible, n_hidden, steps=1, learning_rate=0.05, momentum=0.9)
+
+    def work() -> int:
+        rbm.fit(dataset, batch_size=batch, epochs=1)
+        return n
+
+    return work
+
+
+def rbms(n_visible: int, n_hidden: int, batch: int, n: int, data: str) -> Work:
+    """Rbms with its contrastive divergence sampler, as its own command sets it up."""
+    import torch
+    from rbms.dataset.dataset_class import RBMDataset
+    from rbms.map_model import map_model
+    from rbms.sampler import CD
+    from rbms.training.pcd import train
+
+    torch.set_float32_matmul_precision("high")  # its command does
+    X = floats(images(n_visible, n, data), "float32")
+    dataset = RBMDataset(X, np.zeros(n), np.ones(n), np.arange(n), "bench", "bernoulli", device="cpu")
+    rbm = map_model["BBRBM"].init_parameters(num_hiddens=n_hidden, dataset=dataset, device="cpu", dtype=torch.float32)
+    rbm.init_grad()
+    optimizer = [torch.optim.SGD(rbm.parameters(), lr=0.05, maximize=True)]
+
+    def work() -> int:
+        with tempfile.TemporaryDirectory() as folder:
+            updates = n // batch
+            train(
+                train_dataset=dataset, test_dataset=None, params=rbm, sampler=CD(rbm, num_steps=1),
+                optimizer=optimizer, batch_size=batch, centered=False, curr_update=0,
+                pre_grad_update=torch.nn.Sequential(), elapsed_time=0.0, checkpoints=np.array([]),
+                num_updates=updates, filename=f"{folder}/model.h5",
+            )  # fmt: skip
+        return updates * batch
+
+    return work
+
+
+NETWORK = (784, 500, 500, 2000, 10)
+
+
+def labels(n: int) -> np.ndarray:
+    """``(n,)`` class numbers."""
+    return np.random.default_rng(1).integers(0, 10, n)
+
+
+def network_bare(batch: int, n: int, data: str) -> Work:
+    """A network of sigmoid units in the plainest torch loop."""
+    import torch
+    from torch import nn
+
+    parts = [module for a, b in pairwise(NETWORK) for module in (nn.Linear(a, b), nn.Sigmoid())]
+    net = nn.Sequential(*parts[:-1])
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, nesterov=True, fused=True)
+    X, y = torch.from_numpy(floats(images(784, n, data), "float32")), torch.from_numpy(labels(n))
+
+    def work() -> int:
+        for x, target in zip(X.split(batch), y.split(batch), strict=True):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(net(x), target).backward()
+            optimizer.step()
+        return n
+
+    return work
+
+
+def network_public(batch: int, n: int, data: str, precision: str = "float32") -> Work:
+    """Our fine-tuning as the command runs it, validation, metrics file and checkpoints included."""
+    import hydra
+
+    from dbn.command import config_directory, plain
+    from dbn.tracking import Tracker
+    from finetune.network import Network
+    from finetune.settings import TrainingSettings
+    from finetune.train import fit_network
+
+    overrides = [f"precision={precision}", "arm=random_sigmoid", "training.epochs=2", f"training.batch_size={batch}"]
+    with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
+        config = plain(hydra.compose("finetune", [*overrides, "training.weights=last", "progress=false"]))
+    dataset = data_set(images(784, n, data), images(784, 2000, data), labels(n))
+
+    def work() -> int:
+        with tempfile.TemporaryDirectory() as folder:
+            settings = TrainingSettings(**config["training"])
+            fit_network(Network(NETWORK), dataset, settings, config, Path(folder), Tracker(Path(folder)))
+        return 2 * n
+
+    return work
+
+
+def network_sklearn(batch: int, n: int, data: str) -> Work:
+    """scikit-learn's MLPClassifier."""
+    from sklearn.neural_network import MLPClassifier
+
+    X, y = floats(images(784, n, data), "float32"), labels(n)
+    net = MLPClassifier(
+        NETWORK[1:-1], activation="logistic", solver="sgd", batch_size=batch, max_iter=1, momentum=0.9, alpha=0
+    )
+
+    def work() -> int:
+        net.fit(X, y)
+        return n
+
+    return work
+
+
+def with_precision(subject: Callable[..., Work], precision: str) -> Callable[..., Work]:
+    """A subject in another precision."""
+    return lambda **arguments: subject(**arguments, precision=precision)
+
+
+SUBJECTS: dict[str, Callable[..., Work]] = {
+    "five products": products,
+    "our step, float32": step,
+    "our step, auto": with_precision(step, "auto"),
+    "our public path, float32": public,
+    "our public path, auto": with_precision(public, "auto"),
+    "scikit-learn, float32": sklearn,
+    "scikit-learn, float64": lambda **arguments: sklearn(**arguments, dtype="float64"),
+    "rbms": rbms,
+    "learnergy": learnergy,
+    "bare torch loop": network_bare,
+    "our fine-tuning, float32": network_public,
+    "our fine-tuning, auto": with_precision(network_public, "auto"),
+    "scikit-learn MLP": network_sklearn,
+}
