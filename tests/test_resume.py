@@ -19,16 +19,16 @@ SETTINGS = [
     "training.epochs=40",
     "training.patience=30",
     "augment.rotation=10",
-    "checkpoint_seconds=0",
 ]
 PRETRAINED = Path("runs/s/pretrain/digits_30_20_seed0")
 FINETUNED = Path("runs/s/finetune/dbn_seed0")
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
-    """The command, in ``folder``."""
+def start(folder: Path, checkpoint_seconds: float = 0) -> subprocess.Popen[bytes]:
+    """The command, in ``folder``; by default with a checkpoint after every epoch."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CI": "true"}
     command = [sys.executable, "-m", "finetune.train", "arm=dbn", *SETTINGS]
+    command.append(f"checkpoint_seconds={checkpoint_seconds}")
     return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
@@ -44,9 +44,9 @@ def rows(path: Path) -> int:
     return max(0, len(path.read_text().splitlines()) - 1) if path.is_file() else 0
 
 
-def kill_when(folder: Path, moment: Callable[[], bool]) -> None:
+def kill_when(folder: Path, moment: Callable[[], bool], checkpoint_seconds: float = 0) -> None:
     """Start the command and kill it (SIGKILL) at the first sight of a moment."""
-    process = start(folder)
+    process = start(folder, checkpoint_seconds)
     deadline = time.monotonic() + 120
     while not moment():
         assert process.poll() is None, "the run ended before the moment to kill it came"
@@ -82,13 +82,28 @@ def test_killed_at_many_moments_ends_with_the_same_bits(undisturbed: Path, tmp_p
     for moment in moments:
         kill_when(tmp_path, moment)
     finish(tmp_path)
+    assert_same_bits(tmp_path, undisturbed)
+
+
+def test_epochs_done_again_after_the_last_checkpoint_give_the_same_bits(undisturbed: Path, tmp_path: Path) -> None:
+    """Killed with rows of metrics.csv on disk that no checkpoint covers: they are written again as they were."""
+    for stage in (PRETRAINED, FINETUNED):
+        path = tmp_path / stage / "metrics.csv"
+        kill_when(tmp_path, lambda path=path: rows(path) >= 1, checkpoint_seconds=1000)  # type: ignore[misc]
+        assert not list((tmp_path / stage).rglob("last.ckpt"))
+    finish(tmp_path)
+    assert_same_bits(tmp_path, undisturbed)
+
+
+def assert_same_bits(folder: Path, undisturbed: Path) -> None:
+    """Stack, network and metrics are those of the run left alone, and nothing half-written is left."""
     for stage, names in (
         (PRETRAINED, ("dbn.safetensors", "metrics.csv")),
         (FINETUNED, ("network.safetensors", "metrics.csv")),
     ):
         for name in names:
-            assert (tmp_path / stage / name).read_bytes() == (undisturbed / stage / name).read_bytes(), name
-    assert not list(tmp_path.rglob("*.part"))
+            assert (folder / stage / name).read_bytes() == (undisturbed / stage / name).read_bytes(), name
+    assert not list(folder.rglob("*.part"))
 
 
 def test_finished_layers_are_not_trained_again(undisturbed: Path, tmp_path: Path) -> None:

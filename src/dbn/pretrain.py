@@ -111,12 +111,14 @@ def _work(directory: Path, config: dict[str, Any]) -> dict[str, Any]:
             trainer_options=config["trainer"],
             progress=config["progress"],
         )
-        seconds = trained_seconds(directory, len(layers))
+        facts = layer_facts(directory, len(layers))
         description = {
             "data": data.name,
             "seed": config["seed"],
             "shape": list(data.shape),
-            "layers": [vars(layer) for layer in layers],
+            "layers": [
+                {**vars(layer), "precision": fact["precision"]} for layer, fact in zip(layers, facts, strict=True)
+            ],
             "sampler": config["sampler"],
             "version": metadata.version("layerwise-dbn"),
         }
@@ -136,17 +138,18 @@ def _work(directory: Path, config: dict[str, Any]) -> dict[str, Any]:
         "n_labelled": None,
         "pretrained": True,
         "metrics": metrics,
-        "seconds": seconds,
+        "seconds": float(sum(fact["seconds"] for fact in facts)),
+        "precision": [fact["precision"] for fact in facts],
         "n_parameters": sum(parameter.numel() for parameter in stack.parameters()),
         "epochs": sum(layer.epochs for layer in layers),
         "stack": STACK_FILE,
     }
 
 
-def trained_seconds(directory: Path, n_layers: int) -> float:
-    """Seconds that training the layers took, over all interruptions."""
+def layer_facts(directory: Path, n_layers: int) -> list[dict[str, Any]]:
+    """For each layer the seconds it took, over all interruptions, and the precision it was trained in."""
     files = [directory / "checkpoints" / f"layer{number}.safetensors" for number in range(1, n_layers + 1)]
-    return float(sum(DBN.describe(file)["description"]["seconds"] for file in files))
+    return [DBN.describe(file)["description"] for file in files]
 
 
 def show(result: Mapping[str, Any]) -> None:

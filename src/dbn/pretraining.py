@@ -92,14 +92,14 @@ def pretrain_stack(
             )
             if settings.bias_from_data:
                 rbm.visible.initialise_bias(mean_features(train))
-            seconds = train_layer(
+            facts = train_layer(
                 rbm, settings, train, validation, number=number, of=len(layers), seed=seed, sampler=sampler,
                 optimizer=optimizer, precision=precision, directory=directory, checkpoint_seconds=checkpoint_seconds,
                 tracker=tracker, first_epoch=first_epoch,
                 trainer_options=trainer_options, progress=progress,
             )  # fmt: skip
             if file is not None:
-                DBN([rbm]).save(file, {"seconds": seconds})
+                DBN([rbm]).save(file, facts)
         rbms.append(rbm)
         first_epoch += settings.epochs
         if number < len(layers):
@@ -126,8 +126,12 @@ def train_layer(
     first_epoch: int,
     trainer_options: dict[str, Any] | None,
     progress: bool,
-) -> float:
-    """Train layer ``number`` of ``of`` in place; returns the seconds it took, those before an interruption included."""
+) -> dict[str, Any]:
+    """Train layer ``number`` of ``of`` in place.
+
+    Returns:
+        ``seconds`` it took, those before an interruption included, and the ``precision`` of its matrix products.
+    """
     checkpoints = None if directory is None else directory / "checkpoints" / f"layer{number}"
     watch = Stopwatch()
     callbacks: list[Callback] = [watch]
@@ -162,7 +166,7 @@ def train_layer(
         )
         trainer.fit(module, loader, ckpt_path=resume_path(checkpoints), weights_only=True)
     rbm.cpu()
-    return watch.seconds
+    return {"seconds": watch.seconds, "precision": module.precision}
 
 
 @torch.no_grad()

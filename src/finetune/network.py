@@ -116,8 +116,8 @@ class Network(nn.Module):
         """The layers of weights, the first one first."""
         return [layer for layer in self.layers if isinstance(layer, Linear)]
 
-    def choose_precision(self, wanted: str, batch: int, device: torch.device) -> list[str]:
-        """Choose each layer's precision in training on minibatches of ``batch``; returns them.
+    def choose_precision(self, wanted: str, batch: int, device: torch.device) -> None:
+        """Choose each layer's precision in training on minibatches of ``batch``.
 
         Args:
             wanted: ``auto``, ``float32`` or ``bf16``, see :func:`dbn.precision.choose_precision`.
@@ -126,7 +126,6 @@ class Network(nn.Module):
         """
         for layer in self.linear_layers():
             layer.precision = choose_precision(wanted, batch * layer.in_features * layer.out_features, device)
-        return [layer.precision for layer in self.linear_layers()]
 
     def use_noise_from(self, generator: torch.Generator | None) -> None:
         """Let every dropout layer draw from ``generator``."""

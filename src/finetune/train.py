@@ -218,7 +218,7 @@ def fit_network(
     directory: Path,
     tracker: Tracker,
 ) -> tuple[FineTuning, dict[str, Any]]:
-    """Train the network in place; returns its module with the chosen weights, and seconds and epochs."""
+    """Train the network in place; returns its module with the chosen weights, and what belongs into the result."""
     checkpoints = directory / "checkpoints"
     module = make_module(network, data, settings, config)
     monitor = f"validation/{module.watched}"
@@ -259,7 +259,13 @@ def fit_network(
         module.load_state_dict(checkpoint["state_dict"])
         best_epoch = checkpoint["epoch"]
     module.cpu()
-    return module, {"seconds": watch.seconds, "epochs": trainer.current_epoch, "best_epoch": best_epoch}
+    facts = {
+        "seconds": watch.seconds,
+        "epochs": trainer.current_epoch,
+        "best_epoch": best_epoch,
+        "precision": [layer.precision for layer in network.linear_layers()],
+    }
+    return module, facts
 
 
 def best_checkpoint(directory: Path, monitor: str) -> ModelCheckpoint:
