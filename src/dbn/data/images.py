@@ -139,7 +139,7 @@ class MemoryReader(BlockReader):
         order, labels, device = self.images.order(generator), self.images.labels, self.images.pixels.device
 
         def gather(places: Tensor) -> tuple[Tensor, Tensor | None]:
-            index = order[places].to(device)
+            index = order.index_select(0, places).to(device)
             return self.buffer.features(index), None if labels is None else labels[index]
 
         yield gather
