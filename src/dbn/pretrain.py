@@ -105,6 +105,7 @@ def _work(directory: Path, config: dict[str, Any]) -> dict[str, Any]:
             sampler=hydra.utils.instantiate(config["sampler"]),
             optimizer=hydra.utils.instantiate(config["stack"]["optimizer"]),
             precision=config["precision"],
+            representations=config["data"]["representations"],
             directory=directory,
             checkpoint_seconds=config["checkpoint_seconds"],
             tracker=tracker,

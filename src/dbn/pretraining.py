@@ -16,6 +16,7 @@ from dbn.loop import Stopwatch, loader_share, make_trainer, quiet
 from dbn.optimizer import SGD
 from dbn.progress import FitProgress
 from dbn.rbm import RBM
+from dbn.representations import Representations, propagate, same_windows
 from dbn.samplers import ContrastiveDivergence, Sampler
 from dbn.stack import DBN
 from dbn.streams import stream
@@ -33,6 +34,7 @@ def pretrain_stack(
     sampler: Callable[..., Sampler] = ContrastiveDivergence,
     optimizer: OptimizerFactory = SGD,
     precision: str = "auto",
+    representations: str = "memory",
     directory: Path | None = None,
     checkpoint_seconds: float = 10.0,
     tracker: Tracker | None = None,
@@ -52,6 +54,7 @@ def pretrain_stack(
         sampler: makes a layer's sampler from its ``steps``.
         optimizer: makes the optimiser.
         precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.precision`.
+        representations: of lower layers: ``memory``, ``compute`` or ``disk``, see :class:`Representations`.
         directory: where to keep checkpoints; None keeps nothing.
         checkpoint_seconds: least time between two checkpoints within a layer; 0 for one after every epoch.
         tracker: where metrics go.
@@ -62,8 +65,8 @@ def pretrain_stack(
         The stack. Attributes of its training are in ``checkpoints/layer<k>.safetensors``.
 
     Raises:
-        DataError: binary visible units and values outside [0, 1].
-        SettingError: no layer.
+        DataError: binary visible units and values outside [0, 1]; or images in a file cannot be read.
+        SettingError: no layer, or ``representations`` is none of the above.
         DivergenceError: a layer met values that are not finite; its last good checkpoint stays.
 
     References:
@@ -71,15 +74,17 @@ def pretrain_stack(
     """
     if not layers:
         raise SettingError("stack.layers=[]: a stack needs at least one layer.")
+    store = Representations(representations, directory)
     if visible == Bernoulli.kind:
         check_unit_interval(data.train, data_name=data.name)
         check_unit_interval(data.validation, data_name=data.name)
-    train, validation = data.train, data.validation
+    train, validation = same_windows(data.train, [layer.n_hidden for layer in layers[:-1]]), data.validation
+    files = [None if directory is None else layer_file(directory, number) for number in range(1, len(layers) + 1)]
+    untrained = [number for number, file in enumerate(files, start=1) if file is None or not file.is_file()]
     rbms: list[RBM] = []
     kind, size = visible, data.n_features
     first_epoch = 0
-    for number, settings in enumerate(layers, start=1):
-        file = None if directory is None else directory / "checkpoints" / f"layer{number}.safetensors"
+    for number, (settings, file) in enumerate(zip(layers, files, strict=True), start=1):
         if file is not None and file.is_file():
             rbm = DBN.load(file)[0]
         else:
@@ -102,10 +107,16 @@ def pretrain_stack(
                 DBN([rbm]).save(file, facts)
         rbms.append(rbm)
         first_epoch += settings.epochs
-        if number < len(layers):
-            train, validation = propagate(rbm, train), propagate(rbm, validation)
+        if number < max(untrained, default=0):
+            train, validation = store.above(rbm, train, number), propagate(rbm, validation)
         kind, size = settings.hidden, settings.n_hidden
+    store.clear()
     return DBN(rbms)
+
+
+def layer_file(directory: Path, number: int) -> Path:
+    """Where layer ``number`` is kept once it is trained."""
+    return directory / "checkpoints" / f"layer{number}.safetensors"
 
 
 def train_layer(
@@ -158,8 +169,8 @@ def train_layer(
             layer=number,
             optimizer=optimizer,
             precision=precision,
-            monitor_train=train.features(slice(0, MONITOR_IMAGES)),
-            monitor_validation=validation.features(slice(0, MONITOR_IMAGES)),
+            monitor_train=train.sample(MONITOR_IMAGES),
+            monitor_validation=validation.sample(MONITOR_IMAGES),
         )
         loader = BlockLoader(
             train, batch_size=settings.batch_size, seed=seed, counters=(number,), **loader_share(trainer)
@@ -169,15 +180,7 @@ def train_layer(
     return {"seconds": watch.seconds, "precision": module.precision}
 
 
-@torch.no_grad()
-def propagate(rbm: RBM, images: Images) -> Images:
-    """Hidden means of every image: what the next RBM sees."""
-    chunks = [rbm.mean_hidden(images.features(chunk)) for chunk in torch.arange(len(images)).split(5000)]
-    features = torch.cat(chunks) if chunks else torch.empty(0, rbm.n_hidden)
-    return Images.from_features(features, images.labels)
-
-
 def mean_features(images: Images) -> torch.Tensor:
     """Mean of every feature over the images, ``(n_features,)``, without decoding all of them at once."""
-    sums = [images.features(chunk).double().sum(0) for chunk in torch.arange(len(images)).split(5000)]
-    return (torch.stack(sums).sum(0) / len(images)).float()
+    total = sum((chunk.double().sum(0) for chunk in images.chunks()), torch.zeros(1))
+    return (total / len(images)).float()

@@ -279,7 +279,7 @@ def fit(
         images = Images.from_features(images)
     layer = LayerSettings(n_hidden=rbm.n_hidden, hidden=rbm.hidden.kind, epochs=epochs, **settings)
     module = RBMTraining(rbm, layer, sampler or ContrastiveDivergence(layer.steps), seed=seed, precision=precision,
-                         monitor_train=images.features(slice(0, MONITOR_IMAGES)))  # fmt: skip
+                         monitor_train=images.sample(MONITOR_IMAGES))  # fmt: skip
     with quiet():
         trainer = make_trainer(directory=None, max_epochs=epochs, callbacks=callbacks)
         loader = BlockLoader(images, batch_size=layer.batch_size, seed=seed, counters=(1,), **loader_share(trainer))

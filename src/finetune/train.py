@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from dbn.checkpoints import LastCheckpoint, resume_path
 from dbn.command import in_multirun, plain, run_command, task_overrides
-from dbn.data import DataSet, label_subset
+from dbn.data import DataSet, StreamedImages, label_subset
 from dbn.data.blocks import BlockLoader
 from dbn.errors import SettingError
 from dbn.files import replacing
@@ -137,12 +137,19 @@ def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
     """The data set with the labelled subset as its training images, checked for the task.
 
     Raises:
-        DataError, SettingError: there are no labels, or not as many as asked for.
+        DataError, SettingError: there are no labels, or not as many as asked for; or baselines of an autoencoder need
+            more images in memory than can be.
     """
     n_labelled = config["data"]["n_labelled"]
     if config["task"]["name"] == "autoencoder":
         if n_labelled is not None:
             raise SettingError(f"data.n_labelled={n_labelled}: an autoencoder needs no labels. Leave it at null.")
+        baselines = config["task"]["baselines"]
+        if baselines and isinstance(data.train, StreamedImages):
+            raise SettingError(
+                f"task.baselines={baselines}: they need all training images in memory, and those of data={data.name} "
+                "stay in their file. Use task.baselines=[]."
+            )
         return data
     index = label_subset(data.train.labels, n_labelled, config["seed"], data_name=data.name)
     return data if n_labelled is None else replace(data, train=data.train.take(index))

@@ -1,7 +1,8 @@
-"""Images from files to a validated, split data set in memory, as tensors.
+"""Images from files to a validated, split data set, in memory or, where there are too many, left in their file.
 
 ``load_data(mnist())`` in a notebook; on the command line ``data=mnist`` picks the same function from ``conf/data``.
-A reader of files returns a :class:`Source`; :func:`load_data` splits it into a :class:`DataSet`.
+A reader of files returns a :class:`Source` or a :class:`StreamedSource`; :func:`load_data` splits it into a
+:class:`DataSet`.
 """
 
 from dbn.data.checks import check_unit_interval
@@ -11,14 +12,19 @@ from dbn.data.source import Source
 from dbn.data.sources.binarized_mnist import binarized_mnist
 from dbn.data.sources.digits import digits
 from dbn.data.sources.image_folder import image_folder
+from dbn.data.sources.memmap import memmap
 from dbn.data.sources.mnist import fashion_mnist, mnist
 from dbn.data.sources.npz import npz
 from dbn.data.strata import label_subset
+from dbn.data.streamed import StreamedImages
+from dbn.data.streamed_source import StreamedSource
 
 __all__ = [
     "DataSet",
     "Images",
     "Source",
+    "StreamedImages",
+    "StreamedSource",
     "binarized_mnist",
     "check_unit_interval",
     "digits",
@@ -26,6 +32,7 @@ __all__ = [
     "image_folder",
     "label_subset",
     "load_data",
+    "memmap",
     "mnist",
     "npz",
 ]

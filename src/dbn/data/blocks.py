@@ -7,7 +7,7 @@ from itertools import repeat
 import torch
 from torch import Tensor
 
-from dbn.data.images import FeatureBuffer, Images
+from dbn.data.images import BlockReader, Images
 from dbn.errors import SettingError
 from dbn.streams import stream
 
@@ -73,6 +73,7 @@ class BlockLoader:
     """Iterates over an epoch's blocks, in an order that depends on the seed, the stream and the epoch only.
 
     A block's features lie in a buffer that the next block is written to: use them before going on, or copy them.
+    Images in a file are read by a thread that lives as long as the iteration.
 
     Every image comes once per epoch; the last minibatch may be smaller. Several processes share each minibatch: the
     global minibatches are the same for any number of processes.
@@ -114,7 +115,7 @@ class BlockLoader:
         self.rank = rank
         self.world_size = world_size
         self.epoch = 0
-        self.buffer: FeatureBuffer | None = None
+        self.reader: BlockReader | None = None
 
     @property
     def n_minibatches(self) -> int:
@@ -129,28 +130,32 @@ class BlockLoader:
         """Choose the epoch whose order comes next. Lightning calls it before each epoch."""
         self.epoch = epoch
 
+    def generator(self) -> torch.Generator | None:
+        """Draws this epoch's order; None: the images keep theirs."""
+        return None if self.seed is None else stream(self.seed, "order", *self.counters, self.epoch)
+
     def order(self) -> Tensor:
         """Index of the images in this epoch's order, ``(n,)``."""
-        n = len(self.images)
-        if self.seed is None:
-            return torch.arange(n)
-        return torch.randperm(n, generator=stream(self.seed, "order", *self.counters, self.epoch))
+        return self.images.order(self.generator())
 
     def __iter__(self) -> Iterator[Block]:
-        """The epoch's blocks."""
-        order = self.order()
-        images_per_block = self.batch_size * self.minibatches_per_block
-        if self.buffer is None:
-            self.buffer = FeatureBuffer(self.images, min(images_per_block, len(order)))
-        for number, chunk in enumerate(order.split(images_per_block)):
-            batches = chunk.split(self.batch_size)
-            shares = [batch.tensor_split(self.world_size)[self.rank] for batch in batches]
-            index = torch.cat(shares).to(self.images.pixels.device)
-            labels = self.images.labels
-            yield Block(
-                number=number,
-                features=self.buffer.features(index),
-                labels=None if labels is None else labels[index],
-                lengths=tuple(len(share) for share in shares),
-                counts=tuple(len(batch) for batch in batches),
-            )
+        """The epoch's blocks.
+
+        Raises:
+            DataError: images in a file cannot be read.
+        """
+        n, images_per_block = len(self.images), self.batch_size * self.minibatches_per_block
+        if self.reader is None:
+            self.reader = self.images.reader(min(images_per_block, n))
+        with self.reader.reading(self.generator()) as gather:
+            for number, start in enumerate(range(0, n, images_per_block)):
+                batches = torch.arange(start, min(start + images_per_block, n)).split(self.batch_size)
+                shares = [batch.tensor_split(self.world_size)[self.rank] for batch in batches]
+                features, labels = gather(torch.cat(shares))
+                yield Block(
+                    number=number,
+                    features=features,
+                    labels=labels,
+                    lengths=tuple(len(share) for share in shares),
+                    counts=tuple(len(batch) for batch in batches),
+                )

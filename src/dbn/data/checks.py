@@ -1,5 +1,7 @@
 """What the units of a model ask of the data."""
 
+import torch
+
 from dbn.data.images import Images
 from dbn.errors import DataError
 
@@ -17,9 +19,14 @@ def check_unit_interval(images: Images, *, data_name: str, split: str = "trainin
     """
     if len(images) == 0:
         return
-    # Features rise with pixels, so the extreme pixels of each feature suffice: no float copy of the whole data.
-    smallest = float(((images.pixels.amin(0) - images.offset) * images.factor).min())
-    largest = float(((images.pixels.amax(0) - images.offset) * images.factor).max())
+    if images.pixels.dtype == torch.uint8:  # features rise with pixels: no byte can lie outside, no need to look
+        ends = (torch.tensor([[0], [255]], device=images.offset.device) - images.offset) * images.factor
+        if ends.min() >= 0 and ends.max() <= 1:
+            return
+    smallest, largest = 0.0, 0.0
+    for chunk in images.chunks():
+        low, high = torch.aminmax(chunk)
+        smallest, largest = min(smallest, float(low)), max(largest, float(high))
     if smallest < 0 or largest > 1:
         raise DataError(
             f"data={data_name}: features of the {split} images go from {smallest:.4g} to {largest:.4g}, but Bernoulli "

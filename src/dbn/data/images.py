@@ -1,10 +1,30 @@
 """Images in memory, as stored, and how to read them as features."""
 
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+Gather = Callable[[Tensor], tuple[Tensor, Tensor | None]]
+"""From places in an epoch's order, ascending ``(m,)``, to features ``(m, n_features)`` and labels ``(m,)``."""
+
+CHUNK_IMAGES, CHUNK_FEATURES = 5000, 1 << 22
+"""At most so many images, and features of them, are worked on at once where all have to be."""
+
+
+class BlockReader(ABC):
+    """Delivers images in an epoch's order, a block at a time, to the same memory each time."""
+
+    @abstractmethod
+    def reading(self, generator: torch.Generator | None) -> AbstractContextManager[Gather]:
+        """An epoch, in an order that ``generator`` draws; None: as stored. What is gathered holds until the next call.
+
+        Places must ascend from call to call, and may leave some out.
+        """
 
 
 @dataclass(frozen=True, eq=False)  # eq: comparing tensors field by field has no single truth value
@@ -12,7 +32,7 @@ class Images:
     """Images as stored, and how to read them as features: ``feature = (pixel - offset) * factor``.
 
     Pixels stay as they were stored (uint8 for pictures) and become float32 a minibatch at a time: a quarter of the
-    memory, and of the traffic to the device.
+    memory, and of the traffic to the device. Subclasses keep them elsewhere than in memory.
 
     Attributes:
         pixels: ``(n, n_features)``, uint8 or float32, contiguous; a picture is flattened channel, row, column.
@@ -28,7 +48,7 @@ class Images:
 
     @classmethod
     def from_features(cls, features: Tensor, labels: Tensor | None = None) -> "Images":
-        """Images whose pixels are features already, ``(n, n_features)`` float32."""
+        """Images whose pixels are features already, ``(n, n_features)`` float32 (or uint8)."""
         return cls(features.contiguous(), labels, torch.tensor(0.0), torch.tensor(1.0))
 
     def __len__(self) -> int:
@@ -39,6 +59,25 @@ class Images:
         """Features of the images at ``index`` (None: all), ``(m, n_features)`` float32; never a view of the pixels."""
         pixels = self.pixels if index is None else self.pixels[index]
         return (pixels - self.offset).mul_(self.factor)  # uint8 - float32 gives float32 in one pass
+
+    def chunks(self) -> Iterator[Tensor]:
+        """Features of all images as stored, some at a time: ``(m, n_features)`` float32."""
+        step = max(1, min(CHUNK_IMAGES, CHUNK_FEATURES // self.pixels.shape[1]))
+        for start in range(0, len(self), step):
+            yield self.features(slice(start, start + step))
+
+    def sample(self, n: int) -> Tensor:
+        """Features of ``n`` images to watch, or of all: the first, since images in memory come in random order."""
+        return self.features(slice(0, n))
+
+    def order(self, generator: torch.Generator | None) -> Tensor:
+        """Index of the images in an epoch's order, ``(n,)``, as ``generator`` draws it; None: as stored."""
+        n = len(self)
+        return torch.arange(n) if generator is None else torch.randperm(n, generator=generator)
+
+    def reader(self, room: int) -> BlockReader:
+        """Reads these images in blocks of up to ``room``."""
+        return MemoryReader(self, room)
 
     def take(self, index: Tensor) -> "Images":
         """The images at ``index`` ``(m,)`` (numbers or a mask), copied, read as features in the same way."""
@@ -69,14 +108,41 @@ class FeatureBuffer:
 
     def features(self, index: Tensor) -> Tensor:
         """Features of the images at ``index`` ``(m,)``, ``(m, n_features)`` float32, until the next call."""
-        n = len(index)
-        pixels = torch.index_select(self.images.pixels, 0, index, out=self.pixels[:n])
-        features = self.out[:n]
+        torch.index_select(self.images.pixels, 0, index, out=self.pixels[: len(index)])
+        return self.decoded(len(index))
+
+    def decoded(self, n: int) -> Tensor:
+        """Features of the first ``n`` images in ``pixels``, ``(n, n_features)`` float32, until the next call."""
+        pixels, features = self.pixels[:n], self.out[:n]
         if self.shifted:
             torch.sub(pixels, self.images.offset, out=features).mul_(self.images.factor)
         elif self.scaled:
             torch.mul(pixels, self.images.factor, out=features)
         return features
+
+
+class MemoryReader(BlockReader):
+    """Blocks of images in memory.
+
+    Args:
+        images: the images.
+        room: images in a block at most.
+    """
+
+    def __init__(self, images: Images, room: int) -> None:
+        self.images = images
+        self.buffer = FeatureBuffer(images, room)
+
+    @contextmanager
+    def reading(self, generator: torch.Generator | None) -> Iterator[Gather]:
+        """See :meth:`BlockReader.reading`."""
+        order, labels, device = self.images.order(generator), self.images.labels, self.images.pixels.device
+
+        def gather(places: Tensor) -> tuple[Tensor, Tensor | None]:
+            index = order.index_select(0, places).to(device)
+            return self.buffer.features(index), None if labels is None else labels[index]
+
+        yield gather
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,6 +39,15 @@ def stratified(labels: Tensor, size: int, generator: torch.Generator) -> Tensor:
     return torch.cat(chosen).sort().values
 
 
+def distinct(n: int, size: int, generator: torch.Generator) -> Tensor:
+    """Sorted index ``(size,)`` of a random subset of ``n`` images, in memory that ``size`` decides and not ``n``."""
+    drawn = torch.empty(0, dtype=torch.int64)
+    while len(drawn) < size:
+        more = torch.randint(n, (2 * (size - len(drawn)) + 16,), generator=generator)
+        drawn = torch.cat([drawn, more]).unique()
+    return drawn[torch.randperm(len(drawn), generator=generator)[:size]].sort().values
+
+
 def label_subset(labels: Tensor | None, n_labelled: int | None, seed: int, *, data_name: str = "data") -> Tensor:
     """Which training images keep their label when labels are scarce.
 

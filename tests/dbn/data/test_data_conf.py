@@ -33,20 +33,20 @@ def composed(tmp_path):
 
 
 def test_the_choices():
-    assert {"digits", "mnist", "fashion_mnist", "binarized_mnist", "npz", "image_folder"} <= set(CHOICES)
+    assert {"digits", "mnist", "fashion_mnist", "binarized_mnist", "npz", "image_folder", "memmap"} <= set(CHOICES)
 
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_a_choice_composes_and_every_interpolation_resolves(composed, choice, monkeypatch):
     monkeypatch.setenv("DBN_DATA", "somewhere")
-    needs_path = choice in ("npz", "image_folder")
+    needs_path = choice in ("npz", "image_folder", "memmap")
     config = composed(f"data={choice}", *(["data.path=of/mine"] if needs_path else []))
     data = OmegaConf.to_container(config.data, resolve=True, throw_on_missing=True)
     assert data["name"] == choice
     assert callable(getattr(dbn.data, data["source"]["_target_"].removeprefix("dbn.data.")))
     assert data["source"].get("root", "somewhere") == "somewhere"
     assert data["source"].get("path", "of/mine") == "of/mine"
-    assert {"split_seed", "n_labelled", "validation", "standardise"} <= data.keys()
+    assert {"split_seed", "n_labelled", "validation", "standardise", "representations"} <= data.keys()
     assert (CONF / f"{choice}.yaml").read_text().startswith("# ")
 
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dbn.data.labels import encode_labels
 from dbn.data.source import Source
 from dbn.errors import DataError
 
@@ -45,7 +46,7 @@ def npz(path: str | Path | None, maximum: float | None = None, name: str = "npz"
         images = {key: _as_pictures(key, array) for key, array in arrays.items() if key.endswith("images")}
         labels = {key: _check_labels(key, array) for key, array in arrays.items() if key.endswith("labels")}
         tensors = {key: _to_tensor(key, array, any_range=maximum is not None) for key, array in images.items()}
-        numbers, classes = _encode(labels)
+        numbers, classes = encode_labels(labels)
         return Source(
             name=name,
             train_images=tensors["images"],
@@ -132,23 +133,3 @@ def _check_labels(key: str, array: NDArray) -> NDArray:
     if array.size == 0:
         raise DataError(f"{key} are empty. Save one label per image, or leave them out.")
     return np.char.decode(array, "utf-8", "backslashreplace") if array.dtype.kind == "S" else array
-
-
-def _encode(labels: dict[str, NDArray]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Class numbers by place in the sorted distinct training labels, and the names of the classes."""
-    if not labels:
-        return {}, ()
-    if "labels" not in labels:
-        raise DataError("there are test_labels but no labels. Label the training images too, or neither.")
-    values = np.unique(labels["labels"])
-    for key, array in labels.items():
-        if (array.dtype.kind == "U") != (values.dtype.kind == "U"):
-            raise DataError(f"labels are {values.dtype}, but {key} {array.dtype}. Save both as numbers or as strings.")
-        unseen = array[~np.isin(array, values)]
-        if unseen.size:
-            raise DataError(
-                f"{key} hold {unseen[0].item()!r}, which no training image has (labels hold {len(values)} classes). "
-                "Add training images of that class, or leave it out."
-            )
-    numbers = {key: torch.from_numpy(np.searchsorted(values, array)).long() for key, array in labels.items()}
-    return numbers, tuple(str(value) for value in values.tolist())

@@ -1,0 +1,123 @@
+"""Arrays in .npy files: what the header says, and rows read at offsets, never the whole file."""
+
+import math
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dbn.errors import DataError
+
+HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+"""Version 3 differs in the names of fields only, which plain numbers do not have."""
+
+
+@dataclass(frozen=True)
+class NpyFile:
+    """An array in a file, C order, known by its header.
+
+    Attributes:
+        path: of the file.
+        dtype: of the values.
+        shape: of the array; the first dimension counts its rows.
+        offset: where the values start, in bytes.
+    """
+
+    path: Path
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    offset: int
+
+    @classmethod
+    def open(cls, path: Path) -> "NpyFile":
+        """Read the header of a file.
+
+        Raises:
+            DataError: the file is missing, is no .npy file, holds objects or a single number, is in Fortran order, or
+                has another length than its header says.
+        """
+        try:
+            with path.open("rb") as file:
+                shape, fortran, dtype = _header(file)
+                offset, length = file.tell(), file.seek(0, 2)
+        except FileNotFoundError as error:
+            raise DataError(f"{path} does not exist. Write it with numpy.save.") from error
+        except OSError as error:
+            raise DataError(
+                f"{path} cannot be read ({error}). Check that it is a file, and its permissions."
+            ) from error
+        except (ValueError, EOFError) as error:
+            raise DataError(f"{path} is not an .npy file ({error}). Write it with numpy.save.") from error
+        if dtype.hasobject:
+            raise DataError(
+                f"{path} holds pickled objects ({dtype}). They are not read, they could run code: save plain numbers."
+            )
+        if not shape:
+            raise DataError(f"{path} holds a single number. Save an array with a row for each image.")
+        if fortran and math.prod(shape) != max(shape):  # with one long dimension both orders are the same
+            raise DataError(
+                f"{path} is in Fortran order, where an image is scattered over the whole file. "
+                "Save numpy.ascontiguousarray(images)."
+            )
+        expected = offset + math.prod(shape) * dtype.itemsize
+        if length != expected:
+            fault = "is truncated" if length < expected else "is too long"
+            raise DataError(
+                f"{path} {fault}: {length} bytes, but its header says {dtype} of shape {shape}, which makes "
+                f"{expected}. Copy or write it again."
+            )
+        return cls(path, dtype, shape, offset)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row."""
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
+
+    def unbuffered(self) -> FileIO:
+        """The file, open for :meth:`read`.
+
+        Raises:
+            DataError: it cannot be opened any more.
+        """
+        try:
+            return FileIO(self.path, "rb")
+        except OSError as error:
+            raise DataError(f"{self.path} cannot be read any more ({error}). Put it back and start again.") from error
+
+    def read(self, file: FileIO, start: int, out: NDArray) -> None:
+        """Fill ``out`` ``(m, ...)``, C order, with the rows from ``start``.
+
+        Reads instead of touching mapped pages: those would count as this process's memory.
+
+        Raises:
+            DataError: the file has become shorter, or the disk fails.
+        """
+        if not out.size:
+            return
+        left = out.data.cast("B")
+        try:
+            file.seek(self.offset + start * self.row_bytes)
+            while left:
+                count = file.readinto(left)
+                if not count:
+                    raise DataError(
+                        f"{self.path} is truncated: it ends within rows {start} to {start + len(out)}, which it had "
+                        "when it was opened. Copy or write it again."
+                    )
+                left = left[count:]
+        except OSError as error:
+            raise DataError(
+                f"{self.path}: rows {start} to {start + len(out)} cannot be read ({error}). Check the disk, or copy "
+                "the file again."
+            ) from error
+
+
+def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether in Fortran order, type of the values."""
+    version = np.lib.format.read_magic(file)
+    if version not in HEADERS:
+        raise ValueError(f"format version {version}, known are 1.0 and 2.0")
+    return HEADERS[version](file)

@@ -1,0 +1,157 @@
+"""A person's own images, more than memory holds, as arrays in .npy files."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dbn.data.images import Images
+from dbn.data.labels import encode_labels
+from dbn.data.npy import NpyFile
+from dbn.data.rows import Rows
+from dbn.data.streamed import StreamedImages
+from dbn.data.streamed_source import StreamedSource
+from dbn.data.windows import WINDOW_MIB, Layout
+from dbn.errors import DataError
+from dbn.settings import check_number
+
+LABEL_FILES = ("labels", "test_labels", "validation_labels")
+
+
+def memmap(
+    path: str | Path | None, maximum: float | None = None, window: float = WINDOW_MIB, name: str = "memmap"
+) -> StreamedSource:
+    """Images from a folder of files that :func:`numpy.save` wrote, C order. Training images are never all in memory.
+
+    The files:
+
+    - ``images.npy``: uint8 or float32, ``(n, height, width)``, ``(n, height, width, channels)`` or flat,
+      ``(n, features)``, which is taken for a square picture where ``features`` is a square number, else for one row;
+    - ``labels.npy`` (may be left out): ``(n,)``, whole numbers; the classes are their distinct values, sorted. Labels
+      are held in memory, 8 bytes each;
+    - ``test_images.npy``, ``validation_images.npy`` (may be left out) and their labels, ``test_labels.npy``,
+      ``validation_labels.npy``: as the above, but held in memory.
+
+    Args:
+        path: of the folder.
+        maximum: stored value that stands for 1.0; None: 255 for uint8, 1 for float32.
+        window: MiB of training images that are read together and shuffled among each other. Memory holds two windows.
+        name: what the data is called in messages and results.
+
+    Raises:
+        DataError: a file is missing, damaged, or does not hold what it should; see :class:`NpyFile`. NaN in training
+            images shows when they are read.
+        SettingError: ``maximum`` or ``window`` is not a positive number.
+    """
+    check_number("data.window", window, low=0, above=True)
+    if maximum is not None:
+        check_number("data.maximum", maximum, low=0, above=True)
+    if not path:
+        raise DataError(f"data.path is not set: data={name} needs the path of a folder with images.npy in it.")
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder. Set data.path to the folder with images.npy in it.")
+    files = {split: folder / f"{prefix}images.npy" for split, prefix in PREFIXES.items()}
+    train = _rows(files["train"])
+    labels = {key: _labels(folder / f"{key}.npy") for key in LABEL_FILES if (folder / f"{key}.npy").exists()}
+    try:
+        numbers, classes = encode_labels(labels)
+    except DataError as error:
+        raise DataError(f"{folder}: {error}") from error
+    if len(classes) == 1:
+        raise DataError(
+            f"{folder / 'labels.npy'}: every image has the same label, {classes[0]}. Use labels of two classes or "
+            "more, or leave the file out."
+        )
+    images = {}
+    for split, prefix in PREFIXES.items():
+        number = numbers.get(f"{prefix}labels")
+        rows = train if split == "train" else _rows(files[split], like=train) if files[split].exists() else None
+        _check_counts(folder, prefix, rows, None if number is None else len(number), labelled=bool(classes))
+        if rows is not None:
+            images[split] = StreamedImages.of(rows, number, Layout(rows.file.row_bytes, int(window * 2**20)))
+    return StreamedSource(
+        name=name,
+        train=images["train"],
+        test=_in_memory(images.get("test")),
+        validation=_in_memory(images.get("validation")),
+        shape=train.shape,
+        classes=classes,
+        maximum=maximum,
+    )
+
+
+PREFIXES = {"train": "", "test": "test_", "validation": "validation_"}
+
+
+def _rows(path: Path, like: Rows | None = None) -> Rows:
+    """The images of a file, of the type and shape of the training images ``like``."""
+    file = NpyFile.open(path)
+    if file.dtype not in (np.dtype(np.uint8), np.dtype(np.float32)):
+        raise DataError(f"{path} holds {file.dtype.str} ({file.dtype}). Save uint8 or (native) float32.")
+    shape = _picture_shape(file)
+    if like is not None and (file.dtype, shape) != (like.file.dtype, like.shape):
+        raise DataError(
+            f"{path} holds {file.dtype} images of {shape} (channels, height, width), but {like.file.path} holds "
+            f"{like.file.dtype} of {like.shape}. Save both in the same way."
+        )
+    return Rows(file, shape, torch.empty(0, dtype=torch.int64))
+
+
+def _picture_shape(file: NpyFile) -> tuple[int, int, int]:
+    """Channels, height, width."""
+    shape = file.shape
+    if len(shape) not in (2, 3, 4) or 0 in shape:
+        raise DataError(
+            f"{file.path} holds an array of shape {shape}. Use (n, height, width), (n, height, width, channels) or "
+            "(n, features), with at least one image."
+        )
+    if len(shape) == 4:
+        if shape[3] > 4:
+            raise DataError(
+                f"{file.path} holds an array of shape {shape}, which would make {shape[3]} channels. Channels come "
+                "last: (n, height, width, channels), 1 to 4 of them."
+            )
+        return shape[3], shape[1], shape[2]
+    if len(shape) == 3:
+        return 1, shape[1], shape[2]
+    side = math.isqrt(shape[1])
+    return (1, side, side) if side * side == shape[1] else (1, 1, shape[1])
+
+
+def _labels(path: Path) -> NDArray:
+    file = NpyFile.open(path)
+    if file.dtype.kind not in "iu" or len(file.shape) != 1 or not file.shape[0]:
+        raise DataError(
+            f"{path} holds {file.dtype} of shape {file.shape}. Save a whole number for each image: shape (n,), not "
+            "one-hot."
+        )
+    labels = np.empty(file.shape, file.dtype)
+    with file.unbuffered() as opened:
+        file.read(opened, 0, labels)
+    return labels
+
+
+def _check_counts(folder: Path, prefix: str, rows: Rows | None, n_labels: int | None, *, labelled: bool) -> None:
+    """Images and labels of a split must fit each other."""
+    images, labels = folder / f"{prefix}images.npy", folder / f"{prefix}labels.npy"
+    if rows is None:
+        if n_labels is not None:
+            raise DataError(f"{labels} is there, but {images} is not. Add the images, or take the labels away.")
+        return
+    if n_labels is None:
+        if labelled:
+            raise DataError(
+                f"{labels} is missing, but the training images have labels. Add it, or take {images} away: then such "
+                "images are taken out of the training images."
+            )
+    elif n_labels != len(rows):
+        raise DataError(
+            f"{labels} holds {n_labels} labels, but {images} holds {len(rows)} images. Each image needs one label."
+        )
+
+
+def _in_memory(images: StreamedImages | None) -> Images | None:
+    return None if images is None else images.take(torch.arange(len(images)))

@@ -1,0 +1,206 @@
+"""What lower layers make of the images, for the next RBM to train on: in memory, computed as needed, or on disk."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dbn.data.images import BlockReader, Gather, Images
+from dbn.data.npy import NpyFile
+from dbn.data.rows import Rows
+from dbn.data.streamed import StreamedImages
+from dbn.data.windows import Layout
+from dbn.errors import DataError, SettingError
+from dbn.files import replacing
+from dbn.rbm import RBM
+from dbn.settings import check_choice
+
+REPRESENTATIONS = ("memory", "compute", "disk")
+FLOAT_BYTES = 4
+
+
+class Representations:
+    """Where the hidden means of training images are kept while the layers above train.
+
+    ``memory``: all of them. ``compute``: nowhere, each block goes up through the layers below, on the training device.
+    ``disk``: in ``checkpoints/representations<k>.npy``, written once and read as :class:`StreamedImages` are.
+
+    Args:
+        kind: one of these.
+        directory: of the run; needed for ``disk``.
+
+    Raises:
+        SettingError: no such kind, or ``disk`` without a directory.
+    """
+
+    def __init__(self, kind: str, directory: Path | None) -> None:
+        check_choice("data.representations", kind, REPRESENTATIONS)
+        if kind == "disk" and directory is None:
+            raise SettingError("data.representations=disk needs the run's directory. Give one, or use compute.")
+        self.kind = kind
+        self.directory = directory
+
+    def above(self, rbm: RBM, images: Images, number: int) -> Images:
+        """Images whose features are the hidden means of layer ``number``, of the ``images`` that it was trained on.
+
+        Raises:
+            DataError: the images cannot be read, or the file cannot be written.
+        """
+        if self.kind == "memory":
+            return propagate(rbm, images)
+        raised = RaisedImages.of(images, rbm)
+        if self.directory is None or self.kind == "compute":
+            return raised
+        return on_disk(raised, self.directory / "checkpoints" / f"representations{number}.npy")
+
+    def clear(self) -> None:
+        """Delete what is on disk: the stack is finished."""
+        if self.directory is not None:
+            for file in (self.directory / "checkpoints").glob("representations*.npy"):
+                file.unlink(missing_ok=True)
+
+
+def same_windows(images: Images, widths: Sequence[int]) -> Images:
+    """Streamed images in windows that hold no more bytes where features are ``widths`` float32 numbers.
+
+    So every layer of a stack sees the images in windows of the same images, computed or from disk.
+    """
+    if not isinstance(images, StreamedImages):
+        return images
+    return replace(images, layout=images.layout.with_room_for(FLOAT_BYTES * max(widths, default=1)))
+
+
+@torch.no_grad()
+def propagate(rbm: RBM, images: Images) -> Images:
+    """Hidden means of every image, in memory."""
+    features = torch.empty(len(images), rbm.n_hidden)
+    start = 0
+    for chunk in images.chunks():
+        features[start : start + len(chunk)] = rbm.mean_hidden(chunk)
+        start += len(chunk)
+    return Images.from_features(features, images.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class RaisedImages(Images):
+    """Images whose features are hidden means, computed whenever they are asked for.
+
+    Attributes:
+        pixels: none, ``(0, n_hidden)``: their type, and the device where features are wanted.
+        labels: as of the images.
+        offset: 0.
+        factor: 1.
+        below: the images.
+        rbm: goes one layer up from their features.
+    """
+
+    below: Images
+    rbm: RBM
+
+    @classmethod
+    def of(cls, images: Images, rbm: RBM) -> "RaisedImages":
+        """``images``, a layer up."""
+        empty = Images.from_features(torch.empty(0, rbm.n_hidden, device=images.pixels.device))
+        return cls(empty.pixels, images.labels, empty.offset, empty.factor, images, rbm)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.below)
+
+    @torch.no_grad()
+    def up(self, features: Tensor) -> Tensor:
+        """``(m, n_visible)`` -> ``(m, n_hidden)``."""
+        return self.rbm.mean_hidden(features)
+
+    def features(self, index: Tensor | slice | None = None) -> Tensor:
+        """Hidden means of the images at ``index`` (None: all), ``(m, n_hidden)`` float32."""
+        return self.up(self.below.features(index))
+
+    def chunks(self) -> Iterator[Tensor]:
+        """Hidden means of all images as stored, some at a time."""
+        return map(self.up, self.below.chunks())
+
+    def sample(self, n: int) -> Tensor:
+        """Hidden means of ``n`` images to watch."""
+        return self.up(self.below.sample(n))
+
+    def order(self, generator: torch.Generator | None) -> Tensor:
+        """That of the images."""
+        return self.below.order(generator)
+
+    def take(self, index: Tensor) -> Images:
+        """The images at ``index`` ``(m,)`` (numbers or a mask), their hidden means in memory."""
+        return Images.from_features(self.features(index), None if self.labels is None else self.labels[index])
+
+    def to(self, device: torch.device | str) -> "RaisedImages":
+        """The same images, computed on ``device``."""
+        return RaisedImages.of(self.below.to(device), deepcopy(self.rbm).to(device))
+
+    def reader(self, room: int) -> BlockReader:
+        """See :class:`BlockReader`."""
+        return RaisedReader(self, room)
+
+
+class RaisedReader(BlockReader):
+    """Blocks of images, a layer up.
+
+    Args:
+        images: the images.
+        room: images in a block at most.
+    """
+
+    def __init__(self, images: RaisedImages, room: int) -> None:
+        self.up = images.up
+        self.below = images.below.reader(room)
+
+    @contextmanager
+    def reading(self, generator: torch.Generator | None) -> Iterator[Gather]:
+        """See :meth:`BlockReader.reading`."""
+        with self.below.reading(generator) as gather_below:
+
+            def gather(places: Tensor) -> tuple[Tensor, Tensor | None]:
+                features, labels = gather_below(places)
+                return self.up(features), labels
+
+            yield gather
+
+
+def on_disk(raised: RaisedImages, file: Path) -> StreamedImages:
+    """The hidden means in ``file``, written now unless an interrupted run has done that.
+
+    Raises:
+        DataError: the file cannot be written, or holds something else.
+    """
+    shape, row_bytes = (len(raised), raised.rbm.n_hidden), FLOAT_BYTES * raised.rbm.n_hidden
+    if not file.is_file():
+        _write(file, raised)
+    found = NpyFile.open(file)
+    if found.shape != shape or found.dtype != np.dtype(np.float32):
+        raise DataError(f"{file} holds {found.dtype} of shape {found.shape}, not float32 of {shape}. Take it away.")
+    layout = raised.below.layout if isinstance(raised.below, StreamedImages) else Layout(row_bytes)
+    rows = Rows(found, (1, 1, shape[1]), torch.empty(0, dtype=torch.int64))
+    return StreamedImages.of(rows, raised.labels, layout)
+
+
+def _write(file: Path, raised: RaisedImages) -> None:
+    shape = (len(raised), raised.rbm.n_hidden)
+    try:
+        with replacing(file) as temporary, temporary.open("wb") as out:
+            header = {
+                "descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)),
+                "fortran_order": False,
+                "shape": shape,
+            }
+            np.lib.format.write_array_header_1_0(out, header)
+            for chunk in raised.chunks():
+                out.write(chunk.contiguous().numpy().data.cast("B"))
+    except OSError as error:
+        raise DataError(
+            f"{file} cannot be written ({error}). It takes {shape[0] * shape[1] * FLOAT_BYTES / 2**30:.3g} GiB: make "
+            "room, or use data.representations=compute."
+        ) from error
