@@ -80,7 +80,7 @@ def test_contrastive_divergence_learns_a_teacher() -> None:
     student = RBM(Bernoulli(6), Bernoulli(6), weight_std=0.01, generator=stream(0, "init"))
     goal = log_likelihood(teacher, v).mean().item()
     before = log_likelihood(student, v.float()).mean().item()
-    fit(student, v.float(), epochs=80, steps=10, learning_rate=0.02, weight_cost=0.0, batch_size=50)
+    fit(student, v.float(), epochs=160, steps=10, learning_rate=0.02, weight_cost=0.0, batch_size=50)
     after = log_likelihood(student, v.float()).mean().item()
     assert after > goal - 0.02
     assert before < goal - 0.15
