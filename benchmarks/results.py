@@ -1,6 +1,6 @@
 """Tables and figure of a benchmark."""
 
-import datetime
+import json
 import platform
 import statistics
 from collections.abc import Mapping, Sequence
@@ -20,10 +20,12 @@ class Table:
     Attributes:
         title: what was done.
         speeds: images per second of each subject, round by round.
+        date: of the measurement.
     """
 
     title: str
     speeds: Mapping[str, Sequence[float]]
+    date: str
 
     @property
     def text(self) -> str:
@@ -34,6 +36,8 @@ class Table:
         heads = [f"{subject} / it" for subject in ours]
         lines = [
             f"### {self.title}",
+            "",
+            f"{self.date}, {len(next(iter(self.speeds.values())))} rounds.",
             "",
             f"| | images/s, median | from | to | / {reference} | {' | '.join(heads)} |",
             f"|---|{'---:|' * (4 + len(ours))}",
@@ -46,41 +50,34 @@ class Table:
         return "\n".join([*lines, ""])
 
 
-def write_results(
-    folder: Path,
-    tables: Sequence[Table],
-    curves: Mapping[str, Sequence[tuple[float, float]]],
-    absent: Sequence[str],
-    when: datetime.datetime,
-    rounds: int,
-) -> None:
-    """Write ``RESULTS.md``, and ``growth.svg`` if there are curves."""
+def write_results(folder: Path, tables: Sequence[Table], absent: Sequence[str]) -> None:
+    """Put tables into ``results.json``, over those of the same title, and write ``RESULTS.md`` from all of them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    store = folder / "results.json"
+    known = json.loads(store.read_text(encoding="utf-8")) if store.is_file() else {}
+    known |= {table.title: {"speeds": dict(table.speeds), "date": table.date} for table in tables}
+    store.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     machine = environment()["machine"]
     names = ("torch", "numpy", "scikit-learn", "pytorch-lightning", "layerwise-dbn")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
     lines = [
         "# Speed",
         "",
-        f"`make bench` on {when:%d %B %Y}: {machine['cpu']}, {machine['cores']} cores, {machine['system']}; "
-        f"Python {platform.python_version()}, {versions}. Medians of {rounds} rounds after a warm-up, all subjects in "
-        "turn in each round. `auto` is bfloat16 products where the processor has them and the layer is large enough.",
-        "No GPU was at hand: nothing was measured on one.",
+        f"`make bench` on {machine['cpu']}, {machine['cores']} cores, {machine['system']}; Python "
+        f"{platform.python_version()}, {versions}. Medians over rounds after a warm-up, all subjects in turn in each "
+        "round. `auto` is bfloat16 products where the processor has them and the layer is large enough. No GPU was at "
+        "hand: nothing was measured on one.",
         "",
-        *(f"{peer} is missing: its environment could not be made." for peer in absent),
-        "",
-        *(table.text for table in tables),
+        *(f"{peer} is missing: its environment could not be made.\n" for peer in absent),
+        *(Table(title, content["speeds"], content["date"]).text for title, content in known.items()),
     ]
-    if curves:
-        draw_growth(folder / "growth.svg", curves)
-        lines += ["## How cost grows", "", "Our public path in float32, seconds per image and epoch.", ""]
-        lines += ["![seconds per image against sizes](growth.svg)", ""]
-        for axis, points in curves.items():
-            cells = ", ".join(f"{size:g}: {1e6 * seconds:.1f}" for size, seconds in points)
-            lines.append(f"- {axis}: {cells} (microseconds)")
+    if (folder / "growth.svg").is_file():
+        lines += ["## How cost grows", "", "Our public path in float32, microseconds per image and epoch.", ""]
+        lines += ["![microseconds per image against sizes](growth.svg)"]
     (folder / "RESULTS.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
 
 
-def draw_growth(path: Path, curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+def write_growth(folder: Path, curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:
     """One small picture per axis, logarithmic both ways, with a line of slope one to compare with."""
     import matplotlib as mpl
 
@@ -94,5 +91,6 @@ def draw_growth(path: Path, curves: Mapping[str, Sequence[tuple[float, float]]])
         ax.loglog(sizes, [1e6 * seconds[0] * size / sizes[0] for size in sizes], ":", color="grey", linewidth=1)
         ax.set_xlabel(name)
     axes[0].set_ylabel("microseconds per image")
-    figure.savefig(path, metadata={"Date": None})
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / "growth.svg", metadata={"Date": None})
     plt.close(figure)

@@ -1,7 +1,8 @@
 """How fast, beside the machine's own limit and every peer: ``make bench``.
 
 Every subject works in a process of its own. A round measures each of them once, one after the other, so that a machine
-whose speed drifts drifts for all; medians over rounds are compared. Writes ``RESULTS.md`` and ``growth.svg`` here.
+whose speed drifts drifts for all; medians over rounds are compared. Writes ``results.json``, ``RESULTS.md`` and
+``growth.svg`` here; what is not measured again this time stays as it was.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from environments import interpreter_for
-from results import Table, write_results
+from results import Table, write_growth, write_results
 
 HERE = Path(__file__).resolve().parent
 OURS = ("our step, float32", "our step, auto", "our public path, float32", "our public path, auto")
@@ -145,7 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each subject (default 5)")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads (default 1 2)")
-    parser.add_argument("--only", default="", help="contests whose title contains this")
+    parser.add_argument("--only", nargs="+", default=[""], help="contests whose title contains one of these")
     parser.add_argument("--quick", action="store_true", help="a tenth of the work, to see that it runs")
     parser.add_argument("--output", type=Path, default=HERE, help="folder for RESULTS.md and growth.svg")
     options = parser.parse_args()
@@ -154,17 +155,20 @@ def main() -> None:
     absent = {"rbms", "learnergy"} - set(pythons)
     tables = []
     for contest in contests(options.quick, mnist="DBN_DATA" in os.environ):
-        if options.only not in contest.title:
+        if not any(words in contest.title for words in options.only):
             continue
         present = tuple(subject for subject in contest.subjects if subject not in absent)
         contest = Contest(contest.title, present, contest.arguments, contest.n)
         for threads in options.threads:
             speeds = measure(contest, threads, options.rounds, pythons)
-            table = Table(f"{contest.title}, {threads} thread{'s' * (threads > 1)}", speeds)
+            today = datetime.datetime.now().astimezone().strftime("%d %B %Y")
+            table = Table(f"{contest.title}, {threads} thread{'s' * (threads > 1)}", speeds, today)
             tables.append(table)
             print(table.text, flush=True)
-    curves = growth(max(options.threads), 3, options.quick) if not options.only else {}
-    write_results(options.output, tables, curves, sorted(absent), datetime.datetime.now().astimezone(), options.rounds)
+    if options.only == [""]:
+        curves = growth(max(options.threads), 3, options.quick)
+        write_growth(options.output, curves)
+    write_results(options.output, tables, sorted(absent))
     print(f"written: {options.output / 'RESULTS.md'}")
 
 
