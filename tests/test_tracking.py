@@ -77,14 +77,17 @@ def test_an_interrupted_run_goes_on_under_its_id(tmp_path: Path) -> None:
 def test_rows_of_epochs_done_again_are_replaced_and_the_others_kept(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
     undisturbed = MetricsFile(tmp_path / "whole.csv")
-    first, again = MetricsFile(path), None
+    first = MetricsFile(path)
     for epoch in range(3):
         first.log_metrics({"epoch": epoch, "loss": 1 / (epoch + 3)})
+    first.flush()
     again = MetricsFile(path)
     for epoch in range(2, 5):
         again.log_metrics({"epoch": epoch, "loss": 1 / (epoch + 3)})
+    again.finalize("success")
     for epoch in range(5):
         undisturbed.log_metrics({"epoch": epoch, "loss": 1 / (epoch + 3)})
+    undisturbed.finalize("success")
     assert path.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
