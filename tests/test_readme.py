@@ -26,7 +26,8 @@ def test_its_commands_compose(command: str) -> None:
     overrides = [word for word in words if is_override(word)]
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
         single = [word for word in overrides if "," not in word]  # what sweeps takes one value a run
-        hydra.compose(program.removeprefix("dbn-"), single)
+        config = hydra.compose(program.removeprefix("dbn-"), single)
+    assert config.study
 
 
 def test_there_are_commands_to_compose() -> None:
