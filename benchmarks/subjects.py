@@ -216,9 +216,9 @@ def network_public(batch: int, n: int, data: str, precision: str = "float32") ->
 
     from dbn.command import config_directory, plain
     from dbn.tracking import Tracker
+    from finetune.fitting import fit_networks
     from finetune.network import Network
     from finetune.settings import TrainingSettings
-    from finetune.train import fit_network
 
     overrides = [f"precision={precision}", "arm=random_sigmoid", "training.epochs=2", f"training.batch_size={batch}"]
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
@@ -228,7 +228,7 @@ def network_public(batch: int, n: int, data: str, precision: str = "float32") ->
     def work() -> int:
         with tempfile.TemporaryDirectory() as folder:
             settings = TrainingSettings(**config["training"])
-            fit_network(Network(NETWORK), dataset, settings, config, Path(folder), Tracker(Path(folder)))
+            fit_networks([Network(NETWORK)], [dataset], settings, [config], Path(folder), [Tracker(Path(folder))])
         return 2 * n
 
     return work

@@ -95,6 +95,21 @@ def test_the_same_sweep_again_does_only_what_is_missing(tmp_path: Path) -> None:
     assert all(path.stat().st_mtime_ns == time for path, time in results.items() if path != gone)
 
 
+def test_a_sweep_of_arms_whose_seeds_train_together(tmp_path: Path) -> None:
+    swept = ["-m", "study=s", "arm=dbn,random_relu", "n_parallel_seeds=3", *SMALL]
+    done = call(tmp_path, "dbn-finetune", *swept)
+    assert done.returncode == 0, done.stderr
+    study = tmp_path / "runs/s"
+    for stage, n in (("pretrain", 3), ("finetune", 6)):
+        assert len(list((study / stage).glob("*/result.json"))) == n
+    (study / "finetune/random_relu_seed2/result.json").unlink()
+    page = call(tmp_path, "dbn-report", "runs/s")
+    assert page.returncode == 0, page.stderr
+    assert "random_relu, seed 2" in (study / "report.html").read_text()
+    assert call(tmp_path, "dbn-finetune", *swept).returncode == 0
+    assert (study / "finetune/random_relu_seed2/result.json").is_file()
+
+
 def test_one_s_own_images_own_stack_and_own_configuration(tmp_path: Path) -> None:
     """Npz with strings for labels -> dbn-pretrain -> its DBN file -> dbn-finetune, with an arm of one's own."""
     generator = np.random.default_rng(0)

@@ -8,7 +8,8 @@ from omegaconf import OmegaConf
 
 from dbn.command import config_directory
 from dbn.pretrain import layers_of, pretrain
-from finetune.train import finetune, make_module, run_directory
+from finetune.fitting import make_module
+from finetune.train import finetune, run_directory
 from helpers import Composer
 
 CONF = config_directory()
@@ -103,7 +104,7 @@ def test_a_schedule_is_told_the_length_of_training(compose: Composer, digits_dat
 
     config = compose("finetune", ["optimizer.lr=0.5", "training.epochs=3", "training.batch_size=50"])
     settings = TrainingSettings(**config["training"])
-    module = make_module(Network([64, 10]), digits_data, settings, config)  # type: ignore[arg-type]
+    module = make_module(Network([64, 10]), digits_data, settings, config, [0])  # type: ignore[arg-type]
     scheduler = module.configure_optimizers()["lr_scheduler"]["scheduler"]
     assert scheduler.total_steps == 3 * 23  # 1149 images in minibatches of 50
 

@@ -64,6 +64,28 @@ def test_two_jobs_of_a_multirun_are_two_runs_with_their_own_histories(tmp_path: 
     assert len(ids) == 3
 
 
+def test_runs_that_trained_together_have_their_own_histories(tmp_path: Path) -> None:
+    run_command(tmp_path, "arm=dbn", "n_parallel_seeds=2")
+    last = set()
+    for seed in (0, 1):
+        for directory, metric, n_epochs in (
+            (tmp_path / f"runs/tracked/pretrain/digits_12_seed{seed}", "layer1/reconstruction_error", 3),
+            (tmp_path / f"runs/tracked/finetune/dbn_seed{seed}", "validation/error", 4),
+        ):
+            (offline,) = offline_runs(directory)
+            found = records(offline)
+            (run,) = (record["run"] for record in found if record["type"] == "run")
+            assert run["display_name"] == directory.name
+            history = [record["history"]["item"] for record in found if record["type"] == "history"]
+            values = [row[metric] for row in history if metric in row]
+            written = [float(row[metric]) for row in MetricsFile(directory / "metrics.csv").rows.values()]
+            assert len(values) == n_epochs
+            assert values == pytest.approx(written)
+            assert any(name.startswith("filters") for row in history for name in row)
+            last.add(values[0])
+    assert len(last) >= 3, "each seed has numbers of its own"
+
+
 def test_an_interrupted_run_goes_on_under_its_id(tmp_path: Path) -> None:
     directory = tmp_path / "runs/tracked/finetune/random_relu_seed0"
     run_command(tmp_path, "arm=random_relu")

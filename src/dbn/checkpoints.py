@@ -11,7 +11,7 @@ from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from dbn.files import replacing
-from dbn.tracking import MetricsFile
+from dbn.tracking import MetricsFile, MetricsFiles
 
 LAST = "last"
 
@@ -53,7 +53,8 @@ class LastCheckpoint(ModelCheckpoint):
             return
         for logger in trainer.loggers:
             if isinstance(logger, MetricsFile):  # Lightning logs this epoch only after this hook
-                logger.log_metrics({**as_floats(trainer.callback_metrics), "epoch": trainer.current_epoch})
+                logger.merge({**as_floats(trainer.callback_metrics), "epoch": trainer.current_epoch})
+            if isinstance(logger, MetricsFile | MetricsFiles):
                 logger.flush()
         super().on_train_epoch_end(trainer, pl_module)
         self.saved = time.monotonic()

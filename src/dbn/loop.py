@@ -3,7 +3,7 @@
 import logging
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypedDict
@@ -20,6 +20,7 @@ from dbn.checkpoints import WholeCheckpointIO
 from dbn.data.blocks import Block, Minibatch
 from dbn.errors import SettingError
 from dbn.settings import check_keys
+from dbn.tracking import MetricsFiles
 
 Optimizer = torch.optim.Optimizer
 
@@ -42,6 +43,13 @@ class BlockModule(pl.LightningModule):
     Lightning's cost per training step (0.1 to 0.6 ms) is as large as a small model's minibatch, so it is paid once per
     block. Subclasses define :meth:`minibatch_step`, which writes gradients, and :meth:`begin_block`.
     """
+
+    seeds: Sequence[int]
+    """The run's seed; where several models train together, each one's."""
+    shown: frozenset[str] = frozenset()
+    """Metrics that the progress display may show: their mean, where several models train together."""
+    latest: Sequence[Mapping[str, float]] = ()
+    """The metrics of each model that were logged last."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,9 +83,31 @@ class BlockModule(pl.LightningModule):
         """Blocks are gathered on the device: nothing to move."""
         return batch
 
-    def parameters_are_finite(self) -> bool:
-        """Whether every parameter is a finite number."""
-        return all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters())
+    def diverged(self) -> str | None:
+        """None where every parameter is a finite number; otherwise words on whose are not, for a message."""
+        if all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters()):
+            return None
+        if len(self.seeds) == 1:
+            return ""
+        finite = [parameter.isfinite().flatten(1).all(1) for parameter in self.parameters()]
+        bad = torch.stack(finite).all(0).logical_not().tolist()
+        return f" for seed {', '.join(str(seed) for seed, is_bad in zip(self.seeds, bad, strict=True) if is_bad)}"
+
+    def log_rows(self, rows: Sequence[Mapping[str, float]]) -> None:
+        """Log the metrics of each of the models that train together, or of the only one.
+
+        Of several, every model's numbers go into its own file, their mean to the progress display.
+        """
+        self.latest = rows
+        if len(rows) == 1:
+            self.log_dict(dict(rows[0]))
+            return
+        for logger in self.loggers:
+            if isinstance(logger, MetricsFiles):
+                logger.log_members(rows, self.current_epoch)
+        for name in rows[0]:
+            if name in self.shown:
+                self.log(name, sum(row[name] for row in rows) / len(rows), logger=False)
 
 
 def make_trainer(

@@ -1,13 +1,40 @@
-"""Binary noise: zeros and ones with given probabilities, at a third of what comparing with uniform numbers costs."""
+"""Random numbers for units: uniform, normal, and zeros and ones, at a third of what uniform numbers would cost."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+from dbn.streams import Noise
 
 SMALL = 8192
 """Below this many numbers, more calls cost more than cheaper bits save."""
 
 
-def bernoulli(mean: Tensor, generator: torch.Generator | None = None, out: Tensor | None = None) -> Tensor:
+def uniform(like: Tensor, generator: Noise = None) -> Tensor:
+    """Uniform numbers in [0, 1) of the shape, dtype and device of ``like``.
+
+    From several generators, each member (first dimension) gets those of its own: as if it drew by itself.
+    """
+    noise = torch.empty_like(like, memory_format=torch.contiguous_format)
+    if isinstance(generator, Sequence):
+        for member, own in zip(noise, generator, strict=True):
+            member.uniform_(generator=own)
+        return noise
+    return noise.uniform_(generator=generator)
+
+
+def normal(like: Tensor, generator: Noise = None) -> Tensor:
+    """Standard normal numbers; otherwise as :func:`uniform`."""
+    noise = torch.empty_like(like, memory_format=torch.contiguous_format)
+    if isinstance(generator, Sequence):
+        for member, own in zip(noise, generator, strict=True):
+            member.normal_(generator=own)
+        return noise
+    return noise.normal_(generator=generator)
+
+
+def bernoulli(mean: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:
     """One draw of zeros and ones, each a one with its own probability.
 
     On a CPU a float32 uniform number costs more than all else a draw does, and most of its 24 bits decide nothing. So
@@ -17,15 +44,22 @@ def bernoulli(mean: Tensor, generator: torch.Generator | None = None, out: Tenso
 
     Args:
         mean: probabilities ``(..., n)`` in [0, 1]: exactly 0 never gives a one, exactly 1 always.
-        generator: source of randomness, on the device of ``mean`` (default: torch's global one).
+        generator: source of randomness, on the device of ``mean`` (default: torch's global one). Of several, each
+            draws for its member ``mean[k]`` what it would draw for that alone.
         out: where to write, of the shape and dtype of ``mean``; may be ``mean`` itself.
 
     Returns:
         Zeros and ones of the shape and dtype of ``mean``.
     """
-    if mean.device.type != "cpu" or mean.dtype != torch.float32 or mean.numel() < SMALL:
-        noise = torch.rand(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
+    each = mean[0].numel() if isinstance(generator, Sequence) else mean.numel()
+    if mean.device.type != "cpu" or mean.dtype != torch.float32 or each < SMALL:
+        noise = uniform(mean, generator)
         return torch.lt(noise, mean, out=noise if out is None else out)
+    if isinstance(generator, Sequence):
+        out = torch.empty_like(mean) if out is None else out
+        for k, own in enumerate(generator):
+            bernoulli(mean[k], own, out[k])
+        return out
     words = torch.empty(-(-mean.numel() // 4), dtype=torch.int64)
     words.random_(-(2**63), None, generator=generator)  # without bounds torch leaves the sign bit at zero
     bits = words.view(torch.int16)[: mean.numel()].view(mean.shape)  # -2^15 to 2^15 - 1

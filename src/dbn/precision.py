@@ -71,17 +71,20 @@ class Bfloat16RBM(RBM):
 
     def visible_field(self, h: Tensor, out: Tensor | None = None) -> Tensor:
         """As :meth:`RBM.visible_field`."""
-        return self._product("down", self._cast("h", h), self.weight16.T, out)
+        return self._product("down", self._cast("h", h), self.weight16.mT, out)
 
     def statistics(self, v: Tensor, h: Tensor, out: Tensor | None = None) -> Tensor:
         """As :meth:`RBM.statistics`."""
-        return self._product("statistics", self._cast("v", v).T, self._cast("h", h), out)
+        # Both phases of a model in one product: in a group of models (2, members, batch, n) the members come first.
+        v16, h16 = (self._cast(f"{name}2", x.movedim(0, -3)).flatten(-3, -2) for name, x in (("v", v), ("h", h)))
+        return self._product("statistics", v16.mT, h16, out)
 
     def _cast(self, name: str, x: Tensor) -> Tensor:
         return self._buffer(name, x.shape, x.device).copy_(x)
 
     def _product(self, name: str, a: Tensor, b: Tensor, out: Tensor | None) -> Tensor:
-        product = torch.mm(a, b, out=self._buffer(name, torch.Size((a.shape[0], b.shape[1])), a.device))
+        shape = torch.Size((*a.shape[:-1], b.shape[-1]))
+        product = torch.matmul(a, b, out=self._buffer(name, shape, a.device))
         return product.float() if out is None else out.copy_(product)
 
     def _buffer(self, name: str, shape: torch.Size, device: torch.device) -> Tensor:

@@ -1,22 +1,27 @@
 """The command ``dbn-pretrain``: pretrain a stack, once, in the directory that its configuration names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import hydra
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
 from dbn.command import plain, run_command, task_overrides
 from dbn.data import DataSet, load_data
+from dbn.growing import Place
 from dbn.pictures import pictures_of_stack, save_pictures, sheets
-from dbn.pretraining import pretrain_stack
-from dbn.runs import INCIDENTAL, execute
+from dbn.pretraining import pretrain_stacks
+from dbn.runs import INCIDENTAL, Run, execute_all
+from dbn.seeds import by_seed, checkpoint_folder
 from dbn.settings import check_keys, check_number
 from dbn.stack import DBN
-from dbn.tracking import tracking
+from dbn.tracking import Tracker, Tracking, tracking
 from dbn.training import LayerSettings
 
 STACK_FILE = "dbn.safetensors"
@@ -26,7 +31,12 @@ SHARED = ("data", "stack", "sampler", "trainer", "precision", "seed", "study")
 
 def main() -> None:
     """Console entry point."""
-    run_command("pretrain", lambda config: show(pretrain(plain(config), task_overrides())))
+    run_command("pretrain", _run)
+
+
+def _run(config: DictConfig) -> None:
+    for result in pretrain_seeds(plain(config), task_overrides()):
+        show(result)
 
 
 def run_directory(config: Mapping[str, Any]) -> Path:
@@ -35,19 +45,33 @@ def run_directory(config: Mapping[str, Any]) -> Path:
 
 
 def pretrain(config: dict[str, Any], overrides: Sequence[str] | None = None) -> dict[str, Any]:
-    """Pretrain the stack of a configuration, or return the result if that is done.
+    """:func:`pretrain_seeds` where there is one seed; returns its result."""
+    (result,) = pretrain_seeds(config, overrides)
+    return result
+
+
+def pretrain_seeds(config: dict[str, Any], overrides: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Pretrain the stacks of a configuration together: those of ``n_parallel_seeds`` seeds from ``seed`` up.
 
     Args:
         config: as ``conf/pretrain.yaml`` composes it, plain and resolved.
-        overrides: what was asked for on the command line, to keep beside the result.
+        overrides: what was asked for on the command line, to keep beside the results.
 
     Returns:
-        The content of ``result.json``. The stack is in ``dbn.safetensors`` beside it.
+        For each seed the content of ``result.json``, of those that were done before, too. The stack is in
+        ``dbn.safetensors`` beside it.
     """
-    check_number("seed", config["seed"], low=0, whole=True)
     check_number("checkpoint_seconds", config["checkpoint_seconds"], low=0)
-    config = pretraining_config(config, name=config["name"])
-    return execute(run_directory(config), config, lambda directory: _work(directory, config), overrides)
+    return pretrain_together([pretraining_config(own, name=own["name"]) for own in by_seed(config)], overrides)
+
+
+def pretrain_together(
+    configs: Sequence[dict[str, Any]], overrides: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """Pretrain the stacks of configurations, see :func:`pretraining_config`, that differ in their seeds only."""
+    runs = [Run(run_directory(config), config) for config in configs]
+    with checkpoint_folder(runs) as folder:
+        return execute_all(runs, lambda waiting: _work(waiting, folder), overrides)
 
 
 def pretraining_config(config: Mapping[str, Any], name: str | None = None) -> dict[str, Any]:
@@ -84,51 +108,59 @@ def layers_of(stack: Mapping[str, Any]) -> list[LayerSettings]:
     return [LayerSettings(**{**stack["every_layer"], **layer}) for layer in layers]
 
 
-def _work(directory: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """Pretrain in ``directory``; returns the run's own part of the result."""
+def _work(runs: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:
+    """Pretrain the runs' stacks, with checkpoints within a layer in ``folder``; gives each run's part of the result."""
+    config = runs[0].config
     data = data_of(config)
     layers = layers_of(config["stack"])
-    with tracking(
-        directory,
-        config["logger"]["wandb"],
-        study=config["study"],
-        stage="pretrain",
-        name=f"{config['name']}_seed{config['seed']}",
-        tags=[data.name, config["stack"]["name"]],
-        config=config,
-    ) as tracker:
-        stack = pretrain_stack(
+    with Tracking([partial(_tracked, run, data) for run in runs], [run.directory for run in runs]) as tracked:
+        places = [
+            Place(run.config["seed"], run.directory, own) for run, own in zip(runs, tracked.trackers, strict=True)
+        ]
+        stacks = pretrain_stacks(
             data,
             layers,
+            places,
             visible=config["stack"]["visible"],
-            seed=config["seed"],
             sampler=hydra.utils.instantiate(config["sampler"]),
             optimizer=hydra.utils.instantiate(config["stack"]["optimizer"]),
             precision=config["precision"],
             representations=config["data"]["representations"],
-            directory=directory,
+            directory=folder,
             checkpoint_seconds=config["checkpoint_seconds"],
-            tracker=tracker,
             trainer_options=config["trainer"],
             progress=config["progress"],
         )
-        facts = layer_facts(directory, len(layers))
-        description = {
-            "data": data.name,
-            "seed": config["seed"],
-            "shape": list(data.shape),
-            "layers": [
-                {**vars(layer), "precision": fact["precision"]} for layer, fact in zip(layers, facts, strict=True)
-            ],
-            "sampler": config["sampler"],
-            "version": metadata.version("layerwise-dbn"),
-        }
-        stack.save(directory / STACK_FILE, description)
-        pictures = pictures_of_stack(stack, data, config["seed"])
-        save_pictures(directory, pictures)
-        tracker.log_pictures(sheets(pictures))
-        metrics = tracker.last_metrics()
-        tracker.log_summary(metrics)
+        for number, (run, stack) in enumerate(zip(runs, stacks, strict=True)):
+            with tracked.after(number) as tracker:
+                yield _finish(run, stack, data, layers, tracker)
+
+
+def _tracked(run: Run, data: DataSet) -> AbstractContextManager[Tracker]:
+    config = run.config
+    name, tags = f"{config['name']}_seed{config['seed']}", [data.name, config["stack"]["name"]]
+    options = {"study": config["study"], "stage": "pretrain", "name": name, "tags": tags, "config": config}
+    return tracking(run.directory, config["logger"]["wandb"], **options)
+
+
+def _finish(run: Run, stack: DBN, data: DataSet, layers: Sequence[LayerSettings], tracker: Tracker) -> dict[str, Any]:
+    """Save a trained stack and its pictures; returns the run's own part of the result."""
+    directory, config = run.directory, run.config
+    facts = layer_facts(directory, len(layers))
+    description = {
+        "data": data.name,
+        "seed": config["seed"],
+        "shape": list(data.shape),
+        "layers": [{**vars(layer), "precision": fact["precision"]} for layer, fact in zip(layers, facts, strict=True)],
+        "sampler": config["sampler"],
+        "version": metadata.version("layerwise-dbn"),
+    }
+    stack.save(directory / STACK_FILE, description)
+    pictures = pictures_of_stack(stack, data, config["seed"])
+    save_pictures(directory, pictures)
+    tracker.log_pictures(sheets(pictures))
+    metrics = tracker.last_metrics()
+    tracker.log_summary(metrics)
     return {
         "study": config["study"],
         "stage": "pretrain",
@@ -140,6 +172,7 @@ def _work(directory: Path, config: dict[str, Any]) -> dict[str, Any]:
         "pretrained": True,
         "metrics": metrics,
         "seconds": float(sum(fact["seconds"] for fact in facts)),
+        "trained_together": max(len(fact.get("together", [0])) for fact in facts),
         "precision": [fact["precision"] for fact in facts],
         "n_parameters": sum(parameter.numel() for parameter in stack.parameters()),
         "epochs": sum(layer.epochs for layer in layers),

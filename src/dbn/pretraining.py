@@ -4,69 +4,82 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning.callbacks import Callback
 
 from dbn.checkpoints import LastCheckpoint, resume_path
-from dbn.data import DataSet, check_unit_interval
+from dbn.data import DataSet, StreamedImages, check_unit_interval
 from dbn.data.blocks import BlockLoader
-from dbn.data.images import Images
+from dbn.data.parallel import loader_of
 from dbn.errors import SettingError
+from dbn.growing import GrowingStack, Place
 from dbn.loop import Stopwatch, loader_share, make_trainer, quiet
 from dbn.optimizer import SGD
+from dbn.parallel import group_of, members_of, together
 from dbn.progress import FitProgress
-from dbn.rbm import RBM
-from dbn.representations import Representations, propagate, same_windows
 from dbn.samplers import ContrastiveDivergence, Sampler
 from dbn.stack import DBN
-from dbn.streams import stream
-from dbn.tracking import Tracker
+from dbn.tracking import Tracker, loggers_of
 from dbn.training import MONITOR_IMAGES, LayerSettings, OptimizerFactory, RBMTraining
-from dbn.units import Bernoulli, make_units
+from dbn.units import Bernoulli
 
 
 def pretrain_stack(
     data: DataSet,
     layers: Sequence[LayerSettings],
     *,
-    visible: str = "bernoulli",
     seed: int = 0,
+    directory: Path | None = None,
+    tracker: Tracker | None = None,
+    **options: Any,
+) -> DBN:
+    """Pretrain one stack: :func:`pretrain_stacks` of a single place, with the same options."""
+    return pretrain_stacks(data, layers, [Place(seed, directory, tracker)], directory=directory, **options)[0]
+
+
+def pretrain_stacks(
+    data: DataSet,
+    layers: Sequence[LayerSettings],
+    places: Sequence[Place],
+    *,
+    visible: str = "bernoulli",
     sampler: Callable[..., Sampler] = ContrastiveDivergence,
     optimizer: OptimizerFactory = SGD,
     precision: str = "auto",
     representations: str = "memory",
     directory: Path | None = None,
     checkpoint_seconds: float = 10.0,
-    tracker: Tracker | None = None,
     trainer_options: dict[str, Any] | None = None,
     progress: bool = True,
-) -> DBN:
-    """Pretrain a stack of RBMs layer by layer, with one Trainer fit per layer.
+) -> list[DBN]:
+    """Pretrain stacks layer by layer, those of all places together, with one Trainer fit per layer.
 
-    With a ``directory``, finished layers and the last epoch of the one at work are kept in ``checkpoints/``: calling
-    again after an interruption goes on there and ends with the same bits as an uninterrupted run (on CPU).
+    With directories, finished layers and the last epoch of the one at work are kept in ``checkpoints/``: calling again
+    after an interruption goes on there and ends with the same bits as an uninterrupted run (on CPU).
+
+    Each of several stacks has the starting weights, order of images and noise that it would have by itself. Only
+    products may add up in another order, which turns a draw once in a while: statistically the stacks are the same,
+    bit by bit they need not be. That holds for optimisers that look at each number by itself, such as SGD and Adam.
 
     Args:
         data: images; training sees all of them, labelled or not.
         layers: settings of each RBM, from the data upwards.
+        places: seed, directory and tracker of each stack.
         visible: type of the visible units of the first RBM.
-        seed: the run's seed.
         sampler: makes a layer's sampler from its ``steps``.
         optimizer: makes the optimiser.
         precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.precision`.
         representations: of lower layers: ``memory``, ``compute`` or ``disk``, see :class:`Representations`.
-        directory: where to keep checkpoints; None keeps nothing.
+        directory: where to keep checkpoints within a layer; None keeps none.
         checkpoint_seconds: least time between two checkpoints within a layer; 0 for one after every epoch.
-        tracker: where metrics go.
         trainer_options: the group ``trainer`` of the configuration.
         progress: show a bar, or a line per layer where there is no terminal.
 
     Returns:
-        The stack. Attributes of its training are in ``checkpoints/layer<k>.safetensors``.
+        A stack for each place. Attributes of its training are in ``checkpoints/layer<k>.safetensors``.
 
     Raises:
         DataError: binary visible units and values outside [0, 1]; or images in a file cannot be read.
-        SettingError: no layer, or ``representations`` is none of the above.
+        SettingError: no layer; ``representations`` is none of the above; several places for images in a file.
         DivergenceError: a layer met values that are not finite; its last good checkpoint stays.
 
     References:
@@ -74,113 +87,95 @@ def pretrain_stack(
     """
     if not layers:
         raise SettingError("stack.layers=[]: a stack needs at least one layer.")
-    store = Representations(representations, directory)
+    if len(places) > 1 and isinstance(data.train, StreamedImages):
+        raise SettingError(
+            f"n_parallel_seeds={len(places)}: data={data.name} stays in its file, which is read for one seed at a "
+            "time. Use n_parallel_seeds=1."
+        )
+    stacks = [GrowingStack(place, data, layers, visible, representations) for place in places]
     if visible == Bernoulli.kind:
         check_unit_interval(data.train, data_name=data.name)
         check_unit_interval(data.validation, data_name=data.name)
-    train, validation = same_windows(data.train, [layer.n_hidden for layer in layers[:-1]]), data.validation
-    files = [None if directory is None else layer_file(directory, number) for number in range(1, len(layers) + 1)]
-    untrained = [number for number, file in enumerate(files, start=1) if file is None or not file.is_file()]
-    rbms: list[RBM] = []
-    kind, size = visible, data.n_features
     first_epoch = 0
-    for number, (settings, file) in enumerate(zip(layers, files, strict=True), start=1):
-        if file is not None and file.is_file():
-            rbm = DBN.load(file)[0]
-        else:
-            generator = stream(seed, "init", number)
-            rbm = RBM(
-                make_units(kind, size),
-                make_units(settings.hidden, settings.n_hidden),
-                weight_std=settings.weight_std,
-                generator=generator,
-            )
-            if settings.bias_from_data:
-                rbm.visible.initialise_bias(mean_features(train))
-            facts = train_layer(
-                rbm, settings, train, validation, number=number, of=len(layers), seed=seed, sampler=sampler,
-                optimizer=optimizer, precision=precision, directory=directory, checkpoint_seconds=checkpoint_seconds,
-                tracker=tracker, first_epoch=first_epoch,
-                trainer_options=trainer_options, progress=progress,
+    for number, settings in enumerate(layers, start=1):
+        waiting = [stack for stack in stacks if not stack.is_trained(number)]
+        if waiting:
+            checkpoints = None if directory is None else directory / "checkpoints" / f"layer{number}"
+            seeds = together(checkpoints, [stack.seed for stack in waiting], [stack.seed for stack in stacks])
+            train_layer(
+                [stack for stack in stacks if stack.seed in seeds], settings, number=number, of=len(layers),
+                sampler=sampler, optimizer=optimizer, precision=precision, checkpoints=checkpoints,
+                checkpoint_seconds=checkpoint_seconds, first_epoch=first_epoch, trainer_options=trainer_options,
+                progress=progress,
             )  # fmt: skip
-            if file is not None:
-                DBN([rbm]).save(file, facts)
-        rbms.append(rbm)
         first_epoch += settings.epochs
-        if number < max(untrained, default=0):
-            train, validation = store.above(rbm, train, number), propagate(rbm, validation)
-        kind, size = settings.hidden, settings.n_hidden
-    store.clear()
-    return DBN(rbms)
-
-
-def layer_file(directory: Path, number: int) -> Path:
-    """Where layer ``number`` is kept once it is trained."""
-    return directory / "checkpoints" / f"layer{number}.safetensors"
+        for stack in stacks:
+            stack.go_up(number)
+    for stack in stacks:
+        stack.store.clear()
+    return [DBN(stack.rbms) for stack in stacks]
 
 
 def train_layer(
-    rbm: RBM,
+    stacks: Sequence[GrowingStack],
     settings: LayerSettings,
-    train: Images,
-    validation: Images,
     *,
     number: int,
     of: int,
-    seed: int,
     sampler: Callable[..., Sampler],
     optimizer: OptimizerFactory,
     precision: str,
-    directory: Path | None,
+    checkpoints: Path | None,
     checkpoint_seconds: float,
-    tracker: Tracker | None,
     first_epoch: int,
     trainer_options: dict[str, Any] | None,
     progress: bool,
-) -> dict[str, Any]:
-    """Train layer ``number`` of ``of`` in place.
+) -> None:
+    """Train layer ``number`` of ``of`` of each stack.
 
-    Returns:
-        ``seconds`` it took, those before an interruption included, and the ``precision`` of its matrix products.
+    What is kept with a layer: the ``seconds`` it took, those before an interruption included, a stack's share of them;
+    the ``precision`` of its matrix products; the seeds that trained ``together``, if there were several.
     """
-    checkpoints = None if directory is None else directory / "checkpoints" / f"layer{number}"
+    rbm = group_of([stack.new_rbm(number) for stack in stacks])
     watch = Stopwatch()
     callbacks: list[Callback] = [watch]
     if checkpoints is not None:
         callbacks.append(LastCheckpoint(checkpoints, checkpoint_seconds))
     if progress:
-        title = f"layer {number}/{of}  {rbm.n_visible}-{rbm.n_hidden}"
+        several = f"{len(stacks)} x " if len(stacks) > 1 else ""
+        title = f"layer {number}/{of}  {several}{rbm.n_visible}-{rbm.n_hidden}"
         callbacks.append(FitProgress(title, f"layer{number}/reconstruction_error", "reconstruction error"))
     with quiet():
         trainer = make_trainer(
             directory=checkpoints,
             max_epochs=settings.epochs,
-            loggers=() if tracker is None else tracker.loggers(first_epoch),
+            loggers=loggers_of([stack.place.tracker for stack in stacks], first_epoch),
             callbacks=callbacks,
             options=trainer_options,
         )
         device = trainer.strategy.root_device
-        train, validation = train.to(device), validation.to(device)
+        train = [stack.train.to(device) for stack in stacks]
+        validation = [stack.validation.to(device) for stack in stacks]
         module = RBMTraining(
             rbm,
             settings,
             sampler(steps=settings.steps),
-            seed=seed,
+            seeds=[stack.seed for stack in stacks],
             layer=number,
             optimizer=optimizer,
             precision=precision,
-            monitor_train=train.sample(MONITOR_IMAGES),
-            monitor_validation=validation.sample(MONITOR_IMAGES),
+            monitor_train=[images.sample(MONITOR_IMAGES) for images in train],
+            monitor_validation=[images.sample(MONITOR_IMAGES) for images in validation],
         )
-        loader = BlockLoader(
-            train, batch_size=settings.batch_size, seed=seed, counters=(number,), **loader_share(trainer)
-        )
-        trainer.fit(module, loader, ckpt_path=resume_path(checkpoints), weights_only=True)
-    rbm.cpu()
-    return {"seconds": watch.seconds, "precision": module.precision}
-
-
-def mean_features(images: Images) -> torch.Tensor:
-    """Mean of every feature over the images, ``(n_features,)``, without decoding all of them at once."""
-    total = sum((chunk.double().sum(0) for chunk in images.chunks()), torch.zeros(1))
-    return (total / len(images)).float()
+        loaders = [
+            BlockLoader(
+                images, batch_size=settings.batch_size, seed=stack.seed, counters=(number,), **loader_share(trainer)
+            )
+            for images, stack in zip(train, stacks, strict=True)
+        ]
+        trainer.fit(module, loader_of(loaders), ckpt_path=resume_path(checkpoints), weights_only=True)
+    facts: dict[str, Any] = {"seconds": watch.seconds / len(stacks), "precision": module.precision}
+    if len(stacks) > 1:
+        facts["together"] = [stack.seed for stack in stacks]
+    for stack, member in zip(stacks, members_of(rbm.cpu()), strict=True):
+        stack.add(member, number, facts)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from dbn.streams import Noise
 from dbn.units import Units
 from dbn.units.base import gradient_of
 
@@ -52,11 +53,11 @@ class RBM(nn.Module):
 
     def visible_field(self, h: Tensor, out: Tensor | None = None) -> Tensor:
         """What the visible units receive: ``h @ W^T``, ``(batch, n_hidden)`` -> ``(batch, n_visible)``."""
-        return torch.matmul(h, self.weight.T, out=out)
+        return torch.matmul(h, self.weight.mT, out=out)
 
     def statistics(self, v: Tensor, h: Tensor, out: Tensor | None = None) -> Tensor:
-        """``v^T h`` summed over the states, ``(batch, n_visible)``, ``(batch, n_hidden)`` -> the shape of ``W``."""
-        return torch.matmul(v.T, h, out=out)
+        """``v^T h`` summed over states and phases, ``(2, batch, n)`` each, hidden ones signed -> the shape of ``W``."""
+        return torch.mm(v.flatten(0, 1).T, h.flatten(0, 1), out=out)
 
     def energy(self, v: Tensor, h: Tensor) -> Tensor:
         """``E(v, h)`` of pairs of states ``(batch, n_visible)``, ``(batch, n_hidden)``; ``(batch,)`` in nats."""
@@ -74,7 +75,7 @@ class RBM(nn.Module):
         """``E[h | v]``, ``(batch, n_hidden)``."""
         return self.hidden.mean(self.hidden_field(v))
 
-    def sample_hidden(self, v: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def sample_hidden(self, v: Tensor, generator: Noise = None) -> Tensor:
         """A draw of ``h | v``, ``(batch, n_hidden)``."""
         return self.hidden.sample(self.hidden_field(v), generator)
 
@@ -82,12 +83,12 @@ class RBM(nn.Module):
         """``E[v | h]``, ``(batch, n_visible)``."""
         return self.visible.mean(self.visible_field(h))
 
-    def sample_visible(self, h: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def sample_visible(self, h: Tensor, generator: Noise = None) -> Tensor:
         """A draw of ``v | h``, ``(batch, n_visible)``."""
         return self.visible.sample(self.visible_field(h), generator)
 
     @torch.no_grad()
-    def gibbs(self, v: Tensor, steps: int, generator: torch.Generator | None = None) -> Tensor:
+    def gibbs(self, v: Tensor, steps: int, generator: Noise = None) -> Tensor:
         """``steps`` steps of block Gibbs sampling from visible states ``v`` ``(batch, n_visible)``; same shape."""
         for _ in range(steps):
             v = self.sample_visible(self.sample_hidden(v, generator), generator)
@@ -109,16 +110,18 @@ class RBM(nn.Module):
             Hinton (2002), equation 5 onward; notes on summing out the hidden units: Marlin et al. (2010).
         """
         data, model = phases.positive, phases.negative
-        scale = 1.0 / (count or len(data.v))
+        scale = 1.0 / (count or data.v.shape[-2])
         self.visible.write_energy_gradient(data.v, model.v, scale)
         self.hidden.write_log_partition_gradient(data, model, -scale)
         data.mean.mul_(-scale)
         model.mean.mul_(scale)
-        self.statistics(phases.v.flatten(0, 1), phases.mean.flatten(0, 1), out=gradient_of(self.weight))
+        self.statistics(phases.v, phases.mean, out=gradient_of(self.weight))
 
 
 class Phase:
     """Visible states with what the hidden units make of them: one phase of the gradient.
+
+    In a group of models that train together every shape has the members first, ``(members, batch, n)``.
 
     Attributes:
         v: visible states ``(batch, n_visible)``.
@@ -145,7 +148,7 @@ class Phases:
     """Both phases of a minibatch, one above the other in buffers that every step of a fit writes to again.
 
     Args:
-        rbm: for the sizes of its layers, its dtype and device.
+        rbm: for the sizes of its layers, its members if it is a group, its dtype and device.
         batch: states per phase.
 
     Attributes:
@@ -159,8 +162,9 @@ class Phases:
 
     def __init__(self, rbm: RBM, batch: int) -> None:
         new = rbm.weight.detach().new_empty
-        self.v = new(2, batch, rbm.n_visible)
-        self.mean = new(2, batch, rbm.n_hidden)
-        field, h = new(2, batch, rbm.n_hidden), new(batch, rbm.n_hidden)
+        states = (*rbm.weight.shape[:-2], batch)
+        self.v = new(2, *states, rbm.n_visible)
+        self.mean = new(2, *states, rbm.n_hidden)
+        field, h = new(2, *states, rbm.n_hidden), new(*states, rbm.n_hidden)
         self.positive = Phase(self.v[0], field[0], self.mean[0], h)
         self.negative = Phase(self.v[1], field[1], self.mean[1], h)

@@ -6,8 +6,9 @@ import os
 import platform
 import subprocess
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,51 +26,90 @@ RESULT = "result.json"
 ERROR = "error.txt"
 CONFIG = Path(".hydra") / "config.yaml"
 OVERRIDES = Path(".hydra") / "overrides.yaml"
-INCIDENTAL = frozenset({"paths", "logger", "progress", "checkpoint_seconds"})
-"""Parts of a configuration that do not change what a run computes."""
+INCIDENTAL = frozenset({"paths", "logger", "progress", "checkpoint_seconds", "n_parallel_seeds"})
+"""Parts of a configuration that do not change what a run computes, or only its rounding."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that is to be done.
+
+    Attributes:
+        directory: its own; a function of its configuration.
+        config: resolved configuration, plain dicts and lists.
+    """
+
+    directory: Path
+    config: dict[str, Any]
 
 
 def execute(
     directory: Path,
-    config: Mapping[str, Any],
+    config: dict[str, Any],
     work: Callable[[Path], dict[str, Any]],
     overrides: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Do a run once: return its result if it is done, otherwise do ``work`` and write the result last of all.
+    """Do one run once: :func:`execute_all` for one, whose ``work`` gets the directory and returns the result."""
+    run = Run(directory, config)
+    return execute_all([run], lambda waiting: (work(run.directory) for run in waiting), overrides)[0]
+
+
+def execute_all(
+    runs: Sequence[Run],
+    work: Callable[[Sequence[Run]], Iterable[dict[str, Any]]],
+    overrides: Sequence[str] | None = None,
+) -> list[dict[str, Any]]:
+    """Do each run once: its result if it is done; otherwise ``work``, and the result is written last of all.
 
     Args:
-        directory: the run's own; a function of its configuration.
-        config: resolved configuration, plain dicts and lists.
-        work: does the run in the directory, going on from whatever an interrupted one left there; returns what goes
-            into ``result.json`` beside configuration, versions, git and machine.
+        runs: what to do; several are worked on together.
+        work: does those of the runs that are not done, going on from whatever an interruption left in their
+            directories; gives, run by run, what goes into ``result.json`` beside configuration, versions, git and
+            machine.
         overrides: what was asked for on the command line, kept in ``.hydra/overrides.yaml``.
 
     Returns:
-        The content of ``result.json``.
+        For each run the content of ``result.json``.
 
     Raises:
-        RunConflictError: the directory holds a run with another configuration.
+        RunConflictError: a directory holds a run with another configuration.
     """
-    with lock(directory):
-        result = read_result(directory)
-        _claim(directory, config)
-        if overrides is not None:
-            write_text(directory / OVERRIDES, yaml.safe_dump(list(overrides)))
-        if result is not None:
-            log.info("%s: done already.", directory)
-            return result
-        for unfinished in directory.rglob(f".*{UNFINISHED}"):  # of a process that was killed while writing
-            unfinished.unlink()
-        try:
-            result = {**work(directory), "config": config, **environment()}
-        except BaseException as error:
-            name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-            last = f"{name}{error}".strip().replace("\n", " ")
-            write_text(directory / ERROR, f"{traceback.format_exc()}\n{last}\n")
-            raise
-        write_json(directory / RESULT, result)
-        (directory / ERROR).unlink(missing_ok=True)
-        return result
+    with ExitStack() as locks:
+        for run in sorted(runs, key=lambda run: run.directory):  # in one order for all: nobody waits in a circle
+            locks.enter_context(lock(run.directory))
+        results = [read_result(run.directory) for run in runs]
+        for run in runs:
+            _claim(run.directory, run.config)
+            if overrides is not None:
+                write_text(run.directory / OVERRIDES, yaml.safe_dump(list(overrides)))
+        waiting = [run for run, result in zip(runs, results, strict=True) if result is None]
+        for run in runs:
+            if run not in waiting:
+                log.info("%s: done already.", run.directory)
+        for run in waiting:
+            for unfinished in run.directory.rglob(f".*{UNFINISHED}"):  # of a process that was killed while writing
+                unfinished.unlink()
+        new = iter(_work_on(waiting, work))
+        return [next(new) if result is None else result for result in results]
+
+
+def _work_on(waiting: list[Run], work: Callable[[Sequence[Run]], Iterable[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+    """Results as they come, each written into its run's directory; on an error, that into those still without one."""
+    remaining = list(waiting)
+    try:
+        for part in work(waiting) if waiting else ():
+            run = remaining[0]
+            result = {**part, "config": run.config, **environment()}
+            write_json(run.directory / RESULT, result)
+            (run.directory / ERROR).unlink(missing_ok=True)
+            remaining.pop(0)
+            yield result
+    except BaseException as error:
+        name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+        last = f"{name}{error}".strip().replace("\n", " ")
+        for run in remaining:
+            write_text(run.directory / ERROR, f"{traceback.format_exc()}\n{last}\n")
+        raise
 
 
 def read_result(directory: Path) -> dict[str, Any] | None:

@@ -6,9 +6,16 @@ resumed draws what it would have drawn.
 """
 
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 import torch
+
+Generators = torch.Generator | Sequence[torch.Generator]
+"""One generator, or one for each member of a group of models that train together, whose tensors have the members as
+their first dimension."""
+Noise = Generators | None
+"""Where random numbers come from; None: torch's global generator."""
 
 
 def seed_of(seed: int, name: str, *counters: int) -> int:
@@ -31,3 +38,9 @@ def stream(seed: int, name: str, *counters: int, device: torch.device | str = "c
     generator = torch.Generator(device=device)
     generator.manual_seed(seed_of(seed, name, *counters))
     return generator
+
+
+def streams(seeds: Sequence[int], name: str, *counters: int, device: torch.device | str = "cpu") -> Generators:
+    """The stream ``name`` of each of ``seeds``; of a single seed, its generator itself."""
+    generators = [stream(seed, name, *counters, device=device) for seed in seeds]
+    return generators[0] if len(generators) == 1 else generators

@@ -5,8 +5,8 @@ import io
 import time
 import uuid
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +56,15 @@ class MetricsFile(Logger):
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Merge metrics into the row of their epoch; write the file if that was not done within the last second."""
+        self.merge(metrics)
+        if time.monotonic() - self.written > 1.0:
+            self.flush()
+
+    def merge(self, metrics: Mapping[str, float]) -> None:
+        """Merge metrics into the row of their epoch, without writing."""
         epoch = int(metrics["epoch"]) + self.first_epoch
         row = self.rows.setdefault(epoch, {"epoch": str(epoch)})
         row.update({name: repr(float(value)) for name, value in metrics.items() if name != "epoch"})
-        if time.monotonic() - self.written > 1.0:
-            self.flush()
 
     def flush(self) -> None:
         """Write the file."""
@@ -76,6 +80,55 @@ class MetricsFile(Logger):
         """Lightning calls it at the end of a fit, after an error, too."""
         if self.rows:
             self.flush()
+
+
+class MetricsFiles(Logger):
+    """The files ``metrics.csv`` of runs that train together, each with its own numbers.
+
+    What Lightning logs is for the progress display only: logging costs more than a small model's epoch, times members.
+
+    Args:
+        files: one for each member.
+    """
+
+    def __init__(self, files: Sequence[MetricsFile]) -> None:
+        super().__init__()
+        self.files = files
+        self.written = time.monotonic()
+
+    @property
+    def name(self) -> str:
+        """Lightning asks for it."""
+        return "metrics"
+
+    @property
+    def version(self) -> str:
+        """Lightning asks for it."""
+        return ""
+
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """The configuration is in ``.hydra`` already."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Nothing: see :meth:`log_members`."""
+
+    def log_members(self, rows: Sequence[Mapping[str, float]], epoch: int) -> None:
+        """Merge each member's metrics into its row of ``epoch``; write if that was not done lately."""
+        for file, row in zip(self.files, rows, strict=True):
+            file.merge({**row, "epoch": epoch})
+        if time.monotonic() - self.written > len(self.files):
+            self.flush()
+
+    def flush(self) -> None:
+        """Write every file."""
+        for file in self.files:
+            file.flush()
+        self.written = time.monotonic()
+
+    def finalize(self, status: str) -> None:
+        """Lightning calls it at the end of a fit, after an error, too."""
+        for file in self.files:
+            file.finalize(status)
 
 
 class Tracker:
@@ -97,10 +150,20 @@ class Tracker:
             loggers.append(WandbLogger(experiment=self.wandb_run))
         return loggers
 
+    def rows(self) -> list[dict[str, float]]:
+        """The rows of ``metrics.csv``, an epoch each."""
+        rows = MetricsFile(self.directory / METRICS).rows
+        return [{name: float(value) for name, value in row.items()} for _, row in sorted(rows.items())]
+
     def last_metrics(self) -> dict[str, float]:
         """The last value of every metric in ``metrics.csv``."""
-        rows = MetricsFile(self.directory / METRICS).rows
-        return {name: float(row[name]) for _, row in sorted(rows.items()) for name in row if name != "epoch"}
+        return {name: value for row in self.rows() for name, value in row.items() if name != "epoch"}
+
+    def replay(self) -> None:
+        """Show what ``metrics.csv`` holds: for a run that trained together with others, once that is over."""
+        if self.wandb_run is not None:
+            for row in self.rows():
+                self.wandb_run.log(row)
 
     def log_pictures(self, pictures: Mapping[str, np.ndarray]) -> None:
         """Show named pictures, each ``(height, width)`` or ``(height, width, 3)`` in [0, 1]."""
@@ -115,6 +178,15 @@ class Tracker:
         """Keep a run's final figures."""
         if self.wandb_run is not None:
             self.wandb_run.summary.update(dict(metrics))
+
+
+def loggers_of(trackers: Sequence[Tracker | None], first_epoch: int = 0) -> list[Logger]:
+    """Loggers for one fit of runs that train together, or of one run."""
+    present = [tracker for tracker in trackers if tracker is not None]
+    if len(trackers) == 1:
+        return present[0].loggers(first_epoch) if present else []
+    files = [MetricsFile(tracker.directory / METRICS, first_epoch) for tracker in present]
+    return [MetricsFiles(files)] if files else []
 
 
 @contextmanager
@@ -171,3 +243,44 @@ def tracking(
         failed = False
     finally:
         run.finish(exit_code=int(failed))
+
+
+class Tracking:
+    """Trackers of runs that train together: one run is tracked all the time, several once their training is over.
+
+    Weights & Biases holds one run open at a time; ``metrics.csv`` is written in any case.
+
+    Args:
+        openers: open each run's tracking, see :func:`tracking`.
+        directories: of the runs.
+
+    Attributes:
+        trackers: while the runs train.
+    """
+
+    def __init__(
+        self, openers: Sequence[Callable[[], AbstractContextManager[Tracker]]], directories: Sequence[Path]
+    ) -> None:
+        self.openers = openers
+        self.trackers = [Tracker(directory) for directory in directories]
+        self.open = ExitStack()
+
+    def __enter__(self) -> "Tracking":
+        """Open the tracking of a run that trains alone."""
+        if len(self.openers) == 1:
+            self.trackers = [self.open.enter_context(self.openers[0]())]
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """Close it."""
+        self.open.__exit__(*error)
+
+    @contextmanager
+    def after(self, number: int) -> Iterator[Tracker]:
+        """The tracker of run ``number`` for what comes after training."""
+        if len(self.openers) == 1:
+            yield self.trackers[0]
+            return
+        with self.openers[number]() as tracker:
+            tracker.replay()
+            yield tracker

@@ -1,7 +1,8 @@
 """Training one RBM: its settings, the step, and the LightningModule round it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -13,11 +14,12 @@ from dbn.data.images import Images
 from dbn.errors import DivergenceError
 from dbn.loop import BlockModule, Optimizer, add_gradients, loader_share, make_trainer, quiet
 from dbn.optimizer import SGD
+from dbn.parallel import members_of
 from dbn.precision import Bfloat16RBM, choose_precision
 from dbn.rbm import RBM, Phases
 from dbn.samplers import ContrastiveDivergence, Sampler
 from dbn.settings import calling, check_choice, check_number
-from dbn.streams import stream
+from dbn.streams import Noise, streams
 from dbn.units import UNITS
 
 OptimizerFactory = Callable[..., Optimizer]
@@ -81,7 +83,7 @@ class ContrastiveStep:
     Its buffers are made at the first minibatch of a size and used again by all that follow.
 
     Args:
-        rbm: the model, changed in place.
+        rbm: the model, changed in place; a :class:`dbn.parallel.ParallelRBM` takes a step of each member.
         sampler: where the negative phase comes from.
         precision: of the matrix products, ``float32`` (the model's own) or ``bf16``.
     """
@@ -94,17 +96,18 @@ class ContrastiveStep:
 
     @torch.no_grad()
     def __call__(
-        self, v: Tensor, optimizer: Optimizer | Any, generator: torch.Generator | None = None, count: int | None = None
+        self, v: Tensor, optimizer: Optimizer | Any, generator: Noise = None, count: int | None = None
     ) -> None:
         """Take the step.
 
         Args:
-            v: data ``(batch, n_visible)``; real values in [0, 1] count as probabilities for binary units.
+            v: data ``(batch, n_visible)``, of a group ``(members, batch, n_visible)``; real values in [0, 1] count as
+                probabilities for binary units.
             optimizer: any torch optimiser over the model's parameters.
             generator: source of the sampler's noise.
             count: images in the whole minibatch where several processes share it; default ``batch``.
         """
-        rbm, phases = self.rbm, self.phases_of(len(v))
+        rbm, phases = self.rbm, self.phases_of(v.shape[-2])
         positive, negative = phases.positive, phases.negative
         if self.reduced is not None:
             self.reduced.refresh()
@@ -125,18 +128,18 @@ class ContrastiveStep:
 
 
 class RBMTraining(BlockModule):
-    """Trains one RBM of a stack.
+    """Trains one RBM of a stack, or those of several stacks together.
 
     Args:
-        rbm: the model.
+        rbm: the model, or a :class:`dbn.parallel.ParallelRBM`.
         settings: how.
         sampler: where the negative phase comes from.
-        seed: the run's seed.
+        seeds: the run's seed; of a group, each member's.
         layer: number of the layer, from 1: names metrics and streams.
         optimizer: makes the optimiser from parameter groups, ``lr`` and, if it has one, ``momentum``.
         precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.precision`.
-        monitor_train: training images to watch, ``(n, n_visible)``.
-        monitor_validation: validation images to watch, ``(m, n_visible)``; None where there are none.
+        monitor_train: training images to watch, ``(n, n_visible)``, for each member.
+        monitor_validation: validation images to watch, ``(m, n_visible)``, for each member; None where there are none.
     """
 
     def __init__(
@@ -145,24 +148,25 @@ class RBMTraining(BlockModule):
         settings: LayerSettings,
         sampler: Sampler,
         *,
-        seed: int = 0,
+        seeds: Sequence[int] = (0,),
         layer: int = 1,
         optimizer: OptimizerFactory = SGD,
         precision: str = "auto",
-        monitor_train: Tensor | None = None,
-        monitor_validation: Tensor | None = None,
+        monitor_train: Sequence[Tensor] | None = None,
+        monitor_validation: Sequence[Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.rbm = rbm
         self.settings = settings
         self.sampler = sampler
-        self.seed = seed
+        self.seeds = seeds
         self.layer = layer
+        self.shown = frozenset({f"layer{layer}/reconstruction_error"})
         self.make_optimizer = optimizer
         self.monitor_train = monitor_train
         self.monitor_validation = monitor_validation
         self.precision = precision
-        self.generator: torch.Generator | None = None
+        self.generator: Noise = None
 
     def configure_optimizers(self) -> Optimizer:
         """The weight cost applies to weights only."""
@@ -188,7 +192,7 @@ class RBMTraining(BlockModule):
     def begin_block(self, block: Block) -> Block:
         """Open the block's stream of Gibbs noise."""
         counters = (self.layer, self.current_epoch, block.number, self.global_rank)
-        self.generator = stream(self.seed, "gibbs", *counters, device=block.features.device)
+        self.generator = streams(self.seeds, "gibbs", *counters, device=block.features.device)
         return block
 
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
@@ -201,15 +205,18 @@ class RBMTraining(BlockModule):
         Raises:
             DivergenceError: a parameter is not a finite number.
         """
-        if not self.parameters_are_finite():
+        diverged = self.diverged()
+        if diverged is not None:
             raise DivergenceError(
-                f"Layer {self.layer} diverged in epoch {self.current_epoch + 1}: its parameters are no longer finite. "
-                f"Lower stack.every_layer.learning_rate (it is {self.settings.learning_rate:g}; real-valued units need "
-                "about 0.001), and give Gaussian visible units standardised images (data.standardise=true)."
+                f"Layer {self.layer} diverged in epoch {self.current_epoch + 1}{diverged}: its parameters are no "
+                f"longer finite. Lower stack.every_layer.learning_rate (it is {self.settings.learning_rate:g}; "
+                "real-valued units need about 0.001), and give Gaussian visible units standardised images "
+                "(data.standardise=true)."
             )
         if self.monitor_train is not None:
-            metrics = monitor(self.rbm, self.monitor_train, self.monitor_validation)
-            self.log_dict({f"layer{self.layer}/{name}": value for name, value in metrics.items()})
+            validation = repeat(None) if self.monitor_validation is None else self.monitor_validation
+            watched = map(monitor, members_of(self.rbm), self.monitor_train, validation)
+            self.log_rows([{f"layer{self.layer}/{name}": x for name, x in metrics.items()} for metrics in watched])
 
 
 @torch.no_grad()
@@ -278,8 +285,8 @@ def fit(
     if isinstance(images, Tensor):
         images = Images.from_features(images)
     layer = LayerSettings(n_hidden=rbm.n_hidden, hidden=rbm.hidden.kind, epochs=epochs, **settings)
-    module = RBMTraining(rbm, layer, sampler or ContrastiveDivergence(layer.steps), seed=seed, precision=precision,
-                         monitor_train=images.sample(MONITOR_IMAGES))  # fmt: skip
+    module = RBMTraining(rbm, layer, sampler or ContrastiveDivergence(layer.steps), seeds=[seed], precision=precision,
+                         monitor_train=[images.sample(MONITOR_IMAGES)])  # fmt: skip
     with quiet():
         trainer = make_trainer(directory=None, max_epochs=epochs, callbacks=callbacks)
         loader = BlockLoader(images, batch_size=layer.batch_size, seed=seed, counters=(1,), **loader_share(trainer))

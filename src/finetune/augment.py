@@ -1,5 +1,6 @@
 """Augmentation in batches on the device: random affine maps and elastic deformations, warped by kornia."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -47,17 +48,21 @@ class Augment:
         check_number("augment.elastic_alpha", self.elastic_alpha, low=0)
         check_number("augment.elastic_sigma", self.elastic_sigma, low=0, above=True)
 
-    def __call__(self, features: Tensor, shape: tuple[int, int, int], generator: torch.Generator) -> Tensor:
+    def __call__(
+        self, features: Tensor, shape: tuple[int, int, int], generator: torch.Generator | Sequence[torch.Generator]
+    ) -> Tensor:
         """Deform images, each in its own way; what comes in from outside is the image's edge.
 
         Args:
-            features: ``(batch, n_features)``.
+            features: ``(batch, n_features)``, or ``(members, batch, n_features)`` for networks that train together.
             shape: channels, height, width.
-            generator: source of randomness, on the device of ``features``.
+            generator: source of randomness, on the device of ``features``; one for each member.
 
         Returns:
-            ``(batch, n_features)``.
+            Features of the same shape.
         """
+        if isinstance(generator, Sequence):
+            return torch.stack([self(own, shape, g) for own, g in zip(features, generator, strict=True)])
         images = features.reshape(-1, *shape)
         x, y = self.sampling_points(len(images), shape[1], shape[2], generator)
         warped = remap(images, x, y, mode="bilinear", padding_mode="border", align_corners=True)

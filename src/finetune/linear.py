@@ -27,7 +27,8 @@ class Linear(nn.Linear):
 class Bfloat16Linear(torch.autograd.Function):
     """A linear layer whose three products multiply bfloat16 numbers, add up in float32 and are rounded once.
 
-    Inputs, outputs, weights and gradients are float32 for everyone else.
+    Inputs, outputs, weights and gradients are float32 for everyone else. Networks that train together have the members
+    as first dimension of everything, and biases ``(members, 1, n_outputs)``.
     """
 
     @staticmethod
@@ -35,7 +36,7 @@ class Bfloat16Linear(torch.autograd.Function):
         """``x @ W^T + b``."""
         x16, weight16 = x.bfloat16(), weight.bfloat16()
         ctx.save_for_backward(x16, weight16)
-        return torch.add(x16 @ weight16.T, bias)  # bfloat16 plus float32 gives float32
+        return torch.add(x16 @ weight16.mT, bias)  # bfloat16 plus float32 gives float32
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
@@ -43,4 +44,5 @@ class Bfloat16Linear(torch.autograd.Function):
         x16, weight16 = ctx.saved_tensors
         gradient16 = gradient.bfloat16()
         to_inputs = (gradient16 @ weight16).float() if ctx.needs_input_grad[0] else None
-        return to_inputs, (gradient16.T @ x16).float(), gradient.sum(0)
+        to_bias = gradient.sum(-2, keepdim=gradient.dim() > 2)
+        return to_inputs, (gradient16.mT @ x16).float(), to_bias

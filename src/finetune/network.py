@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from dbn.errors import SettingError
+from dbn.noise import uniform
 from dbn.precision import choose_precision
 from dbn.settings import check_choice, check_number
+from dbn.streams import Noise
 from finetune.linear import Linear
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -36,7 +38,7 @@ class Dropout(nn.Module):
     def __init__(self, probability: float) -> None:
         super().__init__()
         self.probability = probability
-        self.generator: torch.Generator | None = None
+        self.generator: Noise = None
 
     @property
     def keep(self) -> float:
@@ -49,8 +51,7 @@ class Dropout(nn.Module):
             return x
         if not self.training:
             return x * self.keep
-        noise = torch.rand(x.shape, generator=self.generator, dtype=x.dtype, device=x.device)
-        return x * (noise < self.keep)
+        return x * (uniform(x.detach(), self.generator) < self.keep)
 
     def extra_repr(self) -> str:
         """The probability, for ``print(network)``."""
@@ -127,7 +128,7 @@ class Network(nn.Module):
         for layer in self.linear_layers():
             layer.precision = choose_precision(wanted, batch * layer.in_features * layer.out_features, device)
 
-    def use_noise_from(self, generator: torch.Generator | None) -> None:
+    def use_noise_from(self, generator: Noise) -> None:
         """Let every dropout layer draw from ``generator``."""
         for dropout in self.dropouts:
             assert isinstance(dropout, Dropout)
@@ -144,5 +145,5 @@ class Network(nn.Module):
     def limit_norms(self, max_norm: float) -> None:
         """Scale each hidden unit's incoming weights down to the norm ``max_norm`` where they exceed it."""
         for layer in self.linear_layers()[:-1]:
-            norms = layer.weight.norm(dim=1, keepdim=True)
+            norms = layer.weight.norm(dim=-1, keepdim=True)
             layer.weight.mul_(norms.clamp(min=max_norm).reciprocal_().mul_(max_norm))

@@ -55,14 +55,17 @@ def planned_jobs(config: DictConfig) -> list[dict[str, Any]]:
         else [o.input_line]
         for o in overrides
     ]
-    return [job_of([word for word in words if word is not None]) for words in itertools.product(*choices)]
+    return [
+        job for words in itertools.product(*choices) for job in jobs_of([word for word in words if word is not None])
+    ]
 
 
-def job_of(words: list[str]) -> dict[str, Any]:
-    """What the report needs to know of the job with these overrides, a sweep= that they hang on included."""
+def jobs_of(words: list[str]) -> list[dict[str, Any]]:
+    """What the report needs to know of the runs that these overrides start, a sweep= that they hang on included."""
     config = hydra.compose("finetune", words) if GlobalHydra.instance().is_initialized() else _compose(words)
     command = shlex.join(["dbn-finetune", *words])
-    return {"arm": config.arm.name, "seed": config.seed, "name": config.name, "overrides": words, "command": command}
+    shared = {"arm": config.arm.name, "name": config.name, "overrides": words, "command": command}
+    return [{**shared, "seed": config.seed + k} for k in range(config.n_parallel_seeds)]
 
 
 def _compose(words: list[str]) -> DictConfig:

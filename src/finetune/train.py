@@ -1,43 +1,39 @@
 """The command ``dbn-finetune``: train one arm of a comparison, once, in the directory that its configuration names."""
 
-import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import hydra
 import torch
 from omegaconf import DictConfig
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from rich.console import Console
 from rich.table import Table
 from safetensors.torch import save_file
 
-from dbn.checkpoints import LastCheckpoint, resume_path
 from dbn.command import in_multirun, plain, run_command, task_overrides
 from dbn.data import DataSet, StreamedImages, label_subset
-from dbn.data.blocks import BlockLoader
 from dbn.errors import SettingError
 from dbn.files import replacing
-from dbn.loop import Stopwatch, loader_share, make_trainer, quiet
+from dbn.parallel import together
 from dbn.pictures import filters, save_pictures, sheets
-from dbn.pretrain import STACK_FILE, data_of, layers_of, pretrain, pretraining_config
+from dbn.pretrain import STACK_FILE, data_of, layers_of, pretrain_together, pretraining_config
 from dbn.pretrain import run_directory as pretraining_directory
-from dbn.progress import FitProgress
-from dbn.runs import execute
+from dbn.runs import Run, execute_all
+from dbn.seeds import by_seed, checkpoint_folder
 from dbn.settings import calling, check_choice, check_keys, check_number, settings_of
 from dbn.stack import DBN
-from dbn.tracking import Tracker, tracking
-from finetune.augment import Augment
+from dbn.tracking import Tracker, Tracking, tracking
 from finetune.baseline_runs import run_baselines
+from finetune.fitting import fit_networks
 from finetune.initialise import Initialisation, unroll
 from finetune.network import Network
-from finetune.settings import Schedule, TrainingSettings
+from finetune.settings import TrainingSettings
 from finetune.sweep import at_end
-from finetune.tasks import Autoencoder, Classifier, FineTuning
-
-log = logging.getLogger(__name__)
+from finetune.tasks import Autoencoder, FineTuning
 
 NETWORK_FILE = "network.safetensors"
 TASKS = ("classifier", "autoencoder")
@@ -49,9 +45,10 @@ def main() -> None:
 
 
 def _run(config: DictConfig) -> None:
-    result = finetune(plain(config), task_overrides())
+    results = finetune_seeds(plain(config), task_overrides())
     if not in_multirun():  # a multirun ends with the table of all its runs
-        show(result)
+        for result in results:
+            show(result)
 
 
 def run_directory(config: Mapping[str, Any]) -> Path:
@@ -60,76 +57,103 @@ def run_directory(config: Mapping[str, Any]) -> Path:
 
 
 def finetune(config: dict[str, Any], overrides: Sequence[str] | None = None) -> dict[str, Any]:
-    """Train the network of a configuration, or return the result if that is done.
+    """:func:`finetune_seeds` where there is one seed; returns its result."""
+    (result,) = finetune_seeds(config, overrides)
+    return result
+
+
+def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Train the network of a configuration for ``n_parallel_seeds`` seeds from ``seed`` up, together.
 
     Args:
         config: as ``conf/finetune.yaml`` composes it, plain and resolved.
-        overrides: what was asked for on the command line, to keep beside the result.
+        overrides: what was asked for on the command line, to keep beside the results.
 
     Returns:
-        The content of ``result.json``. The network's weights are in ``network.safetensors`` beside it.
+        For each seed the content of ``result.json``, of those that were done before, too. The network's weights are in
+        ``network.safetensors`` beside it.
     """
-    check_number("seed", config["seed"], low=0, whole=True)
     check_number("checkpoint_seconds", config["checkpoint_seconds"], low=0)
     check_choice("task.name", config["task"]["name"], TASKS)
-    return execute(run_directory(config), config, lambda directory: _work(directory, config), overrides)
+    runs = [Run(run_directory(own), own) for own in by_seed(config)]
+    with checkpoint_folder(runs) as folder:
+        return execute_all(runs, lambda waiting: _work(runs, waiting, folder), overrides)
 
 
-def _work(directory: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """Fine-tune in ``directory``; returns the run's own part of the result."""
-    seed, task = config["seed"], config["task"]["name"]
+def _work(runs: Sequence[Run], waiting: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:
+    """Fine-tune, with checkpoints in ``folder``; gives the part of the result of each run that waits for one."""
+    config = runs[0].config
     settings = settings_of("training", TrainingSettings, config["training"])
-    data = labelled(data_of(config), config)
+    data = data_of(config)
     if settings.weights == "best" and not len(data.validation):
         raise SettingError(
             f"training.weights=best: data={data.name} has no validation images to choose weights by. "
             "Use training.weights=last, or data.validation=0.2."
         )
-    network, initialise, stack, pretrain_seconds = starting_point(config, data)
-    initialise(network, seed, stack)
-    network.compensate_dropout()
-    pictures = {"filters_start": filters(network.linear_layers()[0].weight.T, data.shape)}
-    with tracking(
-        directory,
-        config["logger"]["wandb"],
-        study=config["study"],
-        stage="finetune",
-        name=f"{config['name']}_seed{seed}",
-        tags=[data.name, config["stack"]["name"], config["arm"]["name"]],
-        config=config,
-    ) as tracker:
-        module, fitted = fit_network(network, data, settings, config, directory, tracker)
-        metrics = {
-            f"{name}/{quantity}": value
-            for name, images in (("train", data.train), ("validation", data.validation), ("test", data.test))
-            if len(images)
-            for quantity, value in module.evaluate(images).items()
-        }
-        pictures["filters"] = filters(network.linear_layers()[0].weight.T, data.shape)
-        if isinstance(module, Autoencoder):
-            pictures |= reconstructions(module, data)
-        save_pictures(directory, pictures)
-        tracker.log_pictures(sheets(pictures))
-        tracker.log_summary(metrics)
+    seeds = together(folder / "checkpoints", [seed_of(run) for run in waiting], [seed_of(run) for run in runs])
+    members = [run for run in runs if seed_of(run) in seeds]
+    sets = [labelled(data, run.config) for run in members]
+    starts = starting_points([run.config for run in members], sets[0])
+    filters_start = [filters(start.network.linear_layers()[0].weight.T, data.shape) for start in starts]
+    with Tracking([partial(_tracked, run, data) for run in members], [run.directory for run in members]) as tracked:
+        fitted = fit_networks(
+            [start.network for start in starts], sets, settings, [run.config for run in members], folder,
+            tracked.trackers,
+        )  # fmt: skip
+        for number, run in enumerate(members):
+            if run not in waiting:
+                continue
+            with tracked.after(number) as tracker:
+                module, facts = fitted[number]
+                pictures = {"filters_start": filters_start[number]}
+                yield _finish(run, module, sets[number], pictures, tracker) | starts[number].facts | facts
+
+
+def seed_of(run: Run) -> int:
+    """The run's seed."""
+    seed: int = run.config["seed"]
+    return seed
+
+
+def _tracked(run: Run, data: DataSet) -> AbstractContextManager[Tracker]:
+    config = run.config
+    tags = [data.name, config["stack"]["name"], config["arm"]["name"]]
+    name = f"{config['name']}_seed{config['seed']}"
+    options = {"study": config["study"], "stage": "finetune", "name": name, "tags": tags, "config": config}
+    return tracking(run.directory, config["logger"]["wandb"], **options)
+
+
+def _finish(run: Run, module: FineTuning, data: DataSet, pictures: dict[str, Any], tracker: Tracker) -> dict[str, Any]:
+    """Evaluate and save a trained network; returns the run's own part of the result."""
+    directory, config, network = run.directory, run.config, module.network
+    metrics = {
+        f"{name}/{quantity}": value
+        for name, images in (("train", data.train), ("validation", data.validation), ("test", data.test))
+        if len(images)
+        for quantity, value in module.evaluate(images).items()
+    }
+    pictures["filters"] = filters(network.linear_layers()[0].weight.T, data.shape)
+    if isinstance(module, Autoencoder):
+        pictures |= reconstructions(module, data)
+    save_pictures(directory, pictures)
+    tracker.log_pictures(sheets(pictures))
+    tracker.log_summary(metrics)
     with replacing(directory / NETWORK_FILE) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, temporary)
-    if task == "autoencoder":
+    if config["task"]["name"] == "autoencoder":
         run_baselines(config, data)
     return {
         "study": config["study"],
         "stage": "finetune",
-        "task": task,
+        "task": config["task"]["name"],
         "name": config["name"],
         "arm": config["arm"]["name"],
-        "seed": seed,
+        "seed": config["seed"],
         "data": data.name,
         "n_labelled": config["data"]["n_labelled"],
-        "pretrained": initialise.pretrained,
         "metrics": metrics,
-        "pretrain_seconds": pretrain_seconds,
         "n_parameters": sum(parameter.numel() for parameter in network.parameters()),
         "sizes": network.sizes,
-        **fitted,
     }
 
 
@@ -155,15 +179,33 @@ def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
     return data if n_labelled is None else replace(data, train=data.train.take(index))
 
 
-def starting_point(config: dict[str, Any], data: DataSet) -> tuple[Network, Initialisation, DBN | None, float]:
-    """Network, initialisation, the stack if that needs one (pretrained now if need be), and pretraining's seconds.
+@dataclass(frozen=True)
+class Start:
+    """A network with its starting weights.
+
+    Attributes:
+        network: the network.
+        facts: where the weights came from: ``pretrained`` or not, and ``pretrain_seconds``.
+    """
+
+    network: Network
+    facts: dict[str, Any]
+
+
+def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[Start]:
+    """Networks with starting weights for configurations that differ in their seeds; stacks are pretrained if need be.
 
     Raises:
         SettingError: the stack does not fit network or data; said before anything is pretrained.
     """
+    config = configs[0]
     group = dict(config["init"])
     file = group.pop("stack", None)
     initialise: Initialisation = calling("init", hydra.utils.instantiate, group)
+    layers = layers_of(config["stack"])
+    hidden = [layer.n_hidden for layer in layers]
+    stacks: list[DBN | None] = [None] * len(configs)
+    seconds = [0.0] * len(configs)
     if file is not None:
         stack = DBN.load(file)
         if stack.sizes[0] != data.n_features:
@@ -171,16 +213,19 @@ def starting_point(config: dict[str, Any], data: DataSet) -> tuple[Network, Init
                 f"init.stack={file}: the stack has {stack.sizes[0]} visible units, an image of data={data.name} "
                 f"{data.n_features} pixels. Choose a stack that was pretrained on such images."
             )
-        return build_network(data, config, stack.sizes[1:]), initialise, stack, 0.0
-    layers = layers_of(config["stack"])
-    network = build_network(data, config, [layer.n_hidden for layer in layers])
-    if not initialise.needs_stack:
-        return network, initialise, None, 0.0
-    kinds = [config["stack"]["visible"], *(layer.hidden for layer in layers)]
-    unroll(DBN.untrained([data.n_features, *(layer.n_hidden for layer in layers)], kinds), network)
-    shared = pretraining_config(config)
-    result = pretrain(shared)
-    return network, initialise, DBN.load(pretraining_directory(shared) / STACK_FILE), result["seconds"]
+        stacks, hidden = [stack] * len(configs), stack.sizes[1:]
+    networks = [build_network(data, config, hidden) for _ in configs]
+    if file is None and initialise.needs_stack:
+        kinds = [config["stack"]["visible"], *(layer.hidden for layer in layers)]
+        unroll(DBN.untrained([data.n_features, *hidden], kinds), networks[0])
+        shared = [pretraining_config(own) for own in configs]
+        seconds = [result["seconds"] for result in pretrain_together(shared)]
+        stacks = [DBN.load(pretraining_directory(own) / STACK_FILE) for own in shared]
+    for network, own, pretrained in zip(networks, configs, stacks, strict=True):
+        initialise(network, own["seed"], pretrained)
+        network.compensate_dropout()
+    facts = [{"pretrained": initialise.pretrained, "pretrain_seconds": own} for own in seconds]
+    return [Start(*each) for each in zip(networks, facts, strict=True)]
 
 
 def build_network(data: DataSet, config: Mapping[str, Any], hidden: list[int]) -> Network:
@@ -192,104 +237,6 @@ def build_network(data: DataSet, config: Mapping[str, Any], hidden: list[int]) -
     options = config["network"]
     check_keys("network", options, ("activation", "dropout_input", "dropout_hidden"))
     return Network(sizes, code=code, **options)
-
-
-def make_module(network: Network, data: DataSet, settings: TrainingSettings, config: Mapping[str, Any]) -> FineTuning:
-    """The LightningModule of the task."""
-    augment = settings_of("augment", Augment, config["augment"])
-    schedule = settings_of("schedule", Schedule, hydra.utils.instantiate(config["schedule"]))
-    options: dict[str, Any] = {
-        "optimizer": hydra.utils.instantiate(config["optimizer"]),
-        "schedule": schedule,
-        "steps_per_epoch": -(-len(data.train) // settings.batch_size),
-        "augment": augment if augment != Augment(elastic_sigma=augment.elastic_sigma) else None,
-        "shape": data.shape,
-        "seed": config["seed"],
-        "precision": config["precision"],
-    }
-    if config["task"]["name"] == "classifier":
-        return Classifier(network, settings, **options)
-    if settings.head_epochs or settings.label_smoothing:
-        raise SettingError(
-            f"training.head_epochs={settings.head_epochs}, training.label_smoothing={settings.label_smoothing}: "
-            "an autoencoder has neither a new output layer nor labels. Leave both at 0."
-        )
-    return Autoencoder(network, settings, real=config["stack"]["visible"] == "gaussian", **options)
-
-
-def fit_network(
-    network: Network,
-    data: DataSet,
-    settings: TrainingSettings,
-    config: Mapping[str, Any],
-    directory: Path,
-    tracker: Tracker,
-) -> tuple[FineTuning, dict[str, Any]]:
-    """Train the network in place; returns its module with the chosen weights, and what belongs into the result."""
-    checkpoints = directory / "checkpoints"
-    module = make_module(network, data, settings, config)
-    monitor = f"validation/{module.watched}"
-    watch = Stopwatch()
-    callbacks: list[Callback] = [watch]
-    if settings.weights == "best":
-        callbacks.append(best_checkpoint(checkpoints, monitor))
-    if settings.patience is not None:
-        if not len(data.validation):
-            raise SettingError(
-                f"training.patience={settings.patience}: there are no validation images to stop by. "
-                "Use training.patience=null, or data.validation=0.2."
-            )
-        callbacks.append(PatientStopping(monitor, patience=settings.patience, mode="min"))
-    callbacks.append(LastCheckpoint(checkpoints, config["checkpoint_seconds"]))
-    if config["progress"]:
-        shown = monitor if len(data.validation) else "train/loss"
-        percent = shown.endswith("/error")
-        title = f"{config['name']} seed {config['seed']}  {'-'.join(map(str, network.sizes))}"
-        callbacks.append(FitProgress(title, shown, shown.replace("/", " ").replace("_", " "), percent=percent))
-    with quiet():
-        trainer = make_trainer(
-            directory=checkpoints, max_epochs=settings.epochs, loggers=tracker.loggers(), callbacks=callbacks,
-            options=config["trainer"],
-        )  # fmt: skip
-        device = trainer.strategy.root_device
-        share = loader_share(trainer)
-        train = BlockLoader(data.train.to(device), batch_size=settings.batch_size, seed=config["seed"], **share)
-        validation = BlockLoader(data.validation.to(device), batch_size=1000, minibatches_per_block=1, **share)
-        trainer.fit(
-            module, train, validation if len(data.validation) else None, ckpt_path=resume_path(checkpoints),
-            weights_only=True,
-        )  # fmt: skip
-    best_epoch = None
-    best = checkpoints / "best.ckpt"
-    if settings.weights == "best" and best.is_file():  # not under fast_dev_run, which keeps none
-        checkpoint = torch.load(best, map_location="cpu", weights_only=True)
-        module.load_state_dict(checkpoint["state_dict"])
-        best_epoch = checkpoint["epoch"]
-    module.cpu()
-    facts = {
-        "seconds": watch.seconds,
-        "epochs": trainer.current_epoch,
-        "best_epoch": best_epoch,
-        "precision": [layer.precision for layer in network.linear_layers()],
-    }
-    return module, facts
-
-
-def best_checkpoint(directory: Path, monitor: str) -> ModelCheckpoint:
-    """Keeps ``best.ckpt``, the weights of the epoch with the lowest ``monitor``."""
-    return ModelCheckpoint(
-        dirpath=directory, filename="best", monitor=monitor, mode="min", save_top_k=1, save_weights_only=True,
-        enable_version_counter=False,
-    )  # fmt: skip
-
-
-class PatientStopping(EarlyStopping):
-    """Early stopping that stays stopped: a fit resumed after it had stopped trains no further epoch."""
-
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Stop at once if patience had run out before the interruption."""
-        if self.wait_count >= self.patience:
-            trainer.should_stop = True
 
 
 def reconstructions(module: Autoencoder, data: DataSet) -> dict[str, Any]:

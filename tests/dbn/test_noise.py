@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dbn.noise import SMALL, bernoulli
+from dbn.noise import SMALL, bernoulli, normal, uniform
 from dbn.streams import stream
 
 PROBABILITIES = [2**-20, 2**-17, 1e-3, 0.1, 0.25, 1 / 3, 0.5, 0.7, 1 - 2**-17]
@@ -41,3 +41,14 @@ def test_out_may_be_the_mean_itself(dtype: torch.dtype) -> None:
     assert bernoulli(mean, stream(0, "noise"), out=mean) is mean
     assert torch.equal(mean, expected)
     assert expected.dtype == dtype
+
+
+@pytest.mark.parametrize("rows", [3, SMALL])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_members_of_a_group_draw_what_they_would_draw_alone(rows: int, dtype: torch.dtype) -> None:
+    mean = torch.rand(4, rows, 5, dtype=dtype)
+    for draw in (bernoulli, uniform, normal):
+        together = draw(mean, [stream(seed, "noise") for seed in range(4)])
+        alone = torch.stack([draw(mean[seed], stream(seed, "noise")) for seed in range(4)])
+        assert torch.equal(together, alone)
+        assert together.dtype == dtype

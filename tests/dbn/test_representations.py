@@ -191,13 +191,13 @@ def test_fine_tuning_holds_the_labelled_images_only_or_streams(
     from finetune import train
 
     kinds = []
-    fit_network = train.fit_network
+    fit_networks = train.fit_networks
 
-    def watched(network: Any, data: DataSet, *arguments: Any) -> Any:
-        kinds.append((type(data.train), len(data.train)))
-        return fit_network(network, data, *arguments)
+    def watched(networks: Any, data: list[DataSet], *arguments: Any) -> Any:
+        kinds.append((type(data[0].train), len(data[0].train)))
+        return fit_networks(networks, data, *arguments)
 
-    monkeypatch.setattr(train, "fit_network", watched)
+    monkeypatch.setattr(train, "fit_networks", watched)
     data = [f"data.path={folder}", "data.maximum=16", "data.validation=100", "data.window=0.02"]
     result = finetune(
         compose("finetune", ["data=memmap", *data, f"data.n_labelled={n_labelled}", "training.epochs=5", *SMALL])

@@ -13,10 +13,11 @@ from torch.nn import functional as F
 from dbn.data import DataSet, Images
 from dbn.data.blocks import Block, BlockLoader, Minibatch
 from dbn.errors import SettingError
+from finetune.fitting import PatientStopping
 from finetune.network import Network
 from finetune.settings import TrainingSettings
 from finetune.tasks import Autoencoder, Classifier
-from finetune.train import PatientStopping, finetune, run_directory
+from finetune.train import finetune, run_directory
 from helpers import Composer
 
 
@@ -100,7 +101,7 @@ def test_autoencoder_loss_and_metrics_by_their_definitions(real: bool) -> None:
     probabilities = torch.sigmoid(outputs)
     entropy = -(x * probabilities.log() + (1 - x) * (1 - probabilities).log()).sum()
     squared = ((outputs if real else probabilities) - x).square().sum()
-    torch.testing.assert_close(module.loss(outputs, Minibatch(x, None, 6)), 0.5 * squared if real else entropy)
+    torch.testing.assert_close(module.losses(outputs, Minibatch(x, None, 6)).sum(), 0.5 * squared if real else entropy)
     metrics = module.metrics()
     metrics.update(outputs, block_of(x))
     found = metrics.compute()

@@ -33,6 +33,8 @@ class Minibatch:
 class Block:
     """Consecutive minibatches of one epoch.
 
+    For a group of models that train together, features and labels have the members as their first dimension.
+
     No dataclass: Lightning would look into every field of one, every time.
 
     Attributes:
@@ -55,8 +57,8 @@ class Block:
         self.counts = counts
 
     def __len__(self) -> int:
-        """Images in this process's share."""
-        return len(self.features)
+        """Images in this process's share, of each member in a group."""
+        return self.features.shape[-2]
 
     def with_features(self, features: Tensor) -> "Block":
         """The same images, changed: ``features`` ``(n, n_features)``."""
@@ -64,9 +66,17 @@ class Block:
 
     def minibatches(self) -> Iterator[Minibatch]:
         """The minibatches in order, as views."""
-        features = self.features.split(self.lengths)
-        labels = repeat(None) if self.labels is None else self.labels.split(self.lengths)
+        features = self.features.split(self.lengths, -2)
+        labels = repeat(None) if self.labels is None else self.labels.split(self.lengths, -1)
         yield from map(Minibatch, features, labels, self.counts)
+
+    def of_members(self) -> "list[Block]":
+        """The block of each member of a group; any other block, itself."""
+        if self.features.dim() == 2:
+            return [self]
+        labels = repeat(None) if self.labels is None else self.labels
+        pairs = zip(self.features, labels, strict=False)  # where there are no labels, None without end
+        return [Block(self.number, own, own_labels, self.lengths, self.counts) for own, own_labels in pairs]
 
 
 class BlockLoader:

@@ -2,19 +2,17 @@
 
 from abc import ABC, abstractmethod
 
-import torch
 from torch import Tensor
 
 from dbn.rbm import RBM, Phase
+from dbn.streams import Noise
 
 
 class Sampler(ABC):
     """Produces the visible states of the negative phase."""
 
     @abstractmethod
-    def write_negative_states(
-        self, rbm: RBM, positive: Phase, out: Tensor, generator: torch.Generator | None = None
-    ) -> None:
+    def write_negative_states(self, rbm: RBM, positive: Phase, out: Tensor, generator: Noise = None) -> None:
         """Write visible states that stand for the model into ``out``.
 
         Args:

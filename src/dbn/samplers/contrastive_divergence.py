@@ -1,11 +1,11 @@
 """Contrastive divergence: short chains that start at the data."""
 
-import torch
 from torch import Tensor
 
 from dbn.errors import SettingError
 from dbn.rbm import RBM, Phase
 from dbn.samplers.base import Sampler
+from dbn.streams import Noise
 
 
 class ContrastiveDivergence(Sampler):
@@ -32,9 +32,7 @@ class ContrastiveDivergence(Sampler):
         self.steps = steps
         self.sample_visible = sample_visible
 
-    def write_negative_states(
-        self, rbm: RBM, positive: Phase, out: Tensor, generator: torch.Generator | None = None
-    ) -> None:
+    def write_negative_states(self, rbm: RBM, positive: Phase, out: Tensor, generator: Noise = None) -> None:
         """Write the visible states after ``k`` steps into ``out`` ``(batch, n_visible)``."""
         v, h = out, positive.h
         rbm.hidden.sample_from_mean(positive.mean, generator, out=h)

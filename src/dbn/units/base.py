@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dbn.errors import SettingError
+from dbn.streams import Noise
 
 
 class Units(nn.Module, ABC):
@@ -54,7 +55,7 @@ class Units(nn.Module, ABC):
             out: where to write; may be ``field`` itself.
         """
 
-    def sample(self, field: Tensor, generator: torch.Generator | None = None, out: Tensor | None = None) -> Tensor:
+    def sample(self, field: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:
         """One draw of ``x | field``, ``(batch, n)``.
 
         Args:
@@ -65,9 +66,7 @@ class Units(nn.Module, ABC):
         return self.sample_from_mean(self.mean(field, out), generator, out)
 
     @abstractmethod
-    def sample_from_mean(
-        self, mean: Tensor, generator: torch.Generator | None = None, out: Tensor | None = None
-    ) -> Tensor:
+    def sample_from_mean(self, mean: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:
         """:meth:`sample` where the mean is known already: one evaluation of the mean serves statistics and draw."""
 
     @abstractmethod
@@ -111,8 +110,13 @@ class Conditional(Protocol):
 
 
 def write_difference_of_sums(parameter: nn.Parameter, data: Tensor, model: Tensor, scale: float) -> None:
-    """``parameter.grad = scale * (data.sum(0) - model.sum(0))``, for ``data`` and ``model`` ``(batch, n)``."""
-    torch.sum(data, 0, out=gradient_of(parameter)).sub_(model.sum(0)).mul_(scale)
+    """``parameter.grad = scale * (data - model, each summed over its states)``, for both ``(..., batch, n)``.
+
+    The parameter is ``(n,)``, or ``(members, 1, n)`` in a group of models that train together.
+    """
+    keep = parameter.dim() > 1
+    gradient = torch.sum(data, -2, keepdim=keep, out=gradient_of(parameter))
+    gradient.sub_(model.sum(-2, keepdim=keep)).mul_(scale)
 
 
 def gradient_of(parameter: nn.Parameter) -> Tensor:

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from dbn.errors import SettingError
 from dbn.noise import bernoulli
+from dbn.streams import Noise
 from dbn.units.base import Conditional, Units, write_difference_of_sums
 
 MAX_ENUMERABLE = 20
@@ -40,9 +41,7 @@ class Bernoulli(Units):
         """``E[x | field]``, ``(batch, n)``."""
         return torch.add(field, self.bias, out=out).sigmoid_()
 
-    def sample_from_mean(
-        self, mean: Tensor, generator: torch.Generator | None = None, out: Tensor | None = None
-    ) -> Tensor:
+    def sample_from_mean(self, mean: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:
         """Zeros and ones of the mean's dtype, with probability ``mean`` of a one; ``(batch, n)``."""
         return bernoulli(mean, generator, out)
 

@@ -6,6 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from dbn.noise import normal
+from dbn.streams import Noise
 from dbn.units.base import Conditional, Units, write_difference_of_sums
 
 
@@ -39,12 +41,9 @@ class Gaussian(Units):
         """``E[x | field]``, ``(batch, n)``."""
         return torch.add(field, self.bias, out=out)
 
-    def sample_from_mean(
-        self, mean: Tensor, generator: torch.Generator | None = None, out: Tensor | None = None
-    ) -> Tensor:
+    def sample_from_mean(self, mean: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:
         """``mean`` ``(batch, n)`` plus standard normal noise."""
-        noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
-        return torch.add(mean, noise, out=out)
+        return torch.add(mean, normal(mean, generator), out=out)
 
     def write_energy_gradient(self, data: Tensor, model: Tensor, scale: float) -> None:
         """``dE/db = b - x``: the biases of as many states cancel."""

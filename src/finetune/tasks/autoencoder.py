@@ -26,11 +26,11 @@ class Autoencoder(FineTuning):
         self.real = real
         super().__init__(*args, **kwargs)
 
-    def loss(self, outputs: Tensor, batch: Minibatch) -> Tensor:
-        """Summed over pixels and images: cross-entropy in nats, or half the squared error for real pixels."""
+    def losses(self, outputs: Tensor, batch: Minibatch) -> Tensor:
+        """Of each image, summed over its pixels: cross-entropy in nats, or half the squared error for real pixels."""
         if self.real:
-            return 0.5 * F.mse_loss(outputs, batch.features, reduction="sum")
-        return F.binary_cross_entropy_with_logits(outputs, batch.features, reduction="sum")
+            return 0.5 * F.mse_loss(outputs, batch.features, reduction="none").sum(-1)
+        return F.binary_cross_entropy_with_logits(outputs, batch.features, reduction="none").sum(-1)
 
     def reconstruct(self, features: Tensor) -> Tensor:
         """Reconstructions of images ``(batch, n_features)``; same shape."""

@@ -1,6 +1,7 @@
 """Fine-tuning a network by backpropagation: what classifier and autoencoder share."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,24 +13,24 @@ from dbn.data.images import Images
 from dbn.errors import DivergenceError
 from dbn.loop import BlockModule, Optimizer, add_gradients
 from dbn.settings import calling
-from dbn.streams import stream
+from dbn.streams import streams
 from finetune.augment import Augment
 from finetune.network import Network
 from finetune.settings import Schedule, TrainingSettings
 
 
 class FineTuning(BlockModule):
-    """Trains a network by backpropagation.
+    """Trains a network by backpropagation, or several together.
 
     Args:
-        network: the network, with its starting weights.
+        network: the network, with its starting weights; or a :class:`finetune.parallel.ParallelNetwork`.
         settings: how to train it.
         optimizer: makes the optimiser from parameter groups; a ``weight_decay`` of its own applies to weights only.
         steps_per_epoch: optimiser steps in an epoch, for the schedule.
         schedule: of the learning rate; None keeps it.
         augment: deforms training images; None leaves them.
         shape: channels, height, width of an image.
-        seed: the run's seed.
+        seeds: the run's seed; of networks that train together, each one's.
         precision: of the matrix products in training: ``auto``, ``float32`` or ``bf16``.
     """
 
@@ -46,7 +47,7 @@ class FineTuning(BlockModule):
         schedule: Schedule | None = None,
         augment: Augment | None = None,
         shape: tuple[int, int, int] = (1, 1, 1),
-        seed: int = 0,
+        seeds: Sequence[int] = (0,),
         precision: str = "auto",
     ) -> None:
         super().__init__()
@@ -57,15 +58,16 @@ class FineTuning(BlockModule):
         self.schedule = schedule
         self.augment = augment
         self.shape = shape
-        self.seed = seed
+        self.seeds = seeds
         self.precision = precision
-        self.train_loss: Tensor | float = 0.0
+        self.shown = frozenset({f"validation/{self.watched}", "train/loss"})
+        self.train_loss = torch.zeros(len(seeds))
         self.train_images = 0
-        self.validation_metrics = self.metrics()
+        self.validation_metrics = nn.ModuleList(self.metrics() for _ in seeds)
 
     @abstractmethod
-    def loss(self, outputs: Tensor, batch: Minibatch) -> Tensor:
-        """Summed over the images, in nats."""
+    def losses(self, outputs: Tensor, batch: Minibatch) -> Tensor:
+        """Of each image, in nats: ``(batch,)``, or ``(members, batch)``."""
 
     @abstractmethod
     def metrics(self) -> "TaskMetrics":
@@ -95,31 +97,31 @@ class FineTuning(BlockModule):
         head_only = self.current_epoch < self.settings.head_epochs
         for layer in self.network.linear_layers()[:-1]:
             layer.requires_grad_(not head_only)
-        self.train_loss, self.train_images = 0.0, 0
+        self.train_loss, self.train_images = torch.zeros(len(self.seeds), device=self.device), 0
 
     def begin_block(self, block: Block) -> Block:
         """Open the block's streams of noise, and deform its images."""
         counters = (self.current_epoch, block.number, self.global_rank)
         device = block.features.device
-        self.network.use_noise_from(stream(self.seed, "dropout", *counters, device=device))
+        self.network.use_noise_from(streams(self.seeds, "dropout", *counters, device=device))
         if self.augment is None:
             return block
-        features = self.augment(block.features, self.shape, stream(self.seed, "augment", *counters, device=device))
-        return block.with_features(features)
+        generator = streams(self.seeds, "augment", *counters, device=device)
+        return block.with_features(self.augment(block.features, self.shape, generator))
 
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
         """Forward, backward, step, schedule, limits."""
-        loss = self.loss(self.network(batch.features), batch)
+        losses = self.losses(self.network(batch.features), batch)
         optimizer.zero_grad()
-        (loss / batch.count).backward()
+        (losses.sum() / batch.count).backward()
         add_gradients(self.network)
         optimizer.step()
         if self.schedule is not None and self.schedule.interval == "step":
             self.lr_schedulers().step()  # type: ignore[union-attr]
         if self.settings.max_norm is not None:
             self.network.limit_norms(self.settings.max_norm)
-        self.train_loss = self.train_loss + loss.detach()
-        self.train_images += len(batch.features)
+        self.train_loss += losses.detach().sum(-1)
+        self.train_images += batch.features.shape[-2]
 
     def on_train_epoch_end(self) -> None:
         """Stop at values that are not finite, before a checkpoint is written; otherwise log the training loss.
@@ -127,24 +129,32 @@ class FineTuning(BlockModule):
         Raises:
             DivergenceError: a parameter is not a finite number.
         """
-        if not self.parameters_are_finite():
+        diverged = self.diverged()
+        if diverged is not None:
             raise DivergenceError(
-                f"Fine-tuning diverged in epoch {self.current_epoch + 1}: the network's weights are no longer finite. "
-                "Lower optimizer.lr, or set training.max_norm."
+                f"Fine-tuning diverged in epoch {self.current_epoch + 1}{diverged}: the network's weights are no "
+                "longer finite. Lower optimizer.lr, or set training.max_norm."
             )
         if self.schedule is not None and self.schedule.interval == "epoch":
             self.lr_schedulers().step()  # type: ignore[union-attr]
-        self.log("train/loss", float(self.train_loss) / max(1, self.train_images))
+        self.log_rows([{"train/loss": loss / max(1, self.train_images)} for loss in self.train_loss.tolist()])
 
     def validation_step(self, block: Block, index: int) -> None:
         """Add a block of validation images to the metrics."""
-        self.validation_metrics.update(self.network(block.features), block)
+        outputs = self.network(block.features)
+        each = outputs if len(self.seeds) > 1 else [outputs]
+        for metrics, own, own_block in zip(self.validation_metrics, each, block.of_members(), strict=True):
+            assert isinstance(metrics, TaskMetrics)
+            metrics.update(own, own_block)
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation metrics."""
-        for name, value in self.validation_metrics.compute().items():
-            self.log(f"validation/{name}", value, prog_bar=name == self.watched)
-        self.validation_metrics.reset()
+        rows = []
+        for metrics in self.validation_metrics:
+            assert isinstance(metrics, TaskMetrics)
+            rows.append({f"validation/{name}": value for name, value in metrics.compute().items()})
+            metrics.reset()
+        self.log_rows(rows)
 
     @torch.no_grad()
     def evaluate(self, images: Images) -> dict[str, float]:

@@ -16,11 +16,13 @@ class Classifier(FineTuning):
 
     watched = "error"
 
-    def loss(self, outputs: Tensor, batch: Minibatch) -> Tensor:
-        """Cross-entropy summed over the images, in nats, with the label smoothing of the settings."""
-        assert batch.labels is not None
+    def losses(self, outputs: Tensor, batch: Minibatch) -> Tensor:
+        """Cross-entropy of each image, in nats, with the label smoothing of the settings."""
+        labels = batch.labels
+        assert labels is not None
         smoothing = self.settings.label_smoothing
-        return F.cross_entropy(outputs, batch.labels, reduction="sum", label_smoothing=smoothing)
+        losses = F.cross_entropy(outputs.flatten(0, -2), labels.flatten(), reduction="none", label_smoothing=smoothing)
+        return losses.view(labels.shape)
 
     def metrics(self) -> "ClassifierMetrics":
         """Error, negative log-likelihood, calibration error."""

@@ -1,0 +1,178 @@
+"""Fitting networks to data: their module, callbacks and Trainer; one network, or several seeds of it together."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+
+from dbn.checkpoints import LastCheckpoint, resume_path
+from dbn.data import DataSet
+from dbn.data.blocks import BlockLoader
+from dbn.data.parallel import loader_of
+from dbn.errors import SettingError
+from dbn.loop import Stopwatch, loader_share, make_trainer, quiet
+from dbn.progress import FitProgress
+from dbn.settings import settings_of
+from dbn.tracking import Tracker, loggers_of
+from finetune.augment import Augment
+from finetune.network import Network
+from finetune.parallel import BestMembers, ParallelNetwork, group_of
+from finetune.settings import Schedule, TrainingSettings
+from finetune.tasks import Autoencoder, Classifier, FineTuning
+
+
+def make_module(
+    network: Network, data: DataSet, settings: TrainingSettings, config: Mapping[str, Any], seeds: Sequence[int]
+) -> FineTuning:
+    """The LightningModule of the task."""
+    augment = settings_of("augment", Augment, config["augment"])
+    schedule = settings_of("schedule", Schedule, hydra.utils.instantiate(config["schedule"]))
+    options: dict[str, Any] = {
+        "optimizer": hydra.utils.instantiate(config["optimizer"]),
+        "schedule": schedule,
+        "steps_per_epoch": -(-len(data.train) // settings.batch_size),
+        "augment": augment if augment != Augment(elastic_sigma=augment.elastic_sigma) else None,
+        "shape": data.shape,
+        "seeds": seeds,
+        "precision": config["precision"],
+    }
+    if config["task"]["name"] == "classifier":
+        return Classifier(network, settings, **options)
+    if settings.head_epochs or settings.label_smoothing:
+        raise SettingError(
+            f"training.head_epochs={settings.head_epochs}, training.label_smoothing={settings.label_smoothing}: "
+            "an autoencoder has neither a new output layer nor labels. Leave both at 0."
+        )
+    return Autoencoder(network, settings, real=config["stack"]["visible"] == "gaussian", **options)
+
+
+def fit_networks(
+    networks: Sequence[Network],
+    data: Sequence[DataSet],
+    settings: TrainingSettings,
+    configs: Sequence[Mapping[str, Any]],
+    folder: Path,
+    trackers: Sequence[Tracker],
+) -> list[tuple[FineTuning, dict[str, Any]]]:
+    """Train networks in place, several of them together.
+
+    Args:
+        networks: with their starting weights.
+        data: of each network; the data sets differ in their training images only.
+        settings: how to train.
+        configs: of each run; they differ in their seeds only.
+        folder: where ``checkpoints/`` goes.
+        trackers: of each run.
+
+    Returns:
+        For each network its module with the chosen weights, and what belongs into the result.
+
+    Raises:
+        SettingError: a setting that cannot be used.
+        DivergenceError: a network met weights that are not finite.
+    """
+    config, n, n_validation = configs[0], len(networks), len(data[0].validation)
+    seeds = [own["seed"] for own in configs]
+    checkpoints = folder / "checkpoints"
+    network = group_of(networks)
+    module = make_module(network, data[0], settings, config, seeds)
+    monitor = f"validation/{module.watched}"
+    watch = Stopwatch()
+    callbacks: list[Callback] = [watch]
+    best = BestMembers(monitor) if n > 1 else best_checkpoint(checkpoints, monitor)
+    if settings.weights == "best":
+        callbacks.append(best)
+    if settings.patience is not None:
+        callbacks.append(stopping(settings.patience, monitor, n, n_validation))
+    callbacks.append(LastCheckpoint(checkpoints, config["checkpoint_seconds"]))
+    if config["progress"]:
+        shown = monitor if n_validation else "train/loss"
+        seed = f"seed {seeds[0]}" if n == 1 else f"{n} seeds"
+        title = f"{config['name']} {seed}  {'-'.join(map(str, network.sizes))}"
+        callbacks.append(
+            FitProgress(title, shown, shown.replace("/", " ").replace("_", " "), percent=shown.endswith("/error"))
+        )
+    with quiet():
+        trainer = make_trainer(
+            directory=checkpoints, max_epochs=settings.epochs, loggers=loggers_of(trackers), callbacks=callbacks,
+            options=config["trainer"],
+        )  # fmt: skip
+        device = trainer.strategy.root_device
+        share = loader_share(trainer)
+        train = [
+            BlockLoader(own.train.to(device), batch_size=settings.batch_size, seed=seed, **share)
+            for own, seed in zip(data, seeds, strict=True)
+        ]
+        held_out = data[0].validation.to(device)
+        validation = [BlockLoader(held_out, batch_size=1000, minibatches_per_block=1, **share) for _ in networks]
+        trainer.fit(
+            module, loader_of(train), loader_of(validation) if n_validation else None,
+            ckpt_path=resume_path(checkpoints), weights_only=True,
+        )  # fmt: skip
+    facts = {
+        "seconds": watch.seconds / n,
+        "trained_together": n,
+        "epochs": trainer.current_epoch,
+        "precision": [layer.precision for layer in network.linear_layers()],
+    }
+    best_epochs = restore_best(module, best) if settings.weights == "best" else []
+    module.cpu()
+    if isinstance(network, ParallelNetwork):
+        network.hand_back()
+        modules = [make_module(*each, settings, config, [0]) for each in zip(networks, data, strict=True)]
+    else:
+        modules = [module]
+    epochs: Sequence[int | None] = best_epochs or [None] * n
+    return [(own, {**facts, "best_epoch": epoch}) for own, epoch in zip(modules, epochs, strict=True)]
+
+
+def best_checkpoint(directory: Path, monitor: str) -> ModelCheckpoint:
+    """Keeps ``best.ckpt``, the weights of the epoch with the lowest ``monitor``."""
+    return ModelCheckpoint(
+        dirpath=directory, filename="best", monitor=monitor, mode="min", save_top_k=1, save_weights_only=True,
+        enable_version_counter=False,
+    )  # fmt: skip
+
+
+def restore_best(module: FineTuning, best: BestMembers | ModelCheckpoint) -> list[int]:
+    """Give each network the weights of its best epoch; returns those epochs, none where a debug run kept none."""
+    if isinstance(best, BestMembers):
+        best.restore(module)
+        return best.epochs
+    file = Path(best.dirpath or ".") / "best.ckpt"
+    if not file.is_file():  # under fast_dev_run
+        return []
+    checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    module.load_state_dict(checkpoint["state_dict"])
+    return [checkpoint["epoch"]]
+
+
+class PatientStopping(EarlyStopping):
+    """Early stopping that stays stopped: a fit resumed after it had stopped trains no further epoch."""
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Stop at once if patience had run out before the interruption."""
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
+
+
+def stopping(patience: int, monitor: str, n_networks: int, n_validation: int) -> PatientStopping:
+    """Stops when ``monitor`` has not become better for ``patience`` epochs.
+
+    Raises:
+        SettingError: there is nothing to monitor, or not one thing.
+    """
+    if not n_validation:
+        raise SettingError(
+            f"training.patience={patience}: there are no validation images to stop by. "
+            "Use training.patience=null, or data.validation=0.2."
+        )
+    if n_networks > 1:
+        raise SettingError(
+            f"training.patience={patience}: {n_networks} seeds that train together stop together. "
+            "Use training.patience=null, or n_parallel_seeds=1."
+        )
+    return PatientStopping(monitor, patience=patience, mode="min")
