@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dbn.runs import environment
 
-REFERENCES = ("five products", "bare torch loop")
+REFERENCES = ("five products", "bare torch loop", "16 RBMs one after another", "16 networks one after another")
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,13 @@ def contests(quick: bool, mnist: bool) -> list[Contest]:
         subjects = ("bare torch loop", "our fine-tuning, float32", "our fine-tuning, auto", "scikit-learn MLP")
         arguments = {"batch": batch, "data": "noise"}
         found.append(Contest(f"network 784-500-500-2000-10, batch {batch}", subjects, arguments, {"": 20000}))
+    small = {"n_visible": 64, "n_hidden": 100, "batch": 10, "data": "noise"}
+    subjects = ("16 RBMs one after another", "16 RBMs at once")
+    found.append(Contest("16 seeds of RBM 64 x 100, batch 10", subjects, small, {"": 1500}))
+    subjects = ("16 networks one after another", "16 networks at once")
+    found.append(
+        Contest("16 seeds of network 64-100-10, batch 10", subjects, {"batch": 10, "data": "noise"}, {"": 1500})
+    )
     if quick:
         found = [Contest(c.title, c.subjects, c.arguments, {"": 2000}) for c in found]
     return found

@@ -106,6 +106,29 @@ def public(
     return work
 
 
+def seeds(n_visible: int, n_hidden: int, batch: int, n: int, data: str, *, at_once: bool, n_seeds: int = 16) -> Work:
+    """Our public path for several seeds: trained together, or one after another."""
+    from dbn.growing import Place
+    from dbn.tracking import Tracker
+
+    dataset = data_set(images(n_visible, n, data), images(n_visible, 500, data))
+
+    def work() -> int:
+        from dbn.pretraining import pretrain_stacks
+        from dbn.training import LayerSettings
+
+        with tempfile.TemporaryDirectory() as folder:
+            layer = LayerSettings(n_hidden=n_hidden, batch_size=batch, epochs=5)
+            homes = [Path(folder) / str(seed) for seed in range(n_seeds)]
+            places = [Place(seed, home, Tracker(home)) for seed, home in enumerate(homes)]
+            for group in [places] if at_once else [[place] for place in places]:
+                directory = Path(folder) / "together" if at_once else group[0].directory
+                pretrain_stacks(dataset, [layer], group, directory=directory, progress=False)
+        return n * n_seeds * 5
+
+    return work
+
+
 def data_set(train: np.ndarray, held_out: np.ndarray, labels: np.ndarray | None = None) -> Any:
     """A data set of ours from pixels."""
     import torch
@@ -234,6 +257,33 @@ def network_public(batch: int, n: int, data: str, precision: str = "float32") ->
     return work
 
 
+def network_seeds(batch: int, n: int, data: str, *, at_once: bool, n_seeds: int = 16) -> Work:
+    """Our fine-tuning of 64-100-10 for several seeds: trained together, or one after another."""
+    import hydra
+
+    from dbn.command import config_directory, plain
+    from dbn.tracking import Tracker
+    from finetune.fitting import fit_networks
+    from finetune.network import Network
+    from finetune.settings import TrainingSettings
+
+    overrides = ["arm=random_relu", "training.epochs=5", f"training.batch_size={batch}", "progress=false"]
+    with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
+        configs = [plain(hydra.compose("finetune", [*overrides, f"seed={seed}"])) for seed in range(n_seeds)]
+    dataset = data_set(images(64, n, data), images(64, 500, data), labels(n))
+    settings = TrainingSettings(**configs[0]["training"])
+
+    def work() -> int:
+        with tempfile.TemporaryDirectory() as folder:
+            for group in [configs] if at_once else [[config] for config in configs]:
+                homes = [Path(folder) / str(config["seed"]) for config in group]
+                networks, sets = [Network([64, 100, 10]) for _ in group], [dataset] * len(group)
+                fit_networks(networks, sets, settings, group, homes[0] / "fit", [Tracker(home) for home in homes])
+        return n * n_seeds * 5
+
+    return work
+
+
 def network_sklearn(batch: int, n: int, data: str) -> Work:
     """scikit-learn's MLPClassifier."""
     from sklearn.neural_network import MLPClassifier
@@ -269,4 +319,8 @@ SUBJECTS: dict[str, Callable[..., Work]] = {
     "our fine-tuning, float32": network_public,
     "our fine-tuning, auto": with_precision(network_public, "auto"),
     "scikit-learn MLP": network_sklearn,
+    "16 RBMs one after another": lambda **arguments: seeds(**arguments, at_once=False),
+    "16 RBMs at once": lambda **arguments: seeds(**arguments, at_once=True),
+    "16 networks one after another": lambda **arguments: network_seeds(**arguments, at_once=False),
+    "16 networks at once": lambda **arguments: network_seeds(**arguments, at_once=True),
 }

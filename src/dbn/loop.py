@@ -19,6 +19,7 @@ from torch import nn
 from dbn.checkpoints import WholeCheckpointIO
 from dbn.data.blocks import Block, Minibatch
 from dbn.errors import SettingError
+from dbn.graphs import BlockGraphs
 from dbn.settings import check_keys
 from dbn.tracking import MetricsFiles
 
@@ -48,6 +49,8 @@ class BlockModule(pl.LightningModule):
     """The run's seed; where several models train together, each one's."""
     shown: frozenset[str] = frozenset()
     """Metrics that the progress display may show: their mean, where several models train together."""
+    graphs: BlockGraphs | None = None
+    """Recordings of blocks, where steps are taken so."""
     latest: Sequence[Mapping[str, float]] = ()
     """The metrics of each model that were logged last."""
 
@@ -68,10 +71,14 @@ class BlockModule(pl.LightningModule):
         lightning_optimizer = self.lightning_optimizer()
         optimizer = lightning_optimizer.optimizer
         block = self.begin_block(block)
-        last = len(block.lengths) - 1
-        for number, batch in enumerate(block.minibatches()):
-            # Lightning counts steps in its own wrapper, which costs as much as a small minibatch: once per block.
-            self.minibatch_step(batch, lightning_optimizer if number == last else optimizer)
+        batches = list(block.minibatches())
+        if self.graphs is not None:
+            self.graphs.all_but_last(block, optimizer, self.minibatch_step)
+            batches = batches[-1:]
+        for batch in batches[:-1]:
+            self.minibatch_step(batch, optimizer)
+        # Lightning counts steps in its own wrapper, which costs as much as a small minibatch: once per block.
+        self.minibatch_step(batches[-1], lightning_optimizer)
 
     def lightning_optimizer(self) -> LightningOptimizer:
         """Lightning's wrapper of the one optimiser."""

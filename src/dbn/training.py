@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from dbn.data.blocks import Block, BlockLoader, Minibatch
 from dbn.data.images import Images
 from dbn.errors import DivergenceError
+from dbn.graphs import BlockGraphs
 from dbn.loop import BlockModule, Optimizer, add_gradients, loader_share, make_trainer, quiet
 from dbn.optimizer import SGD
 from dbn.parallel import members_of
@@ -178,10 +179,13 @@ class RBMTraining(BlockModule):
         return calling("stack.optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
 
     def on_fit_start(self) -> None:
-        """Choose the precision, now that the device is known."""
+        """Choose the precision, and whether to record blocks, now that the device is known."""
+        optimizer = self.lightning_optimizer().optimizer
         product = self.settings.batch_size * self.rbm.n_visible * self.rbm.n_hidden
         self.precision = choose_precision(self.precision, product, self.device)
         self.step = ContrastiveStep(self.rbm, self.sampler, self.precision)
+        if self.device.type == "cuda" and self.trainer.world_size == 1 and isinstance(optimizer, SGD):
+            self.graphs = BlockGraphs()
 
     def on_train_epoch_start(self) -> None:
         """Set the momentum of this epoch, for optimisers that have one."""
@@ -192,7 +196,8 @@ class RBMTraining(BlockModule):
     def begin_block(self, block: Block) -> Block:
         """Open the block's stream of Gibbs noise."""
         counters = (self.layer, self.current_epoch, block.number, self.global_rank)
-        self.generator = streams(self.seeds, "gibbs", *counters, device=block.features.device)
+        generator = streams(self.seeds, "gibbs", *counters, device=block.features.device)
+        self.generator = generator if self.graphs is None else self.graphs.reseeded(generator)
         return block
 
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:

@@ -24,7 +24,7 @@ from dbn.units import UNITS, Bernoulli, make_units
 from helpers import PAIRS, Composer
 
 
-class Interruption(Exception):
+class StoppedError(Exception):
     """Stands for a kill."""
 
 
@@ -182,19 +182,19 @@ def test_an_interrupted_group_goes_on_with_all_its_members(compose: Composer, mo
     def failing_monitor(*arguments: Any) -> dict[str, float]:
         calls["monitor"] += 1
         if calls["monitor"] == 3 * 3 + 3 + 2:  # three members, three epochs of layer 1, one of layer 2, member 2
-            raise Interruption
+            raise StoppedError
         return monitor(*arguments)
 
     def failing_finish(*arguments: Any) -> dict[str, Any]:
         calls["finish"] += 1
         if calls["finish"] == 2:
-            raise Interruption
+            raise StoppedError
         return finish(*arguments)
 
     monkeypatch.setattr(training, "monitor", failing_monitor)
     monkeypatch.setattr(pretrain, "_finish", failing_finish)
     for n_done in (0, 1):
-        with pytest.raises(Interruption):
+        with pytest.raises(StoppedError):
             pretrain_seeds(config)
         assert len(list(run_directory(config).parent.glob("*/result.json"))) == n_done
     results = pretrain_seeds(config)

@@ -19,7 +19,7 @@ from finetune.train import finetune_seeds, run_directory
 from helpers import Composer
 
 
-class Interruption(Exception):
+class StoppedError(Exception):
     """Stands for a kill."""
 
 
@@ -164,19 +164,19 @@ def test_interrupted_between_epochs_and_between_results_it_ends_with_the_same_bi
     def failing_take_over(self: BestMembers, trainer: Any, pl_module: Any) -> None:
         calls["epochs"] += 1
         if calls["epochs"] == 7:
-            raise Interruption
+            raise StoppedError
         take_over(self, trainer, pl_module)
 
     def failing_evaluate(self: FineTuning, images: Any) -> dict[str, float]:
         calls["evaluations"] += 1
         if calls["evaluations"] == 4:  # three for the first member
-            raise Interruption
+            raise StoppedError
         return evaluate(self, images)
 
     monkeypatch.setattr(BestMembers, "on_validation_end", failing_take_over)
     monkeypatch.setattr(FineTuning, "evaluate", failing_evaluate)
     for n_done in (0, 1):
-        with pytest.raises(Interruption):
+        with pytest.raises(StoppedError):
             finetune_seeds(config)
         assert len(list(run_directory(config).parent.glob("*/result.json"))) == n_done
     epochs = calls["epochs"]

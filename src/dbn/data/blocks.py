@@ -11,8 +11,9 @@ from dbn.data.images import BlockReader, Images
 from dbn.errors import SettingError
 from dbn.streams import stream
 
-IMAGES_PER_BLOCK = 2000
-"""Enough that what Lightning does per block costs little beside them, few enough to stay in a processor's cache."""
+IMAGES_PER_BLOCK = {"cpu": 2000, "cuda": 20000}
+"""Enough that what Lightning does per block costs little beside them, few enough to stay in a processor's cache; a GPU
+takes steps faster, and has room."""
 
 
 @dataclass(slots=True)
@@ -91,7 +92,7 @@ class BlockLoader:
     Args:
         images: the images, on the device where training runs.
         batch_size: images per minibatch, over all processes.
-        minibatches_per_block: minibatches gathered at once; None: as many as make about 2000 images.
+        minibatches_per_block: minibatches gathered at once; None: as many as make about 2000 images, 20000 on a GPU.
         seed: the run's seed; None keeps the images in order.
         counters: counters of the stream ``order`` before the epoch, e.g. the layer.
         rank: this process.
@@ -113,7 +114,8 @@ class BlockLoader:
         world_size: int = 1,
     ) -> None:
         if minibatches_per_block is None and isinstance(batch_size, int):
-            minibatches_per_block = max(1, IMAGES_PER_BLOCK // max(1, batch_size))
+            n = IMAGES_PER_BLOCK.get(images.pixels.device.type, IMAGES_PER_BLOCK["cpu"])
+            minibatches_per_block = max(1, n // max(1, batch_size))
         for name, value in (("batch_size", batch_size), ("minibatches_per_block", minibatches_per_block)):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise SettingError(f"{name}={value!r}: it must be a whole number from 1.")
