@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: compare bench test lint wheel clean help
+.PHONY: compare bench precision test lint wheel clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make test      install, then the tests (DBN_DATA=folder adds those on real data sets)"
 	@echo "make lint      install, then ruff and mypy"
 	@echo "make bench     install, then measure speed beside the machine's limit and every peer: benchmarks/RESULTS.md"
+	@echo "make precision install, then MNIST in float32 and bfloat16, seed by seed: benchmarks/PRECISION.md"
 	@echo "make wheel     build the package into dist/"
 	@echo "make clean     remove the virtual environment and caches; results under runs/ stay"
 
@@ -41,6 +42,9 @@ lint: $(VENV)/.tools
 
 bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+precision: $(VENV)/.installed
+	@$(BIN)/python benchmarks/precision_study.py $(ARGS)
 
 wheel: $(VENV)/.installed
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

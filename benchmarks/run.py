@@ -58,7 +58,7 @@ def contests(quick: bool, mnist: bool) -> list[Contest]:
         Contest("16 seeds of network 64-100-10, batch 10", subjects, {"batch": 10, "data": "noise"}, {"": 1500})
     )
     if quick:
-        found = [Contest(c.title, c.subjects, c.arguments, {"": 2000}) for c in found]
+        found = [Contest(c.title, c.subjects, c.arguments, {s: n // 10 for s, n in c.n.items()}) for c in found]
     return found
 
 
@@ -158,12 +158,13 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=HERE, help="folder for RESULTS.md and growth.svg")
     options = parser.parse_args()
     (HERE / ".environments").mkdir(exist_ok=True)
-    pythons = {peer: python for peer in ("rbms", "learnergy") if (python := interpreter_for(peer)) is not None}
-    absent = {"rbms", "learnergy"} - set(pythons)
+    found = contests(options.quick, mnist="DBN_DATA" in os.environ)
+    chosen = [contest for contest in found if any(words in contest.title for words in options.only)]
+    wanted = {peer for peer in ("rbms", "learnergy") if any(peer in contest.subjects for contest in chosen)}
+    pythons = {peer: python for peer in sorted(wanted) if (python := interpreter_for(peer)) is not None}
+    absent = wanted - set(pythons)
     tables = []
-    for contest in contests(options.quick, mnist="DBN_DATA" in os.environ):
-        if not any(words in contest.title for words in options.only):
-            continue
+    for contest in chosen:
         present = tuple(subject for subject in contest.subjects if subject not in absent)
         contest = Contest(contest.title, present, contest.arguments, contest.n)
         for threads in options.threads:

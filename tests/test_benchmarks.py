@@ -1,0 +1,51 @@
+"""The benchmark's own machinery, on a tenth of its work: speeds themselves are nothing to assert in a test."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from dbn.command import config_directory
+
+BENCHMARKS = config_directory().parent / "benchmarks"
+
+
+def run(script: str, *arguments: str) -> str:
+    """A script of the benchmarks in a process of its own; what it printed."""
+    command = [sys.executable, str(BENCHMARKS / script), *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CI": "true"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_contest_is_measured_and_tables_of_others_stay(tmp_path: Path) -> None:
+    other = {
+        "RBM 1 x 1, 1 thread": {"speeds": {"five products": [1.0], "our public path, auto": [2.0]}, "date": "then"}
+    }
+    (tmp_path / "results.json").write_text(json.dumps(other))
+    printed = run(
+        "run.py", "--quick", "--rounds", "2", "--threads", "1", "--only", "16 seeds", "--output", str(tmp_path)
+    )
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert len(results) == 3
+    assert all(len(values) == 2 and min(values) > 0 for values in results[list(results)[1]]["speeds"].values())
+    report = (tmp_path / "RESULTS.md").read_text()
+    for title in ("RBM 1 x 1, 1 thread", "16 seeds of RBM 64 x 100, batch 10, 1 thread"):
+        assert f"### {title}" in report
+    assert "| our public path, auto | 2 | 2 | 2 | 2.00 | 1.00 |" in report
+    assert "16 RBMs at once" in printed
+
+
+def test_precision_is_compared_seed_by_seed(tmp_path: Path, data_root: Path) -> None:
+    run("precision_study.py", "--quick", "--seeds", "2", "--output", str(tmp_path))
+    report = (tmp_path / "PRECISION.md").read_text()
+    assert "seeds 0 to 1" in report
+    rows = [line.split("|")[1:-1] for line in report.splitlines() if line.startswith("| ")]
+    assert [row[0].strip() for row in rows[1:3]] == [
+        "test error, %",
+        "test negative log-likelihood of the labels, nats",
+    ]
+    error = float(rows[1][1].split("±")[0])
+    assert 2 < error < 10, "one epoch of each"
