@@ -30,7 +30,7 @@ $(VENV)/.tools: $(VENV)/.installed
 	@touch $@
 
 compare: $(VENV)/.installed
-	@$(BIN)/dbn-finetune sweep=compare
+	@$(BIN)/dbn-finetune sweep=compare seed=0 n_parallel_seeds=3
 
 test: $(VENV)/.tools
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)

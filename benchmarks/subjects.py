@@ -83,7 +83,7 @@ def public(
     data: str,
     *,
     precision: str = "float32",
-    epochs: int = 2,
+    epochs: int = 4,
     k: int = 1,
 ) -> Work:
     """Our public path: data set, Trainer, blocks, monitoring, metrics file, checkpoints."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dbn.tracking import MetricsFile
+from dbn.metrics import MetricsFile
 
 SMALL = ["stack.layers=[12]", "stack.every_layer.epochs=3", "training.epochs=4", "study=tracked", "logger=wandb"]
 

@@ -11,7 +11,7 @@ from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from dbn.files import replacing
-from dbn.tracking import MetricsFile, MetricsFiles
+from dbn.metrics import MetricsFile, MetricsFiles
 
 LAST = "last"
 

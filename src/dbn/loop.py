@@ -20,8 +20,8 @@ from dbn.checkpoints import WholeCheckpointIO
 from dbn.data.blocks import Block, Minibatch
 from dbn.errors import SettingError
 from dbn.graphs import BlockGraphs
+from dbn.metrics import MetricsFiles
 from dbn.settings import check_keys
-from dbn.tracking import MetricsFiles
 
 Optimizer = torch.optim.Optimizer
 

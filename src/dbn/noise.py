@@ -1,6 +1,6 @@
 """Random numbers for units: uniform, normal, and zeros and ones, at a third of what uniform numbers would cost."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -16,22 +16,21 @@ def uniform(like: Tensor, generator: Noise = None) -> Tensor:
 
     From several generators, each member (first dimension) gets those of its own: as if it drew by itself.
     """
-    noise = torch.empty_like(like, memory_format=torch.contiguous_format)
-    if isinstance(generator, Sequence):
-        for member, own in zip(noise, generator, strict=True):
-            member.uniform_(generator=own)
-        return noise
-    return noise.uniform_(generator=generator)
+    return _fill(like, generator, Tensor.uniform_)
 
 
 def normal(like: Tensor, generator: Noise = None) -> Tensor:
     """Standard normal numbers; otherwise as :func:`uniform`."""
+    return _fill(like, generator, Tensor.normal_)
+
+
+def _fill(like: Tensor, generator: Noise, fill: Callable[..., Tensor]) -> Tensor:
     noise = torch.empty_like(like, memory_format=torch.contiguous_format)
     if isinstance(generator, Sequence):
         for member, own in zip(noise, generator, strict=True):
-            member.normal_(generator=own)
+            fill(member, generator=own)
         return noise
-    return noise.normal_(generator=generator)
+    return fill(noise, generator=generator)
 
 
 def bernoulli(mean: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:

@@ -1,10 +1,6 @@
 """Where metrics go: a CSV file always, Weights & Biases when asked for."""
 
-import csv
-import io
-import time
 import uuid
-from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -14,121 +10,10 @@ import numpy as np
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from dbn.files import write_text
+from dbn.metrics import METRICS, MetricsFile, MetricsFiles
 from dbn.settings import check_keys
 
-METRICS = "metrics.csv"
 WANDB_ID = "wandb_id"
-
-
-class MetricsFile(Logger):
-    """One row per epoch in ``metrics.csv``, written whole, at most once a second and at the end.
-
-    Training that is resumed overwrites the rows of the epochs it does again and keeps those before, so that the file
-    ends up as if nothing had happened. (Lightning's CSVLogger deletes what is there.)
-
-    Args:
-        path: the file.
-        first_epoch: number of this fit's first epoch, where several fits share the file.
-    """
-
-    def __init__(self, path: Path, first_epoch: int = 0) -> None:
-        super().__init__()
-        self.path = path
-        self.first_epoch = first_epoch
-        self.written = 0.0
-        self.rows: dict[int, dict[str, str]] = {}
-        if path.is_file():
-            with path.open(newline="", encoding="utf-8") as file:
-                self.rows = {int(row["epoch"]): {k: v for k, v in row.items() if v} for row in csv.DictReader(file)}
-
-    @property
-    def name(self) -> str:
-        """Lightning asks for it."""
-        return "metrics"
-
-    @property
-    def version(self) -> str:
-        """Lightning asks for it."""
-        return ""
-
-    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """The configuration is in ``.hydra`` already."""
-
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Merge metrics into the row of their epoch; write the file if that was not done within the last second."""
-        self.merge(metrics)
-        if time.monotonic() - self.written > 1.0:
-            self.flush()
-
-    def merge(self, metrics: Mapping[str, float]) -> None:
-        """Merge metrics into the row of their epoch, without writing."""
-        epoch = int(metrics["epoch"]) + self.first_epoch
-        row = self.rows.setdefault(epoch, {"epoch": str(epoch)})
-        row.update({name: repr(float(value)) for name, value in metrics.items() if name != "epoch"})
-
-    def flush(self) -> None:
-        """Write the file."""
-        names = sorted({name for row in self.rows.values() for name in row} - {"epoch"})
-        text = io.StringIO()
-        writer = csv.DictWriter(text, ["epoch", *names], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows[number] for number in sorted(self.rows))
-        write_text(self.path, text.getvalue())
-        self.written = time.monotonic()
-
-    def finalize(self, status: str) -> None:
-        """Lightning calls it at the end of a fit, after an error, too."""
-        if self.rows:
-            self.flush()
-
-
-class MetricsFiles(Logger):
-    """The files ``metrics.csv`` of runs that train together, each with its own numbers.
-
-    What Lightning logs is for the progress display only: logging costs more than a small model's epoch, times members.
-
-    Args:
-        files: one for each member.
-    """
-
-    def __init__(self, files: Sequence[MetricsFile]) -> None:
-        super().__init__()
-        self.files = files
-        self.written = time.monotonic()
-
-    @property
-    def name(self) -> str:
-        """Lightning asks for it."""
-        return "metrics"
-
-    @property
-    def version(self) -> str:
-        """Lightning asks for it."""
-        return ""
-
-    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """The configuration is in ``.hydra`` already."""
-
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Nothing: see :meth:`log_members`."""
-
-    def log_members(self, rows: Sequence[Mapping[str, float]], epoch: int) -> None:
-        """Merge each member's metrics into its row of ``epoch``; write if that was not done lately."""
-        for file, row in zip(self.files, rows, strict=True):
-            file.merge({**row, "epoch": epoch})
-        if time.monotonic() - self.written > len(self.files):
-            self.flush()
-
-    def flush(self) -> None:
-        """Write every file."""
-        for file in self.files:
-            file.flush()
-        self.written = time.monotonic()
-
-    def finalize(self, status: str) -> None:
-        """Lightning calls it at the end of a fit, after an error, too."""
-        for file in self.files:
-            file.finalize(status)
 
 
 class Tracker:

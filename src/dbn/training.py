@@ -180,12 +180,15 @@ class RBMTraining(BlockModule):
 
     def on_fit_start(self) -> None:
         """Choose the precision, and whether to record blocks, now that the device is known."""
-        optimizer = self.lightning_optimizer().optimizer
         product = self.settings.batch_size * self.rbm.n_visible * self.rbm.n_hidden
         self.precision = choose_precision(self.precision, product, self.device)
         self.step = ContrastiveStep(self.rbm, self.sampler, self.precision)
-        if self.device.type == "cuda" and self.trainer.world_size == 1 and isinstance(optimizer, SGD):
+        if self.device.type == "cuda" and self.trainer.world_size == 1 and self.optimizer_stays_in_place():
             self.graphs = BlockGraphs()
+
+    def optimizer_stays_in_place(self) -> bool:
+        """Whether a step of the optimiser can be recorded: ours can, of others that is not known."""
+        return isinstance(self.lightning_optimizer().optimizer, SGD)
 
     def on_train_epoch_start(self) -> None:
         """Set the momentum of this epoch, for optimisers that have one."""

@@ -37,6 +37,12 @@ class SectionView:
     ruler: "Ruler | None"
 
     @property
+    def together(self) -> list[int]:
+        """How many seeds trained together, ascending, where it was more than one."""
+        numbers = {run.trained_together or 1 for arm in self.section.arms for run in arm.runs}
+        return sorted(numbers) if max(numbers) > 1 else []
+
+    @property
     def kinds(self) -> list[str]:
         """Kinds of arm that occur, for the legend."""
         return [kind for kind in KIND_NAMES if any(arm.kind == kind for arm in self.section.arms)]

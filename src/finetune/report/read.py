@@ -44,6 +44,7 @@ class Run:
     n_parameters: int | None = None
     epochs: int | None = None
     best_epoch: int | None = None
+    trained_together: int | None = None
     config: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, Any] = field(default_factory=dict)
     git: dict[str, Any] = field(default_factory=dict)
@@ -161,6 +162,7 @@ def _read_run(directory: Path, stage: str, study: Path) -> Run:
         n_parameters=_whole(content.get("n_parameters")),
         epochs=_whole(content.get("epochs")),
         best_epoch=_whole(content.get("best_epoch")),
+        trained_together=_whole(content.get("trained_together")),
         config=_mapping(content.get("config")),
         versions=_mapping(content.get("versions")),
         git=_mapping(content.get("git")),

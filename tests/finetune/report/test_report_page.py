@@ -127,6 +127,16 @@ def test_sections_come_in_order(page):
     assert places == sorted(places)
 
 
+def test_page_says_what_a_time_means_where_seeds_trained_together(make_study, page):
+    words = "Seeds trained together (3 at a time): a run's time is its share."
+    assert words not in page.text
+    study = make_study("together")
+    for name in ("dbn", "glorot"):
+        study.arm(name, [0.03, 0.04, 0.05], trained_together=3)
+    html = write_report(study.directory).html.read_text(encoding="utf-8")
+    assert words in Page(html).text
+
+
 def test_page_needs_nothing_but_itself(full, files, page):
     html = files.html.read_text(encoding="utf-8")
     for address in page.addresses:
