@@ -116,7 +116,9 @@ def main() -> None:
         f"seeds 0 to {options.seeds - 1}: an RBM of 784 x 500 ({length.pretraining} epochs of CD-1), its likelihood by "
         f"annealed importance sampling ({length.betas} temperatures, 100 chains), and 784-500-10 fine-tuned from it "
         f"({length.fine_tuning} epochs). Mean ± standard deviation over seeds; differences are paired by seed. "
-        "Everything reported is computed in float32: what differs is the precision of the products in training.",
+        "Everything reported is computed in float32: what differs is the precision of the products in training. Free "
+        "energies are known up to a constant, which differs between any two models and which log Z takes out: what a "
+        "shift of theirs means for images is in the likelihood.",
         "",
         *table(found),
     ]
