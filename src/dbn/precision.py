@@ -12,8 +12,9 @@ PRECISIONS = ("auto", "float32", "bf16")
 SMALLEST_PRODUCT = 5_000_000
 """Multiplications per product (batch x inputs x outputs) from which bfloat16 pays for the casts round it.
 
-Measured on a processor with AVX512-BF16, one and two threads: contrastive divergence steps break even at about 4 million,
-a network's layers at 4 to 7 million; at 0.6 million bfloat16 is a third to half slower, at 25 million a third faster.
+Measured on a processor with AVX512-BF16, one and two threads: steps of contrastive divergence break even at about 4
+million, a network's layers at 4 to 7 million; at 0.6 million bfloat16 is a third to half slower, at 25 million a third
+faster.
 """
 
 
