@@ -19,33 +19,41 @@ class Table:
 
     Attributes:
         title: what was done.
-        speeds: images per second of each subject, round by round.
+        speeds: images per second of each subject: median, lowest and highest over the rounds.
+        rounds: how many.
         date: of the measurement.
     """
 
     title: str
     speeds: Mapping[str, Sequence[float]]
+    rounds: int
     date: str
+
+    @classmethod
+    def of(cls, title: str, measured: Mapping[str, Sequence[float]], date: str) -> "Table":
+        """From images per second of each subject, round by round."""
+        speeds = {s: [statistics.median(values), min(values), max(values)] for s, values in measured.items()}
+        return cls(title, speeds, len(next(iter(measured.values()))), date)
 
     @property
     def text(self) -> str:
         """The table in Markdown: median, range, and how many times as fast our best public path is."""
-        medians = {subject: statistics.median(values) for subject, values in self.speeds.items()}
+        medians = {subject: speeds[0] for subject, speeds in self.speeds.items()}
         ours = [subject for subject in medians if subject.startswith(("our public path", "our fine-tuning"))]
         reference = next(subject for subject in medians if subject in REFERENCES)
         heads = [f"{subject} / it" for subject in ours]
         lines = [
             f"### {self.title}",
             "",
-            f"{self.date}, {len(next(iter(self.speeds.values())))} rounds.",
+            f"{self.date}, {self.rounds} rounds.",
             "",
             f"| | images/s, median | from | to | / {reference} | {' | '.join(heads)} |",
             f"|---|{'---:|' * (4 + len(ours))}",
         ]
         for subject, median in medians.items():
-            values = self.speeds[subject]
+            _, low, high = self.speeds[subject]
             ratios = [f"{medians[own] / median:.2f}" for own in ours]
-            row = [f"{median:.0f}", f"{min(values):.0f}", f"{max(values):.0f}", f"{median / medians[reference]:.2f}"]
+            row = [f"{median:.0f}", f"{low:.0f}", f"{high:.0f}", f"{median / medians[reference]:.2f}"]
             lines.append(f"| {subject} | {' | '.join([*row, *ratios])} |")
         return "\n".join([*lines, ""])
 
@@ -55,7 +63,7 @@ def write_results(folder: Path, tables: Sequence[Table], absent: Sequence[str]) 
     folder.mkdir(parents=True, exist_ok=True)
     store = folder / "results.json"
     known = json.loads(store.read_text(encoding="utf-8")) if store.is_file() else {}
-    known |= {table.title: {"speeds": dict(table.speeds), "date": table.date} for table in tables}
+    known |= {t.title: {"speeds": dict(t.speeds), "rounds": t.rounds, "date": t.date} for t in tables}
     store.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     machine = environment()["machine"]
     names = ("torch", "numpy", "scikit-learn", "pytorch-lightning", "layerwise-dbn")
@@ -69,7 +77,7 @@ def write_results(folder: Path, tables: Sequence[Table], absent: Sequence[str]) 
         "hand: nothing was measured on one.",
         "",
         *(f"{peer} is missing: its environment could not be made.\n" for peer in absent),
-        *(Table(title, content["speeds"], content["date"]).text for title, content in known.items()),
+        *(Table(title, **content).text for title, content in known.items()),
     ]
     if (folder / "growth.svg").is_file():
         lines += ["## How cost grows", "", "Our public path in float32, microseconds per image and epoch.", ""]

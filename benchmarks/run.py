@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from environments import interpreter_for
 from results import Table, write_growth, write_results
 
@@ -148,12 +149,21 @@ def growth(threads: int, rounds: int, quick: bool) -> dict[str, list[tuple[float
     return curves
 
 
+def save_mnist(file: Path) -> None:
+    """MNIST's training images where workers find them: peers' environments do not have this package."""
+    from dbn.data import mnist
+
+    np.save(file, mnist().train_images.reshape(60000, -1).numpy())
+
+
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each subject (default 5)")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads (default 1 2)")
-    parser.add_argument("--only", nargs="+", default=[""], help="contests whose title contains one of these")
+    parser.add_argument(
+        "--only", nargs="+", default=[""], help="contests whose title contains one of these, and growth"
+    )
     parser.add_argument("--quick", action="store_true", help="a tenth of the work, to see that it runs")
     parser.add_argument("--output", type=Path, default=HERE, help="folder for RESULTS.md and growth.svg")
     options = parser.parse_args()
@@ -163,20 +173,20 @@ def main() -> None:
     wanted = {peer for peer in ("rbms", "learnergy") if any(peer in contest.subjects for contest in chosen)}
     pythons = {peer: python for peer in sorted(wanted) if (python := interpreter_for(peer)) is not None}
     absent = wanted - set(pythons)
-    tables = []
+    if any(contest.arguments["data"] == "mnist" for contest in chosen):
+        save_mnist(HERE / ".environments" / "mnist.npy")
     for contest in chosen:
         present = tuple(subject for subject in contest.subjects if subject not in absent)
         contest = Contest(contest.title, present, contest.arguments, contest.n)
         for threads in options.threads:
             speeds = measure(contest, threads, options.rounds, pythons)
             today = datetime.datetime.now().astimezone().strftime("%d %B %Y")
-            table = Table(f"{contest.title}, {threads} thread{'s' * (threads > 1)}", speeds, today)
-            tables.append(table)
+            table = Table.of(f"{contest.title}, {threads} thread{'s' * (threads > 1)}", speeds, today)
             print(table.text, flush=True)
-    if options.only == [""]:
-        curves = growth(max(options.threads), 3, options.quick)
-        write_growth(options.output, curves)
-    write_results(options.output, tables, sorted(absent))
+            write_results(options.output, [table], sorted(absent))
+    if any(words in "growth" for words in options.only):
+        write_growth(options.output, growth(max(options.threads), 3, options.quick))
+        write_results(options.output, [], sorted(absent))
     print(f"written: {options.output / 'RESULTS.md'}")
 
 

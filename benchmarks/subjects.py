@@ -18,9 +18,7 @@ Work = Callable[[], int]
 def images(n_visible: int, n: int, data: str) -> np.ndarray:
     """``(n, n_visible)`` uint8: MNIST, or noise of the same mean."""
     if data == "mnist":
-        from dbn.data import mnist
-
-        pixels = mnist().train_images.reshape(60000, -1).numpy()
+        pixels: np.ndarray = np.load(Path(__file__).parent / ".environments" / "mnist.npy")
         return np.resize(pixels, (n, pixels.shape[1]))
     return np.random.default_rng(0).integers(0, 256, (n, n_visible), dtype=np.uint8)
 
