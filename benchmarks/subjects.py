@@ -81,12 +81,17 @@ def public(
     data: str,
     *,
     precision: str = "float32",
-    epochs: int = 4,
+    epochs: int | None = None,
     k: int = 1,
 ) -> Work:
-    """Our public path: data set, Trainer, blocks, monitoring, metrics file, checkpoints."""
+    """Our public path: data set, Trainer, blocks, monitoring, metrics file, checkpoints.
+
+    A small layer is trained for the 30 epochs that are its default: setting up takes as long as some of its epochs.
+    """
     from dbn.tracking import Tracker
 
+    if epochs is None:
+        epochs = 30 if n_visible * n_hidden < 10000 else 4
     dataset = data_set(images(n_visible, n, data), images(n_visible, 2000, data))
 
     def work() -> int:
