@@ -132,6 +132,7 @@ def growth(threads: int, rounds: int, quick: bool) -> dict[str, list[tuple[float
     axes: dict[str, list[dict[str, Any]]] = {
         "hidden units": [{"n_hidden": n} for n in (125, 250, 500, 1000, 2000)],
         "visible units": [{"n_visible": n} for n in (196, 392, 784, 1568)],
+        "layers": [{"n_layers": n} for n in (1, 2, 3, 5)],
         "images": [{"n": int(base["n"]) * m // 4} for m in (1, 2, 4, 8)],
         "images in a minibatch": [{"batch": n} for n in (10, 30, 100, 300, 1000)],
         "Gibbs steps k": [{"k": n} for n in (1, 2, 5, 10)],

@@ -83,6 +83,7 @@ def public(
     precision: str = "float32",
     epochs: int | None = None,
     k: int = 1,
+    n_layers: int = 1,
 ) -> Work:
     """Our public path: data set, Trainer, blocks, monitoring, metrics file, checkpoints.
 
@@ -101,7 +102,7 @@ def public(
         with tempfile.TemporaryDirectory() as folder:
             layer = LayerSettings(n_hidden=n_hidden, batch_size=batch, epochs=epochs, steps=k)
             pretrain_stack(
-                dataset, [layer], precision=precision, directory=Path(folder), tracker=Tracker(Path(folder)),
+                dataset, [layer] * n_layers, precision=precision, directory=Path(folder), tracker=Tracker(Path(folder)),
                 progress=False,
             )  # fmt: skip
         return n * epochs

@@ -92,10 +92,11 @@ def test_gzipped_will_do_where_asked_for(tmp_path, downloads):
 @pytest.mark.parametrize(
     ("packed", "message"),
     [
-        (gzip.compress(b"other"), "its decompressed content has sha256"),
-        (gzip.compress(CONTENT)[:-9], "is damaged"),
+        (gzip.compress(b"other", mtime=0), "its decompressed content has sha256"),
+        (gzip.compress(CONTENT, mtime=0)[:-9], "is damaged"),
         (b"no gzip at all", "is damaged"),
     ],
+    ids=["other content", "cut off", "no gzip"],
 )
 def test_gzipped_but_wrong_is_refused(tmp_path, downloads, packed, message):
     (tmp_path / "file.bin.gz").write_bytes(packed)
