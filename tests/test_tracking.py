@@ -34,6 +34,11 @@ def offline_runs(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / "wandb").iterdir() if path.name.startswith("offline-run-"))
 
 
+def exit_codes(found: list[dict[str, Any]]) -> list[int]:
+    """How a run says that it ended."""
+    return [record["exit"].get("exit_code", 0) for record in found if record["type"] == "exit"]
+
+
 def test_two_jobs_of_a_multirun_are_two_runs_with_their_own_histories(tmp_path: Path) -> None:
     run_command(tmp_path, "-m", "arm=dbn,random_relu", "seed=0")
     study = tmp_path / "runs/tracked"
@@ -61,6 +66,7 @@ def test_two_jobs_of_a_multirun_are_two_runs_with_their_own_histories(tmp_path: 
         assert values == pytest.approx(written)
         pictures = {name for row in history for name in row if name.startswith(("filters", "reconstructions"))}
         assert pictures, "pictures are logged"
+        assert exit_codes(found) == [0]
     assert len(ids) == 3
 
 
@@ -82,6 +88,7 @@ def test_runs_that_trained_together_have_their_own_histories(tmp_path: Path) -> 
             assert len(values) == n_epochs
             assert values == pytest.approx(written)
             assert any(name.startswith("filters") for row in history for name in row)
+            assert exit_codes(found) == [0]
             last.add(values[0])
     assert len(last) >= 3, "each seed has numbers of its own"
 

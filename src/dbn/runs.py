@@ -83,33 +83,32 @@ def execute_all(
             if overrides is not None:
                 write_text(run.directory / OVERRIDES, yaml.safe_dump(list(overrides)))
         waiting = [run for run, result in zip(runs, results, strict=True) if result is None]
-        for run in runs:
-            if run not in waiting:
+        for run, result in zip(runs, results, strict=True):
+            if result is not None:
                 log.info("%s: done already.", run.directory)
-        for run in waiting:
-            for unfinished in run.directory.rglob(f".*{UNFINISHED}"):  # of a process that was killed while writing
-                unfinished.unlink()
-        new = iter(_work_on(waiting, work))
+        new = iter(_work_on(waiting, work) if waiting else ())
         return [next(new) if result is None else result for result in results]
 
 
-def _work_on(waiting: list[Run], work: Callable[[Sequence[Run]], Iterable[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    """Results as they come, each written into its run's directory; on an error, that into those still without one."""
-    remaining = list(waiting)
+def _work_on(waiting: list[Run], work: Callable[[Sequence[Run]], Iterable[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Results, each written as it comes; an error is written where no result has come."""
+    for run in waiting:
+        for unfinished in run.directory.rglob(f".*{UNFINISHED}"):  # of a process that was killed while writing
+            unfinished.unlink()
+    results: list[dict[str, Any]] = []
     try:
-        for part in work(waiting) if waiting else ():
-            run = remaining[0]
+        for run, part in zip(waiting, work(waiting), strict=True):
             result = {**part, "config": run.config, **environment()}
             write_json(run.directory / RESULT, result)
             (run.directory / ERROR).unlink(missing_ok=True)
-            remaining.pop(0)
-            yield result
+            results.append(result)
     except BaseException as error:
         name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
         last = f"{name}{error}".strip().replace("\n", " ")
-        for run in remaining:
+        for run in waiting[len(results) :]:
             write_text(run.directory / ERROR, f"{traceback.format_exc()}\n{last}\n")
         raise
+    return results
 
 
 def read_result(directory: Path) -> dict[str, Any] | None:
