@@ -71,7 +71,7 @@ def pretrain_together(
     """Pretrain the stacks of configurations, see :func:`pretraining_config`, that differ in their seeds only."""
     runs = [Run(run_directory(config), config) for config in configs]
     with checkpoint_folder(runs) as folder:
-        return execute_all(runs, lambda waiting: _work(waiting, folder), overrides)
+        return execute_all(runs, lambda waiting: _work(waiting, folder), overrides, folder)
 
 
 def pretraining_config(config: Mapping[str, Any], name: str | None = None) -> dict[str, Any]:

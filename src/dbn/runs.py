@@ -58,6 +58,7 @@ def execute_all(
     runs: Sequence[Run],
     work: Callable[[Sequence[Run]], Iterable[dict[str, Any]]],
     overrides: Sequence[str] | None = None,
+    folder: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Do each run once: its result if it is done; otherwise ``work``, and the result is written last of all.
 
@@ -67,6 +68,7 @@ def execute_all(
             directories; gives, run by run, what goes into ``result.json`` beside configuration, versions, git and
             machine.
         overrides: what was asked for on the command line, kept in ``.hydra/overrides.yaml``.
+        folder: where several runs keep checkpoints in common.
 
     Returns:
         For each run the content of ``result.json``.
@@ -79,7 +81,7 @@ def execute_all(
             locks.enter_context(lock(run.directory))
         results = [read_result(run.directory) for run in runs]
         for run in runs:
-            _claim(run.directory, run.config)
+            _claim(run.directory, run.config, folder)
             if overrides is not None:
                 write_text(run.directory / OVERRIDES, yaml.safe_dump(list(overrides)))
         waiting = [run for run, result in zip(runs, results, strict=True) if result is None]
@@ -144,12 +146,12 @@ def lock(directory: Path) -> Iterator[None]:
         guard.release()
 
 
-def _claim(directory: Path, config: Mapping[str, Any]) -> None:
+def _claim(directory: Path, config: Mapping[str, Any], folder: Path | None) -> None:
     """Write the configuration into the directory; refuse one that holds what another configuration made."""
     path = directory / CONFIG
     stored = yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.is_file() else {}
     differences = list(_differences(_relevant(stored), _relevant(json.loads(json.dumps(config)))))
-    if differences and _has_work(directory):
+    if differences and (_has_work(directory) or (folder is not None and any(folder.rglob("*.ckpt")))):
         key, old, new = differences[0]
         more = f" ({len(differences) - 1} more keys differ)" if len(differences) > 1 else ""
         raise RunConflictError(

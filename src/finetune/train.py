@@ -77,7 +77,7 @@ def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
     check_choice("task.name", config["task"]["name"], TASKS)
     runs = [Run(run_directory(own), own) for own in by_seed(config)]
     with checkpoint_folder(runs) as folder:
-        return execute_all(runs, lambda waiting: _work(runs, waiting, folder), overrides)
+        return execute_all(runs, lambda waiting: _work(runs, waiting, folder), overrides, folder)
 
 
 def _work(runs: Sequence[Run], waiting: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:

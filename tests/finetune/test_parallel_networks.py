@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from dbn.data.blocks import Minibatch
-from dbn.errors import SettingError
+from dbn.errors import RunConflictError, SettingError
 from dbn.streams import stream, streams
 from finetune.augment import Augment
 from finetune.network import Network
@@ -179,6 +179,8 @@ def test_interrupted_between_epochs_and_between_results_it_ends_with_the_same_bi
         with pytest.raises(StoppedError):
             finetune_seeds(config)
         assert len(list(run_directory(config).parent.glob("*/result.json"))) == n_done
+        with pytest.raises(RunConflictError, match="lr="):  # their checkpoints in common are this configuration's
+            finetune_seeds(compose("finetune", [*small, "study=disturbed", "optimizer.lr=0.05"]))
     epochs = calls["epochs"]
     results = finetune_seeds(config)
     assert calls["epochs"] == epochs == 13  # twelve, and the one that was interrupted
