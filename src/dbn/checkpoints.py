@@ -1,5 +1,7 @@
-"""Checkpoints to go on from after an interruption: of whole epochs, written whole, not more often than needed."""
+"""Checkpoints to go on from after an interruption: at the end of a block, written whole, not more often than needed."""
 
+import datetime
+import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +14,9 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from dbn.files import replacing
 from dbn.metrics import MetricsFile, MetricsFiles
+from dbn.preemption import PreemptedError, preemption
+
+log = logging.getLogger(__name__)
 
 LAST = "last"
 
@@ -29,14 +34,15 @@ class WholeCheckpointIO(TorchCheckpointIO):
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """Keeps ``last.ckpt`` of a whole epoch: the last one of a fit, and before it one whenever ``seconds`` have passed.
+    """Keeps ``last.ckpt``: after a block or epoch whenever ``seconds`` have passed, at the end, and when told to stop.
 
-    Epochs of a small model are shorter than saving one. What is done again after an interruption is done with the same
-    bits. The rows of ``metrics.csv`` up to a checkpoint are on disk before it is.
+    Epochs of a small model are shorter than saving one, those of a large one longer than anybody wants to lose. What is
+    done again after an interruption is done with the same bits. The rows of ``metrics.csv`` up to a checkpoint are on
+    disk before it is.
 
     Args:
         directory: where to.
-        seconds: least time between two checkpoints; 0 for one after every epoch.
+        seconds: least time between two checkpoints; 0 for one after every epoch, none within.
     """
 
     def __init__(self, directory: Path, seconds: float) -> None:
@@ -46,18 +52,56 @@ class LastCheckpoint(ModelCheckpoint):
         self.seconds = seconds
         self.saved = time.monotonic()
 
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save within an epoch if it is time, or this process was told to stop; the last block is the epoch's matter.
+
+        Raises:
+            PreemptedError: it was.
+        """
+        told = agreed(trainer, preemption.requested)
+        due = self.seconds > 0 and time.monotonic() - self.saved >= self.seconds
+        if batch_idx + 1 < trainer.num_training_batches and (told or agreed(trainer, due)):
+            self.flush_rows(trainer)
+            trainer.save_checkpoint(Path(self.dirpath or ".") / f"{LAST}.ckpt")
+            self.saved = time.monotonic()
+            if told:
+                raise PreemptedError
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save if it is time."""
+        """Save if it is time, or this process was told to stop.
+
+        Raises:
+            PreemptedError: it was, and this is not the last epoch.
+        """
         over = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
-        if not over and time.monotonic() - self.saved < self.seconds:
+        told = agreed(trainer, preemption.requested)
+        if not (over or told or agreed(trainer, time.monotonic() - self.saved >= self.seconds)):
             return
         for logger in trainer.loggers:
             if isinstance(logger, MetricsFile):  # Lightning logs this epoch only after this hook
                 logger.merge({**as_floats(trainer.callback_metrics), "epoch": trainer.current_epoch})
-            if isinstance(logger, MetricsFile | MetricsFiles):
-                logger.flush()
+        self.flush_rows(trainer)
         super().on_train_epoch_end(trainer, pl_module)
         self.saved = time.monotonic()
+        if told and not over:
+            raise PreemptedError
+
+    def flush_rows(self, trainer: pl.Trainer) -> None:
+        """Write the rows of ``metrics.csv`` that there are."""
+        for logger in trainer.loggers:
+            if isinstance(logger, MetricsFile | MetricsFiles):
+                logger.flush()
+
+
+def agreed(trainer: pl.Trainer, wish: bool) -> bool:
+    """Whether any process of the fit wishes it: all of them do the same."""
+    if trainer.world_size == 1:
+        return wish
+    wishes = torch.tensor(int(wish), device=trainer.strategy.root_device)
+    torch.distributed.all_reduce(wishes, torch.distributed.ReduceOp.MAX)
+    return bool(wishes)
 
 
 def as_floats(metrics: Mapping[str, torch.Tensor]) -> dict[str, float]:
@@ -68,4 +112,8 @@ def as_floats(metrics: Mapping[str, torch.Tensor]) -> dict[str, float]:
 def resume_path(directory: Path | None) -> Path | None:
     """``last.ckpt`` in ``directory``, if a fit was interrupted there."""
     path = None if directory is None else directory / f"{LAST}.ckpt"
-    return path if path is not None and path.is_file() else None
+    if path is None or not path.is_file():
+        return None
+    saved = datetime.datetime.fromtimestamp(path.stat().st_mtime).astimezone()
+    log.info("%s: going on from the checkpoint of %s.", path.parent.parent, saved.strftime("%d %B %Y, %H:%M:%S"))
+    return path

@@ -1,5 +1,6 @@
 """What every console command shares: the configuration tree, Hydra, and messages instead of tracebacks."""
 
+import functools
 import os
 import re
 import sys
@@ -18,6 +19,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dbn.errors import SettingError, UserError
+from dbn.preemption import requeueing
 from dbn.settings import near
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -64,7 +66,9 @@ def run_command(
         # Options first: Hydra's parser does not take overrides on both sides of an option.
         sys.argv[1:] = [*options, *overrides, *name_of_swept_runs(overrides)]
         try:
-            hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=config_name)(task)()
+            hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=config_name)(
+                requeued(task)
+            )()
         finally:
             if at_end is not None:
                 at_end()
@@ -77,6 +81,34 @@ def run_command(
             raise
         say(message)
         sys.exit(2)
+
+
+def requeued(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
+    """The task, which goes back into SLURM's queue when it is told to stop."""
+
+    @functools.wraps(task)
+    def watched(config: DictConfig) -> Any:
+        check_processes(config)
+        with requeueing():
+            return task(config)
+
+    return watched
+
+
+def check_processes(config: DictConfig) -> None:
+    """Refuse several processes in a multirun on one machine, where each process would start the whole multirun again.
+
+    Raises:
+        SettingError: with what to use instead.
+    """
+    trainer = config.get("trainer") or {}
+    several = str(trainer.get("strategy", "")).startswith("ddp") and trainer.get("devices") != 1
+    if several and in_multirun() and "SLURM_JOB_ID" not in os.environ:
+        raise SettingError(
+            f"trainer.strategy={trainer.strategy}, trainer.devices={trainer.devices}: jobs of a multirun on one "
+            "machine run one after another in one process. Use trainer.devices=1, call the command once per run, or "
+            "submit the multirun with hydra/launcher=slurm_ddp."
+        )
 
 
 def say(message: str) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from dbn.data import DataSet
 from dbn.data.images import Images
+from dbn.processes import is_first, wait_for_all
 from dbn.rbm import RBM
 from dbn.representations import Representations, propagate, same_windows
 from dbn.stack import DBN
@@ -88,14 +89,15 @@ class GrowingStack:
 
     def add(self, rbm: RBM, number: int, facts: dict[str, Any]) -> None:
         """Take a trained layer in, and keep it in its file with ``facts`` on its training."""
-        if number in self.files and not self.is_trained(number):
+        if number in self.files and not self.is_trained(number) and is_first():
             DBN([rbm]).save(self.files[number], facts)
+        wait_for_all()
         self.rbms.append(rbm)
 
     def go_up(self, number: int) -> None:
         """From layer ``number``, taken from its file if need be, to the images as the next one sees them."""
-        if number in self.files:
-            self.rbms[number - 1 :] = [DBN.load(self.files[number])[0]]
+        if len(self.rbms) < number:
+            self.rbms.append(DBN.load(self.files[number])[0])
         if number < self.last_untrained:
             rbm = self.rbms[-1]
             self.train, self.validation = self.store.above(rbm, self.train, number), propagate(rbm, self.validation)

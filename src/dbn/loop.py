@@ -10,17 +10,19 @@ from typing import Any, TypedDict
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments import SLURMEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
-from dbn.checkpoints import WholeCheckpointIO
+from dbn.checkpoints import WholeCheckpointIO, resume_path
 from dbn.data.blocks import Block, Minibatch
 from dbn.errors import SettingError
 from dbn.graphs import BlockGraphs
 from dbn.metrics import MetricsFiles
+from dbn.preemption import preemption
 from dbn.settings import check_keys
 
 Optimizer = torch.optim.Optimizer
@@ -146,7 +148,7 @@ def make_trainer(
             default_root_dir=directory,
             logger=list(loggers),
             callbacks=callbacks,
-            plugins=[WholeCheckpointIO()],
+            plugins=[WholeCheckpointIO(), *slurm()],
             enable_checkpointing=any(isinstance(callback, pl.callbacks.Checkpoint) for callback in callbacks),
             enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
             enable_model_summary=False,
@@ -156,6 +158,11 @@ def make_trainer(
         )
     except (MisconfigurationException, ValueError) as error:
         raise SettingError(f"trainer: {error}") from error
+
+
+def slurm() -> list[SLURMEnvironment]:
+    """Within a SLURM job, Lightning's knowledge of it, without its own way of going back into the queue."""
+    return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
 
 
 class Stopwatch(Callback):
@@ -177,6 +184,22 @@ class Stopwatch(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.before = state_dict["seconds"]
+
+
+def fit(trainer: pl.Trainer, module: BlockModule, train: Any, validation: Any, checkpoints: Path | None) -> None:
+    """Fit, from ``last.ckpt`` in ``checkpoints`` if a fit was interrupted there.
+
+    Raises:
+        SettingError: several seeds and several processes.
+        PreemptedError: this process was told to stop; a checkpoint was written.
+    """
+    if trainer.world_size > 1 and len(module.seeds) > 1:
+        raise SettingError(
+            f"n_parallel_seeds={len(module.seeds)}: several processes share the work of one seed. Use "
+            "n_parallel_seeds=1, or trainer.devices=1."
+        )
+    with preemption.during_fit():
+        trainer.fit(module, train, validation, ckpt_path=resume_path(checkpoints), weights_only=True)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from dbn.data import DataSet, load_data
 from dbn.growing import Place
 from dbn.pictures import pictures_of_stack, save_pictures, sheets
 from dbn.pretraining import pretrain_stacks
+from dbn.processes import is_first
 from dbn.runs import INCIDENTAL, Run, execute_all
 from dbn.seeds import by_seed, checkpoint_folder
 from dbn.settings import check_keys, check_number
@@ -131,7 +132,7 @@ def _work(runs: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:
             trainer_options=config["trainer"],
             progress=config["progress"],
         )
-        for number, (run, stack) in enumerate(zip(runs, stacks, strict=True)):
+        for number, (run, stack) in enumerate(zip(runs, stacks, strict=True) if is_first() else ()):
             with tracked.after(number) as tracker:
                 yield _finish(run, stack, data, layers, tracker)
 

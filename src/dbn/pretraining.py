@@ -6,13 +6,13 @@ from typing import Any
 
 from pytorch_lightning.callbacks import Callback
 
-from dbn.checkpoints import LastCheckpoint, resume_path
+from dbn.checkpoints import LastCheckpoint
 from dbn.data import DataSet, StreamedImages, check_unit_interval
 from dbn.data.blocks import BlockLoader
-from dbn.data.parallel import loader_of
+from dbn.data.parallel import all_to, loader_of
 from dbn.errors import SettingError
 from dbn.growing import GrowingStack, Place
-from dbn.loop import Stopwatch, loader_share, make_trainer, quiet
+from dbn.loop import Stopwatch, fit, loader_share, make_trainer, quiet
 from dbn.optimizer import SGD
 from dbn.parallel import group_of, members_of, together
 from dbn.progress import FitProgress
@@ -154,8 +154,8 @@ def train_layer(
             options=trainer_options,
         )
         device = trainer.strategy.root_device
-        train = [stack.train.to(device) for stack in stacks]
-        validation = [stack.validation.to(device) for stack in stacks]
+        train = all_to([stack.train for stack in stacks], device)
+        validation = all_to([stack.validation for stack in stacks], device)
         module = RBMTraining(
             rbm,
             settings,
@@ -173,7 +173,7 @@ def train_layer(
             )
             for images, stack in zip(train, stacks, strict=True)
         ]
-        trainer.fit(module, loader_of(loaders), ckpt_path=resume_path(checkpoints), weights_only=True)
+        fit(trainer, module, loader_of(loaders), None, checkpoints)
     facts: dict[str, Any] = {"seconds": watch.seconds / len(stacks), "precision": module.precision}
     if len(stacks) > 1:
         facts["together"] = [stack.seed for stack in stacks]

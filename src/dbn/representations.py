@@ -17,6 +17,7 @@ from dbn.data.streamed import StreamedImages
 from dbn.data.windows import Layout
 from dbn.errors import DataError, SettingError
 from dbn.files import replacing
+from dbn.processes import is_first, wait_for_all
 from dbn.rbm import RBM
 from dbn.settings import check_choice
 
@@ -177,8 +178,9 @@ def on_disk(raised: RaisedImages, file: Path) -> StreamedImages:
         DataError: the file cannot be written, or holds something else.
     """
     shape, row_bytes = (len(raised), raised.rbm.n_hidden), FLOAT_BYTES * raised.rbm.n_hidden
-    if not file.is_file():
+    if not file.is_file() and is_first():
         _write(file, raised)
+    wait_for_all()
     found = NpyFile.open(file)
     if found.shape != shape or found.dtype != np.dtype(np.float32):
         raise DataError(f"{file} holds {found.dtype} of shape {found.shape}, not float32 of {shape}. Take it away.")

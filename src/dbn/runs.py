@@ -19,11 +19,14 @@ from filelock import FileLock, Timeout
 
 from dbn.errors import RunConflictError, UserError
 from dbn.files import UNFINISHED, write_json, write_text
+from dbn.preemption import PreemptedError
+from dbn.processes import is_first, wait_for_all
 
 log = logging.getLogger(__name__)
 
 RESULT = "result.json"
 ERROR = "error.txt"
+LOCK = ".lock"
 CONFIG = Path(".hydra") / "config.yaml"
 OVERRIDES = Path(".hydra") / "overrides.yaml"
 INCIDENTAL = frozenset({"paths", "logger", "progress", "checkpoint_seconds", "n_parallel_seeds"})
@@ -66,7 +69,7 @@ def execute_all(
         runs: what to do; several are worked on together.
         work: does those of the runs that are not done, going on from whatever an interruption left in their
             directories; gives, run by run, what goes into ``result.json`` beside configuration, versions, git and
-            machine.
+            machine. Of several processes, all work, and only the first has something to give.
         overrides: what was asked for on the command line, kept in ``.hydra/overrides.yaml``.
         folder: where several runs keep checkpoints in common.
 
@@ -76,6 +79,12 @@ def execute_all(
     Raises:
         RunConflictError: a directory holds a run with another configuration.
     """
+    if not is_first():
+        waiting = [run for run in runs if read_result(run.directory) is None]
+        for _ in work(waiting) if waiting else ():
+            pass
+        wait_for_all()
+        return [result for run in runs if (result := read_result(run.directory)) is not None]
     with ExitStack() as locks:
         for run in sorted(runs, key=lambda run: run.directory):  # in one order for all: nobody waits in a circle
             locks.enter_context(lock(run.directory))
@@ -89,6 +98,7 @@ def execute_all(
             if result is not None:
                 log.info("%s: done already.", run.directory)
         new = iter(_work_on(waiting, work) if waiting else ())
+        wait_for_all()
         return [next(new) if result is None else result for result in results]
 
 
@@ -104,6 +114,8 @@ def _work_on(waiting: list[Run], work: Callable[[Sequence[Run]], Iterable[dict[s
             write_json(run.directory / RESULT, result)
             (run.directory / ERROR).unlink(missing_ok=True)
             results.append(result)
+    except PreemptedError:
+        raise  # no error: the run goes on later
     except BaseException as error:
         name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
         last = f"{name}{error}".strip().replace("\n", " ")
@@ -134,7 +146,7 @@ def read_result(directory: Path) -> dict[str, Any] | None:
 def lock(directory: Path) -> Iterator[None]:
     """Hold the directory's lock; wait for it if another process does. The system frees a dead process's lock."""
     directory.mkdir(parents=True, exist_ok=True)
-    guard = FileLock(directory / ".lock")
+    guard = FileLock(directory / LOCK)
     try:
         guard.acquire(timeout=0.1)
     except Timeout:
@@ -144,6 +156,20 @@ def lock(directory: Path) -> Iterator[None]:
         yield
     finally:
         guard.release()
+
+
+def at_work(directory: Path) -> bool:
+    """Whether a process holds the directory's lock."""
+    file = directory / LOCK
+    if not file.is_file():
+        return False
+    guard = FileLock(file)
+    try:
+        guard.acquire(timeout=0)
+    except Timeout:
+        return True
+    guard.release()
+    return False
 
 
 def _claim(directory: Path, config: Mapping[str, Any], folder: Path | None) -> None:

@@ -11,6 +11,7 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 
 from dbn.files import write_text
 from dbn.metrics import METRICS, MetricsFile, MetricsFiles
+from dbn.processes import is_first
 from dbn.settings import check_keys
 
 WANDB_ID = "wandb_id"
@@ -67,7 +68,7 @@ class Tracker:
 
 def loggers_of(trackers: Sequence[Tracker | None], first_epoch: int = 0) -> list[Logger]:
     """Loggers for one fit of runs that train together, or of one run."""
-    present = [tracker for tracker in trackers if tracker is not None]
+    present = [tracker for tracker in trackers if tracker is not None and is_first()]
     if len(trackers) == 1:
         return present[0].loggers(first_epoch) if present else []
     files = [MetricsFile(tracker.directory / METRICS, first_epoch) for tracker in present]
@@ -152,7 +153,7 @@ class Tracking:
 
     def __enter__(self) -> "Tracking":
         """Open the tracking of a run that trains alone."""
-        if len(self.openers) == 1:
+        if len(self.openers) == 1 and is_first():
             self.trackers = [self.open.enter_context(self.openers[0]())]
         return self
 

@@ -8,12 +8,12 @@ import hydra
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
-from dbn.checkpoints import LastCheckpoint, resume_path
+from dbn.checkpoints import LastCheckpoint
 from dbn.data import DataSet
 from dbn.data.blocks import BlockLoader
-from dbn.data.parallel import loader_of
+from dbn.data.parallel import all_to, loader_of
 from dbn.errors import SettingError
-from dbn.loop import Stopwatch, loader_share, make_trainer, quiet
+from dbn.loop import Stopwatch, fit, loader_share, make_trainer, quiet
 from dbn.progress import FitProgress
 from dbn.settings import settings_of
 from dbn.tracking import Tracker, loggers_of
@@ -102,16 +102,14 @@ def fit_networks(
         )  # fmt: skip
         device = trainer.strategy.root_device
         share = loader_share(trainer)
+        images = all_to([own.train for own in data], device)
         train = [
-            BlockLoader(own.train.to(device), batch_size=settings.batch_size, seed=seed, **share)
-            for own, seed in zip(data, seeds, strict=True)
+            BlockLoader(own, batch_size=settings.batch_size, seed=seed, **share)
+            for own, seed in zip(images, seeds, strict=True)
         ]
         held_out = data[0].validation.to(device)
         validation = [BlockLoader(held_out, batch_size=1000, minibatches_per_block=1, **share) for _ in networks]
-        trainer.fit(
-            module, loader_of(train), loader_of(validation) if n_validation else None,
-            ckpt_path=resume_path(checkpoints), weights_only=True,
-        )  # fmt: skip
+        fit(trainer, module, loader_of(train), loader_of(validation) if n_validation else None, checkpoints)
     facts = {
         "seconds": watch.seconds / n,
         "trained_together": n,

@@ -22,6 +22,7 @@ from dbn.parallel import together
 from dbn.pictures import filters, save_pictures, sheets
 from dbn.pretrain import STACK_FILE, data_of, layers_of, pretrain_together, pretraining_config
 from dbn.pretrain import run_directory as pretraining_directory
+from dbn.processes import is_first
 from dbn.runs import Run, execute_all
 from dbn.seeds import by_seed, checkpoint_folder
 from dbn.settings import calling, check_choice, check_keys, check_number, settings_of
@@ -100,7 +101,7 @@ def _work(runs: Sequence[Run], waiting: Sequence[Run], folder: Path) -> Iterator
             [start.network for start in starts], sets, settings, [run.config for run in members], folder,
             tracked.trackers,
         )  # fmt: skip
-        for number, run in enumerate(members):
+        for number, run in enumerate(members if is_first() else ()):
             if run not in waiting:
                 continue
             with tracked.after(number) as tracker:

@@ -127,6 +127,7 @@ class BlockLoader:
         self.rank = rank
         self.world_size = world_size
         self.epoch = 0
+        self.next_block = 0
         self.reader: BlockReader | None = None
 
     @property
@@ -141,6 +142,14 @@ class BlockLoader:
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order comes next. Lightning calls it before each epoch."""
         self.epoch = epoch
+
+    def state_dict(self) -> dict[str, int]:
+        """Which block comes next in the epoch: Lightning keeps it in checkpoints."""
+        return {"next_block": self.next_block}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go on within an epoch, once."""
+        self.next_block = state_dict["next_block"] % max(1, len(self))
 
     def generator(self) -> torch.Generator | None:
         """Draws this epoch's order; None: the images keep theirs."""
@@ -160,7 +169,9 @@ class BlockLoader:
         if self.reader is None:
             self.reader = self.images.reader(min(images_per_block, n))
         with self.reader.reading(self.generator()) as gather:
-            for number, start in enumerate(range(0, n, images_per_block)):
+            first, self.next_block = self.next_block, 0
+            for number, start in list(enumerate(range(0, n, images_per_block)))[first:]:
+                self.next_block = number + 1
                 batches = torch.arange(start, min(start + images_per_block, n)).split(self.batch_size)
                 shares = [batch.tensor_split(self.world_size)[self.rank] for batch in batches]
                 features, labels = gather(torch.cat(shares))

@@ -90,7 +90,8 @@ def _download(name: str, filename: str, sha256: str, urls: Sequence[str], target
         except (OSError, ValueError) as error:  # no network, refused, not found; wrong hash
             said.append(f"{url}: {str(error) or type(error).__name__}")
     raise DataError(
-        f"{filename} of data={name} is not on this machine and could not be downloaded. Get it from one of the "
-        f"addresses below (sha256 {sha256}) and put it at {wanted / filename}. The folder of data is data.root, "
+        f"{filename} of data={name} is not on this machine and could not be downloaded. Where there is internet, on "
+        f"the login node of a cluster, run: dbn-data fetch {name}. Or get it from one of the addresses below (sha256 "
+        f"{sha256}) and put it at {wanted / filename}. The folder of data is data.root, "
         "by default the environment variable DBN_DATA. What was tried:\n  " + "\n  ".join(said)
     )

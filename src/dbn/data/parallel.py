@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from dbn.data.blocks import Block, BlockLoader
+from dbn.data.images import Images
 
 
 class ParallelLoader:
@@ -28,6 +29,15 @@ class ParallelLoader:
         for loader in self.loaders:
             loader.set_epoch(epoch)
 
+    def state_dict(self) -> dict[str, int]:
+        """Which block comes next in the epoch: the same for every member."""
+        return self.loaders[0].state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go on within an epoch, once."""
+        for loader in self.loaders:
+            loader.load_state_dict(state_dict)
+
     def __iter__(self) -> Iterator[Block]:
         """The epoch's blocks: features ``(members, n, n_features)``, labels ``(members, n)``."""
         for blocks in zip(*self.loaders, strict=True):
@@ -45,6 +55,12 @@ class ParallelLoader:
                 lengths=first.lengths,
                 counts=first.counts,
             )
+
+
+def all_to(images: Sequence[Images], device: torch.device) -> list[Images]:
+    """Images on ``device``; those that several models share, once."""
+    moved = {id(own): own.to(device) for own in images}
+    return [moved[id(own)] for own in images]
 
 
 def loader_of(loaders: Sequence[BlockLoader]) -> BlockLoader | ParallelLoader:

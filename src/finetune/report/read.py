@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dbn.errors import DataError
+from dbn.runs import at_work
 from finetune.report.plan import Job, command_like, grid_holes, read_plan
 
 STAGES = ("pretrain", "finetune", "baseline")
 Kind = Literal["pretrained", "random", "baseline", "unstated"]
-State = Literal["missing", "unfinished", "failed", "damaged"]
+State = Literal["missing", "running", "unfinished", "failed", "damaged"]
 _DIRECTORY = re.compile(r"(?P<name>.+)_seed(?P<seed>\d+)")
 
 
@@ -85,6 +86,18 @@ def read_study(directory: Path) -> Study:
     Raises:
         DataError: the directory is missing or holds no result; the message says what to run.
     """
+    study = scan_study(directory)
+    if not study.runs:
+        raise DataError(_nothing_to_report(directory, study.name, list(study.problems)))
+    return study
+
+
+def scan_study(directory: Path) -> Study:
+    """As :func:`read_study`, for a study that may have no result yet.
+
+    Raises:
+        DataError: the directory is missing.
+    """
     name = directory.resolve().name
     if not directory.is_dir():
         raise DataError(
@@ -125,8 +138,6 @@ def read_study(directory: Path) -> Study:
     for job in jobs or _holes(runs, unfinished):
         if (job.name, job.seed) not in present:
             problems.append(Problem("missing", f"{job.name}, seed {job.seed}", "never started", job.command, job.name))
-    if not runs:
-        raise DataError(_nothing_to_report(directory, name, problems))
     return Study(name, directory, tuple(runs), tuple(problems))
 
 
@@ -215,14 +226,18 @@ def _name_and_seed(directory: Path) -> tuple[str, int]:
 
 
 def _without_result(stage: str, directory: Path, planned: dict[tuple[str, int], Job]) -> Problem:
-    """A run that was started and has no result: failed if it left ``error.txt``, else still running or stopped."""
+    """A run that was started and has no result: running while its directory is locked, failed if it left an error."""
     name, seed = _name_and_seed(directory)
     job = planned.get((name, seed))
     command = job.command if job else command_like(directory, stage)
     label = f"{name}, seed {seed}" if stage != "pretrain" else f"pretraining {name}, seed {seed}"
+    if at_work(directory):
+        return Problem("running", label, "a process is at work on it", None, name)
     error = directory / "error.txt"
     if not error.is_file():
-        return Problem("unfinished", label, "no result yet: still running, or stopped", command, name)
+        return Problem(
+            "unfinished", label, "stopped before its end; it goes on from its last checkpoint", command, name
+        )
     lines = [line.strip() for line in error.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     return Problem("failed", label, lines[-1] if lines else "failed without a message", command, name)
 

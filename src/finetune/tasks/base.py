@@ -12,6 +12,7 @@ from dbn.data.blocks import Block, BlockLoader, Minibatch
 from dbn.data.images import Images
 from dbn.errors import DivergenceError
 from dbn.loop import BlockModule, Optimizer, add_gradients
+from dbn.processes import sum_over_all
 from dbn.settings import calling
 from dbn.streams import streams
 from finetune.augment import Augment
@@ -92,12 +93,30 @@ class FineTuning(BlockModule):
         """Choose the layers' precision, now that the device is known."""
         self.network.choose_precision(self.precision, self.settings.batch_size, self.device)
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what has been added up in an epoch that is under way."""
+        checkpoint["epoch_so_far"] = {"train_loss": self.train_loss.tolist(), "train_images": self.train_images}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on adding up."""
+        so_far = checkpoint["epoch_so_far"]
+        self.train_loss, self.train_images = torch.tensor(so_far["train_loss"]), so_far["train_images"]
+
+    def on_train_start(self) -> None:
+        """An epoch that goes on from a checkpoint is not started: who learns in it has to be said again."""
+        self.train_loss = self.train_loss.to(self.device)
+        self.let_learn()
+
     def on_train_epoch_start(self) -> None:
+        """Start adding up."""
+        self.let_learn()
+        self.train_loss, self.train_images = torch.zeros(len(self.seeds), device=self.device), 0
+
+    def let_learn(self) -> None:
         """In the first ``head_epochs`` only the output layer learns."""
         head_only = self.current_epoch < self.settings.head_epochs
         for layer in self.network.linear_layers()[:-1]:
             layer.requires_grad_(not head_only)
-        self.train_loss, self.train_images = torch.zeros(len(self.seeds), device=self.device), 0
 
     def begin_block(self, block: Block) -> Block:
         """Open the block's streams of noise, and deform its images."""
@@ -137,7 +156,8 @@ class FineTuning(BlockModule):
             )
         if self.schedule is not None and self.schedule.interval == "epoch":
             self.lr_schedulers().step()  # type: ignore[union-attr]
-        self.log_rows([{"train/loss": loss / max(1, self.train_images)} for loss in self.train_loss.tolist()])
+        losses, n = sum_over_all(self.train_loss.clone(), torch.tensor(self.train_images, device=self.device))
+        self.log_rows([{"train/loss": loss / max(1, int(n))} for loss in losses.tolist()])
 
     def validation_step(self, block: Block, index: int) -> None:
         """Add a block of validation images to the metrics."""

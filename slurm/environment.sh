@@ -1,0 +1,17 @@
+# Sourced by the batch files: finds the package's commands and says where and how often the job has started.
+# The commands are those on PATH (an active virtual environment), or of .venv beside the folder of the batch files.
+if ! command -v dbn-finetune >/dev/null; then
+    if [ ! -x "$slurm/../.venv/bin/dbn-finetune" ]; then
+        echo "dbn-finetune is neither on PATH nor in $(dirname "$slurm")/.venv/bin. Run make compare there on the" >&2
+        echo "login node, which installs it, or activate the environment that has it before you call sbatch." >&2
+        exit 1
+    fi
+    PATH="$(cd "$slurm/../.venv/bin" && pwd):$PATH"
+fi
+export WANDB_MODE="${WANDB_MODE:-offline}" # compute nodes have no internet: slurm/sync.sh uploads from the login node
+export OMP_NUM_THREADS="${SLURM_CPUS_PER_TASK:-1}" SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
+seed=()
+if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
+    seed=("seed=$SLURM_ARRAY_TASK_ID") # an array's elements are seeds
+fi
+echo "$(date '+%F %T') job $SLURM_JOB_ID on $(hostname), start ${SLURM_RESTART_COUNT:-0}, in $PWD"

@@ -1,0 +1,212 @@
+"""On a SLURM cluster: batch files, sweeps, signals, preemption, kills, several nodes, chains."""
+
+import csv
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cluster.slurm import Cluster
+from dbn.command import config_directory
+
+SLURM = config_directory().parent / "slurm"
+BIN = Path(sys.executable).parent
+SMALL = [
+    "stack.layers=[30,20]", "stack.every_layer.epochs=20", "stack.every_layer.batch_size=10", "training.epochs=30",
+    "training.batch_size=10", "network.dropout_hidden=0.2", "checkpoint_seconds=1",
+]  # fmt: skip
+QUICK = ["stack.layers=[12]", "stack.every_layer.epochs=2", "training.epochs=2"]
+
+
+@pytest.fixture(autouse=True)
+def _commands_on_path(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment that a person activated before sbatch."""
+    monkeypatch.setitem(cluster.environment, "PATH", f"{BIN}:{cluster.environment['PATH']}")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+
+def submit(cluster: Cluster, folder: Path, file: str, *arguments: str, options: tuple[str, ...] = ()) -> str:
+    """Submit a batch file; returns the job's number."""
+    words = ["sbatch", "--parsable", "--cpus-per-task=1", *options, str(SLURM / file), *arguments]
+    return cluster.run(*words, folder=folder)
+
+
+def wait_until(moment: Callable[[], bool], seconds: float = 90) -> None:
+    """Look for a moment until it comes."""
+    end = time.monotonic() + seconds
+    while not moment():
+        assert time.monotonic() < end, "the moment did not come"
+        time.sleep(0.02)
+
+
+def rows(path: Path) -> int:
+    """Epochs in a metrics file."""
+    return max(0, len(path.read_text().splitlines()) - 1) if path.is_file() else 0
+
+
+def log_of(folder: Path, job: str) -> str:
+    """What a job printed."""
+    return "\n".join(path.read_text() for path in sorted(folder.glob(f"slurm-*{job}*.out")))
+
+
+PRETRAINED = Path("runs/default/pretrain/digits_30_20_seed0")
+FINETUNED = Path("runs/default/finetune/dbn_seed0")
+SAME = [
+    PRETRAINED / "dbn.safetensors", PRETRAINED / "metrics.csv", FINETUNED / "network.safetensors",
+    FINETUNED / "metrics.csv",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A job left alone."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    cluster.environment["PATH"] = f"{BIN}:{cluster.environment['PATH']}"
+    job = submit(cluster, folder, "finetune.sbatch", "arm=dbn", *SMALL)
+    cluster.wait_for(job)
+    return folder
+
+
+def assert_same_bits(folder: Path, undisturbed: Path) -> None:
+    """Stack, network and curves of a job left alone."""
+    for path in SAME:
+        assert (folder / path).read_bytes() == (undisturbed / path).read_bytes(), path
+
+
+MOMENTS: dict[str, Callable[[Path], bool]] = {
+    "before the first epoch": lambda folder: (folder / PRETRAINED / ".lock").exists(),
+    "in the first layer": lambda folder: rows(folder / PRETRAINED / "metrics.csv") >= 5,
+    "between layers": lambda folder: (folder / PRETRAINED / "checkpoints/layer1.safetensors").exists(),
+    "after pretraining": lambda folder: (folder / PRETRAINED / "dbn.safetensors").exists(),
+    "in fine-tuning": lambda folder: rows(folder / FINETUNED / "metrics.csv") >= 8,
+    "after the last epoch": lambda folder: (folder / FINETUNED / "network.safetensors").exists(),
+}
+
+
+def test_a_job_that_is_told_to_stop_at_any_moment_ends_with_the_same_bits(
+    cluster: Cluster, folder: Path, undisturbed: Path
+) -> None:
+    job = submit(cluster, folder, "finetune.sbatch", "arm=dbn", *SMALL)
+    for number, (name, moment) in enumerate(MOMENTS.items(), start=1):
+        wait_until(lambda moment=moment: moment(folder) or cluster.state(job) == "COMPLETED")
+        if cluster.state(job) == "COMPLETED":
+            assert name == "after the last epoch", f"over before {name}"
+            break
+        cluster.run("scancel", "--signal=USR1", job)
+        wait_until(lambda: cluster.state(job) == "PENDING", 30)
+        wait_until(lambda: cluster.state(job) != "PENDING", 60)
+        assert f"start {number}," in log_of(folder, job) or cluster.state(job) in ("RUNNING", "COMPLETED")
+    cluster.wait_for(job)
+    assert_same_bits(folder, undisturbed)
+    assert "was told to stop" in log_of(folder, job)
+
+
+def test_a_job_that_is_preempted_goes_on_and_ends_with_the_same_bits(
+    cluster: Cluster, folder: Path, undisturbed: Path
+) -> None:
+    job = submit(cluster, folder, "finetune.sbatch", "arm=dbn", *SMALL, options=("--exclusive", "--nodelist=n1"))
+    wait_until(lambda: rows(folder / PRETRAINED / "metrics.csv") >= 5)
+    urgent = ("sbatch", "--parsable", "--partition=high", "--exclusive", "--nodelist=n1", "--output=/dev/null")
+    other = cluster.run(*urgent, "--wrap=sleep 3", folder=folder)
+    wait_until(lambda: cluster.state(job) == "PENDING", 60)
+    cluster.wait_for(other)
+    cluster.wait_for(job)
+    assert_same_bits(folder, undisturbed)
+
+
+def test_a_job_whose_process_is_killed_says_where_it_goes_on_from(
+    cluster: Cluster, folder: Path, undisturbed: Path
+) -> None:
+    job = submit(cluster, folder, "finetune.sbatch", "arm=dbn", *SMALL)
+    wait_until(lambda: rows(folder / FINETUNED / "metrics.csv") >= 8)
+    cluster.run("scancel", "--signal=KILL", job)
+    wait_until(lambda: cluster.state(job) not in ("RUNNING", "COMPLETING"))
+    again = submit(cluster, folder, "finetune.sbatch", "arm=dbn", *SMALL)
+    cluster.wait_for(again)
+    assert "going on from the checkpoint of" in log_of(folder, again)
+    assert_same_bits(folder, undisturbed)
+
+
+def test_two_nodes_do_both_stages_together(cluster: Cluster, folder: Path) -> None:
+    options = ("--nodes=2", "--ntasks-per-node=1")
+    job = submit(
+        cluster, folder, "finetune.sbatch", "arm=dbn", "trainer=ddp", "trainer.accelerator=cpu", *SMALL,
+        options=options,
+    )  # fmt: skip
+    wait_until(lambda: rows(folder / FINETUNED / "metrics.csv") >= 8, 120)
+    cluster.run("scancel", "--signal=USR1", job)
+    wait_until(lambda: cluster.state(job) == "PENDING", 30)
+    cluster.wait_for(job, seconds=180)
+    result = json.loads((folder / FINETUNED / "result.json").read_text())
+    assert result["config"]["trainer"]["num_nodes"] == 2
+    assert result["metrics"]["test/error"] < 0.1
+    assert rows(folder / FINETUNED / "metrics.csv") == 30
+
+
+def test_two_processes_train_the_network_that_one_trains(cluster: Cluster, folder: Path) -> None:
+    """Two tasks on one node, without noise."""
+    network = ["arm=random_relu", "stack.layers=[20]", "training.epochs=3", "schedule=constant"]
+    one = submit(cluster, folder, "finetune.sbatch", *network, "name=one")
+    two = submit(
+        cluster, folder, "finetune.sbatch", *network, "name=two", "trainer=ddp", "trainer.accelerator=cpu",
+        options=("--ntasks-per-node=2",),
+    )  # fmt: skip
+    for job in (one, two):
+        cluster.wait_for(job)
+    weights = [load_file(folder / f"runs/default/finetune/{name}_seed0/network.safetensors") for name in ("one", "two")]
+    for name, weight in weights[0].items():
+        torch.testing.assert_close(weights[1][name], weight, rtol=0, atol=1e-4, msg=name)
+
+
+def test_a_study_as_a_chain_of_jobs(cluster: Cluster, folder: Path) -> None:
+    arguments = ["dbn random_relu", "0-1", "study=chain", *QUICK, "--", "--cpus-per-task=1"]
+    printed = cluster.run(str(SLURM / "study.sh"), *arguments, folder=folder)
+    jobs = dict(line.rsplit(" ", 1) for line in printed.splitlines())
+    assert list(jobs) == ["pretraining", "dbn", "random_relu", "report"]
+    cluster.wait_for(jobs["report"], seconds=180)
+    study = folder / "runs/chain"
+    assert len(list(study.glob("pretrain/*/result.json"))) == 2
+    assert len(list(study.glob("finetune/*/result.json"))) == 4
+    assert (study / "report.html").is_file()
+
+
+def test_a_sweep_as_an_array_with_an_element_that_is_cancelled(cluster: Cluster, folder: Path) -> None:
+    """The others go on, the report is written, status says what is missing, and again does only that."""
+    slow = ["stack.layers=[30]", "stack.every_layer.epochs=3", "training.epochs=500", "training.batch_size=10"]
+    sweep = [
+        "-m", "study=s", "arm=random_relu,random_sigmoid", "seed=0,1", "hydra/launcher=slurm_cpu",
+        "hydra.launcher.cpus_per_task=1", *slow,
+    ]  # fmt: skip
+    job = submit(cluster, folder, "sweep.sbatch", *sweep)
+    last = folder / "runs/s/finetune/random_sigmoid_seed1"
+    wait_until(lambda: rows(last / "metrics.csv") >= 3, 120)
+    names = cluster.run("squeue", "--noheader", "--array", "--format=%i", folder=folder).split()
+    cluster.run("scancel", next(name for name in sorted(names) if name.endswith("_3")))
+    wait_until(lambda: cluster.state(job) in ("COMPLETED", "FAILED"), 240)
+    study = folder / "runs/s"
+    assert len(list(study.glob("finetune/*/result.json"))) == 3
+    assert (study / "report.html").is_file()
+    status = cluster.run("dbn-status", "runs/s", folder=folder)
+    assert "3 of 4 runs done" in status
+    assert "random_sigmoid, seed 1" in status
+    times = {path: path.stat().st_mtime_ns for path in study.glob("finetune/*/result.json")}
+    again = submit(cluster, folder, "sweep.sbatch", *sweep)
+    cluster.wait_for(again, seconds=240)
+    assert len(list(study.glob("finetune/*/result.json"))) == 4
+    assert all(path.stat().st_mtime_ns == time_ for path, time_ in times.items())
+    with (study / "results.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 4
+
+
+def test_offline_records_are_found_and_none_is_said(cluster: Cluster, folder: Path) -> None:
+    job = submit(cluster, folder, "finetune.sbatch", "arm=random_relu", "logger=wandb", *QUICK)
+    cluster.wait_for(job)
+    assert len(list((folder / "runs").rglob("offline-run-*"))) == 1
+    (folder / "empty").mkdir()
+    with pytest.raises(RuntimeError, match="nothing to upload"):
+        cluster.run(str(SLURM / "sync.sh"), "empty", folder=folder)
