@@ -127,6 +127,7 @@ class BlockLoader:
         self.rank = rank
         self.world_size = world_size
         self.epoch = 0
+        self.first_block = 0
         self.next_block = 0
         self.reader: BlockReader | None = None
 
@@ -149,7 +150,7 @@ class BlockLoader:
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Go on within an epoch, once."""
-        self.next_block = state_dict["next_block"] % max(1, len(self))
+        self.first_block = state_dict["next_block"] % max(1, len(self))
 
     def generator(self) -> torch.Generator | None:
         """Draws this epoch's order; None: the images keep theirs."""
@@ -169,7 +170,7 @@ class BlockLoader:
         if self.reader is None:
             self.reader = self.images.reader(min(images_per_block, n))
         with self.reader.reading(self.generator()) as gather:
-            first, self.next_block = self.next_block, 0
+            first, self.first_block = self.first_block, 0
             for number, start in list(enumerate(range(0, n, images_per_block)))[first:]:
                 self.next_block = number + 1
                 batches = torch.arange(start, min(start + images_per_block, n)).split(self.batch_size)
