@@ -226,6 +226,7 @@ SAID_IN_VAIN = (
     ".*GPU available but not used.*",
     ".*have no `val_dataloader`.*",
     ".*treespec.*deprecated.*",
+    ".*sync_dist=True.*",  # metrics are those of all processes already
 )
 
 

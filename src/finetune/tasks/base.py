@@ -182,6 +182,7 @@ class FineTuning(BlockModule):
         training = self.network.training
         self.network.eval()
         metrics = self.metrics().to(images.pixels.device)
+        metrics.stay_alone()
         for block in BlockLoader(images, batch_size=1000, minibatches_per_block=1):
             metrics.update(self.network(block.features), block)
         self.network.train(training)
@@ -194,6 +195,12 @@ class TaskMetrics(nn.Module):
     def __init__(self, **metrics: Metric) -> None:
         super().__init__()
         self.named = nn.ModuleDict({name: metric.set_dtype(torch.float64) for name, metric in metrics.items()})
+
+    def stay_alone(self) -> None:
+        """Compute what this process has seen: it sees all images, and other processes may not even be here."""
+        for metric in self.named.values():
+            assert isinstance(metric, Metric)
+            metric.sync_on_compute = False
 
     def add(self, name: str, *values: Tensor) -> None:
         """Update the metric called ``name``."""
