@@ -200,7 +200,7 @@ class TaskMetrics(nn.Module):
         """Compute what this process has seen: it sees all images, and other processes may not even be here."""
         for metric in self.named.values():
             assert isinstance(metric, Metric)
-            metric.sync_on_compute = False
+            metric.distributed_available_fn = lambda: False
 
     def add(self, name: str, *values: Tensor) -> None:
         """Update the metric called ``name``."""
