@@ -1,4 +1,4 @@
-# Sourced by the batch files: finds the package's commands and says where and how often the job has started.
+# Sourced by the batch files: finds the package's commands, says where and how often the job has started, runs steps.
 # The commands are those on PATH (an active virtual environment), or of .venv beside the folder of the batch files.
 if ! command -v dbn-finetune >/dev/null; then
     if [ ! -x "$slurm/../.venv/bin/dbn-finetune" ]; then
@@ -15,3 +15,14 @@ if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
     seed=("seed=$SLURM_ARRAY_TASK_ID") # an array's elements are seeds
 fi
 echo "$(date '+%F %T') job $SLURM_JOB_ID on $(hostname), start ${SLURM_RESTART_COUNT:-0}, in $PWD"
+
+# A command in all tasks of the job. The signal waits until the command is ready for it; one that is even earlier ends
+# the step (128 + 10), and the job starts over.
+step() {
+    local status=0
+    srun --kill-on-bad-exit=1 env --block-signal=USR1 "$@" || status=$?
+    if [ "$status" -eq 138 ]; then
+        scontrol requeue "$SLURM_JOB_ID"
+    fi
+    return "$status"
+}

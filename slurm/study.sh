@@ -1,11 +1,11 @@
 #!/bin/bash
-# Submit a study as a chain: all seeds are pretrained, then every arm is trained for all seeds, then the report is written.
+# Submit a study as a chain: stacks are pretrained, then every arm is trained, for every seed; then the report is written.
 #
 #   slurm/study.sh "dbn random_relu random_relu_dropout" 0-9 study=mine data=mnist trainer=gpu -- --gpus-per-node=1
 #
-# Arms, seeds (as for sbatch --array), arguments of dbn-finetune; after -- options of sbatch for all but the report. An arm
-# starts when all seeds are pretrained; the report is written when all jobs are over, the failed ones included.
-# Prints the numbers of the jobs.
+# Arms, seeds (as for sbatch --array), arguments of dbn-finetune; after -- options of sbatch for all but the report. A
+# seed's arms start when its stacks are pretrained, and not at all if that failed; the report is written when all jobs are
+# over, failed ones included. Prints the numbers of the jobs.
 set -euo pipefail
 if [ $# -lt 2 ]; then
     sed -n 's/^# \{0,1\}//p' "$0" >&2
@@ -24,18 +24,21 @@ while [ $# -gt 0 ]; do
     arguments+=("$1")
     shift
 done
-study=default
+study=default runs=runs
 for argument in "${arguments[@]}"; do
-    case "$argument" in study=*) study=${argument#study=} ;; esac
+    case "$argument" in
+        study=*) study=${argument#study=} ;;
+        paths.runs=*) runs=${argument#paths.runs=} ;;
+    esac
 done
-submit() { sbatch --parsable "${options[@]}" "$@"; }
-pretraining=$(submit --array="$seeds" "$slurm/pretrain.sbatch" "${arguments[@]}")
-echo "pretraining $pretraining"
-all=$pretraining
+submit() { sbatch --parsable --array="$seeds" --kill-on-invalid-dep=yes "${options[@]}" "$@"; }
+# One job a seed pretrains what any of the arms starts from; each seed's arms wait for that job only.
+stacks=$(submit --job-name=dbn-pretrain "$slurm/finetune.sbatch" -m "${arguments[@]}" arm="${arms// /,}" pretrain_only=true)
+echo "pretraining $stacks"
+all=$stacks
 for arm in $arms; do
-    job=$(submit --array="$seeds" --dependency=afterok:"$pretraining" --kill-on-invalid-dep=yes \
-        "$slurm/finetune.sbatch" "${arguments[@]}" arm="$arm")
+    job=$(submit --dependency=aftercorr:"$stacks" "$slurm/finetune.sbatch" "${arguments[@]}" arm="$arm")
     echo "$arm $job"
     all=$all:$job
 done
-echo "report $(sbatch --parsable --dependency=afterany:"$all" "$slurm/report.sbatch" "runs/$study")"
+echo "report $(sbatch --parsable --dependency=afterany:"$all" "$slurm/report.sbatch" "$runs/$study")"

@@ -17,7 +17,10 @@ from hydra.errors import HydraException, InstantiationException, MissingConfigEx
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+from submitit.core.utils import UncompletedJobError
 
+from dbn.arrays import wait_for_array
 from dbn.errors import SettingError, UserError
 from dbn.preemption import requeueing
 from dbn.settings import near
@@ -47,7 +50,7 @@ def run_command(
 ) -> None:
     """Run a console command: compose the configuration, do the task, turn a person's mistakes into messages.
 
-    Exit status: 0 done, 1 a run failed, 2 a mistake in what was asked for, 130 interrupted.
+    Exit status: 0 done, 1 a run failed, 2 a mistake in what was asked for, 130 interrupted, 143 stopped by SIGTERM.
 
     Args:
         config_name: primary configuration, e.g. ``finetune``.
@@ -69,12 +72,21 @@ def run_command(
             hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=config_name)(
                 requeued(task)
             )()
+        except UncompletedJobError as error:
+            wait_for_array(error)
+            raise
         finally:
             if at_end is not None:
                 at_end()
     except KeyboardInterrupt:
         say("Interrupted. The same command goes on from the last checkpoint.")
         sys.exit(130)
+    except SIGTERMException:
+        say("Stopped by SIGTERM. The same command goes on from the last checkpoint.")
+        sys.exit(143)
+    except UncompletedJobError as error:
+        say(f"{str(error).splitlines()[0]}\nThe same command does only what is missing; dbn-status says what that is.")
+        sys.exit(1)
     except Exception as error:
         message = explain(error, config_name)
         if traceback_wanted or message is None:

@@ -114,8 +114,8 @@ def _work_on(waiting: list[Run], work: Callable[[Sequence[Run]], Iterable[dict[s
             write_json(run.directory / RESULT, result)
             (run.directory / ERROR).unlink(missing_ok=True)
             results.append(result)
-    except PreemptedError:
-        raise  # no error: the run goes on later
+    except (PreemptedError, KeyboardInterrupt, SystemExit):
+        raise  # stopped, which is no error: the run goes on later
     except BaseException as error:
         name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
         last = f"{name}{error}".strip().replace("\n", " ")

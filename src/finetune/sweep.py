@@ -3,7 +3,6 @@
 import itertools
 import json
 import logging
-import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from omegaconf import DictConfig
 from dbn.command import config_directory
 from dbn.errors import UserError
 from dbn.files import write_json
+from dbn.processes import is_first
 from finetune.report import write_report
 
 log = logging.getLogger(__name__)
@@ -34,11 +34,11 @@ class StudyReport(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the plan."""
-        study = Path(config.hydra.sweep.dir)
-        jobs = planned_jobs(config)
-        write_json(study / PLAN, {"jobs": merged(study, jobs)})
-        if not os.environ.get("SLURM_JOB_ID"):
-            _finished.append(study)
+        if is_first():
+            study = Path(config.hydra.sweep.dir)
+            write_json(study / PLAN, {"jobs": merged(study, planned_jobs(config))})
+            if not config.pretrain_only:
+                _finished.append(study)
 
 
 def planned_jobs(config: DictConfig) -> list[dict[str, Any]]:

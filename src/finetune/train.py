@@ -72,10 +72,13 @@ def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
 
     Returns:
         For each seed the content of ``result.json``, of those that were done before, too. The network's weights are in
-        ``network.safetensors`` beside it.
+        ``network.safetensors`` beside it. Nothing where ``pretrain_only`` is set: the stacks are left for later runs.
     """
     check_number("checkpoint_seconds", config["checkpoint_seconds"], low=0)
     check_choice("task.name", config["task"]["name"], TASKS)
+    if config["pretrain_only"]:
+        starting_points(by_seed(config), data_of(config))
+        return []
     runs = [Run(run_directory(own), own) for own in by_seed(config)]
     with checkpoint_folder(runs) as folder:
         return execute_all(runs, lambda waiting: _work(runs, waiting, folder), overrides, folder)

@@ -244,6 +244,11 @@ class Cluster:
         words = dict(word.split("=", 1) for word in shown.split() if "=" in word)
         return words.get("JobState", "GONE")
 
+    def has_step(self, job: str) -> bool:
+        """Whether a job has come to its ``srun``."""
+        steps = self.run("squeue", "--noheader", "--steps", f"--job={job}", "--format=%i", check=False).split()
+        return f"{job}.0" in steps
+
     def wait_for(self, job: str, state: str = "COMPLETED", seconds: float = 120) -> None:
         """Wait for a state of a job; any other end is an error."""
         end = time.monotonic() + seconds
