@@ -10,6 +10,9 @@ if ! command -v dbn-finetune >/dev/null; then
 fi
 export WANDB_MODE="${WANDB_MODE:-offline}" # compute nodes have no internet: slurm/sync.sh uploads from the login node
 export OMP_NUM_THREADS="${SLURM_CPUS_PER_TASK:-1}" SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
+if [ -n "${SLURM_JOB_GPUS:-}" ]; then
+    export DBN_ACCELERATOR="${DBN_ACCELERATOR:-auto}" # a job that was given a GPU uses it
+fi
 seed=()
 if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
     seed=("seed=$SLURM_ARRAY_TASK_ID") # an array's elements are seeds

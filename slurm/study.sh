@@ -1,7 +1,7 @@
 #!/bin/bash
 # Submit a study as a chain: stacks are pretrained, then every arm is trained, for every seed; then the report is written.
 #
-#   slurm/study.sh "dbn random_relu random_relu_dropout" 0-9 study=mine data=mnist trainer=gpu -- --gpus-per-node=1
+#   slurm/study.sh "dbn random_relu random_relu_dropout" 0-9 study=mine data=mnist -- --gpus-per-node=1
 #
 # Arms, seeds (as for sbatch --array), arguments of dbn-finetune; after -- options of sbatch for all but the report. A
 # seed's arms start when its stacks are pretrained, and not at all if that failed; the report is written when all jobs are

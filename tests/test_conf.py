@@ -13,7 +13,7 @@ from finetune.train import finetune, run_directory
 from helpers import Composer
 
 CONF = config_directory()
-PRIMARY = {"finetune", "pretrain", "report"}
+PRIMARY = {"finetune", "pretrain", "report", "status"}
 FILES = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml"))
 
 
@@ -42,7 +42,7 @@ def test_every_choice_says_what_it_is(path: Path) -> None:
     assert lines[0].startswith("# "), "the first line is a comment that says what this is"
 
 
-@pytest.mark.parametrize("name", sorted(PRIMARY - {"report"}))
+@pytest.mark.parametrize("name", sorted(PRIMARY - {"report", "status"}))
 def test_defaults_compose(name: str, compose: Composer) -> None:
     config = compose(name)
     assert config["data"]["name"] == "digits"

@@ -1,6 +1,7 @@
 """Checkpoints to go on from after an interruption: at the end of a block, written whole, not more often than needed."""
 
 import datetime
+import io
 import logging
 import time
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from dbn.files import replacing
+from dbn.files import write_bytes
 from dbn.metrics import MetricsFile, MetricsFiles
 from dbn.preemption import PreemptedError, preemption
 
@@ -28,9 +29,10 @@ class WholeCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """Write ``checkpoint`` beside ``path``, then put it there."""
-        with replacing(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+        """Write ``checkpoint`` to ``path`` in one step."""
+        content = io.BytesIO()
+        torch.save(checkpoint, content)  # into a file, it hides from which error of the disk it suffers
+        write_bytes(Path(path), content.getbuffer())
 
 
 class LastCheckpoint(ModelCheckpoint):

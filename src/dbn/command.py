@@ -1,5 +1,6 @@
 """What every console command shares: the configuration tree, Hydra, and messages instead of tracebacks."""
 
+import errno
 import functools
 import os
 import re
@@ -26,6 +27,16 @@ from dbn.preemption import requeueing
 from dbn.settings import near
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
+
+_FULL = "Make room: files that were there are as they were, and the same command goes on from the last checkpoint."
+_READ_ONLY = "Choose a folder that can be written to: paths.runs=..."
+DISK_ERRORS = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EROFS: _READ_ONLY,
+    errno.EACCES: _READ_ONLY,
+    errno.EPERM: _READ_ONLY,
+}
 
 
 # ${sizes:${stack.layers}}: a stack's name says its layers, 500_500_2000
@@ -113,7 +124,9 @@ def check_processes(config: DictConfig) -> None:
     Raises:
         SettingError: with what to use instead.
     """
-    trainer = config.get("trainer") or {}
+    trainer = config.get("trainer")
+    if trainer is None:
+        return
     several = str(trainer.get("strategy", "")).startswith("ddp") and trainer.get("devices") != 1
     if several and in_multirun() and "SLURM_JOB_ID" not in os.environ:
         raise SettingError(
@@ -132,6 +145,8 @@ def explain(error: BaseException, config_name: str) -> str | None:
     """The message for an error that a person made; None for one that is ours."""
     if isinstance(error, UserError):
         return str(error)
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+        return f"{error.filename or 'A file'}: {error.strerror}. {DISK_ERRORS[error.errno]}"
     if isinstance(error, InstantiationException):
         cause = error.__cause__
         if isinstance(cause, UserError):

@@ -1,6 +1,7 @@
 """What both stages share of Lightning: modules that walk through blocks, the Trainer."""
 
 import logging
+import os
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any, TypedDict
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.plugins.environments import SLURMEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.core.optimizer import LightningOptimizer
@@ -24,6 +25,8 @@ from dbn.graphs import BlockGraphs
 from dbn.metrics import MetricsFiles
 from dbn.preemption import preemption
 from dbn.settings import check_keys
+
+log = logging.getLogger(__name__)
 
 Optimizer = torch.optim.Optimizer
 
@@ -143,7 +146,7 @@ def make_trainer(
     check_keys("trainer", options, TRAINER_KEYS)
     callbacks = list(callbacks)
     try:
-        return pl.Trainer(
+        trainer = pl.Trainer(
             max_epochs=max_epochs,
             default_root_dir=directory,
             logger=list(loggers),
@@ -158,6 +161,12 @@ def make_trainer(
         )
     except (MisconfigurationException, ValueError) as error:
         raise SettingError(f"trainer: {error}") from error
+    if os.environ.get("SLURM_JOB_GPUS") and trainer.strategy.root_device.type == "cpu":
+        log.warning(
+            "This job has GPUs (SLURM_JOB_GPUS=%s) that are not used: trainer.accelerator=%s, torch %s.",
+            os.environ["SLURM_JOB_GPUS"], options.get("accelerator"), torch.__version__,
+        )  # fmt: skip
+    return trainer
 
 
 def slurm() -> list[SLURMEnvironment]:

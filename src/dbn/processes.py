@@ -3,9 +3,15 @@
 All of them go the same way through the same code; files, logs and results are the first one's.
 """
 
+import json
 import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
 
 import torch
+
+from dbn.files import write_json
 
 RANK_VARIABLES = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 """Where launchers say which process this is, before the processes know of each other: torchrun, Lightning, srun."""
@@ -35,3 +41,38 @@ def sum_over_all(*values: torch.Tensor) -> list[torch.Tensor]:
         for value in values:
             torch.distributed.all_reduce(value)
     return list(values)
+
+
+WORD = Path(".hydra") / "first_process.json"
+
+
+def started_as() -> str | None:
+    """What the processes that a launcher started at once have in common and no others; None outside of such a start."""
+    if "SLURM_STEP_ID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1:
+        return ".".join(os.environ.get(f"SLURM_{name}", "0") for name in ("JOB_ID", "STEP_ID", "RESTART_COUNT"))
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return f"{os.environ['TORCHELASTIC_RUN_ID']}.{os.environ.get('MASTER_PORT')}"
+    return None
+
+
+def tell_others(directory: Path, waiting: Sequence[int]) -> None:
+    """The first process says which seeds there is work for, once it holds the lock of the run's directory."""
+    if started_as() is not None:
+        write_json(directory / WORD, {"started_as": started_as(), "waiting": list(waiting)})
+
+
+def hear_from_first(directory: Path) -> list[int] | None:
+    """Wait for the first process to say which seeds there is work for; it may have to wait for a lock.
+
+    None where it has started this process itself, and says nothing: what there is to do is what there is in the files.
+    """
+    if started_as() is None:
+        return None
+    while True:
+        try:
+            word = json.loads((directory / WORD).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            word = {}
+        if word.get("started_as") == started_as():
+            return [int(seed) for seed in word["waiting"]]
+        time.sleep(0.2)

@@ -7,7 +7,7 @@ import platform
 import subprocess
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from dbn.errors import RunConflictError, UserError
 from dbn.files import UNFINISHED, write_json, write_text
 from dbn.preemption import PreemptedError
-from dbn.processes import is_first, wait_for_all
+from dbn.processes import hear_from_first, is_first, tell_others, wait_for_all
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,12 @@ def execute_all(
         RunConflictError: a directory holds a run with another configuration.
     """
     if not is_first():
-        waiting = [run for run in runs if read_result(run.directory) is None]
+        seeds = hear_from_first(runs[0].directory)
+        waiting = [
+            run
+            for run in runs
+            if (read_result(run.directory) is None if seeds is None else run.config["seed"] in seeds)
+        ]
         for _ in work(waiting) if waiting else ():
             pass
         wait_for_all()
@@ -94,6 +99,7 @@ def execute_all(
             if overrides is not None:
                 write_text(run.directory / OVERRIDES, yaml.safe_dump(list(overrides)))
         waiting = [run for run, result in zip(runs, results, strict=True) if result is None]
+        tell_others(runs[0].directory, [run.config["seed"] for run in waiting])
         for run, result in zip(runs, results, strict=True):
             if result is not None:
                 log.info("%s: done already.", run.directory)
@@ -120,7 +126,8 @@ def _work_on(waiting: list[Run], work: Callable[[Sequence[Run]], Iterable[dict[s
         name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
         last = f"{name}{error}".strip().replace("\n", " ")
         for run in waiting[len(results) :]:
-            write_text(run.directory / ERROR, f"{traceback.format_exc()}\n{last}\n")
+            with suppress(OSError):  # the disk may be what has failed
+                write_text(run.directory / ERROR, f"{traceback.format_exc()}\n{last}\n")
         raise
     return results
 

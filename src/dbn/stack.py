@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from dbn.errors import ModelFileError, SettingError
-from dbn.files import replacing
+from dbn.files import write_bytes
 from dbn.rbm import RBM
 from dbn.units import make_units
 
@@ -142,8 +142,7 @@ class DBN(nn.Module):
         ]
         header = {"format": FORMAT, "sizes": self.sizes, "layers": layers, "description": description or {}}
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
-        with replacing(Path(path)) as temporary:
-            save_file(tensors, temporary, metadata={"dbn": json.dumps(header, allow_nan=False)})
+        write_bytes(Path(path), serialise(tensors, metadata={"dbn": json.dumps(header, allow_nan=False)}))
 
     @classmethod
     def load(cls, path: str | Path) -> "DBN":

@@ -12,12 +12,12 @@ import torch
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 
 from dbn.command import in_multirun, plain, run_command, task_overrides
 from dbn.data import DataSet, StreamedImages, label_subset
 from dbn.errors import SettingError
-from dbn.files import replacing
+from dbn.files import write_bytes
 from dbn.parallel import together
 from dbn.pictures import filters, save_pictures, sheets
 from dbn.pretrain import STACK_FILE, data_of, layers_of, pretrain_together, pretraining_config
@@ -142,8 +142,8 @@ def _finish(run: Run, module: FineTuning, data: DataSet, pictures: dict[str, Any
     save_pictures(directory, pictures)
     tracker.log_pictures(sheets(pictures))
     tracker.log_summary(metrics)
-    with replacing(directory / NETWORK_FILE) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, temporary)
+    weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    write_bytes(directory / NETWORK_FILE, serialise(weights))
     if config["task"]["name"] == "autoencoder":
         run_baselines(config, data)
     return {

@@ -36,7 +36,7 @@ def headline(study: Study) -> str:
     """``compare: 20 of 27 runs done, 3 running, 1 failed, 3 missing; 3 stacks pretrained``."""
     done = len(study.of_stage("finetune", "baseline"))
     others = [problem for problem in study.problems if not problem.label.startswith("pretraining ")]
-    states = Counter(problem.state for problem in others)
+    states = Counter[str](problem.state for problem in others)
     words = [f"{done} of {done + sum(states.values())} runs done"]
     words += [f"{states[state]} {state}" for state in ORDER if states[state]]
     stacks = len(study.of_stage("pretrain"))
