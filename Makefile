@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 
 help:
 	@echo "make compare   install, then pretraining against random initialisation on the embedded digits: table and report"
-	@echo "make test      install, then the tests (DBN_DATA=folder adds those on real data sets)"
+	@echo "make test      install, then the tests (DBN_DATA=folder adds those on real data sets, an installed SLURM those on it)"
 	@echo "make lint      install, then ruff and mypy"
 	@echo "make bench     install, then measure speed beside the machine's limit and every peer: benchmarks/RESULTS.md"
 	@echo "make precision install, then MNIST in float32 and bfloat16, seed by seed: benchmarks/PRECISION.md"
@@ -34,7 +34,8 @@ compare: $(VENV)/.installed
 	@$(BIN)/dbn-finetune sweep=compare seed=0 n_parallel_seeds=3
 
 test: $(VENV)/.tools
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --ignore tests/cluster $(ARGS)
+	@$(BIN)/python -m pytest tests/cluster $(ARGS)
 
 lint: $(VENV)/.tools
 	@$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -144,3 +145,23 @@ def test_a_folder_of_pictures(tmp_path: Path) -> None:
     done = call(tmp_path, "dbn-finetune", "data=image_folder", "data.path=pictures", "arm=random_relu", *SMALL)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs/default/finetune/random_relu_seed0/result.json").is_file()
+
+
+def test_stacks_alone_for_a_chain_of_jobs(tmp_path: Path) -> None:
+    done = call(tmp_path, "dbn-finetune", "-m", "arm=dbn,dbn_dropout,random_relu", "pretrain_only=true", *SMALL)
+    assert done.returncode == 0, done.stderr
+    (result,) = tmp_path.rglob("result.json")
+    assert result.parent.name == "digits_12_seed0"
+    assert not list(tmp_path.rglob("report.html"))
+
+
+def test_a_run_that_is_terminated_says_so_and_is_not_called_failed(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", MODULES["dbn-finetune"], "arm=random_relu", "training.epochs=100000"]
+    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        while not list(tmp_path.rglob("metrics.csv")) and process.poll() is None:
+            time.sleep(0.1)
+        process.terminate()
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == 143, said
+    assert "Stopped by SIGTERM. The same command goes on" in said
+    assert not list(tmp_path.rglob("error.txt"))

@@ -5,12 +5,16 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+
+from dbn.processes import hear_from_first, tell_others
 
 TWO = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
 SMALL = [
@@ -55,15 +59,15 @@ def test_two_processes_train_the_network_that_one_trains(tmp_path: Path) -> None
 
 
 def test_two_processes_pretrain_and_fine_tune_and_go_on_where_they_were(tmp_path: Path) -> None:
-    directory, result = result_of(tmp_path, "arm=dbn_dropout", *TWO)
+    directory, result = result_of(tmp_path, "arm=dbn_dropout", "training.epochs=30", *TWO)
     assert result["metrics"]["test/error"] < 0.3
     rows = [path.read_text().splitlines() for path in tmp_path.glob("runs/*/*/*/metrics.csv")]
-    assert sorted(len(lines) for lines in rows) == [1 + 3, 1 + 2 * 2]
+    assert sorted(len(lines) for lines in rows) == [1 + 2 * 2, 1 + 30]
     (directory / "result.json").unlink()
     before = (directory / "network.safetensors").read_bytes()
-    assert call(tmp_path, "arm=dbn_dropout", *TWO).returncode == 0
+    assert call(tmp_path, "arm=dbn_dropout", "training.epochs=30", *TWO).returncode == 0
     assert (directory / "network.safetensors").read_bytes() == before
-    again = call(tmp_path, "arm=dbn_dropout", *TWO)
+    again = call(tmp_path, "arm=dbn_dropout", "training.epochs=30", *TWO)
     assert again.returncode == 0
     assert "done already" in again.stdout
 
@@ -79,3 +83,20 @@ def test_seeds_that_train_together_are_for_one_process(tmp_path: Path) -> None:
     done = call(tmp_path, "arm=random_relu", "n_parallel_seeds=2", *TWO)
     assert done.returncode == 2
     assert "n_parallel_seeds=1" in done.stderr
+
+
+def test_the_others_wait_for_the_word_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which may wait for a lock: of another start's word they take no notice."""
+    for name, value in {"JOB_ID": "7", "STEP_ID": "0", "NTASKS": "2"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "0")
+    tell_others(tmp_path, [3])
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    with ThreadPoolExecutor() as pool:
+        heard = pool.submit(hear_from_first, tmp_path)
+        with pytest.raises(FutureTimeout):
+            heard.result(timeout=0.5)
+        tell_others(tmp_path, [0, 2])
+        assert heard.result(timeout=10) == [0, 2]
+    monkeypatch.delenv("SLURM_STEP_ID")
+    assert hear_from_first(tmp_path) is None

@@ -37,7 +37,8 @@ def main() -> None:
 
 def _run(config: DictConfig) -> None:
     for result in pretrain_seeds(plain(config), task_overrides()):
-        show(result)
+        if is_first():
+            show(result)
 
 
 def run_directory(config: Mapping[str, Any]) -> Path:

@@ -24,6 +24,30 @@ from finetune.settings import Schedule, TrainingSettings
 from finetune.tasks import Autoencoder, Classifier, FineTuning
 
 
+def check_training(settings: TrainingSettings, data: DataSet, n_networks: int) -> None:
+    """Refuse, before anything is trained, what the data or training together cannot do.
+
+    Raises:
+        SettingError: there is nothing to choose weights or to stop by; or several networks would stop at one moment.
+    """
+    if not len(data.validation):
+        if settings.weights == "best":
+            raise SettingError(
+                f"training.weights=best: data={data.name} has no validation images to choose weights by. "
+                "Use training.weights=last, or data.validation=0.2."
+            )
+        if settings.patience is not None:
+            raise SettingError(
+                f"training.patience={settings.patience}: there are no validation images to stop by. "
+                "Use training.patience=null, or data.validation=0.2."
+            )
+    if settings.patience is not None and n_networks > 1:
+        raise SettingError(
+            f"training.patience={settings.patience}: {n_networks} seeds that train together stop together. "
+            "Use training.patience=null, or n_parallel_seeds=1."
+        )
+
+
 def make_module(
     network: Network, data: DataSet, settings: TrainingSettings, config: Mapping[str, Any], seeds: Sequence[int]
 ) -> FineTuning:
@@ -86,7 +110,7 @@ def fit_networks(
     if settings.weights == "best":
         callbacks.append(best)
     if settings.patience is not None:
-        callbacks.append(stopping(settings.patience, monitor, n, n_validation))
+        callbacks.append(PatientStopping(monitor, patience=settings.patience, mode="min"))
     callbacks.append(LastCheckpoint(checkpoints, config["checkpoint_seconds"]))
     if config["progress"]:
         shown = monitor if n_validation else "train/loss"
@@ -155,22 +179,3 @@ class PatientStopping(EarlyStopping):
         """Stop at once if patience had run out before the interruption."""
         if self.wait_count >= self.patience:
             trainer.should_stop = True
-
-
-def stopping(patience: int, monitor: str, n_networks: int, n_validation: int) -> PatientStopping:
-    """Stops when ``monitor`` has not become better for ``patience`` epochs.
-
-    Raises:
-        SettingError: there is nothing to monitor, or not one thing.
-    """
-    if not n_validation:
-        raise SettingError(
-            f"training.patience={patience}: there are no validation images to stop by. "
-            "Use training.patience=null, or data.validation=0.2."
-        )
-    if n_networks > 1:
-        raise SettingError(
-            f"training.patience={patience}: {n_networks} seeds that train together stop together. "
-            "Use training.patience=null, or n_parallel_seeds=1."
-        )
-    return PatientStopping(monitor, patience=patience, mode="min")

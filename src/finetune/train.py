@@ -29,7 +29,7 @@ from dbn.settings import calling, check_choice, check_keys, check_number, settin
 from dbn.stack import DBN
 from dbn.tracking import Tracker, Tracking, tracking
 from finetune.baseline_runs import run_baselines
-from finetune.fitting import fit_networks
+from finetune.fitting import check_training, fit_networks
 from finetune.initialise import Initialisation, unroll
 from finetune.network import Network
 from finetune.settings import TrainingSettings
@@ -47,7 +47,7 @@ def main() -> None:
 
 def _run(config: DictConfig) -> None:
     results = finetune_seeds(plain(config), task_overrides())
-    if not in_multirun():  # a multirun ends with the table of all its runs
+    if is_first() and not in_multirun():  # a multirun ends with the table of all its runs
         for result in results:
             show(result)
 
@@ -89,11 +89,7 @@ def _work(runs: Sequence[Run], waiting: Sequence[Run], folder: Path) -> Iterator
     config = runs[0].config
     settings = settings_of("training", TrainingSettings, config["training"])
     data = data_of(config)
-    if settings.weights == "best" and not len(data.validation):
-        raise SettingError(
-            f"training.weights=best: data={data.name} has no validation images to choose weights by. "
-            "Use training.weights=last, or data.validation=0.2."
-        )
+    check_training(settings, data, len(runs))
     seeds = together(folder / "checkpoints", [seed_of(run) for run in waiting], [seed_of(run) for run in runs])
     members = [run for run in runs if seed_of(run) in seeds]
     sets = [labelled(data, run.config) for run in members]

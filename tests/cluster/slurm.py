@@ -45,6 +45,7 @@ AccountingStorageHost=localhost
 AccountingStoragePort={dbd_port}
 AccountingStoragePass={folder}/munge.socket
 JobAcctGatherType=jobacct_gather/none
+GresTypes=gpu
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 SchedulerType=sched/backfill
@@ -56,7 +57,7 @@ JobRequeue=1
 ReturnToService=2
 KillWait=5
 TaskProlog={folder}/task_prolog.sh
-NodeName=n[1-2] NodeHostname=localhost NodeAddr=127.0.0.1 Port=[{n1_port}-{n2_port}] CPUs=4 RealMemory=8000
+NodeName=n[1-2] NodeHostname=localhost NodeAddr=127.0.0.1 Port=[{n1_port}-{n2_port}] CPUs=4 RealMemory=8000 Gres=gpu:2
 PartitionName=low Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=30 PreemptMode=REQUEUE
 PartitionName=high Nodes=ALL Default=NO MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
 """
@@ -74,6 +75,10 @@ StoragePort={sql_port}
 StorageUser=slurm
 StoragePass=slurm
 StorageLoc=slurm_acct_db
+"""
+GRES_CONF = """\
+NodeName=n1 Name=gpu File=/dev/tty[1-2]
+NodeName=n2 Name=gpu File=/dev/tty[3-4]
 """
 CGROUP_CONF = """\
 CgroupPlugin=cgroup/v1
@@ -156,6 +161,7 @@ class Cluster:
         self.write("munge.key", secrets.token_bytes(128), 0o400)
         self.write("slurm.conf", SLURM_CONF.format(**values).encode(), 0o644)
         self.write("slurmdbd.conf", DBD_CONF.format(**values).encode(), 0o600)
+        self.write("gres.conf", GRES_CONF.encode(), 0o644)  # no GPUs, but SLURM hands them out
         self.write("cgroup.conf", CGROUP_CONF.encode(), 0o644)
         self.write("task_prolog.sh", TASK_PROLOG.encode(), 0o755)
         folder = self.folder

@@ -190,7 +190,7 @@ def test_a_sweep_as_an_array_with_an_element_that_is_cancelled(cluster: Cluster,
     """The others go on, the report is written, status says what is missing, and again does only that."""
     slow = ["stack.layers=[30]", "training.epochs=200", "training.batch_size=10"]
     sweep = [
-        "-m", "study=s", "arm=random_relu,random_sigmoid", "seed=0,1", "hydra/launcher=slurm_cpu",
+        "-m", "study=s", "arm=random_relu,random_sigmoid", "seed=0,1", "hydra/launcher=slurm_1gpu",
         "hydra.launcher.cpus_per_task=1", *slow,
     ]  # fmt: skip
     job = submit(cluster, folder, "sweep.sbatch", *sweep)
@@ -217,6 +217,36 @@ def test_a_sweep_as_an_array_with_an_element_that_is_cancelled(cluster: Cluster,
     assert all(path.stat().st_mtime_ns == time_ for path, time_ in times.items())
     with (study / "results.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 4
+    logs = "\n".join(path.read_text() for path in study.glob("slurm/*/*_log.out"))
+    assert "This job has GPUs" in logs, "of which none is real"
+    assert "was told to stop" in logs
+
+
+def test_a_job_of_a_sweep_with_several_tasks(cluster: Cluster, folder: Path) -> None:
+    """On a node, by the launcher for that."""
+    sweep = [
+        "-m", "study=s", "arm=random_relu", "seed=0", "hydra/launcher=slurm_ddp", "hydra.launcher.gpus_per_node=0",
+        "hydra.launcher.tasks_per_node=2", "hydra.launcher.cpus_per_task=1", "trainer=ddp", "trainer.accelerator=cpu",
+    ]  # fmt: skip
+    cluster.run("dbn-finetune", *sweep, *QUICK, folder=folder)
+    result = json.loads((folder / "runs/s/finetune/random_relu_seed0/result.json").read_text())
+    assert result["config"]["trainer"]["devices"] == 2
+    assert (folder / "runs/s/report.html").is_file()
+
+
+def test_a_stack_as_an_array_and_the_same_one_twice(cluster: Cluster, folder: Path) -> None:
+    """A second job at a run that is at work waits, and finds it done; one of two tasks as one of one."""
+    slow = ["stack.layers=[30]", "stack.every_layer.epochs=100", "stack.every_layer.batch_size=10"]
+    jobs = [submit(cluster, folder, "pretrain.sbatch", *slow, options=("--array=3",)) for _ in range(2)]
+    two = ["seed=4", "trainer=ddp", "trainer.accelerator=cpu", *slow]
+    jobs += [submit(cluster, folder, "pretrain.sbatch", *two, options=("--ntasks-per-node=2",)) for _ in range(2)]
+    for job in jobs:
+        wait_until(lambda job=job: cluster.state(f"{job}_3" if job in jobs[:2] else job) == "COMPLETED", 180)
+    assert len(list((folder / "runs").rglob("result.json"))) == 2
+    for pair in (jobs[:2], jobs[2:]):
+        log = "".join(log_of(folder, job) for job in pair)
+        assert log.count("another process is at work here; waiting for it") == 1
+        assert log.count("done already") == 1
 
 
 def test_offline_records_are_found_and_none_is_said(cluster: Cluster, folder: Path) -> None:

@@ -192,6 +192,7 @@ def test_interrupted_between_epochs_and_between_results_it_ends_with_the_same_bi
 
 
 def test_patience_is_for_one_seed_at_a_time(compose: Composer) -> None:
-    config = compose("finetune", [*SMALL, "arm=random_relu", "training.patience=3", "n_parallel_seeds=2"])
+    config = compose("finetune", [*SMALL, "arm=dbn", "training.patience=3", "n_parallel_seeds=2"])
     with pytest.raises(SettingError, match=r"training\.patience=3: 2 seeds.*n_parallel_seeds=1"):
         finetune_seeds(config)
+    assert not list(Path(config["paths"]["runs"]).rglob("pretrain")), "said before anything is pretrained"
