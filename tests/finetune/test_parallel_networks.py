@@ -1,6 +1,7 @@
 """Networks that train together learn what each would learn by itself."""
 
 import csv
+from pathlib import Path
 from typing import Any
 
 import pytest
