@@ -90,13 +90,13 @@ def test_the_others_wait_for_the_word_of_the_first(tmp_path: Path, monkeypatch: 
     for name, value in {"JOB_ID": "7", "STEP_ID": "0", "NTASKS": "2"}.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
     monkeypatch.setenv("SLURM_RESTART_COUNT", "0")
-    tell_others(tmp_path, [3])
+    tell_others(tmp_path, ["dbn_seed3"])
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     with ThreadPoolExecutor() as pool:
         heard = pool.submit(hear_from_first, tmp_path)
         with pytest.raises(FutureTimeout):
             heard.result(timeout=0.5)
-        tell_others(tmp_path, [0, 2])
-        assert heard.result(timeout=10) == [0, 2]
+        tell_others(tmp_path, ["dbn_seed0", "dbn_seed2"])
+        assert heard.result(timeout=10) == ["dbn_seed0", "dbn_seed2"]
     monkeypatch.delenv("SLURM_STEP_ID")
     assert hear_from_first(tmp_path) is None

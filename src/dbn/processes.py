@@ -55,14 +55,14 @@ def started_as() -> str | None:
     return None
 
 
-def tell_others(directory: Path, waiting: Sequence[int]) -> None:
-    """The first process says which seeds there is work for, once it holds the lock of the run's directory."""
+def tell_others(directory: Path, waiting: Sequence[str]) -> None:
+    """The first process says which runs there is work for, by the names of their directories, once it holds the lock of the run's directory."""
     if started_as() is not None:
         write_json(directory / WORD, {"started_as": started_as(), "waiting": list(waiting)})
 
 
-def hear_from_first(directory: Path) -> list[int] | None:
-    """Wait for the first process to say which seeds there is work for; it may have to wait for a lock.
+def hear_from_first(directory: Path) -> list[str] | None:
+    """Wait for the first process to say which runs there is work for; it may have to wait for a lock.
 
     None where it has started this process itself, and says nothing: what there is to do is what there is in the files.
     """
@@ -74,5 +74,5 @@ def hear_from_first(directory: Path) -> list[int] | None:
         except FileNotFoundError:
             word = {}
         if word.get("started_as") == started_as():
-            return [int(seed) for seed in word["waiting"]]
+            return [str(name) for name in word["waiting"]]
         time.sleep(0.2)

@@ -80,11 +80,9 @@ def execute_all(
         RunConflictError: a directory holds a run with another configuration.
     """
     if not is_first():
-        seeds = hear_from_first(runs[0].directory)
+        told = hear_from_first(runs[0].directory)
         waiting = [
-            run
-            for run in runs
-            if (read_result(run.directory) is None if seeds is None else run.config["seed"] in seeds)
+            run for run in runs if (read_result(run.directory) is None if told is None else run.directory.name in told)
         ]
         for _ in work(waiting) if waiting else ():
             pass
@@ -99,7 +97,7 @@ def execute_all(
             if overrides is not None:
                 write_text(run.directory / OVERRIDES, yaml.safe_dump(list(overrides)))
         waiting = [run for run, result in zip(runs, results, strict=True) if result is None]
-        tell_others(runs[0].directory, [run.config["seed"] for run in waiting])
+        tell_others(runs[0].directory, [run.directory.name for run in waiting])
         for run, result in zip(runs, results, strict=True):
             if result is not None:
                 log.info("%s: done already.", run.directory)
