@@ -56,7 +56,12 @@ def started_as() -> str | None:
 
 
 def tell_others(directory: Path, waiting: Sequence[str]) -> None:
-    """The first process says which runs there is work for, by the names of their directories, once it holds the lock of the run's directory."""
+    """The first process says which runs there is work for, once it holds the lock.
+
+    Args:
+        directory: of the first run.
+        waiting: names of the directories of the runs that have no result.
+    """
     if started_as() is not None:
         write_json(directory / WORD, {"started_as": started_as(), "waiting": list(waiting)})
 
