@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from dbn.errors import RunConflictError
 from dbn.processes import hear_from_first, tell_others
 
 TWO = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
@@ -98,5 +99,8 @@ def test_the_others_wait_for_the_word_of_the_first(tmp_path: Path, monkeypatch: 
             heard.result(timeout=0.5)
         tell_others(tmp_path, ["dbn_seed0", "dbn_seed2"])
         assert heard.result(timeout=10) == ["dbn_seed0", "dbn_seed2"]
+    tell_others(tmp_path, None)
+    with pytest.raises(RunConflictError, match="first process refuses"):
+        hear_from_first(tmp_path)
     monkeypatch.delenv("SLURM_STEP_ID")
     assert hear_from_first(tmp_path) is None

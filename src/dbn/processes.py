@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from dbn.errors import RunConflictError
 from dbn.files import write_json
 
 RANK_VARIABLES = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
@@ -55,21 +56,26 @@ def started_as() -> str | None:
     return None
 
 
-def tell_others(directory: Path, waiting: Sequence[str]) -> None:
+def tell_others(directory: Path, waiting: Sequence[str] | None) -> None:
     """The first process says which runs there is work for, once it holds the lock.
 
     Args:
         directory: of the first run.
-        waiting: names of the directories of the runs that have no result.
+        waiting: names of the directories of the runs that have no result; None where it refuses to work.
     """
     if started_as() is not None:
-        write_json(directory / WORD, {"started_as": started_as(), "waiting": list(waiting)})
+        write_json(
+            directory / WORD, {"started_as": started_as(), "waiting": None if waiting is None else list(waiting)}
+        )
 
 
 def hear_from_first(directory: Path) -> list[str] | None:
     """Wait for the first process to say which runs there is work for; it may have to wait for a lock.
 
     None where it has started this process itself, and says nothing: what there is to do is what there is in the files.
+
+    Raises:
+        RunConflictError: the first process refuses to work.
     """
     if started_as() is None:
         return None
@@ -79,5 +85,7 @@ def hear_from_first(directory: Path) -> list[str] | None:
         except FileNotFoundError:
             word = {}
         if word.get("started_as") == started_as():
+            if word["waiting"] is None:
+                raise RunConflictError(f"{directory}: the first process refuses to work here; its message says why.")
             return [str(name) for name in word["waiting"]]
         time.sleep(0.2)

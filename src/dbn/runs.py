@@ -91,11 +91,15 @@ def execute_all(
     with ExitStack() as locks:
         for run in sorted(runs, key=lambda run: run.directory):  # in one order for all: nobody waits in a circle
             locks.enter_context(lock(run.directory))
-        results = [read_result(run.directory) for run in runs]
-        for run in runs:
-            _claim(run.directory, run.config, folder)
-            if overrides is not None:
-                write_text(run.directory / OVERRIDES, yaml.safe_dump(list(overrides)))
+        try:
+            results = [read_result(run.directory) for run in runs]
+            for run in runs:
+                _claim(run.directory, run.config, folder)
+                if overrides is not None:
+                    write_text(run.directory / OVERRIDES, yaml.safe_dump(list(overrides)))
+        except UserError:
+            tell_others(runs[0].directory, None)
+            raise
         waiting = [run for run, result in zip(runs, results, strict=True) if result is None]
         tell_others(runs[0].directory, [run.directory.name for run in waiting])
         for run, result in zip(runs, results, strict=True):
