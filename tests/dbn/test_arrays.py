@@ -24,5 +24,8 @@ def test_the_others_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {command[2] for command in asked} == {"--jobs=7"}
 
 
-def test_a_job_that_is_no_array_has_no_others() -> None:
+def test_a_job_that_is_no_array_has_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: asked.append(command))
     wait_for_array(UncompletedJobError("Job 12 (task: 0) with path /x has not produced any output"))
+    assert not asked
