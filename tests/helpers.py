@@ -14,13 +14,16 @@ Composer = Callable[..., dict[str, Any]]
 PAIRS = [(visible, hidden) for visible in sorted(UNITS) for hidden in sorted(UNITS)]
 """Every pair of unit types."""
 
+NORMALISED = [(visible, hidden) for visible, hidden in PAIRS if UNITS[visible].normalised and UNITS[hidden].normalised]
+"""Those that have likelihoods."""
+
 
 def make_rbm(visible: str = "bernoulli", hidden: str = "bernoulli", n_visible: int = 5, n_hidden: int = 4) -> RBM:
     """A small float64 RBM with weights and biases away from zero.
 
     Weights shrink where both sides are real: the energy must be bounded below.
     """
-    std = 0.15 if visible == hidden == "gaussian" else 0.8
+    std = 0.8 if "bernoulli" in (visible, hidden) else 0.15
     rbm = RBM(make_units(visible, n_visible), make_units(hidden, n_hidden)).double()
     generator = torch.Generator().manual_seed(n_visible * 100 + n_hidden)
     with torch.no_grad():
@@ -34,4 +37,5 @@ def random_states(kind: str, n: int, size: int) -> torch.Tensor:
     """States that units of this type can have."""
     if kind == "bernoulli":
         return torch.randint(2, (n, size)).double()
-    return torch.randn(n, size, dtype=torch.float64)
+    states = torch.randn(n, size, dtype=torch.float64)
+    return states.relu() if kind == "relu" else states

@@ -6,9 +6,14 @@ from test_rbm import log_z
 
 from dbn import RBM
 from dbn.errors import SettingError
-from dbn.likelihood import annealed_importance_sampling, log_partition_function, reverse_annealed_importance_sampling
+from dbn.likelihood import (
+    annealed_importance_sampling,
+    log_likelihood,
+    log_partition_function,
+    reverse_annealed_importance_sampling,
+)
 from dbn.units import Gaussian
-from helpers import PAIRS, make_rbm
+from helpers import NORMALISED, PAIRS, make_rbm
 
 
 def exact_draws(rbm: RBM, n: int, generator: torch.Generator) -> torch.Tensor:
@@ -28,7 +33,7 @@ def exact_draws(rbm: RBM, n: int, generator: torch.Generator) -> torch.Tensor:
     return mean + noise @ torch.linalg.cholesky(covariance).T
 
 
-@pytest.mark.parametrize(("visible", "hidden"), PAIRS)
+@pytest.mark.parametrize(("visible", "hidden"), NORMALISED)
 def test_annealing_up_and_down_enclose_the_exact_value(visible: str, hidden: str) -> None:
     """The mean log weight is below log Z going up and above it going down (Jensen), within three standard errors;
     the estimates themselves lie within five of their own.
@@ -46,6 +51,20 @@ def test_annealing_up_and_down_enclose_the_exact_value(visible: str, hidden: str
         weights = (sign * (estimate.log_weights - exact)).exp()  # mean 1 in expectation, either way
         assert abs(weights.mean().item() - 1) < 5 * weights.std().item() / len(weights) ** 0.5
         assert abs(estimate.log_z - exact) < 0.05
+
+
+@pytest.mark.parametrize(("visible", "hidden"), sorted(set(PAIRS) - set(NORMALISED)))
+def test_units_without_likelihoods_are_refused(visible: str, hidden: str) -> None:
+    rbm, betas = make_rbm(visible, hidden, 3, 2), torch.linspace(0, 1, 3)
+    v = torch.zeros(2, 3, dtype=torch.float64)
+    for work in (
+        lambda: annealed_importance_sampling(rbm, betas, 2),
+        lambda: reverse_annealed_importance_sampling(rbm, v, betas),
+        lambda: log_partition_function(rbm),
+        lambda: log_likelihood(rbm, v, torch.tensor(0.0)),
+    ):
+        with pytest.raises(SettingError, match="relu units have a free energy but no likelihood"):
+            work()
 
 
 def test_a_coarse_ladder_opens_the_gap() -> None:

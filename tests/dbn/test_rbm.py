@@ -10,9 +10,9 @@ from torch import Tensor
 from dbn import RBM
 from dbn.likelihood import log_likelihood, log_partition_function
 from dbn.rbm import Phases
-from helpers import PAIRS, make_rbm, random_states
+from helpers import NORMALISED, PAIRS, make_rbm, random_states
 
-DISCRETE = [pair for pair in PAIRS if "bernoulli" in pair]
+DISCRETE = [pair for pair in NORMALISED if "bernoulli" in pair]
 
 
 def gaussian_grid(size: int, points: int = 61, limit: float = 9.0) -> tuple[Tensor, float]:
@@ -29,7 +29,7 @@ def log_sum_over(kind: str, size: int, minus_energy: object) -> Tensor:
     return torch.logsumexp(minus_energy(states), 0) + math.log(cell)  # type: ignore[operator]
 
 
-@pytest.mark.parametrize(("visible", "hidden"), PAIRS)
+@pytest.mark.parametrize(("visible", "hidden"), NORMALISED)
 def test_free_energy_sums_the_hidden_units_out(visible: str, hidden: str) -> None:
     rbm = make_rbm(visible, hidden, 4, 2)
     for v in random_states(visible, 3, 4):
@@ -39,6 +39,16 @@ def test_free_energy_sums_the_hidden_units_out(visible: str, hidden: str) -> Non
         rbm_small = make_rbm(visible, hidden, 2, 2)
         expected = -log_sum_over(visible, 2, lambda v, h=h, r=rbm_small: -r.energy(v, h.expand(len(v), -1)))
         assert rbm_small.free_energy_hidden(h[None]).item() == pytest.approx(expected.item(), abs=1e-8)
+
+
+@pytest.mark.parametrize("visible", ["bernoulli", "gaussian", "relu"])
+def test_free_energy_of_rectified_hidden_units_is_that_of_their_best_state(visible: str) -> None:
+    rbm = make_rbm(visible, "relu", 4, 2)
+    axis = torch.linspace(0, 6, 1201, dtype=torch.float64)
+    h = torch.cartesian_prod(axis, axis)
+    for v in random_states(visible, 3, 4):
+        lowest = rbm.energy(v.expand(len(h), -1), h).min()
+        assert rbm.free_energy(v[None]).item() == pytest.approx(lowest.item(), abs=2e-5)  # half a cell squared
 
 
 @pytest.mark.parametrize(("visible", "hidden"), DISCRETE)

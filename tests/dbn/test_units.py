@@ -3,12 +3,13 @@
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
-from scipy import integrate
+from scipy import integrate, optimize, stats
 
 from dbn.errors import SettingError
-from dbn.units import UNITS, Bernoulli, Gaussian, Units, make_units
+from dbn.units import UNITS, Bernoulli, Gaussian, ReLU, Units, make_units
 
 
 def made(kind: str, size: int) -> Units:
@@ -33,6 +34,19 @@ def test_log_partition_is_the_sum_or_integral_over_states(field: float) -> None:
 
     integral, _ = integrate.quad(integrand, -30, 30, epsabs=1e-12)
     assert real.log_partition(f).item() == pytest.approx(math.log(integral), abs=1e-9)
+
+
+@pytest.mark.parametrize("field", [-3.0, -0.4, 0.0, 2.5])
+def test_log_partition_of_rectified_units_is_that_of_the_best_state(field: float) -> None:
+    units = made("relu", 1)
+    f = torch.tensor([[field]], dtype=torch.float64)
+
+    def energy_in_field(x: float) -> float:
+        return units.energy(torch.tensor([[x]], dtype=torch.float64)).item() - field * x
+
+    best = optimize.minimize_scalar(energy_in_field, bounds=(0, 30), method="bounded", options={"xatol": 1e-10})
+    assert units.log_partition(f).item() == pytest.approx(-best.fun, abs=1e-8)
+    assert units.mean(f).item() == pytest.approx(best.x, abs=1e-6)
 
 
 @pytest.mark.parametrize("kind", sorted(UNITS))
@@ -69,11 +83,36 @@ def test_moments_of_a_million_samples(kind: str) -> None:
     field = torch.tensor([[0.7, -1.1, 2.0]], dtype=torch.float64)
     n = 1_000_000
     draws = units.sample(field.expand(n, 3), torch.Generator().manual_seed(1))
+    if kind == "relu":
+        check_rectified_normal(units, field[0], draws)
+        return
     mean = units.mean(field)[0]
     variance = mean * (1 - mean) if kind == "bernoulli" else torch.ones(3, dtype=torch.float64)
     fourth = variance * (1 - 3 * variance) + 3 * variance**2 if kind == "bernoulli" else 3 * variance**2
     assert ((draws.mean(0) - mean).abs() < 5 * (variance / n).sqrt()).all()
     assert ((draws.var(0) - variance).abs() < 5 * ((fourth - variance**2).clamp(min=1e-12) / n).sqrt() + 1e-5).all()
+
+
+def check_rectified_normal(units: Units, field: torch.Tensor, draws: torch.Tensor) -> None:
+    """Of max(0, a + s z): E[x] = a P(s z > -a) + s phi(a/s) and E[x^2] = (a^2 + s^2) Phi(a/s) + a s phi(a/s)."""
+    a = (field + units.bias).detach().numpy()
+    s = (1 / (1 + np.exp(-a))) ** 0.5
+    mean = a * stats.norm.cdf(a / s) + s * stats.norm.pdf(a / s)
+    second = (a**2 + s**2) * stats.norm.cdf(a / s) + a * s * stats.norm.pdf(a / s)
+    x = draws.detach().numpy()
+    assert (np.abs(x.mean(0) - mean) < 5 * np.sqrt((second - mean**2) / len(x))).all()
+    assert (np.abs((x**2).mean(0) - second) < 5 * (x**2).std(0) / np.sqrt(len(x))).all()
+    assert (x >= 0).all()
+
+
+def test_a_rectified_draw_is_near_a_sum_of_shifted_binary_units() -> None:
+    """What it stands for: E[sum_k sigma(a - k + 1/2)], which is log(1 + e^a) to 1 % (Nair & Hinton, section 2)."""
+    units = ReLU(1).double()
+    for a in (3.0, 6.0):
+        field = torch.full((400_000, 1), a, dtype=torch.float64)
+        exact = sum(1 / (1 + math.exp(-(a - k + 0.5))) for k in range(1, 200))
+        assert exact == pytest.approx(math.log1p(math.exp(a)), rel=0.01)
+        assert units.sample(field, torch.Generator().manual_seed(2)).mean().item() == pytest.approx(exact, rel=0.02)
 
 
 @pytest.mark.parametrize("kind", sorted(UNITS))
@@ -112,5 +151,5 @@ def test_bad_sizes_are_refused(size: object) -> None:
 
 
 def test_an_unknown_unit_type_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(SettingError, match="bernoulli, gaussian"):
+    with pytest.raises(SettingError, match="bernoulli, gaussian, relu"):
         make_units("binary", 3)

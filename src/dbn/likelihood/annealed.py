@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dbn.errors import SettingError
+from dbn.likelihood.exact import check_normalised
 from dbn.rbm import RBM
 
 
@@ -33,7 +34,8 @@ def annealed_importance_sampling(
 ) -> LogPartitionEstimate:
     """Anneal from the model without weights, whose ``log Z`` is known, up to the model.
 
-    On the way the field between the layers is multiplied by ``beta``; biases stay. It holds for any pair of unit types.
+    On the way the field between the layers is multiplied by ``beta``; biases stay. It holds for any pair of unit types
+    that have likelihoods.
 
     Args:
         rbm: the model.
@@ -42,12 +44,13 @@ def annealed_importance_sampling(
         generator: source of randomness (default: torch's global one).
 
     Raises:
-        SettingError: ``betas`` does not rise from 0 to 1, or there is no chain.
+        SettingError: ``betas`` does not rise from 0 to 1, there is no chain, or units have no likelihood.
 
     References:
         Neal (2001); Salakhutdinov & Murray (2008), *On the quantitative analysis of deep belief networks*.
     """
     _check(betas, chains)
+    check_normalised(rbm)
     v = rbm.visible.sample(rbm.weight.new_zeros(chains, rbm.n_visible), generator)
     return _anneal(rbm, v, betas, _log_z_without_weights(rbm), 1.0, generator)
 
@@ -65,12 +68,13 @@ def reverse_annealed_importance_sampling(
         generator: source of randomness (default: torch's global one).
 
     Raises:
-        SettingError: ``betas`` does not rise from 0 to 1, or ``v`` is empty.
+        SettingError: ``betas`` does not rise from 0 to 1, ``v`` is empty, or units have no likelihood.
 
     References:
         Burda, Grosse & Salakhutdinov (2015); Grosse, Ancha & Roy (2016), *Measuring the reliability of MCMC inference*.
     """
     _check(betas, len(v))
+    check_normalised(rbm)
     return _anneal(rbm, v, betas.flip(0), _log_z_without_weights(rbm), -1.0, generator)
 
 

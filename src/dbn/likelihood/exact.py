@@ -7,6 +7,16 @@ from dbn.errors import SettingError
 from dbn.rbm import RBM
 
 
+def check_normalised(rbm: RBM) -> None:
+    """Raise :class:`SettingError` if a layer's log partition is no logarithm of a sum or integral over its states."""
+    for units in (rbm.visible, rbm.hidden):
+        if not units.normalised:
+            raise SettingError(
+                f"{units.kind} units have a free energy but no likelihood: theirs is that of the best state, not of "
+                "all states. Likelihoods are those of bernoulli and gaussian units."
+            )
+
+
 @torch.no_grad()
 def log_partition_function(rbm: RBM) -> Tensor:
     """``log Z``, a scalar in nats, by summing over every state of the side with fewer states.
@@ -14,8 +24,9 @@ def log_partition_function(rbm: RBM) -> Tensor:
     Use a model in float64: the sum runs over up to 2^20 terms.
 
     Raises:
-        SettingError: neither side can be enumerated.
+        SettingError: neither side can be enumerated, or a layer's units have no likelihood.
     """
+    check_normalised(rbm)
     sides = [(rbm.n_hidden, rbm.hidden, rbm.free_energy_hidden), (rbm.n_visible, rbm.visible, rbm.free_energy)]
     reasons = []
     for _, units, free_energy in sorted(sides, key=lambda side: side[0]):
@@ -36,5 +47,9 @@ def log_likelihood(rbm: RBM, v: Tensor, log_z: Tensor | None = None) -> Tensor:
         rbm: the model.
         v: visible states.
         log_z: the log partition function if it is known (or estimated) already.
+
+    Raises:
+        SettingError: as :func:`log_partition_function`.
     """
+    check_normalised(rbm)
     return -rbm.free_energy(v) - (log_partition_function(rbm) if log_z is None else log_z)

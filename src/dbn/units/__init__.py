@@ -4,8 +4,9 @@ from dbn.errors import SettingError
 from dbn.units.base import Units
 from dbn.units.bernoulli import Bernoulli
 from dbn.units.gaussian import Gaussian
+from dbn.units.relu import ReLU
 
-UNITS: dict[str, type[Units]] = {units.kind: units for units in (Bernoulli, Gaussian)}
+UNITS: dict[str, type[Units]] = {units.kind: units for units in (Bernoulli, Gaussian, ReLU)}
 
 
 def make_units(kind: str, size: int) -> Units:
@@ -19,4 +20,4 @@ def make_units(kind: str, size: int) -> Units:
     return UNITS[kind](size)
 
 
-__all__ = ["UNITS", "Bernoulli", "Gaussian", "Units", "make_units"]
+__all__ = ["UNITS", "Bernoulli", "Gaussian", "ReLU", "Units", "make_units"]

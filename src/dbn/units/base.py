@@ -28,6 +28,8 @@ class Units(nn.Module, ABC):
     """Name in configurations and DBN files."""
     activation: ClassVar[str]
     """Name of ``field + bias -> mean`` as an activation of a feed-forward network."""
+    normalised: ClassVar[bool] = True
+    """Whether :meth:`log_partition` is that of a sum or integral over the states, so that likelihoods exist."""
 
     bias: nn.Parameter
 
@@ -55,19 +57,18 @@ class Units(nn.Module, ABC):
             out: where to write; may be ``field`` itself.
         """
 
-    def sample(self, field: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:
+    @abstractmethod
+    def sample(
+        self, field: Tensor, generator: Noise = None, out: Tensor | None = None, mean: Tensor | None = None
+    ) -> Tensor:
         """One draw of ``x | field``, ``(batch, n)``.
 
         Args:
             field: ``(batch, n)``.
             generator: source of randomness (default: torch's global one).
             out: where to write; may be ``field`` itself.
+            mean: ``mean(field)`` where it is known already: one evaluation serves statistics and draw.
         """
-        return self.sample_from_mean(self.mean(field, out), generator, out)
-
-    @abstractmethod
-    def sample_from_mean(self, mean: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:
-        """:meth:`sample` where the mean is known already: one evaluation of the mean serves statistics and draw."""
 
     @abstractmethod
     def write_energy_gradient(self, data: Tensor, model: Tensor, scale: float) -> None:

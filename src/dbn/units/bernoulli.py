@@ -41,9 +41,11 @@ class Bernoulli(Units):
         """``E[x | field]``, ``(batch, n)``."""
         return torch.add(field, self.bias, out=out).sigmoid_()
 
-    def sample_from_mean(self, mean: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:
-        """Zeros and ones of the mean's dtype, with probability ``mean`` of a one; ``(batch, n)``."""
-        return bernoulli(mean, generator, out)
+    def sample(
+        self, field: Tensor, generator: Noise = None, out: Tensor | None = None, mean: Tensor | None = None
+    ) -> Tensor:
+        """Zeros and ones of the field's dtype, with probability ``mean(field)`` of a one; ``(batch, n)``."""
+        return bernoulli(self.mean(field, out) if mean is None else mean, generator, out)
 
     def write_energy_gradient(self, data: Tensor, model: Tensor, scale: float) -> None:
         """``dE/db = -x``."""

@@ -41,8 +41,11 @@ class Gaussian(Units):
         """``E[x | field]``, ``(batch, n)``."""
         return torch.add(field, self.bias, out=out)
 
-    def sample_from_mean(self, mean: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:
-        """``mean`` ``(batch, n)`` plus standard normal noise."""
+    def sample(
+        self, field: Tensor, generator: Noise = None, out: Tensor | None = None, mean: Tensor | None = None
+    ) -> Tensor:
+        """``mean(field)`` ``(batch, n)`` plus standard normal noise."""
+        mean = self.mean(field, out) if mean is None else mean
         return torch.add(mean, normal(mean, generator), out=out)
 
     def write_energy_gradient(self, data: Tensor, model: Tensor, scale: float) -> None:

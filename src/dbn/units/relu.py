@@ -1,0 +1,68 @@
+"""Noisy rectified linear units."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from dbn.noise import normal
+from dbn.streams import Noise
+from dbn.units.base import Conditional, Units, write_difference_of_sums
+
+
+class ReLU(Units):
+    r"""Rectified linear units :math:`x \in R_{\ge 0}^n` with energy :math:`E(x) = \sum_i \frac12 x_i^2 - b_i x_i`.
+
+    Given a field :math:`f`, with :math:`a = b + f`, a draw is :math:`\max(0, a + N(0, \sigma(a)))` and the mean of the
+    deterministic pass :math:`\max(0, a)`: a stack of such units unrolls into a network of rectifiers. Nair and Hinton
+    take both in place of the sum of infinitely many binary units with one weight vector and biases half a unit, one and
+    a half, ... below each other.
+
+    The log partition is the noiseless one, :math:`\max_{x \ge 0} (f x - E(x)) = \frac12 \max(0, a)^2`, whose gradient
+    is that mean. So free energies are those of the best hidden state. They say whether training overfits, but are no
+    likelihoods: see :attr:`normalised`. With rectified units on both sides of an RBM the energy is bounded below only
+    while the largest singular value of ``W`` is under one.
+
+    Args:
+        size: number of units ``n``.
+
+    References:
+        Nair & Hinton (2010), *Rectified Linear Units Improve Restricted Boltzmann Machines*, ICML, section 2.
+    """
+
+    kind: ClassVar[str] = "relu"
+    activation: ClassVar[str] = "relu"
+    normalised: ClassVar[bool] = False
+
+    def energy(self, x: Tensor) -> Tensor:
+        """Energy of states ``x`` ``(batch, n)``, none of them negative; returns ``(batch,)`` in nats."""
+        return (x * (0.5 * x - self.bias)).sum(-1)
+
+    def log_partition(self, field: Tensor) -> Tensor:
+        """``max over x of field . x - E(x)``; ``field`` ``(batch, n)`` -> ``(batch,)`` in nats."""
+        return 0.5 * torch.relu(field + self.bias).square().sum(-1)
+
+    def mean(self, field: Tensor, out: Tensor | None = None) -> Tensor:
+        """``max(0, b + field)``, ``(batch, n)``: of the deterministic pass; noise moves that of draws up."""
+        return torch.add(field, self.bias, out=out).relu_()
+
+    def sample(
+        self, field: Tensor, generator: Noise = None, out: Tensor | None = None, mean: Tensor | None = None
+    ) -> Tensor:
+        """``max(0, a + N(0, sigmoid(a)))`` with ``a = b + field``, ``(batch, n)``; the mean is of no help."""
+        a = torch.add(field, self.bias)
+        noise = normal(a, generator).mul_(torch.sigmoid(a).sqrt_())
+        return torch.add(a, noise, out=out).relu_()
+
+    def write_energy_gradient(self, data: Tensor, model: Tensor, scale: float) -> None:
+        """``dE/db = -x``."""
+        write_difference_of_sums(self.bias, data, model, -scale)
+
+    def write_log_partition_gradient(self, data: Conditional, model: Conditional, scale: float) -> None:
+        """``dlog_partition/db = mean``."""
+        write_difference_of_sums(self.bias, data.mean, model.mean, scale)
+
+    @torch.no_grad()
+    def initialise_bias(self, data_mean: Tensor) -> None:
+        """``b = data_mean``."""
+        self.bias.copy_(data_mean)
