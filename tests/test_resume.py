@@ -12,6 +12,7 @@ import pytest
 
 SETTINGS = [
     "study=s",
+    "sampler=pcd",  # its chains, too, must go on
     "stack.layers=[30,20]",
     "stack.every_layer.epochs=25",
     "stack.every_layer.batch_size=20",

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from dbn.data.blocks import Block, BlockLoader, Minibatch
 from dbn.data.images import Images
-from dbn.errors import DivergenceError
+from dbn.errors import DivergenceError, SettingError
 from dbn.graphs import BlockGraphs
 from dbn.loop import BlockModule, Optimizer, add_gradients, loader_share, make_trainer, quiet
 from dbn.optimizer import SGD
@@ -179,12 +179,29 @@ class RBMTraining(BlockModule):
         return calling("stack.optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
 
     def on_fit_start(self) -> None:
-        """Choose the precision, and whether to record blocks, now that the device is known."""
+        """Choose the precision, and whether to record blocks, now that the device is known.
+
+        Raises:
+            SettingError: persistent chains and several processes.
+        """
         product = self.settings.batch_size * self.rbm.n_visible * self.rbm.n_hidden
         self.precision = choose_precision(self.precision, product, self.device)
         self.step = ContrastiveStep(self.rbm, self.sampler, self.precision)
+        if self.sampler.persistent and self.trainer.world_size > 1:
+            raise SettingError(
+                "sampler=pcd: chains belong to one process, and a checkpoint could not hold those of "
+                f"{self.trainer.world_size}. Use sampler=cd, or trainer.devices=1."
+            )
         if self.device.type == "cuda" and self.trainer.world_size == 1 and self.optimizer_stays_in_place():
             self.graphs = BlockGraphs()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep where the sampler's chains are."""
+        checkpoint["sampler"] = self.sampler.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the sampler's chains."""
+        self.sampler.load_state_dict(checkpoint["sampler"], self.device)
 
     def optimizer_stays_in_place(self) -> bool:
         """Whether a step of the optimiser can be recorded: ours can, of others that is not known."""

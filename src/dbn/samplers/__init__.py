@@ -2,5 +2,6 @@
 
 from dbn.samplers.base import Sampler
 from dbn.samplers.contrastive_divergence import ContrastiveDivergence
+from dbn.samplers.persistent import PersistentContrastiveDivergence
 
-__all__ = ["ContrastiveDivergence", "Sampler"]
+__all__ = ["ContrastiveDivergence", "PersistentContrastiveDivergence", "Sampler"]

@@ -1,7 +1,9 @@
 """What every sampler answers."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from dbn.rbm import RBM, Phase
@@ -10,6 +12,9 @@ from dbn.streams import Noise
 
 class Sampler(ABC):
     """Produces the visible states of the negative phase."""
+
+    persistent: ClassVar[bool] = False
+    """Whether it has chains that go on from minibatch to minibatch."""
 
     @abstractmethod
     def write_negative_states(self, rbm: RBM, positive: Phase, out: Tensor, generator: Noise = None) -> None:
@@ -21,3 +26,10 @@ class Sampler(ABC):
             out: ``(batch, n_visible)``.
             generator: source of randomness (default: torch's global one).
         """
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """What a checkpoint must keep for training to go on with the same bits: nothing, unless chains persist."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Tensor], device: torch.device) -> None:  # noqa: B027
+        """Go on from what :meth:`state_dict` gave."""

@@ -1,0 +1,73 @@
+"""Persistent contrastive divergence: chains that go on from one minibatch to the next."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from dbn.errors import SettingError
+from dbn.rbm import RBM, Phase
+from dbn.samplers.base import Sampler
+from dbn.settings import check_number
+from dbn.streams import Noise
+
+
+class PersistentContrastiveDivergence(Sampler):
+    """PCD-k: ``k`` steps of Gibbs sampling from where the chains stood after the last minibatch.
+
+    There are as many chains as images in the first minibatch; they start at its reconstructions. A smaller minibatch
+    moves only the first of them. Visible and hidden states are sampled: the chains follow the model, which moves little
+    from step to step as long as the learning rate is small.
+
+    Args:
+        steps: ``k``, from 1.
+
+    Attributes:
+        chains: visible states ``(chains, n_visible)``, with the members first in a group of models; None before the
+            first minibatch.
+
+    Raises:
+        SettingError: ``steps`` is not a whole number from 1.
+
+    References:
+        Younes (1989); Tieleman (2008), *Training restricted Boltzmann machines using approximations to the likelihood
+        gradient*, ICML.
+    """
+
+    persistent: ClassVar[bool] = True
+
+    def __init__(self, steps: int = 1) -> None:
+        check_number("sampler.steps", steps, low=1, whole=True)
+        self.steps = steps
+        self.chains: Tensor | None = None
+
+    def write_negative_states(self, rbm: RBM, positive: Phase, out: Tensor, generator: Noise = None) -> None:
+        """Move the chains ``k`` steps and write their visible states into ``out`` ``(batch, n_visible)``.
+
+        Raises:
+            SettingError: the minibatch has more images than there are chains.
+        """
+        v, h = out, positive.h
+        if self.chains is None:
+            rbm.hidden.sample(positive.field, generator, out=h, mean=positive.mean)
+            rbm.visible.sample(rbm.visible_field(h, out=v), generator, out=v)
+            self.chains = v.clone()
+        if v.shape[-2] > self.chains.shape[-2]:
+            raise SettingError(
+                f"stack.every_layer.batch_size: {v.shape[-2]} images for {self.chains.shape[-2]} persistent chains. "
+                "Keep the size of the first minibatch."
+            )
+        moved = self.chains[..., : v.shape[-2], :]
+        v.copy_(moved)
+        for _ in range(self.steps):
+            rbm.hidden.sample(rbm.hidden_field(v, out=h), generator, out=h)
+            rbm.visible.sample(rbm.visible_field(h, out=v), generator, out=v)
+        moved.copy_(v)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The chains."""
+        return {} if self.chains is None else {"chains": self.chains}
+
+    def load_state_dict(self, state_dict: dict[str, Tensor], device: torch.device) -> None:
+        """Go on with the chains of a checkpoint."""
+        self.chains = state_dict["chains"].to(device) if "chains" in state_dict else None
