@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from dbn.augment import Augment
 from dbn.data import DataSet
 from dbn.data.images import Images
 from dbn.processes import is_first, wait_for_all
@@ -43,23 +44,33 @@ class GrowingStack:
         layers: settings of each RBM, from the data upwards.
         visible: type of the visible units of the first RBM.
         representations: of lower layers, see :class:`Representations`.
+        augment: deforms the images that layers train on; None leaves them.
 
     Attributes:
         rbms: the trained layers.
-        train: training images as the next layer sees them.
+        train: training images as the next layer sees them, not deformed.
         validation: validation images likewise.
     """
 
     def __init__(
-        self, place: Place, data: DataSet, layers: Sequence[LayerSettings], visible: str, representations: str
+        self,
+        place: Place,
+        data: DataSet,
+        layers: Sequence[LayerSettings],
+        visible: str,
+        representations: str,
+        augment: Augment | None = None,
     ) -> None:
         self.place = place
         self.layers = layers
         self.kinds = [visible, *(layer.hidden for layer in layers)]
         self.sizes = [data.n_features, *(layer.n_hidden for layer in layers)]
-        self.store = Representations(representations, place.directory)
+        self.augment = augment
+        self.shape = data.shape
+        self.store = Representations("compute" if augment else representations, place.directory)
         self.rbms: list[RBM] = []
         self.train: Images = same_windows(data.train, self.sizes[1:-1])
+        self.images = self.train
         self.validation = data.validation
         files = [layer_file(place.directory, number) for number in range(1, len(layers) + 1)] if place.directory else []
         self.files = dict(enumerate(files, start=1))
@@ -69,6 +80,11 @@ class GrowingStack:
     def seed(self) -> int:
         """The run's seed."""
         return self.place.seed
+
+    @property
+    def to_load(self) -> Images:
+        """What blocks are loaded from: the images themselves where they are deformed first."""
+        return self.train if self.augment is None else self.images
 
     def is_trained(self, number: int) -> bool:
         """Whether layer ``number`` is kept in its file."""

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from dbn.augment import Augment
 from dbn.command import plain, run_command, task_overrides
 from dbn.data import DataSet, load_data
 from dbn.growing import Place
@@ -20,7 +21,7 @@ from dbn.pretraining import pretrain_stacks
 from dbn.processes import is_first
 from dbn.runs import INCIDENTAL, Run, execute_all
 from dbn.seeds import by_seed, checkpoint_folder
-from dbn.settings import check_keys, check_number
+from dbn.settings import check_keys, check_number, settings_of
 from dbn.stack import DBN
 from dbn.tracking import Tracker, Tracking, tracking
 from dbn.training import LayerSettings
@@ -115,6 +116,7 @@ def _work(runs: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:
     config = runs[0].config
     data = data_of(config)
     layers = layers_of(config["stack"])
+    augment = settings_of("stack.augment", Augment, config["stack"]["augment"])
     with Tracking([partial(_tracked, run, data) for run in runs], [run.directory for run in runs]) as tracked:
         places = [
             Place(run.config["seed"], run.directory, own) for run, own in zip(runs, tracked.trackers, strict=True)
@@ -128,6 +130,7 @@ def _work(runs: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:
             optimizer=hydra.utils.instantiate(config["stack"]["optimizer"]),
             precision=config["precision"],
             representations=config["data"]["representations"],
+            augment=None if augment.is_nothing else augment,
             directory=folder,
             checkpoint_seconds=config["checkpoint_seconds"],
             trainer_options=config["trainer"],
@@ -155,6 +158,7 @@ def _finish(run: Run, stack: DBN, data: DataSet, layers: Sequence[LayerSettings]
         "shape": list(data.shape),
         "layers": [{**vars(layer), "precision": fact["precision"]} for layer, fact in zip(layers, facts, strict=True)],
         "sampler": config["sampler"],
+        "augment": config["stack"]["augment"],
         "version": metadata.version("layerwise-dbn"),
     }
     stack.save(directory / STACK_FILE, description)

@@ -1,11 +1,15 @@
 """Greedy layer-wise pretraining: one RBM after the other, each on the means of the one below."""
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning.callbacks import Callback
 
+from dbn.augment import Augment
+from dbn.augmented import AugmentedBelow
 from dbn.checkpoints import LastCheckpoint
 from dbn.data import DataSet, StreamedImages, check_unit_interval
 from dbn.data.blocks import BlockLoader
@@ -46,6 +50,7 @@ def pretrain_stacks(
     optimizer: OptimizerFactory = SGD,
     precision: str = "auto",
     representations: str = "memory",
+    augment: Augment | None = None,
     directory: Path | None = None,
     checkpoint_seconds: float = 10.0,
     trainer_options: dict[str, Any] | None = None,
@@ -69,6 +74,7 @@ def pretrain_stacks(
         optimizer: makes the optimiser.
         precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.precision`.
         representations: of lower layers: ``memory``, ``compute`` or ``disk``, see :class:`Representations`.
+        augment: deforms the images that layers train on, anew in every epoch; ``representations`` are then computed.
         directory: where to keep checkpoints within a layer; None keeps none.
         checkpoint_seconds: least time between two checkpoints within a layer; 0 for one after every epoch.
         trainer_options: the group ``trainer`` of the configuration.
@@ -92,7 +98,7 @@ def pretrain_stacks(
             f"n_parallel_seeds={len(places)}: data={data.name} stays in its file, which is read for one seed at a "
             "time. Use n_parallel_seeds=1."
         )
-    stacks = [GrowingStack(place, data, layers, visible, representations) for place in places]
+    stacks = [GrowingStack(place, data, layers, visible, representations, augment) for place in places]
     if visible == Bernoulli.kind:
         check_unit_interval(data.train, data_name=data.name)
         check_unit_interval(data.validation, data_name=data.name)
@@ -154,7 +160,8 @@ def train_layer(
             options=trainer_options,
         )
         device = trainer.strategy.root_device
-        train = all_to([stack.train for stack in stacks], device)
+        train = all_to([stack.to_load for stack in stacks], device)
+        watched = all_to([stack.train for stack in stacks], device)
         validation = all_to([stack.validation for stack in stacks], device)
         module = RBMTraining(
             rbm,
@@ -164,7 +171,8 @@ def train_layer(
             layer=number,
             optimizer=optimizer,
             precision=precision,
-            monitor_train=[images.sample(MONITOR_IMAGES) for images in train],
+            prepare=prepare_of(stacks, device),
+            monitor_train=[images.sample(MONITOR_IMAGES) for images in watched],
             monitor_validation=[images.sample(MONITOR_IMAGES) for images in validation],
         )
         loaders = [
@@ -179,3 +187,12 @@ def train_layer(
         facts["together"] = [stack.seed for stack in stacks]
     for stack, member in zip(stacks, members_of(rbm.cpu()), strict=True):
         stack.add(member, number, facts)
+
+
+def prepare_of(stacks: Sequence[GrowingStack], device: torch.device) -> AugmentedBelow | None:
+    """What the next layer's blocks go through first; nothing where images stay as they are."""
+    first = stacks[0]
+    if first.augment is None:
+        return None
+    below = [deepcopy(group_of([stack.rbms[k] for stack in stacks])).to(device) for k in range(len(first.rbms))]
+    return AugmentedBelow(first.augment, first.shape, below)

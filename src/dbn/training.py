@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dbn.augmented import Prepare
 from dbn.data.blocks import Block, BlockLoader, Minibatch
 from dbn.data.images import Images
 from dbn.errors import DivergenceError, SettingError
@@ -139,6 +140,7 @@ class RBMTraining(BlockModule):
         layer: number of the layer, from 1: names metrics and streams.
         optimizer: makes the optimiser from parameter groups, ``lr`` and, if it has one, ``momentum``.
         precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.precision`.
+        prepare: what is done to a block's features first, drawing from the stream ``pretraining_augment``.
         monitor_train: training images to watch, ``(n, n_visible)``, for each member.
         monitor_validation: validation images to watch, ``(m, n_visible)``, for each member; None where there are none.
     """
@@ -153,6 +155,7 @@ class RBMTraining(BlockModule):
         layer: int = 1,
         optimizer: OptimizerFactory = SGD,
         precision: str = "auto",
+        prepare: Prepare | None = None,
         monitor_train: Sequence[Tensor] | None = None,
         monitor_validation: Sequence[Tensor] | None = None,
     ) -> None:
@@ -167,6 +170,7 @@ class RBMTraining(BlockModule):
         self.monitor_train = monitor_train
         self.monitor_validation = monitor_validation
         self.precision = precision
+        self.prepare = prepare
         self.generator: Noise = None
 
     def configure_optimizers(self) -> Optimizer:
@@ -214,11 +218,14 @@ class RBMTraining(BlockModule):
                 group["momentum"] = self.settings.momentum_at(self.current_epoch)
 
     def begin_block(self, block: Block) -> Block:
-        """Open the block's stream of Gibbs noise."""
+        """Open the block's stream of Gibbs noise, and deform its images where that is wanted."""
         counters = (self.layer, self.current_epoch, block.number, self.global_rank)
         generator = streams(self.seeds, "gibbs", *counters, device=block.features.device)
         self.generator = generator if self.graphs is None else self.graphs.reseeded(generator)
-        return block
+        if self.prepare is None:
+            return block
+        noise = streams(self.seeds, "pretraining_augment", *counters, device=block.features.device)
+        return block.with_features(self.prepare(block.features, noise))
 
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
         """One step of the sampler's kind."""

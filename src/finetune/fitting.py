@@ -8,6 +8,7 @@ import hydra
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
+from dbn.augment import Augment
 from dbn.checkpoints import LastCheckpoint
 from dbn.data import DataSet
 from dbn.data.blocks import BlockLoader
@@ -17,7 +18,6 @@ from dbn.loop import Stopwatch, fit, loader_share, make_trainer, quiet
 from dbn.progress import FitProgress
 from dbn.settings import settings_of
 from dbn.tracking import Tracker, loggers_of
-from finetune.augment import Augment
 from finetune.network import Network
 from finetune.parallel import BestMembers, ParallelNetwork, group_of
 from finetune.settings import Schedule, TrainingSettings
@@ -58,7 +58,7 @@ def make_module(
         "optimizer": hydra.utils.instantiate(config["optimizer"]),
         "schedule": schedule,
         "steps_per_epoch": -(-len(data.train) // settings.batch_size),
-        "augment": augment if augment != Augment(elastic_sigma=augment.elastic_sigma) else None,
+        "augment": None if augment.is_nothing else augment,
         "shape": data.shape,
         "seeds": seeds,
         "precision": config["precision"],

@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from dbn.augment import Augment
 from dbn.data.blocks import Minibatch
 from dbn.errors import RunConflictError, SettingError
 from dbn.streams import stream, streams
-from finetune.augment import Augment
 from finetune.network import Network
 from finetune.parallel import ParallelNetwork
 from finetune.settings import TrainingSettings

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from dbn.augment import Augment
 from dbn.data.blocks import Block, BlockLoader, Minibatch
 from dbn.data.images import Images
 from dbn.errors import DivergenceError
@@ -15,7 +16,6 @@ from dbn.loop import BlockModule, Optimizer, add_gradients
 from dbn.processes import sum_over_all
 from dbn.settings import calling
 from dbn.streams import streams
-from finetune.augment import Augment
 from finetune.network import Network
 from finetune.settings import Schedule, TrainingSettings
 

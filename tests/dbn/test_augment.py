@@ -5,9 +5,9 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from dbn.augment import Augment
 from dbn.errors import SettingError
 from dbn.streams import stream
-from finetune.augment import Augment
 
 SHAPE = (1, 28, 28)
 

@@ -48,6 +48,11 @@ class Augment:
         check_number("augment.elastic_alpha", self.elastic_alpha, low=0)
         check_number("augment.elastic_sigma", self.elastic_sigma, low=0, above=True)
 
+    @property
+    def is_nothing(self) -> bool:
+        """Whether images stay as they are."""
+        return not any((self.rotation, self.translation, self.scale, self.shear, self.elastic_alpha))
+
     def __call__(
         self, features: Tensor, shape: tuple[int, int, int], generator: torch.Generator | Sequence[torch.Generator]
     ) -> Tensor:

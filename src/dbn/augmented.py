@@ -1,0 +1,39 @@
+"""Pretraining on augmented images: every block is deformed anew and goes up through the layers below."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from dbn.augment import Augment
+from dbn.rbm import RBM
+from dbn.streams import Generators
+
+Prepare = Callable[[Tensor, Generators], Tensor]
+"""From a block's features as loaded, and a source of randomness, to the features that a layer trains on."""
+
+
+class AugmentedBelow:
+    """Deforms images, then takes the hidden means of the layers below the one that trains.
+
+    Deformed images cannot be kept: each epoch has others. So lower layers' representations are computed block by block.
+
+    Args:
+        augment: the deformation.
+        shape: channels, height, width of an image.
+        below: the trained layers, from the data upwards, on the device where training runs; of a group of models,
+            groups.
+    """
+
+    def __init__(self, augment: Augment, shape: tuple[int, int, int], below: Sequence[RBM]) -> None:
+        self.augment = augment
+        self.shape = shape
+        self.below = below
+
+    @torch.no_grad()
+    def __call__(self, features: Tensor, generator: Generators) -> Tensor:
+        """``(..., batch, n_features)`` -> ``(..., batch, n_visible)`` of the layer that trains."""
+        x = self.augment(features, self.shape, generator)
+        for rbm in self.below:
+            x = rbm.mean_hidden(x)
+        return x
