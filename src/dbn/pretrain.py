@@ -178,6 +178,7 @@ def _finish(run: Run, stack: DBN, data: DataSet, layers: Sequence[LayerSettings]
         "pretrained": True,
         "metrics": metrics,
         "seconds": float(sum(fact["seconds"] for fact in facts)),
+        "flops": sum(fact["flops"] for fact in facts),
         "trained_together": max(len(fact.get("together", [0])) for fact in facts),
         "precision": [fact["precision"] for fact in facts],
         "n_parameters": sum(parameter.numel() for parameter in stack.parameters()),
@@ -187,7 +188,7 @@ def _finish(run: Run, stack: DBN, data: DataSet, layers: Sequence[LayerSettings]
 
 
 def layer_facts(directory: Path, n_layers: int) -> list[dict[str, Any]]:
-    """For each layer the seconds it took, over all interruptions, and the precision it was trained in."""
+    """For each layer the seconds it took, over all interruptions, its precision, and its floating-point operations."""
     files = [directory / "checkpoints" / f"layer{number}.safetensors" for number in range(1, n_layers + 1)]
     return [DBN.describe(file)["description"] for file in files]
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from pytorch_lightning.callbacks import Callback
 
+from dbn import flops
 from dbn.augment import Augment
 from dbn.augmented import AugmentedBelow
 from dbn.checkpoints import LastCheckpoint
@@ -140,7 +141,8 @@ def train_layer(
     """Train layer ``number`` of ``of`` of each stack.
 
     What is kept with a layer: the ``seconds`` it took, those before an interruption included, a stack's share of them;
-    the ``precision`` of its matrix products; the seeds that trained ``together``, if there were several.
+    the ``precision`` of its matrix products; the ``flops`` of one stack; the seeds that trained ``together``, if there
+    were several.
     """
     rbm = group_of([stack.new_rbm(number) for stack in stacks])
     watch = Stopwatch()
@@ -182,7 +184,12 @@ def train_layer(
             for images, stack in zip(train, stacks, strict=True)
         ]
         fit(trainer, module, loader_of(loaders), None, checkpoints)
-    facts: dict[str, Any] = {"seconds": watch.seconds / len(stacks), "precision": module.precision}
+    operations = flops.contrastive_divergence(stacks[0].sizes[number - 1], settings.n_hidden, module.sampler.products)
+    facts: dict[str, Any] = {
+        "seconds": watch.seconds / len(stacks),
+        "precision": module.precision,
+        "flops": operations * settings.epochs * len(train[0]),
+    }
     if len(stacks) > 1:
         facts["together"] = [stack.seed for stack in stacks]
     for stack, member in zip(stacks, members_of(rbm.cpu()), strict=True):

@@ -8,6 +8,7 @@ import hydra
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
+from dbn import flops
 from dbn.augment import Augment
 from dbn.checkpoints import LastCheckpoint
 from dbn.data import DataSet
@@ -136,6 +137,7 @@ def fit_networks(
         fit(trainer, module, loader_of(train), loader_of(validation) if n_validation else None, checkpoints)
     facts = {
         "seconds": watch.seconds / n,
+        "flops": flops.backpropagation(network.sizes) * trainer.current_epoch * len(data[0].train),
         "trained_together": n,
         "epochs": trainer.current_epoch,
         "precision": [layer.precision for layer in network.linear_layers()],

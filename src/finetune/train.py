@@ -32,6 +32,8 @@ from finetune.baseline_runs import run_baselines
 from finetune.fitting import check_training, fit_networks
 from finetune.initialise import Initialisation, unroll
 from finetune.network import Network
+from finetune.predictions import predict, write_predictions
+from finetune.search import searched
 from finetune.settings import TrainingSettings
 from finetune.sweep import at_end
 from finetune.tasks import Autoencoder, FineTuning
@@ -46,7 +48,7 @@ def main() -> None:
 
 
 def _run(config: DictConfig) -> None:
-    results = finetune_seeds(plain(config), task_overrides())
+    results = finetune_seeds(plain(searched(config)), task_overrides())
     if is_first() and not in_multirun():  # a multirun ends with the table of all its runs
         for result in results:
             show(result)
@@ -106,7 +108,9 @@ def _work(runs: Sequence[Run], waiting: Sequence[Run], folder: Path) -> Iterator
             with tracked.after(number) as tracker:
                 module, facts = fitted[number]
                 pictures = {"filters_start": filters_start[number]}
-                yield _finish(run, module, sets[number], pictures, tracker) | starts[number].facts | facts
+                flops = {"pretraining": starts[number].flops, "fine_tuning": facts.pop("flops")}
+                result = _finish(run, module, sets[number], pictures, tracker)
+                yield result | starts[number].facts | facts | {"flops": flops}
 
 
 def seed_of(run: Run) -> int:
@@ -140,6 +144,8 @@ def _finish(run: Run, module: FineTuning, data: DataSet, pictures: dict[str, Any
     tracker.log_summary(metrics)
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     write_bytes(directory / NETWORK_FILE, serialise(weights))
+    if data.test.labels is not None and config["task"]["name"] != "autoencoder":
+        write_predictions(directory, data.test.labels, predict(network, data.test))
     if config["task"]["name"] == "autoencoder":
         run_baselines(config, data)
     return {
@@ -154,7 +160,14 @@ def _finish(run: Run, module: FineTuning, data: DataSet, pictures: dict[str, Any
         "metrics": metrics,
         "n_parameters": sum(parameter.numel() for parameter in network.parameters()),
         "sizes": network.sizes,
+        "trial": trial_of(config),
     }
+
+
+def trial_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Number and settings of the trial that a run is; None for any other run."""
+    search = config["search"]
+    return None if search["trial"] is None else {"number": search["trial"], "settings": search["settings"]}
 
 
 def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
@@ -186,10 +199,12 @@ class Start:
     Attributes:
         network: the network.
         facts: where the weights came from: ``pretrained`` or not, and ``pretrain_seconds``.
+        flops: floating-point operations that pretraining took.
     """
 
     network: Network
     facts: dict[str, Any]
+    flops: int
 
 
 def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[Start]:
@@ -205,7 +220,7 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
     layers = layers_of(config["stack"])
     hidden = [layer.n_hidden for layer in layers]
     stacks: list[DBN | None] = [None] * len(configs)
-    seconds = [0.0] * len(configs)
+    pretraining: list[dict[str, Any]] = [{"seconds": 0.0, "flops": 0}] * len(configs)
     if file is not None:
         stack = DBN.load(file)
         if stack.sizes[0] != data.n_features:
@@ -219,13 +234,15 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
         kinds = [config["stack"]["visible"], *(layer.hidden for layer in layers)]
         unroll(DBN.untrained([data.n_features, *hidden], kinds), networks[0])
         shared = [pretraining_config(own) for own in configs]
-        seconds = [result["seconds"] for result in pretrain_together(shared)]
+        pretraining = pretrain_together(shared)
         stacks = [DBN.load(pretraining_directory(own) / STACK_FILE) for own in shared]
     for network, own, pretrained in zip(networks, configs, stacks, strict=True):
         initialise(network, own["seed"], pretrained)
         network.compensate_dropout()
-    facts = [{"pretrained": initialise.pretrained, "pretrain_seconds": own} for own in seconds]
-    return [Start(*each) for each in zip(networks, facts, strict=True)]
+    return [
+        Start(network, {"pretrained": initialise.pretrained, "pretrain_seconds": own["seconds"]}, own["flops"])
+        for network, own in zip(networks, pretraining, strict=True)
+    ]
 
 
 def build_network(data: DataSet, config: Mapping[str, Any], hidden: list[int]) -> Network:

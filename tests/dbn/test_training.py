@@ -155,6 +155,8 @@ def test_settings_that_cannot_be_used_are_named(key: str, value: Any) -> None:
 class NoiseOfTheImage(Sampler):
     """CD-1 whose noise is a function of the image, so that it does not matter which process draws it."""
 
+    products = 1
+
     def write_negative_states(
         self, rbm: RBM, positive: Phase, out: Tensor, generator: torch.Generator | None = None
     ) -> None:

@@ -16,6 +16,11 @@ class Sampler(ABC):
     persistent: ClassVar[bool] = False
     """Whether it has chains that go on from minibatch to minibatch."""
 
+    @property
+    @abstractmethod
+    def products(self) -> int:
+        """Products of an image with the weights that the negative phase takes, for :mod:`dbn.flops`."""
+
     @abstractmethod
     def write_negative_states(self, rbm: RBM, positive: Phase, out: Tensor, generator: Noise = None) -> None:
         """Write visible states that stand for the model into ``out``.

@@ -32,6 +32,11 @@ class ContrastiveDivergence(Sampler):
         self.steps = steps
         self.sample_visible = sample_visible
 
+    @property
+    def products(self) -> int:
+        """Down and up in each step, the last up is the negative phase's own: ``2k - 1``."""
+        return 2 * self.steps - 1
+
     def write_negative_states(self, rbm: RBM, positive: Phase, out: Tensor, generator: Noise = None) -> None:
         """Write the visible states after ``k`` steps into ``out`` ``(batch, n_visible)``."""
         v, h = out, positive.h

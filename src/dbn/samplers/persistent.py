@@ -41,6 +41,11 @@ class PersistentContrastiveDivergence(Sampler):
         self.steps = steps
         self.chains: Tensor | None = None
 
+    @property
+    def products(self) -> int:
+        """Up and down in each step: ``2k``."""
+        return 2 * self.steps
+
     def write_negative_states(self, rbm: RBM, positive: Phase, out: Tensor, generator: Noise = None) -> None:
         """Move the chains ``k`` steps and write their visible states into ``out`` ``(batch, n_visible)``.
 
