@@ -17,7 +17,7 @@ class Augment:
 
     Attributes:
         rotation: degrees.
-        translation: pixels, in each direction.
+        translation: as a fraction of the image's width and height, so that one setting holds for pictures of any size.
         scale: relative change of size: 0.1 for 90 % to 110 %, in each direction by itself.
         shear: degrees.
         elastic_alpha: strength of the elastic deformation: displacements are this many pixels times noise in [-1, 1]
@@ -42,7 +42,7 @@ class Augment:
     def __post_init__(self) -> None:
         """Check every value."""
         check_number("augment.rotation", self.rotation, low=0, high=180)
-        check_number("augment.translation", self.translation, low=0)
+        check_number("augment.translation", self.translation, low=0, high=1)
         check_number("augment.scale", self.scale, low=0, high=1, below=True)
         check_number("augment.shear", self.shear, low=0, high=90, below=True)
         check_number("augment.elastic_alpha", self.elastic_alpha, low=0)
@@ -82,7 +82,7 @@ class Augment:
 
         rotation, shear = torch.deg2rad(draw(self.rotation)), torch.deg2rad(draw(self.shear))
         scale_x, scale_y = 1 + draw(self.scale), 1 + draw(self.scale)
-        shift_x, shift_y = draw(self.translation), draw(self.translation)
+        shift_x, shift_y = draw(self.translation * width), draw(self.translation * height)
         y, x = torch.meshgrid(
             torch.arange(height, device=device) - (height - 1) / 2,
             torch.arange(width, device=device) - (width - 1) / 2,

@@ -126,6 +126,7 @@ def make_trainer(
     *,
     directory: Path | None,
     max_epochs: int,
+    validate_every: int = 1,
     loggers: Iterable[Logger] = (),
     callbacks: Iterable[Callback] = (),
     options: dict[str, Any] | None = None,
@@ -135,6 +136,7 @@ def make_trainer(
     Args:
         directory: where Lightning may write; None for a fit that leaves nothing behind.
         max_epochs: epochs to train.
+        validate_every: epochs from one validation to the next.
         loggers: where metrics go.
         callbacks: progress display, checkpoints, early stopping.
         options: the group ``trainer`` of the configuration: accelerator, devices, strategy, ...
@@ -148,6 +150,7 @@ def make_trainer(
     try:
         trainer = pl.Trainer(
             max_epochs=max_epochs,
+            check_val_every_n_epoch=validate_every,
             default_root_dir=directory,
             logger=list(loggers),
             callbacks=callbacks,

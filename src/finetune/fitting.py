@@ -122,7 +122,8 @@ def fit_networks(
         )
     with quiet():
         trainer = make_trainer(
-            directory=checkpoints, max_epochs=settings.epochs, loggers=loggers_of(trackers), callbacks=callbacks,
+            directory=checkpoints, max_epochs=settings.epochs,
+            validate_every=settings.validate_every, loggers=loggers_of(trackers), callbacks=callbacks,
             options=config["trainer"],
         )  # fmt: skip
         device = trainer.strategy.root_device

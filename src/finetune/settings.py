@@ -17,8 +17,10 @@ class TrainingSettings:
         head_epochs: first epochs that train the new output layer alone (5 in Hinton & Salakhutdinov 2006).
         label_smoothing: probability mass spread over all classes, in [0, 1).
         max_norm: largest norm of a hidden unit's incoming weights (Srivastava et al. 2014); None for no limit.
-        patience: epochs without a better validation metric before training stops; None to go on to the end.
+        patience: validations without a better validation metric before training stops; None to go on to the end.
         weights: the ones to keep: ``best`` on validation or ``last``.
+        validate_every: epochs between two looks at the validation images: with few labels, looking costs more than
+            training. Best weights and patience know of these epochs only.
 
     Raises:
         SettingError: a value that cannot be used.
@@ -31,6 +33,7 @@ class TrainingSettings:
     max_norm: float | None = None
     patience: int | None = None
     weights: str = "best"
+    validate_every: int = 1
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -42,6 +45,7 @@ class TrainingSettings:
             check_number("training.max_norm", self.max_norm, low=0, above=True)
         if self.patience is not None:
             check_number("training.patience", self.patience, low=1, whole=True)
+        check_number("training.validate_every", self.validate_every, low=1, high=self.epochs, whole=True)
         check_choice("training.weights", self.weights, ("best", "last"))
 
 

@@ -13,7 +13,7 @@ from dbn.streams import stream, streams
 from dbn.training import LayerSettings
 from dbn.units import Bernoulli
 
-AUGMENT = Augment(rotation=20.0, translation=1.0)
+AUGMENT = Augment(rotation=20.0, translation=0.125)
 LAYERS = [LayerSettings(n_hidden=n, epochs=3, batch_size=50) for n in (20, 10)]
 
 
