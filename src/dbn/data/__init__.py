@@ -11,10 +11,12 @@ from dbn.data.load import load_data
 from dbn.data.source import Source
 from dbn.data.sources.binarized_mnist import binarized_mnist
 from dbn.data.sources.digits import digits
+from dbn.data.sources.easypr import easypr
 from dbn.data.sources.image_folder import image_folder
 from dbn.data.sources.memmap import memmap
 from dbn.data.sources.mnist import fashion_mnist, mnist
 from dbn.data.sources.npz import npz
+from dbn.data.sources.olivetti import olivetti
 from dbn.data.strata import label_subset
 from dbn.data.streamed import StreamedImages
 from dbn.data.streamed_source import StreamedSource
@@ -28,6 +30,7 @@ __all__ = [
     "binarized_mnist",
     "check_unit_interval",
     "digits",
+    "easypr",
     "fashion_mnist",
     "image_folder",
     "label_subset",
@@ -35,4 +38,5 @@ __all__ = [
     "memmap",
     "mnist",
     "npz",
+    "olivetti",
 ]

@@ -8,13 +8,17 @@ from pathlib import Path
 
 from dbn.data.source import Source
 from dbn.data.sources.binarized_mnist import binarized_mnist
+from dbn.data.sources.easypr import easypr
 from dbn.data.sources.mnist import fashion_mnist, mnist
+from dbn.data.sources.olivetti import olivetti
 from dbn.errors import UserError
 
 FETCHED: dict[str, Callable[[str | Path | None], Source]] = {
     "mnist": mnist,
     "fashion_mnist": fashion_mnist,
     "binarized_mnist": binarized_mnist,
+    "easypr": easypr,
+    "olivetti": olivetti,
 }
 """Data sets that are downloaded."""
 

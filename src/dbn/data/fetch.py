@@ -23,6 +23,7 @@ def find_or_fetch(
     root: str | Path | None = None,
     *,
     or_gzipped: bool = False,
+    or_sha256: Sequence[str] = (),
 ) -> Path:
     """Path of a file whose content has the hash ``sha256``.
 
@@ -37,24 +38,37 @@ def find_or_fetch(
         urls: full addresses, tried in turn.
         root: folder of data; None: the environment variable ``DBN_DATA``, or the cache alone where that is not set.
         or_gzipped: ``filename.gz`` will do too; what counts is the hash of the decompressed content.
+        or_sha256: of other files that hold the same and will do where one is there.
 
     Raises:
         DataError: the file that is there has another hash, or there is none and no address delivers it.
     """
-    root = root or os.environ.get("DBN_DATA")
-    folder = Path(root).expanduser() if root else None
-    cache = Path(pooch.os_cache("layerwise-dbn")) / name
-    folders = [folder / name, folder, cache] if folder else [cache]
-    for place in folders:
+    folder, cache = _folder(root), _cache(name)
+    for place in places(name, root):
         for found in [place / filename, *([place / f"{filename}.gz"] if or_gzipped else [])]:
             if found.is_file():
-                _check_hash(found, sha256, unpack=found.name != filename)
+                _check_hash(found, [sha256, *or_sha256], unpack=found.name != filename)
                 return found
     target = folder / name if folder and _writable(folder / name) else cache
     return _download(name, filename, sha256, urls, target, wanted=(folder or Path("<folder of data>")) / name)
 
 
-def _check_hash(path: Path, sha256: str, *, unpack: bool) -> None:
+def places(name: str, root: str | Path | None = None) -> list[Path]:
+    """Folders where files of a data set are looked for, in this order; see :func:`find_or_fetch`."""
+    folder = _folder(root)
+    return [folder / name, folder, _cache(name)] if folder else [_cache(name)]
+
+
+def _folder(root: str | Path | None) -> Path | None:
+    root = root or os.environ.get("DBN_DATA")
+    return Path(root).expanduser() if root else None
+
+
+def _cache(name: str) -> Path:
+    return Path(pooch.os_cache("layerwise-dbn")) / name
+
+
+def _check_hash(path: Path, accepted: Sequence[str], *, unpack: bool) -> None:
     digest = hashlib.sha256()
     try:
         with gzip.open(path) if unpack else path.open("rb") as file:
@@ -64,11 +78,11 @@ def _check_hash(path: Path, sha256: str, *, unpack: bool) -> None:
         raise DataError(f"{path} is damaged ({error}). Move it away or replace it; it was left as it is.") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error}). Check its permissions, or replace it.") from error
-    if digest.hexdigest() != sha256:
+    if digest.hexdigest() not in accepted:
         raise DataError(
             f"{path} is not the file it should be: its {'decompressed ' if unpack else ''}content has sha256 "
-            f"{digest.hexdigest()}, expected {sha256}. Replace it, or move it away to have it downloaded; "
-            "it was left as it is."
+            f"{digest.hexdigest()}, expected {' or '.join(accepted)}. Replace it, or move it away to have it "
+            "downloaded; it was left as it is."
         )
 
 

@@ -1,8 +1,11 @@
 """From what a reader of files returned to a data set: split, flattened, scaled."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
+from dbn.data.group_split import GroupedLabels, hold_out_copies, hold_out_groups
 from dbn.data.hold_out import split_size, split_stream, standardisation, stratified_split
 from dbn.data.images import DataSet, Images
 from dbn.data.load_streamed import load_streamed
@@ -22,7 +25,8 @@ def load_data(
 
     Where there are labels, each class keeps its share in every split. What is taken out depends on ``split_seed``
     alone, and comes in random order. Sizes follow scikit-learn: a fraction is rounded up, test images are taken out
-    first, validation images out of what remains.
+    first, validation images out of what remains. Where images are in groups, groups stay whole and shares are as near
+    as that allows; of pictures in several copies, sizes count pictures, and each is held out once.
 
     Args:
         source: images as read, or where to read them; the training images of a :class:`StreamedSource` stay in their
@@ -40,55 +44,83 @@ def load_data(
     """
     if isinstance(source, StreamedSource):
         return load_streamed(source, split_seed=split_seed, validation=validation, test=test, standardise=standardise)
-    train = (source.train_images.flatten(1).contiguous(), source.train_labels)
+    train = Split(source.train_images.flatten(1).contiguous(), source.train_labels, source.groups)
     if source.test_images is not None:
-        held_out = (source.test_images.flatten(1).contiguous(), source.test_labels)
+        held_out = Split(source.test_images.flatten(1).contiguous(), source.test_labels)
     else:
-        size = split_size("test", test, len(train[0]), source.name)
-        train, held_out = _take_out("test", *train, size, split_seed, source)
+        train, held_out = _take_out("test", train, test, split_seed, source)
     if source.validation_images is not None:
-        tuning = (source.validation_images.flatten(1).contiguous(), source.validation_labels)
+        tuning = Split(source.validation_images.flatten(1).contiguous(), source.validation_labels)
     else:
-        size = split_size("validation", validation, len(train[0]), source.name)
-        train, tuning = _take_out("validation", *train, size, split_seed, source)
+        train, tuning = _take_out("validation", train, validation, split_seed, source)
 
     if standardise:
-        offset, factor = standardisation(Images.from_features(train[0]), source.maximum)
+        offset, factor = standardisation(Images.from_features(train.pixels), source.maximum)
     else:
         offset, factor = torch.tensor(0.0), torch.tensor(1 / source.maximum)
     channels, height, width = source.train_images.shape[1:]
     return DataSet(
         name=source.name,
-        train=Images(*train, offset, factor),
-        validation=Images(*tuning, offset, factor),
-        test=Images(*held_out, offset, factor),
+        train=Images(train.pixels, train.labels, offset, factor),
+        validation=Images(tuning.pixels, tuning.labels, offset, factor),
+        test=Images(held_out.pixels, held_out.labels, offset, factor),
         shape=(channels, height, width),
         classes=source.classes,
         maximum=source.maximum,
     )
 
 
-Split = tuple[Tensor, Tensor | None]  # pixels (n, n_features), labels (n,)
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images of one split: pixels ``(n, n_features)``, labels ``(n,)``, groups ``(n,)``."""
+
+    pixels: Tensor
+    labels: Tensor | None
+    groups: Tensor | None = None
+
+    def take(self, index: Tensor) -> "Split":
+        """The images at ``index`` ``(m,)``."""
+        labels = None if self.labels is None else self.labels[index]
+        return Split(self.pixels[index], labels, None if self.groups is None else self.groups[index])
 
 
 def _take_out(
-    split: str, pixels: Tensor, labels: Tensor | None, size: int, split_seed: int, source: Source
+    split: str, images: Split, wanted: int | float | None, split_seed: int, source: Source
 ) -> tuple[Split, Split]:
-    """What remains of the images, and ``size`` of them taken out; both in random order."""
-    if size == 0:
-        return (pixels, labels), (pixels[:0], None if labels is None else labels[:0])
+    """What remains of the images, and those taken out; both in random order."""
     generator = split_stream(split_seed, split)
-    order = torch.randperm(len(pixels), generator=generator)  # so that the first images of a split are a fair sample
-    out = torch.zeros(len(pixels), dtype=torch.bool)
+    n = len(images.pixels)
+    if images.groups is None:
+        size = split_size(split, wanted, n, source.name)
+        if size == 0:
+            return images, images.take(torch.arange(0))
+        order = torch.randperm(n, generator=generator)  # so that the first images of a split are a fair sample
+        out = _single_images(split, images.labels, n, size, generator, source)
+        kept = ~out
+    else:
+        order = torch.randperm(n, generator=generator)
+        grouped = GroupedLabels(source.name, images.groups, images.labels, source.classes)
+        if source.copies:
+            assert source.groups is not None  # groups come from there
+            whole = GroupedLabels(source.name, source.groups, source.train_labels, source.classes)
+            out, kept = hold_out_copies(split, grouped, wanted, generator, whole=whole)
+        else:
+            out = hold_out_groups(split, grouped, wanted, generator)
+            kept = ~out
+    return images.take(order[kept[order]]), images.take(order[out[order]])
+
+
+def _single_images(
+    split: str, labels: Tensor | None, n: int, size: int, generator: torch.Generator, source: Source
+) -> Tensor:
+    """Mask ``(n,)`` of ``size`` images to hold out."""
     if labels is None:
-        out[torch.randperm(len(pixels), generator=generator)[:size]] = True
+        index = torch.randperm(n, generator=generator)[:size]
     else:
         assert source.train_labels is not None  # labels come from there
         index = stratified_split(
             split, labels, size, generator, name=source.name, classes=source.classes, all_labels=source.train_labels
         )
-        out[index] = True
-    kept, taken = order[~out[order]], order[out[order]]
-    if labels is None:
-        return (pixels[kept], None), (pixels[taken], None)
-    return (pixels[kept], labels[kept]), (pixels[taken], labels[taken])
+    out = torch.zeros(n, dtype=torch.bool)
+    out[index] = True
+    return out

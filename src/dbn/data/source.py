@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dbn.data.group_split import first_of_each
 from dbn.errors import DataError, SettingError
 
 
@@ -23,10 +24,14 @@ class Source:
         validation_labels: as ``test_labels``.
         classes: names of the k classes; empty: "0" to "k-1", or no labels.
         maximum: stored value that stands for 1.0, such as 255.
+        groups: ``(n,)`` int64, of the training images: what shares a number, such as the images of one person, is
+            never on two sides of a split; None: every image stands for itself.
+        copies: images of a group are copies of one picture. A picture is held out once, whatever the number of its
+            copies, and stays in training where its copies have several labels.
 
     Raises:
         DataError: images are empty, of another dtype or shape, or not finite; labels do not fit the images, are all
-            the same, or name a class that has no training image.
+            the same, or name a class that has no training image; groups do not fit the images.
         SettingError: ``maximum`` is not a positive number.
     """
 
@@ -39,6 +44,8 @@ class Source:
     validation_labels: Tensor | None = None
     classes: tuple[str, ...] = ()
     maximum: float = 255.0
+    groups: Tensor | None = None
+    copies: bool = False
 
     def __post_init__(self) -> None:
         if not (isinstance(self.maximum, (int, float)) and 0 < self.maximum < math.inf):
@@ -48,6 +55,7 @@ class Source:
             )
         self._check_split("train", self.train_images, self.train_labels)
         self._check_train_labels()
+        self._check_groups()
         self._check_split("test", self.test_images, self.test_labels)
         self._check_split("validation", self.validation_images, self.validation_labels)
         if not self.classes and self.train_labels is not None:
@@ -131,6 +139,33 @@ class Source:
                 f"data={self.name}: class {self._class_name(missing)} has no training image. "
                 "Add training images of that class, or leave it out of the classes."
             )
+
+    def _check_groups(self) -> None:
+        where, n = f"data={self.name}: groups", len(self.train_images)
+        if self.groups is None:
+            if self.copies:
+                raise DataError(
+                    f"{where} are missing, but copies is true. Number the pictures that images are copies of."
+                )
+            return
+        if self.groups.shape != (n,):
+            raise DataError(
+                f"{where} have shape {tuple(self.groups.shape)}, but there are {n} train_images. "
+                f"Each image needs one group: shape ({n},)."
+            )
+        if self.groups.dtype != torch.int64:
+            raise DataError(f"{where} are {self.groups.dtype}. Convert them to torch.int64 numbers.")
+        if self.copies:
+            _, group, sizes = torch.unique(self.groups, return_inverse=True, return_counts=True)
+            first = self.train_images[first_of_each(group)]
+            repeated = (sizes[group] > 1).nonzero().squeeze(1)
+            other = (self.train_images[repeated] != first[group[repeated]]).flatten(1).any(1)
+            if other.any():
+                place = int(repeated[other][0])
+                raise DataError(
+                    f"{where} put image {place} (counted from 0) with pictures it is no copy of, but copies is true. "
+                    "Give it a group of its own."
+                )
 
     def _class_name(self, label: int) -> str:
         return repr(self.classes[label]) if 0 <= label < len(self.classes) else str(label)
