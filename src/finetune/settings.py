@@ -19,6 +19,7 @@ class TrainingSettings:
         max_norm: largest norm of a hidden unit's incoming weights (Srivastava et al. 2014); None for no limit.
         patience: epochs without a better validation metric before training stops; None to go on to the end.
         weights: the ones to keep: ``best`` on validation or ``last``.
+        trajectory: images whose outputs are recorded over training, see :mod:`finetune.trajectory`; 0 records nothing.
 
     Raises:
         SettingError: a value that cannot be used.
@@ -31,6 +32,7 @@ class TrainingSettings:
     max_norm: float | None = None
     patience: int | None = None
     weights: str = "best"
+    trajectory: int = 0
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -43,6 +45,7 @@ class TrainingSettings:
         if self.patience is not None:
             check_number("training.patience", self.patience, low=1, whole=True)
         check_choice("training.weights", self.weights, ("best", "last"))
+        check_number("training.trajectory", self.trajectory, low=0, whole=True)
 
 
 @dataclass(frozen=True)
