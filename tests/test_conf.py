@@ -131,3 +131,12 @@ def test_pretraining_alone_and_inside_fine_tuning_are_the_same_run(compose: Comp
     alone = pretrain(compose("pretrain", small))
     result = finetune(compose("finetune", [*small, "training.epochs=2", "data.n_labelled=100"]))
     assert result["pretrain_seconds"] == alone["seconds"]
+
+
+def test_stacks_and_runs_of_the_sweep_over_pretraining_epochs_have_names_of_their_own(compose: Composer) -> None:
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        parameters = hydra.compose("finetune", ["sweep=pretraining_epochs"], return_hydra_config=True).hydra.sweeper
+    lengths = parameters.params["stack.every_layer.epochs"].split(",")
+    configs = [compose("finetune", ["sweep=pretraining_epochs", f"stack.every_layer.epochs={n}"]) for n in lengths]
+    assert len({config["stack"]["name"] for config in configs}) == len(lengths) >= 4
+    assert len({run_directory(config) for config in configs}) == len(lengths)

@@ -77,7 +77,9 @@ def tiles(pictures: np.ndarray, columns: int = 10, *, stretch: bool = False) -> 
 
 def sheets(pictures: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Each kind of picture as one sheet; reconstructions under their images."""
-    result = {name: tiles(pictures[name], stretch=True) for name in pictures if name.startswith("filters")}
+    result = {
+        name: tiles(pictures[name], stretch=True) for name in pictures if name.startswith(("filters", "features"))
+    }
     if "images" in pictures:
         pairs = zip(np.array_split(pictures["images"], 2), np.array_split(pictures["reconstructions"], 2), strict=True)
         rows = np.concatenate([part for pair in pairs for part in pair])

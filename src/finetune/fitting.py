@@ -23,14 +23,22 @@ from finetune.network import Network
 from finetune.parallel import BestMembers, ParallelNetwork, group_of
 from finetune.settings import Schedule, TrainingSettings
 from finetune.tasks import Autoencoder, Classifier, FineTuning
+from finetune.trajectory import Trajectory
 
 
 def check_training(settings: TrainingSettings, data: DataSet, n_networks: int) -> None:
     """Refuse, before anything is trained, what the data or training together cannot do.
 
     Raises:
-        SettingError: there is nothing to choose weights or to stop by; or several networks would stop at one moment.
+        SettingError: there is nothing to choose weights or to stop by; several networks would stop at one moment; or
+            there are not as many images to record as asked for.
     """
+    watched = data.validation if len(data.validation) else data.train
+    if settings.trajectory > len(watched):
+        raise SettingError(
+            f"training.trajectory={settings.trajectory}: data={data.name} has {len(watched)} "
+            f"{'validation' if len(data.validation) else 'training'} images to record outputs for. Ask for fewer."
+        )
     if not len(data.validation):
         if settings.weights == "best":
             raise SettingError(
@@ -66,10 +74,11 @@ def make_module(
     }
     if config["task"]["name"] == "classifier":
         return Classifier(network, settings, **options)
-    if settings.head_epochs or settings.label_smoothing:
+    if settings.head_epochs or settings.label_smoothing or settings.trajectory:
         raise SettingError(
-            f"training.head_epochs={settings.head_epochs}, training.label_smoothing={settings.label_smoothing}: "
-            "an autoencoder has neither a new output layer nor labels. Leave both at 0."
+            f"training.head_epochs={settings.head_epochs}, training.label_smoothing={settings.label_smoothing}, "
+            f"training.trajectory={settings.trajectory}: an autoencoder has neither a new output layer nor labels nor "
+            "class probabilities. Leave all three at 0."
         )
     return Autoencoder(network, settings, real=config["stack"]["visible"] == "gaussian", **options)
 
@@ -81,6 +90,7 @@ def fit_networks(
     configs: Sequence[Mapping[str, Any]],
     folder: Path,
     trackers: Sequence[Tracker],
+    trajectory: Trajectory | None = None,
 ) -> list[tuple[FineTuning, dict[str, Any]]]:
     """Train networks in place, several of them together.
 
@@ -91,6 +101,7 @@ def fit_networks(
         configs: of each run; they differ in their seeds only.
         folder: where ``checkpoints/`` goes.
         trackers: of each run.
+        trajectory: records outputs on the way.
 
     Returns:
         For each network its module with the chosen weights, and what belongs into the result.
@@ -112,6 +123,8 @@ def fit_networks(
         callbacks.append(best)
     if settings.patience is not None:
         callbacks.append(PatientStopping(monitor, patience=settings.patience, mode="min"))
+    if trajectory is not None:
+        callbacks.append(trajectory)
     callbacks.append(LastCheckpoint(checkpoints, config["checkpoint_seconds"]))
     if config["progress"]:
         shown = monitor if n_validation else "train/loss"

@@ -21,6 +21,7 @@ class TrainingSettings:
         weights: the ones to keep: ``best`` on validation or ``last``.
         validate_every: epochs between two looks at the validation images: with few labels, looking costs more than
             training. Best weights and patience know of these epochs only.
+        trajectory: images whose outputs are recorded over training, see :mod:`finetune.trajectory`; 0 records nothing.
 
     Raises:
         SettingError: a value that cannot be used.
@@ -34,6 +35,7 @@ class TrainingSettings:
     patience: int | None = None
     weights: str = "best"
     validate_every: int = 1
+    trajectory: int = 0
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -47,6 +49,7 @@ class TrainingSettings:
             check_number("training.patience", self.patience, low=1, whole=True)
         check_number("training.validate_every", self.validate_every, low=1, high=self.epochs, whole=True)
         check_choice("training.weights", self.weights, ("best", "last"))
+        check_number("training.trajectory", self.trajectory, low=0, whole=True)
 
 
 @dataclass(frozen=True)

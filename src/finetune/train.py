@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from dbn.settings import calling, check_choice, check_keys, check_number, settin
 from dbn.stack import DBN
 from dbn.tracking import Tracker, Tracking, tracking
 from finetune.baseline_runs import run_baselines
+from finetune.features import before_and_after, check_features, features_of
 from finetune.fitting import check_training, fit_networks
 from finetune.initialise import Initialisation, unroll
 from finetune.network import Network
@@ -37,6 +39,8 @@ from finetune.search import searched
 from finetune.settings import TrainingSettings
 from finetune.sweep import at_end
 from finetune.tasks import Autoencoder, FineTuning
+from finetune.trajectory import Trajectory
+from finetune.weights import weight_changes
 
 NETWORK_FILE = "network.safetensors"
 TASKS = ("classifier", "autoencoder")
@@ -78,6 +82,7 @@ def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
     """
     check_number("checkpoint_seconds", config["checkpoint_seconds"], low=0)
     check_choice("task.name", config["task"]["name"], TASKS)
+    check_features(config["features"])
     if config["pretrain_only"]:
         starting_points(by_seed(config), data_of(config))
         return []
@@ -96,20 +101,23 @@ def _work(runs: Sequence[Run], waiting: Sequence[Run], folder: Path) -> Iterator
     members = [run for run in runs if seed_of(run) in seeds]
     sets = [labelled(data, run.config) for run in members]
     starts = starting_points([run.config for run in members], sets[0])
-    filters_start = [filters(start.network.linear_layers()[0].weight.T, data.shape) for start in starts]
+    before = [deepcopy(start.network) for start in starts]
+    watched = data.validation if len(data.validation) else data.train  # the same for all arms and seeds
+    trajectory = Trajectory(watched.sample(settings.trajectory), settings.epochs) if settings.trajectory else None
     with Tracking([partial(_tracked, run, data) for run in members], [run.directory for run in members]) as tracked:
         fitted = fit_networks(
             [start.network for start in starts], sets, settings, [run.config for run in members], folder,
-            tracked.trackers,
+            tracked.trackers, trajectory,
         )  # fmt: skip
         for number, run in enumerate(members if is_first() else ()):
             if run not in waiting:
                 continue
             with tracked.after(number) as tracker:
                 module, facts = fitted[number]
-                pictures = {"filters_start": filters_start[number]}
                 flops = {"pretraining": starts[number].flops, "fine_tuning": facts.pop("flops")}
-                result = _finish(run, module, sets[number], pictures, tracker)
+                if trajectory is not None:
+                    trajectory.save(run.directory, number)
+                result = _finish(run, module, sets[number], before[number], tracker)
                 yield result | starts[number].facts | facts | {"flops": flops}
 
 
@@ -127,7 +135,7 @@ def _tracked(run: Run, data: DataSet) -> AbstractContextManager[Tracker]:
     return tracking(run.directory, config["logger"]["wandb"], **options)
 
 
-def _finish(run: Run, module: FineTuning, data: DataSet, pictures: dict[str, Any], tracker: Tracker) -> dict[str, Any]:
+def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracker: Tracker) -> dict[str, Any]:
     """Evaluate and save a trained network; returns the run's own part of the result."""
     directory, config, network = run.directory, run.config, module.network
     metrics = {
@@ -136,7 +144,12 @@ def _finish(run: Run, module: FineTuning, data: DataSet, pictures: dict[str, Any
         if len(images)
         for quantity, value in module.evaluate(images).items()
     }
-    pictures["filters"] = filters(network.linear_layers()[0].weight.T, data.shape)
+    first_layers = {"filters_start": before, "filters": network}
+    pictures = {name: filters(own.linear_layers()[0].weight.T, data.shape) for name, own in first_layers.items()}
+    if config["features"]:
+        pictures |= before_and_after(
+            *(features_of(own, data, config["features"], config["seed"]) for own in (before, network))
+        )
     if isinstance(module, Autoencoder):
         pictures |= reconstructions(module, data)
     save_pictures(directory, pictures)
@@ -161,6 +174,7 @@ def _finish(run: Run, module: FineTuning, data: DataSet, pictures: dict[str, Any
         "n_parameters": sum(parameter.numel() for parameter in network.parameters()),
         "sizes": network.sizes,
         "trial": trial_of(config),
+        "weights": weight_changes(before, network),
     }
 
 

@@ -72,7 +72,9 @@ def test_every_image_is_deformed_in_its_own_way_and_reproducibly() -> None:
     assert once.max() <= 1
 
 
-@pytest.mark.parametrize("options", [{"rotation": -1}, {"scale": 1.0}, {"elastic_sigma": 0}, {"translation": "2px"}, {"translation": 2}])
+@pytest.mark.parametrize(
+    "options", [{"rotation": -1}, {"scale": 1.0}, {"elastic_sigma": 0}, {"translation": "2px"}, {"translation": 2}]
+)
 def test_bad_options_are_named(options: dict[str, object]) -> None:
     with pytest.raises(SettingError, match=f"augment.{next(iter(options))}"):
         Augment(**options)  # type: ignore[arg-type]
