@@ -11,7 +11,7 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from dbn.command import config_directory
 from dbn.errors import UserError
@@ -45,7 +45,8 @@ def planned_jobs(config: DictConfig) -> list[dict[str, Any]]:
     """Arm, seed, name, overrides and command of every job of a multirun."""
     parameters = {key: str(value) for key, value in (config.hydra.sweeper.params or {}).items()}
     parser = OverridesParser.create()
-    given = parser.parse_overrides(list(config.hydra.overrides.task))
+    # Unresolved: a name= among them has interpolations that are to be resolved for each job, not for the defaults.
+    given = parser.parse_overrides([str(words) for words in config.hydra.overrides.task._iter_ex(resolve=False)])
     for override in given:
         parameters.pop(override.key_or_group, None)
     overrides = [*parser.parse_overrides([f"{key}={value}" for key, value in parameters.items()]), *given]
