@@ -98,17 +98,21 @@ def data_of(config: Mapping[str, Any]) -> DataSet:
 
 
 def layers_of(stack: Mapping[str, Any]) -> list[LayerSettings]:
-    """Settings of every layer: its own over the stack's defaults.
+    """Settings of every layer: its own, over those of layers above the first, over those of every layer.
 
     Raises:
         SettingError: a key that is no setting of a layer, or a value that cannot be used.
     """
     known = LayerSettings.__dataclass_fields__
     check_keys("stack.every_layer", stack["every_layer"], known)
+    check_keys("stack.upper_layers", stack["upper_layers"], known)
     layers = [{"n_hidden": layer} if isinstance(layer, int) else dict(layer) for layer in stack["layers"]]
     for layer in layers:
         check_keys("stack.layers", layer, known)
-    return [LayerSettings(**{**stack["every_layer"], **layer}) for layer in layers]
+    upper = [{}, *[stack["upper_layers"]] * len(layers)]
+    return [
+        LayerSettings(**{**stack["every_layer"], **above, **layer}) for above, layer in zip(upper, layers, strict=False)
+    ]
 
 
 def _work(runs: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:

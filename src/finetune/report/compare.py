@@ -3,11 +3,16 @@
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
 
 from dbn.errors import SettingError
+from finetune.predictions import read_predictions
+from finetune.report.family import Comparison, compare_family
 from finetune.report.quantities import label_of
 from finetune.report.read import Kind, Run
-from finetune.report.statistics import Estimate, PairedDifference, estimate_mean, paired_difference
+from finetune.report.statistics import Difference, Estimate, McNemar, difference_of, estimate_mean, mcnemar
 
 DEFAULT_METRIC = {"classifier": "test/error", "autoencoder": "test/squared_error"}
 
@@ -75,9 +80,16 @@ class Section:
         """The arms of some kinds, in order."""
         return [arm for arm in self.arms if arm.kind in kinds]
 
-    def difference(self, arm: Arm, other: Arm) -> PairedDifference | None:
-        """``arm - other``, paired on seeds."""
-        return paired_difference(arm.values(self.metric), other.values(self.metric))
+    @cached_property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Every other arm beside the reference, as one family."""
+        others = [arm for arm in self.arms if arm is not self.reference and arm.kind != "baseline"]
+        differences = [(arm, self.difference(arm, self.reference)) for arm in others]
+        return compare_family([(arm.name, one, errors_of(arm, self.reference)) for arm, one in differences if one])
+
+    def difference(self, arm: Arm, other: Arm) -> Difference | None:
+        """``arm - other``, paired on seeds where they have seeds in common."""
+        return difference_of(arm.values(self.metric), other.values(self.metric))
 
 
 def compare(runs: Sequence[Run], reference: str | None = None, metric: str | None = None) -> list[Section]:
@@ -194,3 +206,19 @@ def _metric_of(runs: list[Run], task: str, metric: str | None) -> str:
 def _mean(arm: Arm, metric: str) -> float:
     estimate = arm.estimate(metric)
     return float("inf") if estimate is None else estimate.mean
+
+
+def errors_of(arm: Arm, other: Arm) -> McNemar | None:
+    """McNemar's test between the runs of the first seed that both arms have and kept their predictions of.
+
+    None where there is no such seed, or where the two runs did not see the same test images.
+    """
+    theirs = {run.seed: run for run in other.runs}
+    for run in arm.runs:
+        if run.seed not in theirs:
+            continue
+        a, b = read_predictions(run.directory), read_predictions(theirs[run.seed].directory)
+        if a is None or b is None or not np.array_equal(a.label, b.label):
+            return None
+        return mcnemar(a.predicted != a.label, b.predicted != b.label)
+    return None

@@ -7,7 +7,7 @@ from typing import Literal
 from finetune.report.compare import Arm, Section
 from finetune.report.quantities import Format, counted, format_of, label_of
 from finetune.report.read import Kind
-from finetune.report.statistics import Estimate, PairedDifference
+from finetune.report.statistics import ENOUGH_SEEDS, Difference, Estimate, seeds_needed
 
 Verdict = Literal["pretrained", "random", "unsettled", "none"]
 
@@ -30,7 +30,7 @@ class Headline:
     title: str
     detail: str
     choice: str
-    difference: PairedDifference | None
+    difference: Difference | None
     format: Format
     difference_format: Format
 
@@ -70,7 +70,7 @@ def with_interval(estimate: Estimate | None, form: Format) -> str:
     return f"{form.number(estimate.mean)}{half_width}{form.unit}"
 
 
-def format_of_differences(form: Format, differences: Iterable[PairedDifference | None]) -> Format:
+def format_of_differences(form: Format, differences: Iterable[Difference | None]) -> Format:
     """``form``, with more decimals where a bound that is not zero would be written as zero beside a claim it is not."""
     settled = [one.estimate.interval for one in differences if one is not None and one.settled]
     bounds = [abs(bound) * form.factor for interval in settled if interval for bound in (interval.low, interval.high)]
@@ -80,35 +80,53 @@ def format_of_differences(form: Format, differences: Iterable[PairedDifference |
     return replace(form, decimals=decimals)
 
 
-def difference_text(difference: PairedDifference | None, form: Format) -> str:
+def difference_text(difference: Difference | None, form: Format) -> str:
     """The paired difference as a sentence."""
     if difference is None:
-        return "They have no seed in common, so there is no paired difference."
-    seeds = f"over {counted(len(difference.seeds), 'common seed')}"
-    mean = f"Paired difference {form.signed(difference.estimate.mean)}{form.difference_unit}"
+        return "They have no seed in common, and too few seeds to compare their means."
+    if difference.paired:
+        seeds = f"over {counted(len(difference.seeds), 'common seed')}"
+    else:
+        seeds = f"of {len(difference.a)} and {len(difference.b)} seeds, none in common"
+    what = "Paired difference" if difference.paired else "Difference of means"
+    mean = f"{what} {form.signed(difference.estimate.mean)}{form.difference_unit}"
     interval = difference.estimate.interval
     if interval is None:
-        return f"{mean} {seeds}; one seed gives no interval."
+        return f"{mean} {seeds}; there is no interval."
     if difference.degenerate:
         return f"{mean}, the same in each of {len(difference.seeds)} common seeds, so there is no interval."
-    return f"{mean}, 95 % interval {form.signed(interval.low)} to {form.signed(interval.high)}, {seeds}."
+    text = f"{mean}, 95 % interval {form.signed(interval.low)} to {form.signed(interval.high)}"
+    if difference.bootstrap is not None:
+        low, high = form.signed(difference.bootstrap.low), form.signed(difference.bootstrap.high)
+        text += f" (bootstrap {low} to {high})"
+    return f"{text}, {seeds}.{'' if difference.settled else needed_text(difference)}"
 
 
-def _verdict(
-    section: Section, pretrained: Arm, random: Arm, difference: PairedDifference | None
-) -> tuple[Verdict, str]:
+def needed_text(difference: Difference) -> str:
+    """How many seeds would settle a difference that is not settled, as a sentence with a space before it."""
+    if not difference.paired or len(difference.seeds) < 3:
+        return ""
+    needed = seeds_needed(difference.values)
+    if needed is None:
+        return f" If it is what it seems to be, more than {ENOUGH_SEEDS} seeds would be needed to settle it."
+    return f" If it is what it seems to be, about {max(needed, len(difference.seeds) + 1)} seeds would settle it."
+
+
+def _verdict(section: Section, pretrained: Arm, random: Arm, difference: Difference | None) -> tuple[Verdict, str]:
     if difference is None:
         return "unsettled", "Not settled: the two best arms have no seed in common"
-    interval, n = difference.estimate.interval, len(difference.seeds)
+    interval, n = difference.estimate.interval, difference.estimate.n
     if interval is None:
-        return "unsettled", "Not settled: one common seed gives no interval"
+        why = "one common seed gives no interval" if difference.paired else "no seed in common, and values do not vary"
+        return "unsettled", f"Not settled: {why}"
     if difference.degenerate:
         return "unsettled", f"Not settled: the difference is the same in all {n} seeds, so its spread is unknown"
     if difference.settled:
         if difference.estimate.mean < 0:
             return "pretrained", f"Pretraining wins: {pretrained.name} has the lower {section.label}"
         return "random", f"Random initialisation wins: {random.name} has the lower {section.label}"
-    return "unsettled", f"Not settled: the interval includes zero with {n} seeds"
+    which = "interval includes" if not interval.excludes_zero else "bootstrap interval includes"
+    return "unsettled", f"Not settled: the {which} zero with {n} seeds"
 
 
 def _choice(section: Section) -> str:
@@ -137,6 +155,8 @@ def _one_sided(section: Section, form: Format) -> tuple[str, str]:
     if section.best_pretrained is None and section.best_random is None:
         absent = "pretrained and no random"
     title = f"Nothing to compare: no {absent} arm with a {section.label} among {' and '.join(counts)}"
+    if len([arm for arm in section.arms if arm.values(section.metric)]) > 1 and section.comparisons:
+        title = _among_one_kind(section)
     measured = [(arm, estimate) for arm in section.arms if (estimate := arm.estimate(section.metric)) is not None]
     if not measured:
         return title, f"No run has a {section.label}."
@@ -146,4 +166,17 @@ def _one_sided(section: Section, form: Format) -> tuple[str, str]:
     return title, (
         f"Mean {section.label} from {with_interval(low, form)} ({first.name}) "
         f"to {with_interval(high, form)} ({last.name})."
+    )
+
+
+def _among_one_kind(section: Section) -> str:
+    """Title where all arms started alike: whether any of them is settled to differ from the reference."""
+    settled = [one for one in section.comparisons if one.holds]
+    reference, label = section.reference.name, section.label
+    if not settled:
+        return f"No difference in {label} is settled among {counted(len(section.comparisons) + 1, 'arm')}"
+    lower = sum(one.difference.estimate.mean < 0 for one in settled)
+    return (
+        f"{label.capitalize()}: {lower} of {counted(len(section.comparisons), 'arm')} lower than {reference}, "
+        f"{len(settled) - lower} higher, the others not settled"
     )

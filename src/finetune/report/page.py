@@ -18,6 +18,7 @@ from finetune.report.pictures import Gallery, read_gallery
 from finetune.report.provenance import provenance_of
 from finetune.report.quantities import axis_label, counted, label_of, seconds_text
 from finetune.report.read import Problem, Study
+from finetune.report.sureness import SureTable, sure_table
 from finetune.report.tables import FOOTNOTE, MARK, Table, build_table
 from finetune.report.trend import trend_figure
 
@@ -31,6 +32,7 @@ class SectionView:
     section: Section
     headline: Headline
     table: Table
+    sure: SureTable | None
     dots: Markup | None
     curves: LearningCurves | None
     durations: Markup | None
@@ -110,6 +112,7 @@ def _section_view(section: Section, name: str, problems: Sequence[Problem]) -> S
         section=section,
         headline=headline,
         table=build_table(section, problems),
+        sure=sure_table(section),
         dots=dot_figure(section, f"{name}-dots") if measured else None,
         curves=learning_curves(section, f"{name}-curves"),
         durations=duration_figure(section, f"{name}-time"),

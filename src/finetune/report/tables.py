@@ -10,14 +10,14 @@ from finetune.report.compare import Arm, Section
 from finetune.report.headline import format_of_differences
 from finetune.report.quantities import MINUS, axis_label, format_of
 from finetune.report.read import Kind, Problem, Run
-from finetune.report.statistics import PairedDifference
+from finetune.report.statistics import Difference
 
 MARK = "*"
 _BEFORE = ("study", "stage", "data", "n_labelled", "name", "arm", "seed", "pretrained")
 _AFTER = ("seconds", "pretrain_seconds", "n_parameters", "path")
 FOOTNOTE = (
     "± and brackets: 95 % t intervals over seeds, each for one comparison, not corrected for the number of arms. "
-    f"{MARK} marks a paired difference whose interval excludes zero."
+    f"{MARK} marks a difference whose t and bootstrap intervals exclude zero."
 )
 
 
@@ -126,11 +126,11 @@ def _other_metrics(section: Section) -> list[str]:
     return [metric for metric in wanted if metric in present and metric != section.metric]
 
 
-def _difference(difference: PairedDifference | None, signed: Callable[[float], str]) -> str:
+def _difference(difference: Difference | None, signed: Callable[[float], str]) -> str:
     if difference is None:
         return "no common seed"
     interval = difference.estimate.interval
-    mean = signed(difference.estimate.mean)
+    mean = signed(difference.estimate.mean) + ("" if difference.paired else " unpaired")
     if interval is None or difference.degenerate:
         return mean  # one seed, or the same difference in all: nothing is known about its spread
     return f"{mean} [{signed(interval.low)}, {signed(interval.high)}]"
@@ -150,14 +150,19 @@ def _note(section: Section, arm: Arm) -> str:
 
 def markdown(table: Table) -> str:
     """The table in Markdown; a settled difference is bold and marked."""
-    heads = ["arm", *(escape(column.head) for column in table.columns)]
-    lines = [_markdown_row(heads), "|" + " :-- |" + " --: |" * len(table.columns)]
+    rows = []
     for row in table.rows:
         cells = [escape(cell) for cell in row.cells]
         if row.settled:
             cells[table.difference] = f"**{cells[table.difference]}** \\{MARK}"
-        lines.append(_markdown_row([escape(row.name), *cells]))
-    return "\n".join(lines)
+        rows.append([escape(row.name), *cells])
+    return markdown_rows(["arm", *(escape(column.head) for column in table.columns)], rows)
+
+
+def markdown_rows(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, from escaped cells; the first column on the left, the others on the right."""
+    rule = "|" + " :-- |" + " --: |" * (len(heads) - 1)
+    return "\n".join([_markdown_row(heads), rule, *map(_markdown_row, rows)])
 
 
 def _markdown_row(cells: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from finetune.report.headline import headline_of
 from finetune.report.page import render_page
 from finetune.report.quantities import MINUS, counted
 from finetune.report.read import Problem, Study, read_study
+from finetune.report.sureness import sure_markdown, sure_table
 from finetune.report.tables import FOOTNOTE, build_table, csv_text, escape, markdown, plain
 
 
@@ -103,6 +104,8 @@ def _markdown(study: Study, sections: Sequence[Section], problems: Sequence[Prob
         rest = " ".join(part for part in (headline.detail, headline.choice) if part)
         parts += [f"## {escape(section.title)}"] if len(sections) > 1 else []
         parts += [f"**{escape(headline.title)}.** {escape(rest)}", markdown(build_table(section, problems))]
+        if (sure := sure_table(section)) is not None:
+            parts += [f"How sure, beside {escape(section.reference.name)}:", sure_markdown(sure)]
     if sections:
         parts.append(FOOTNOTE.replace("*", "\\*"))
     if problems:
