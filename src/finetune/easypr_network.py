@@ -59,6 +59,9 @@ def train_easypr(
     network's did. Classes of fewer than 350 images are filled up with shifted (up to 2 pixels) or turned (up to 7
     degrees) ones. Only random numbers differ.
 
+    On data=easypr, split seed 0, it takes 8 to 11 epochs and has a test error of 5.4 and 5.2 % (seeds 0 and 1); 5.7 %
+    after 60 epochs (seed 0).
+
     Args:
         images: ``(n, 20, 20)``.
         labels: ``(n,)``.
