@@ -1,56 +1,150 @@
-"""Runs of the linear baselines beside an autoencoder: one each per study, data set and code size."""
+"""Runs of baselines, done along with the first run that asks for them.
+
+Beside an autoencoder: linear ones, one each per study, data set and code size. Beside a classifier: recognisers that
+others have made for the data, one each per study, number of labels and seed.
+"""
 
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from dbn.data import DataSet
+from dbn.data import DataSet, Images, StreamedImages
+from dbn.errors import SettingError
 from dbn.pretrain import layers_of
 from dbn.runs import execute
 from dbn.settings import check_choice
 from finetune.baselines import logistic_pca, pca
+from finetune.easypr_network import train_easypr
+from finetune.predictions import write_predictions
 
 Baseline = Callable[[Tensor, Tensor, int], Tensor]
 BASELINES: dict[str, Baseline] = {
     "pca": pca,
     "logistic_pca": lambda train, test, code_size: logistic_pca(train, test, code_size, seed=0),
 }
+"""Beside an autoencoder: from training images, test images and size of the code to reconstructions."""
+RECOGNISERS = {"easypr": train_easypr}
+"""Beside a classifier, by name, which is that of the data they are made for."""
+
+
+def check_baselines(config: Mapping[str, Any], data: DataSet) -> None:
+    """Raise where ``task.baselines`` cannot be done.
+
+    Raises:
+        SettingError: a baseline is not known for the task, is made for other data, or needs more images in memory
+            than can be.
+    """
+    names = config["task"]["baselines"]
+    autoencoder = config["task"]["name"] == "autoencoder"
+    for name in names:
+        check_choice("task.baselines", name, BASELINES if autoencoder else RECOGNISERS)
+        if not autoencoder and name != data.name:
+            raise SettingError(
+                f"task.baselines={list(names)}: {name} is a recogniser of data={name}, this is data={data.name}. "
+                "Use task.baselines=[]."
+            )
+    if names and isinstance(data.train, StreamedImages):
+        raise SettingError(
+            f"task.baselines={list(names)}: they need all training images in memory, and those of data={data.name} "
+            "stay in their file. Use task.baselines=[]."
+        )
 
 
 def run_baselines(config: Mapping[str, Any], data: DataSet) -> None:
     """Do those of ``task.baselines`` that the study does not have yet, in ``<runs>/<study>/baseline/``.
 
+    Args:
+        config: of a fine-tuning run.
+        data: what it trains and tests on, the labelled training images only.
+
     Raises:
-        SettingError: a baseline that is not known.
+        SettingError: see :func:`check_baselines`.
     """
-    code_size = layers_of(config["stack"])[-1].n_hidden
+    check_baselines(config, data)
+    run = _run_linear if config["task"]["name"] == "autoencoder" else _run_recogniser
     for name in config["task"]["baselines"]:
-        check_choice("task.baselines", name, BASELINES)
-        full_name = f"{name}_{code_size}"
-        directory = Path(config["paths"]["runs"]) / config["study"] / "baseline" / f"{full_name}_seed0"
-        shared = {key: value for key, value in config["data"].items() if key != "n_labelled"}
-        own = {"study": config["study"], "baseline": name, "code_size": code_size, "data": shared}
+        run(name, config, data)
 
-        def work(_: Path, name: str = name, full_name: str = full_name) -> dict[str, Any]:
-            start = time.perf_counter()
-            test = data.test.features()
-            reconstructed = BASELINES[name](data.train.features(), test, code_size)
-            return {
-                "study": config["study"],
-                "stage": "baseline",
-                "task": "autoencoder",
-                "name": full_name,
-                "arm": name,
-                "seed": 0,
-                "data": data.name,
-                "n_labelled": None,
-                "pretrained": False,
-                "metrics": {"test/squared_error": float(F.mse_loss(reconstructed, test)) * data.n_features},
-                "seconds": time.perf_counter() - start,
-            }
 
-        execute(directory, own, work)
+def _run_linear(name: str, config: Mapping[str, Any], data: DataSet) -> None:
+    code_size = layers_of(config["stack"])[-1].n_hidden
+    full_name = f"{name}_{code_size}"
+    shared = {key: value for key, value in config["data"].items() if key != "n_labelled"}
+    own = {"study": config["study"], "baseline": name, "code_size": code_size, "data": shared}
+
+    def work(_: Path) -> dict[str, Any]:
+        start = time.perf_counter()
+        test = data.test.features()
+        reconstructed = BASELINES[name](data.train.features(), test, code_size)
+        metrics = {"test/squared_error": float(F.mse_loss(reconstructed, test)) * data.n_features}
+        facts = {"seconds": time.perf_counter() - start, "n_labelled": None, "metrics": metrics}
+        return _result(config, data, name, full_name, 0) | facts
+
+    execute(_directory(config, full_name, 0), own, work)
+
+
+def _run_recogniser(name: str, config: Mapping[str, Any], data: DataSet) -> None:
+    seed, n_labelled = config["seed"], config["data"]["n_labelled"]
+    full_name = name if n_labelled is None else f"{name}_{n_labelled}"
+    own = {"study": config["study"], "baseline": name, "seed": seed, "data": config["data"]}
+
+    def work(directory: Path) -> dict[str, Any]:
+        start = time.perf_counter()
+        network = RECOGNISERS[name](_pictures(data.train, data), _labels(data.train), len(data.classes), seed)
+        seconds = time.perf_counter() - start
+        predicted = {
+            split: network.predict(_pictures(images, data))
+            for split, images in (("train", data.train), ("validation", data.validation), ("test", data.test))
+            if len(images)
+        }
+        write_predictions(directory, torch.from_numpy(_labels(data.test)), torch.from_numpy(predicted["test"]))
+        return _result(config, data, name, full_name, seed) | {
+            "n_labelled": n_labelled,
+            "classes": list(data.classes),
+            "metrics": {
+                f"{split}/error": float((own_predicted != _labels(getattr(data, split))).mean())
+                for split, own_predicted in predicted.items()
+            },
+            "seconds": seconds,
+            "epochs": network.epochs,
+            "n_parameters": sum(weight.size for weight in network.layers),
+        }
+
+    execute(_directory(config, full_name, seed), own, work)
+
+
+def _directory(config: Mapping[str, Any], full_name: str, seed: int) -> Path:
+    return Path(config["paths"]["runs"], config["study"], "baseline", f"{full_name}_seed{seed}")
+
+
+def _result(config: Mapping[str, Any], data: DataSet, name: str, full_name: str, seed: int) -> dict[str, Any]:
+    """What every baseline's result says."""
+    return {
+        "study": config["study"],
+        "stage": "baseline",
+        "task": config["task"]["name"],
+        "name": full_name,
+        "arm": name,
+        "seed": seed,
+        "data": data.name,
+        "pretrained": False,
+    }
+
+
+def _pictures(images: Images, data: DataSet) -> NDArray[np.uint8]:
+    """Pixels as stored, ``(n, height, width)``."""
+    pixels: NDArray[np.uint8] = images.pixels.cpu().numpy().reshape(-1, *data.shape[1:])
+    return pixels
+
+
+def _labels(images: Images) -> NDArray[np.int64]:
+    assert images.labels is not None  # checked by whoever trains a classifier
+    labels: NDArray[np.int64] = images.labels.cpu().numpy()
+    return labels

@@ -16,7 +16,7 @@ from rich.table import Table
 from safetensors.torch import save as serialise
 
 from dbn.command import in_multirun, plain, run_command, task_overrides
-from dbn.data import DataSet, StreamedImages, label_subset
+from dbn.data import DataSet, label_subset
 from dbn.errors import SettingError
 from dbn.files import write_bytes
 from dbn.parallel import together
@@ -29,7 +29,7 @@ from dbn.seeds import by_seed, checkpoint_folder
 from dbn.settings import calling, check_choice, check_keys, check_number, settings_of
 from dbn.stack import DBN
 from dbn.tracking import Tracker, Tracking, tracking
-from finetune.baseline_runs import run_baselines
+from finetune.baseline_runs import check_baselines, run_baselines
 from finetune.features import before_and_after, check_features, features_of
 from finetune.fitting import check_training, fit_networks
 from finetune.initialise import Initialisation, unroll
@@ -159,8 +159,7 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
     write_bytes(directory / NETWORK_FILE, serialise(weights))
     if data.test.labels is not None and config["task"]["name"] != "autoencoder":
         write_predictions(directory, data.test.labels, predict(network, data.test))
-    if config["task"]["name"] == "autoencoder":
-        run_baselines(config, data)
+    run_baselines(config, data)
     return {
         "study": config["study"],
         "stage": "finetune",
@@ -175,6 +174,7 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
         "sizes": network.sizes,
         "trial": trial_of(config),
         "weights": weight_changes(before, network),
+        "classes": list(data.classes),
     }
 
 
@@ -188,19 +188,13 @@ def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
     """The data set with the labelled subset as its training images, checked for the task.
 
     Raises:
-        DataError, SettingError: there are no labels, or not as many as asked for; or baselines of an autoencoder need
-            more images in memory than can be.
+        DataError, SettingError: there are no labels, or not as many as asked for; or baselines cannot be done.
     """
+    check_baselines(config, data)
     n_labelled = config["data"]["n_labelled"]
     if config["task"]["name"] == "autoencoder":
         if n_labelled is not None:
             raise SettingError(f"data.n_labelled={n_labelled}: an autoencoder needs no labels. Leave it at null.")
-        baselines = config["task"]["baselines"]
-        if baselines and isinstance(data.train, StreamedImages):
-            raise SettingError(
-                f"task.baselines={baselines}: they need all training images in memory, and those of data={data.name} "
-                "stay in their file. Use task.baselines=[]."
-            )
         return data
     index = label_subset(data.train.labels, n_labelled, config["seed"], data_name=data.name)
     return data if n_labelled is None else replace(data, train=data.train.take(index))

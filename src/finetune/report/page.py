@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from finetune.report.classes import ClassView, class_view
 from finetune.report.compare import Section
 from finetune.report.curves import LearningCurves, StackCurves, final_layer_errors, learning_curves, pretraining_curves
 from finetune.report.dots import dot_figure
@@ -33,6 +34,7 @@ class SectionView:
     headline: Headline
     table: Table
     sure: SureTable | None
+    classes: ClassView | None
     dots: Markup | None
     curves: LearningCurves | None
     durations: Markup | None
@@ -113,6 +115,7 @@ def _section_view(section: Section, name: str, problems: Sequence[Problem]) -> S
         headline=headline,
         table=build_table(section, problems),
         sure=sure_table(section),
+        classes=class_view(section),
         dots=dot_figure(section, f"{name}-dots") if measured else None,
         curves=learning_curves(section, f"{name}-curves"),
         durations=duration_figure(section, f"{name}-time"),

@@ -50,6 +50,7 @@ class Run:
     versions: dict[str, Any] = field(default_factory=dict)
     git: dict[str, Any] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,7 @@ def _read_run(directory: Path, stage: str, study: Path) -> Run:
         versions=_mapping(content.get("versions")),
         git=_mapping(content.get("git")),
         machine=_mapping(content.get("machine")),
+        classes=_texts(content.get("classes")),
     )
 
 
@@ -204,6 +206,10 @@ def _labels(content: dict[str, Any]) -> str:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
 def _number(value: object) -> float | None:

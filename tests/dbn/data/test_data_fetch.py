@@ -137,3 +137,15 @@ def test_a_download_with_the_wrong_hash_is_an_error_of_data(tmp_path, monkeypatc
     with pytest.raises(DataError, match="does not match"):
         fetch(tmp_path)
     assert [path for path in Path(tmp_path).rglob("*") if path.is_file()] == []
+
+
+def test_another_file_of_the_same_content_will_do_where_it_is_known(tmp_path, downloads):
+    (tmp_path / "file.bin").write_bytes(b"saved anew")
+    anew = hashlib.sha256(b"saved anew").hexdigest()
+    assert fetch(tmp_path, or_sha256=[anew]) == tmp_path / "file.bin"
+    with pytest.raises(DataError, match=f"expected {SHA256}\\. "):
+        fetch(tmp_path)
+    (tmp_path / "file.bin").write_bytes(b"something else")
+    with pytest.raises(DataError, match=f"expected {SHA256} or {anew}"):
+        fetch(tmp_path, or_sha256=[anew])
+    assert downloads == []
