@@ -65,14 +65,25 @@ def at_equal_training(one: Arm, other: Arm) -> EqualTraining | None:
     return EqualTraining(difference, Interval(difference - half, difference + half), len(test))
 
 
-def verdict(section: Section) -> str:
-    """Erhan's question in words, for the two arms of the headline; empty where the section lacks one of them."""
-    pretrained, random = section.best_pretrained, section.best_random
-    if pretrained is None or random is None:
-        return ""
+def verdicts(section: Section) -> list[str]:
+    """Erhan's question in words: the best pretrained arm against random arms of the same network, or the best one."""
+    pretrained = section.best_pretrained
+    if pretrained is None:
+        return []
+    same = [arm for arm in section.of_kind("random") if _network_of(arm) == _network_of(pretrained)]
+    others = same or ([section.best_random] if section.best_random else [])
+    return [verdict(pretrained, arm) for arm in others if pairs_of(arm, "nll") and pairs_of(pretrained, "nll")]
+
+
+def _network_of(arm: Arm) -> tuple[object, ...]:
+    """What a run's configuration says about activation, regularisation and images."""
+    config = arm.runs[0].config
+    return config.get("network"), config.get("augment"), config.get("training")
+
+
+def verdict(pretrained: Arm, random: Arm) -> str:
+    """Whether pretraining acts as a regulariser would, in one sentence; both arms have a training and a test NLL."""
     groups = [pairs_of(arm, "nll") for arm in (pretrained, random)]
-    if not all(groups):
-        return ""
     found = at_equal_training(pretrained, random)
     if found is None:
         ranges = [[train for train, _ in group] for group in groups]

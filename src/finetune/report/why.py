@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from finetune.report.compare import Arm, Section
 from finetune.report.features import FeatureGallery, feature_galleries
-from finetune.report.generalisation import generalisation_figure, verdict
+from finetune.report.generalisation import generalisation_figure, verdicts
 from finetune.report.lengths import lengths_figure
 from finetune.report.read import Kind, Study
 from finetune.report.space import SpaceView, space_views
@@ -29,7 +29,7 @@ class WhySection:
 
     title: str
     generalisation: Markup | None
-    verdict: str
+    verdicts: tuple[str, ...]
     lengths: Markup | None
     weights: tuple[WeightRow, ...]
 
@@ -66,7 +66,7 @@ def why_of(study: Study, sections: Sequence[Section]) -> Why:
         view = WhySection(
             title=section.title,
             generalisation=generalisation_figure(section, f"why{index}-generalisation"),
-            verdict=verdict(section),
+            verdicts=tuple(verdicts(section)),
             lengths=lengths_figure(section, f"why{index}-lengths"),
             weights=tuple(row for arm in section.arms if (row := weight_row(arm)) is not None),
         )
