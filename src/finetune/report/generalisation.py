@@ -16,7 +16,7 @@ from finetune.report.quantities import MINUS, axis_label, is_percent
 from finetune.report.statistics import CONFIDENCE, Interval
 
 QUANTITIES = ("error", "nll")
-FEWEST = 3
+FEWEST = 5
 """Runs of each arm that a statement at equal training NLL needs."""
 
 
@@ -42,7 +42,7 @@ def at_equal_training(one: Arm, other: Arm) -> EqualTraining | None:
     where both arms have some (analysis of covariance); the answer is :math:`d` with its t interval.
 
     Returns:
-        None where fewer than three runs of each arm lie there: the data says nothing about equal training.
+        None where fewer than five runs of each arm lie there: the data says nothing about equal training.
     """
     groups = [pairs_of(arm, "nll") for arm in (one, other)]
     if not all(groups) or min(train for group in groups for train, _ in group) <= 0:
