@@ -22,6 +22,7 @@ from finetune.report.read import Problem, Study
 from finetune.report.sureness import SureTable, sure_table
 from finetune.report.tables import FOOTNOTE, MARK, Table, build_table
 from finetune.report.trend import trend_figure
+from finetune.report.why import why_of
 
 KIND_NAMES = {"pretrained": "pretrained", "random": "random start", "baseline": "baseline", "unstated": "not stated"}
 
@@ -93,6 +94,7 @@ def render_page(study: Study, sections: Sequence[Section], problems: Sequence[Pr
         pretrained_galleries=[gallery for gallery in galleries if gallery.run.stage == "pretrain"],
         arm_galleries=[gallery for gallery in galleries if gallery.run.stage != "pretrain"],
         picture_complaints=complaints,
+        why=why_of(study, sections),
         provenance=provenance_of(study.runs),
         footnote=FOOTNOTE,
         mark=MARK,

@@ -57,15 +57,15 @@ def _gallery(run: Run, arrays: dict[str, NDArray[np.float64]]) -> Gallery:
     for key, caption in (("filters_start", "before fine-tuning"), ("filters", "after fine-tuning")):
         if key in arrays:
             words = "after pretraining" if run.stage == "pretrain" else caption
-            filters.append(_mosaic(filter_pixels(arrays[key][:_MAX_FILTERS]), 6, words))
+            filters.append(mosaic(filter_pixels(arrays[key][:_MAX_FILTERS]), 6, words))
     reconstructions = []
     if "images" in arrays and "reconstructions" in arrays:
         n = min(len(arrays["images"]), len(arrays["reconstructions"]), _MAX_RECONSTRUCTIONS)
         pair = np.concatenate([image_pixels(arrays[key][:n]) for key in ("images", "reconstructions")])
-        reconstructions.append(_mosaic(pair, n, "image above, its reconstruction below"))
+        reconstructions.append(mosaic(pair, n, "image above, its reconstruction below"))
     samples = []
     if "samples" in arrays:
-        samples.append(_mosaic(image_pixels(arrays["samples"][:_MAX_SAMPLES]), 10, "samples"))
+        samples.append(mosaic(image_pixels(arrays["samples"][:_MAX_SAMPLES]), 10, "samples"))
     return Gallery(run, tuple(filters), tuple(reconstructions), tuple(samples))
 
 
@@ -89,7 +89,7 @@ def image_pixels(images: NDArray[np.float64]) -> Pixels:
     return np.rint(images * 255).astype(np.uint8).transpose(0, 2, 3, 1)
 
 
-def _mosaic(tiles: Pixels, columns: int, caption: str) -> Picture:
+def mosaic(tiles: Pixels, columns: int, caption: str) -> Picture:
     """Tiles ``(m, h, w, 3)`` side by side with a gap, small ones enlarged so that their pixels stay sharp."""
     m, h, w, _ = tiles.shape
     columns = min(columns, m)

@@ -25,6 +25,7 @@ class Run:
         labels: ``"100"``, or ``"all"``, or empty where the file does not say.
         kind: where the starting weights came from; decides the colour.
         metrics: finite values only.
+        weights: how far fine-tuning moved those of each layer, see :func:`finetune.weights.weight_changes`.
         path: directory relative to the study, with forward slashes.
     """
 
@@ -45,6 +46,7 @@ class Run:
     n_parameters: int | None = None
     epochs: int | None = None
     best_epoch: int | None = None
+    weights: tuple[dict[str, Any], ...] = ()
     trained_together: int | None = None
     config: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, Any] = field(default_factory=dict)
@@ -174,6 +176,7 @@ def _read_run(directory: Path, stage: str, study: Path) -> Run:
         n_parameters=_whole(content.get("n_parameters")),
         epochs=_whole(content.get("epochs")),
         best_epoch=_whole(content.get("best_epoch")),
+        weights=tuple(row for row in content.get("weights") or () if isinstance(row, dict)),
         trained_together=_whole(content.get("trained_together")),
         config=_mapping(content.get("config")),
         versions=_mapping(content.get("versions")),
