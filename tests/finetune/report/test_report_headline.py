@@ -27,7 +27,10 @@ def test_pretraining_wins_where_the_interval_excludes_zero(study):
     found = headline(study)
     assert found.verdict == "pretrained"
     assert found.title == "Pretraining wins: dbn has the lower test error"
-    numbers = "Paired difference -2.10 percentage points, 95 % interval -2.35 to -1.85 (bootstrap -2.20 to -2.00), over 3 common seeds."
+    numbers = (
+        "Paired difference -2.10 percentage points, 95 % interval -2.35 to -1.85 (bootstrap -2.20 to -2.00), "
+        "over 3 common seeds."
+    )
     assert numbers in found.detail.replace(MINUS, "-")
 
 
