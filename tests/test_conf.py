@@ -4,7 +4,6 @@ from pathlib import Path
 
 import hydra
 import pytest
-from omegaconf import OmegaConf
 
 from dbn.command import config_directory
 from dbn.pretrain import layers_of, pretrain
@@ -49,16 +48,22 @@ def test_defaults_compose(name: str, compose: Composer) -> None:
     assert config["seed"] == 0
 
 
-ARMS = {
-    "dbn": ("FromStack", "sigmoid", False, False),
-    "dbn_dropout": ("FromStack", "sigmoid", True, False),
-    "dbn_augment": ("FromStack", "sigmoid", False, True),
-    "random_sigmoid": ("Glorot", "sigmoid", False, False),
-    "random_tanh": ("Glorot", "tanh", False, False),
-    "random_relu": ("He", "relu", False, False),
-    "random_relu_dropout": ("He", "relu", True, False),
-    "random_relu_dropout_augment": ("He", "relu", True, True),
+FACTORIAL = {  # initialisation x activation x dropout x augmentation
+    f"{start}{'_dropout' if dropout else ''}{'_augment' if augment else ''}": (init, activation, dropout, augment)
+    for start, init, activation in (
+        ("dbn", "FromStack", "sigmoid"),
+        ("dbn_relu", "FromStack", "relu"),
+        ("random_sigmoid", "Glorot", "sigmoid"),
+        ("random_relu", "He", "relu"),
+    )
+    for dropout in (False, True)
+    for augment in (False, True)
+}
+ARMS = FACTORIAL | {
+    "dbn_relu_dropout_augment_both": ("FromStack", "relu", True, True),
     "marginals": ("Marginals", "sigmoid", False, False),
+    "random_sigmoid_standard": ("Glorot", "sigmoid", False, False),
+    "random_tanh": ("Glorot", "tanh", False, False),
 }
 
 
@@ -80,14 +85,26 @@ def test_an_arm_is_what_its_name_says(arm: str, compose: Composer) -> None:
     assert config["arm"]["name"] == config["name"] == arm
 
 
-def test_the_compare_sweep_has_every_arm_and_at_least_three_seeds() -> None:
+def _swept(sweep: str) -> dict[str, list[str]]:
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        config = hydra.compose("finetune", ["sweep=compare"], return_hydra_config=True)
-    parameters = OmegaConf.to_container(config.hydra.sweeper.params)
-    assert isinstance(parameters, dict)
-    assert set(parameters["arm"].split(",")) == set(ARMS)
-    assert len(parameters["seed"].split(",")) >= 3
-    assert config.hydra.mode.name == "MULTIRUN"
+        sweeper = hydra.compose("finetune", [f"sweep={sweep}"], return_hydra_config=True).hydra
+    assert sweeper.mode.name == "MULTIRUN"
+    return {key: values.split(",") for key, values in sweeper.sweeper.params.items()}
+
+
+def test_the_compare_sweep_has_three_seeds_of_pretrained_and_random_arms() -> None:
+    swept = _swept("compare")
+    assert len(swept["seed"]) >= 3
+    assert {ARMS[arm][0] for arm in swept["arm"]} == {"FromStack", "Marginals", "Glorot", "He"}
+
+
+def test_the_factorial_has_every_combination() -> None:
+    assert set(_swept("factorial")["arm"]) == set(FACTORIAL)
+
+
+@pytest.mark.parametrize("sweep", sorted(path.stem for path in FILES if str(path.parent) == "sweep"))
+def test_every_arm_of_a_sweep_is_there(sweep: str) -> None:
+    assert set(_swept(sweep).get("arm", [])) <= set(ARMS)
 
 
 @pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "constant"])
