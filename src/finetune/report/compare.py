@@ -45,6 +45,7 @@ class Section:
     """Arms that saw the same data with the same number of labels for the same task: only these are compared.
 
     Attributes:
+        hidden: numbers of hidden units that all arms have, where a study gives an arm several shapes; else empty.
         metric: what they are compared by; lower is better.
         arms: sorted by the mean of ``metric``; arms without it come last.
         reference: the arm that differences are taken to.
@@ -56,6 +57,7 @@ class Section:
     data: str
     task: str
     labels: str
+    hidden: tuple[int, ...]
     metric: str
     arms: tuple[Arm, ...]
     reference: Arm
@@ -69,7 +71,8 @@ class Section:
         labels = {"": "", "all": "all labels"}.get(self.labels, f"{self.labels} labels")
         if self.task == "autoencoder":
             labels = ""  # an autoencoder looks at no label
-        return ", ".join(part for part in (self.data, self.task, labels) if part) or "this study"
+        parts = (self.data, self.task, labels, shape_text(self.hidden))
+        return ", ".join(part for part in parts if part) or "this study"
 
     @property
     def label(self) -> str:
@@ -104,21 +107,55 @@ def compare(runs: Sequence[Run], reference: str | None = None, metric: str | Non
         SettingError: no arm is called ``reference``, no run has ``metric``, or more of it is better.
     """
     runs = _at_home(runs)
+    shaped = _shapes_vary(runs)
     if metric is not None:
         _check_metric(metric, runs)
     if reference is not None:
         _check_reference(reference, runs)
-    keys = sorted({(run.data, run.task, run.labels) for run in runs}, key=_section_order)
-    return [_section([run for run in runs if _key(run) == key], reference, metric) for key in keys]
+    keys = sorted({_key(run, shaped) for run in runs if not _anywhere(run, shaped)}, key=_section_order)
+    keys = keys or sorted({_key(run, shaped=False) for run in runs}, key=_section_order)
+    return [_section([run for run in runs if _belongs(run, key, shaped)], key, reference, metric) for key in keys]
 
 
-def _key(run: Run) -> tuple[str, str, str]:
-    return run.data, run.task, run.labels
+Key = tuple[str, str, str, tuple[int, ...]]
 
 
-def _section_order(key: tuple[str, str, str]) -> tuple[str, str, float]:
-    data, task, labels = key
-    return data, task, float(labels) if labels.isdigit() else float("inf")
+def _key(run: Run, shaped: bool) -> Key:
+    return run.data, run.task, run.labels, run.hidden if shaped else ()
+
+
+def _anywhere(run: Run, shaped: bool) -> bool:
+    """Whether a run stands beside networks of every shape: a baseline has none of its own."""
+    return shaped and run.kind == "baseline"
+
+
+def _belongs(run: Run, key: Key, shaped: bool) -> bool:
+    return _key(run, shaped)[:3] == key[:3] and (_anywhere(run, shaped) or _key(run, shaped) == key)
+
+
+def _section_order(key: Key) -> tuple[str, str, float, int, tuple[int, ...]]:
+    data, task, labels, hidden = key
+    return data, task, float(labels) if labels.isdigit() else float("inf"), len(hidden), hidden
+
+
+def _shapes_vary(runs: Sequence[Run]) -> bool:
+    """Whether a study gives an arm several numbers of hidden units: networks of one shape are then compared."""
+    shapes: dict[tuple[str, ...], set[tuple[int, ...]]] = {}
+    for run in runs:
+        if run.kind != "baseline":
+            shapes.setdefault((run.data, run.task, run.labels, run.arm), set()).add(run.hidden)
+    return any(len(own) > 1 for own in shapes.values())
+
+
+def shape_text(hidden: Sequence[int]) -> str:
+    """``3 hidden layers of 200``, ``hidden layers of 500, 500 and 2000``; empty for no layer."""
+    if not hidden:
+        return ""
+    if len(hidden) == 1:
+        return f"{hidden[0]} hidden units"
+    if len(set(hidden)) == 1:
+        return f"{len(hidden)} hidden layers of {hidden[0]}"
+    return f"hidden layers of {', '.join(map(str, hidden[:-1]))} and {hidden[-1]}"
 
 
 def _at_home(runs: Sequence[Run]) -> list[Run]:
@@ -156,8 +193,8 @@ def _choices(wanted: str, present: set[str]) -> str:
     return f"{meant}Use one of: {', '.join(near + sorted(present - set(near)))}."
 
 
-def _section(runs: list[Run], reference: str | None, metric: str | None) -> Section:
-    data, task, labels = _key(runs[0])
+def _section(runs: list[Run], key: Key, reference: str | None, metric: str | None) -> Section:
+    data, task, labels, hidden = key
     chosen = _metric_of(runs, task, metric)
     arms = []
     for name in sorted({run.name for run in runs}):
@@ -185,6 +222,7 @@ def _section(runs: list[Run], reference: str | None, metric: str | None) -> Sect
         data=data,
         task=task,
         labels=labels,
+        hidden=hidden,
         metric=chosen,
         arms=tuple(arms),
         reference=named or best["random"] or arms[0],

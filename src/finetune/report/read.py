@@ -26,6 +26,10 @@ class Run:
         kind: where the starting weights came from; decides the colour.
         metrics: finite values only.
         weights: how far fine-tuning moved those of each layer, see :func:`finetune.weights.weight_changes`.
+        sizes: numbers of units, input and output included.
+        flops: floating-point operations by stage, see :mod:`dbn.flops`.
+        trial: number of the trial of a random search; None for a run that is none.
+        settings: what the trial drew, by dotted key.
         path: directory relative to the study, with forward slashes.
     """
 
@@ -47,12 +51,26 @@ class Run:
     epochs: int | None = None
     best_epoch: int | None = None
     weights: tuple[dict[str, Any], ...] = ()
+    sizes: tuple[int, ...] = ()
+    flops: dict[str, float] = field(default_factory=dict)
+    trial: int | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
     trained_together: int | None = None
     config: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, Any] = field(default_factory=dict)
     git: dict[str, Any] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Numbers of hidden units, layer by layer; empty where the file does not say."""
+        return self.sizes[1:-1]
+
+    @property
+    def total_flops(self) -> float | None:
+        """Floating-point operations of the run, pretraining included; None where the file does not say."""
+        return sum(self.flops.values()) or None
 
 
 @dataclass(frozen=True)
@@ -81,6 +99,16 @@ class Study:
     def of_stage(self, *stages: str) -> list[Run]:
         """The runs of some stages."""
         return [run for run in self.runs if run.stage in stages]
+
+    @property
+    def compared(self) -> list[Run]:
+        """Fine-tuned runs and baselines. Trials of a random search are not compared: :mod:`tuning` chooses of them."""
+        return [run for run in self.of_stage("finetune", "baseline") if run.trial is None]
+
+    @property
+    def trials(self) -> list[Run]:
+        """Trials of a random search."""
+        return [run for run in self.runs if run.trial is not None]
 
 
 def read_study(directory: Path) -> Study:
@@ -177,6 +205,10 @@ def _read_run(directory: Path, stage: str, study: Path) -> Run:
         epochs=_whole(content.get("epochs")),
         best_epoch=_whole(content.get("best_epoch")),
         weights=tuple(row for row in content.get("weights") or () if isinstance(row, dict)),
+        sizes=_wholes(content.get("sizes")),
+        flops={key: number for key, value in _mapping(content.get("flops")).items() if (number := _number(value))},
+        trial=_whole(_mapping(content.get("trial")).get("number")),
+        settings=_mapping(_mapping(content.get("trial")).get("settings")),
         trained_together=_whole(content.get("trained_together")),
         config=_mapping(content.get("config")),
         versions=_mapping(content.get("versions")),
@@ -223,6 +255,10 @@ def _number(value: object) -> float | None:
 
 def _whole(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _wholes(value: object) -> tuple[int, ...]:
+    return tuple(value) if isinstance(value, list) and all(_whole(one) is not None for one in value) else ()
 
 
 def _mapping(value: object) -> dict[str, Any]:
