@@ -74,11 +74,11 @@ def make_module(
     }
     if config["task"]["name"] == "classifier":
         return Classifier(network, settings, **options)
-    if settings.head_epochs or settings.label_smoothing or settings.trajectory:
+    if settings.head_epochs or settings.label_smoothing or settings.trajectory or settings.loss != "cross_entropy":
         raise SettingError(
             f"training.head_epochs={settings.head_epochs}, training.label_smoothing={settings.label_smoothing}, "
-            f"training.trajectory={settings.trajectory}: an autoencoder has neither a new output layer nor labels nor "
-            "class probabilities. Leave all three at 0."
+            f"training.trajectory={settings.trajectory}, training.loss={settings.loss}: an autoencoder has neither a "
+            "new output layer nor labels nor class probabilities. Leave them at 0, 0, 0 and cross_entropy."
         )
     return Autoencoder(network, settings, real=config["stack"]["visible"] == "gaussian", **options)
 

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from dbn.errors import SettingError
 from dbn.settings import check_choice, check_number
+from finetune.losses import LOSSES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +17,7 @@ class TrainingSettings:
         epochs: passes through the labelled training images.
         batch_size: images per minibatch.
         head_epochs: first epochs that train the new output layer alone (5 in Hinton & Salakhutdinov 2006).
+        loss: what is made small, see :mod:`finetune.losses`; an autoencoder has its own and wants ``cross_entropy``.
         label_smoothing: probability mass spread over all classes, in [0, 1).
         max_norm: largest norm of a hidden unit's incoming weights (Srivastava et al. 2014); None for no limit.
         patience: validations without a better validation metric before training stops; None to go on to the end.
@@ -30,6 +33,7 @@ class TrainingSettings:
     epochs: int
     batch_size: int = 100
     head_epochs: int = 0
+    loss: str = "cross_entropy"
     label_smoothing: float = 0.0
     max_norm: float | None = None
     patience: int | None = None
@@ -42,7 +46,12 @@ class TrainingSettings:
         check_number("training.epochs", self.epochs, low=1, whole=True)
         check_number("training.batch_size", self.batch_size, low=1, whole=True)
         check_number("training.head_epochs", self.head_epochs, low=0, whole=True)
+        check_choice("training.loss", self.loss, LOSSES)
         check_number("training.label_smoothing", self.label_smoothing, low=0, high=1, below=True)
+        if self.loss == "perceptron" and self.label_smoothing:
+            raise SettingError(
+                f"training.label_smoothing={self.label_smoothing}: a perceptron's target is a sign. Leave it at 0."
+            )
         if self.max_norm is not None:
             check_number("training.max_norm", self.max_norm, low=0, above=True)
         if self.patience is not None:

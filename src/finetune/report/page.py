@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from finetune.report.axes import axes_of
 from finetune.report.classes import ClassView, class_view
 from finetune.report.compare import Section
 from finetune.report.curves import LearningCurves, StackCurves, final_layer_errors, learning_curves, pretraining_curves
@@ -15,13 +16,14 @@ from finetune.report.dots import dot_figure
 from finetune.report.drawing import COLOURS, TINTS
 from finetune.report.durations import duration_figure
 from finetune.report.headline import Headline, headline_of, with_interval
+from finetune.report.parts import parts_of
 from finetune.report.pictures import Gallery, read_gallery
 from finetune.report.provenance import provenance_of
 from finetune.report.quantities import axis_label, counted, label_of, seconds_text
 from finetune.report.read import Problem, Study
 from finetune.report.sureness import SureTable, sure_table
 from finetune.report.tables import FOOTNOTE, MARK, Table, build_table
-from finetune.report.trend import trend_figure
+from finetune.report.tuning import Tuning
 from finetune.report.why import why_of
 
 KIND_NAMES = {"pretrained": "pretrained", "random": "random start", "baseline": "baseline", "unstated": "not stated"}
@@ -71,8 +73,12 @@ class StackView:
     curves: StackCurves | None
 
 
-def render_page(study: Study, sections: Sequence[Section], problems: Sequence[Problem]) -> str:
+def render_page(
+    study: Study, sections: Sequence[Section], problems: Sequence[Problem], tunings: Sequence[Tuning] = ()
+) -> str:
     """The page as one self-contained HTML document."""
+    axes = axes_of(sections)
+    parts = parts_of(sections, axes, tunings, "")
     views = [_section_view(section, f"s{index}", problems) for index, section in enumerate(sections)]
     galleries, complaints = _galleries(study)
     environment = Environment(
@@ -88,7 +94,7 @@ def render_page(study: Study, sections: Sequence[Section], problems: Sequence[Pr
         study=study,
         subtitle=_subtitle(study),
         views=views,
-        trends=_trends(sections),
+        parts=parts,
         problems=problems,
         stacks=_stacks(study),
         pretrained_galleries=[gallery for gallery in galleries if gallery.run.stage == "pretrain"],
@@ -144,19 +150,6 @@ def _subtitle(study: Study) -> str:
         f"{counted(len(runs), 'run')}, {counted(len({run.name for run in runs}), 'arm')}, "
         f"{'seed' if len(seeds) == 1 else 'seeds'} {named}"
     )
-
-
-def _trends(sections: Sequence[Section]) -> list[tuple[str, Markup]]:
-    """A figure for each data set and task whose sections differ in the number of labels."""
-    groups: dict[tuple[str, str], list[Section]] = {}
-    for section in sections:
-        groups.setdefault((section.data, section.task), []).append(section)
-    trends = []
-    for index, ((data, task), members) in enumerate(groups.items()):
-        figure = trend_figure(members, f"trend{index}") if task != "autoencoder" else None
-        if figure is not None:
-            trends.append((", ".join(part for part in (data, task) if part), figure))
-    return trends
 
 
 def _stacks(study: Study) -> list[StackView]:

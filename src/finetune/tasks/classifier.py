@@ -1,50 +1,56 @@
-"""Classification: softmax and cross-entropy."""
+"""Classification: softmax and cross-entropy, or one of the losses that came before."""
 
 from typing import Any
 
 from torch import Tensor
-from torch.nn import functional as F
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassCalibrationError
 
 from dbn.data.blocks import Block, Minibatch
+from finetune.losses import LOSSES, cross_entropy, squared
 from finetune.tasks.base import FineTuning, TaskMetrics
 
 
 class Classifier(FineTuning):
-    """Trains class probabilities ``softmax(network(x))`` by cross-entropy; see :class:`FineTuning`."""
+    """Trains by the loss of the settings, in general cross-entropy of ``softmax(network(x))``; see
+    :class:`FineTuning`. The class is that of the largest output, whatever the loss.
+    """  # noqa: D205
 
     watched = "error"
 
     def losses(self, outputs: Tensor, batch: Minibatch) -> Tensor:
-        """Cross-entropy of each image, in nats, with the label smoothing of the settings."""
+        """The loss of each image, with the label smoothing of the settings."""
         labels = batch.labels
         assert labels is not None
-        smoothing = self.settings.label_smoothing
-        losses = F.cross_entropy(outputs.flatten(0, -2), labels.flatten(), reduction="none", label_smoothing=smoothing)
-        return losses.view(labels.shape)
+        loss = LOSSES[self.settings.loss]
+        return loss(outputs.flatten(0, -2), labels.flatten(), self.settings.label_smoothing).view(labels.shape)
 
     def metrics(self) -> "ClassifierMetrics":
-        """Error, negative log-likelihood, calibration error."""
-        return ClassifierMetrics(self.network.sizes[-1])
+        """Error and what else the loss has a meaning for."""
+        return ClassifierMetrics(self.network.sizes[-1], self.settings.loss)
 
 
 class ClassifierMetrics(TaskMetrics):
-    """``error``: fraction of wrong labels. ``nll``: mean negative log-likelihood in nats. ``calibration_error``:
-    expected calibration error over 15 bins of confidence (Guo et al. 2017, *On calibration of modern neural networks*).
+    """``error``: fraction of wrong labels. With cross-entropy ``nll``: mean negative log-likelihood in nats, and
+    ``calibration_error``: expected calibration error over 15 bins of confidence (Guo et al. 2017, *On calibration of
+    modern neural networks*). With squared loss ``squared_loss``, its mean. A perceptron has signs only.
     """  # noqa: D205
 
-    def __init__(self, n_classes: int) -> None:
-        metrics: dict[str, Any] = {
-            "error": MeanMetric(),
-            "nll": MeanMetric(),
-            "calibration_error": MulticlassCalibrationError(n_classes, n_bins=15),
-        }
+    def __init__(self, n_classes: int, loss: str = "cross_entropy") -> None:
+        metrics: dict[str, Any] = {"error": MeanMetric()}
+        if loss == "cross_entropy":
+            metrics["nll"] = MeanMetric()
+            metrics["calibration_error"] = MulticlassCalibrationError(n_classes, n_bins=15)
+        elif loss == "squared":
+            metrics["squared_loss"] = MeanMetric()
         super().__init__(**metrics)
 
     def update(self, outputs: Tensor, block: Block) -> None:
         """Add images with their logits ``(n, n_classes)``."""
         assert block.labels is not None
         self.add("error", (outputs.argmax(1) != block.labels).double())
-        self.add("nll", F.cross_entropy(outputs.double(), block.labels, reduction="none"))
-        self.add("calibration_error", outputs.softmax(1), block.labels)
+        if "nll" in self.named:
+            self.add("nll", cross_entropy(outputs.double(), block.labels, 0.0))
+            self.add("calibration_error", outputs.softmax(1), block.labels)
+        elif "squared_loss" in self.named:
+            self.add("squared_loss", squared(outputs.double(), block.labels, 0.0))

@@ -207,7 +207,8 @@ def test_several_comparisons_each_get_a_verdict(study):
     files = write_report(study.directory)
     page = Page(files.html.read_text(encoding="utf-8"))
     assert "2 comparisons" in page.text
-    assert page.text.count("Pretraining wins") == 2 * 2
+    assert page.text.count("Pretraining wins") == 2 * 2 + 1  # in the list, above each, and of both together
+    assert "Pretraining wins with 100 and 1000 labelled images." in page.text
     assert "by number of labels" in page.text
     assert files.table.read_text(encoding="utf-8").count("## digits, classifier") == 2
 

@@ -1,0 +1,45 @@
+"""What a classifier's training makes small: cross-entropy, squared error, Rosenblatt's criterion."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+Loss = Callable[[Tensor, Tensor, float], Tensor]
+"""``(outputs (n, n_classes) before any output activation, labels (n), label smoothing) -> losses (n)``."""
+
+
+def cross_entropy(outputs: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    """Softmax and negative log-likelihood, in nats."""
+    return F.cross_entropy(outputs, labels, reduction="none", label_smoothing=smoothing)
+
+
+def squared(outputs: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    r"""Sigmoid outputs o and targets t, 1 for the label's class and 0 elsewhere: :math:`\frac12 \sum_c (o_c - t_c)^2`.
+
+    References:
+        Rumelhart, Hinton & Williams (1986), *Learning representations by back-propagating errors*, Nature 323:533.
+    """
+    targets = F.one_hot(labels, outputs.shape[-1]).to(outputs)
+    if smoothing:
+        targets = targets * (1 - smoothing) + smoothing / outputs.shape[-1]
+    return 0.5 * (torch.sigmoid(outputs) - targets).square().sum(-1)
+
+
+def perceptron(outputs: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    r"""A perceptron for each class against the others: :math:`\sum_c \max(0, -t_c a_c)`, t = 1 or -1.
+
+    A unit is wrong where the sign of its activation a is not t, or where a is zero. Gradient descent with learning
+    rate 1 on one image at a time is then Rosenblatt's rule: w += t x where the unit is wrong, else nothing.
+
+    References:
+        Rosenblatt (1958), *The perceptron*, Psychological Review 65:386. Novikoff (1962), *On convergence proofs on
+        perceptrons*, bounds the number of its mistakes where classes can be separated.
+    """
+    targets = 2.0 * F.one_hot(labels, outputs.shape[-1]).to(outputs) - 1.0
+    margins = targets * outputs
+    return torch.where(margins <= 0, -margins, torch.zeros_like(margins)).sum(-1)
+
+
+LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "squared": squared, "perceptron": perceptron}
