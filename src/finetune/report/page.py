@@ -4,11 +4,11 @@ import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from finetune.report.axes import axes_of
 from finetune.report.classes import ClassView, class_view
 from finetune.report.compare import Section
 from finetune.report.curves import LearningCurves, StackCurves, final_layer_errors, learning_curves, pretraining_curves
@@ -16,16 +16,17 @@ from finetune.report.dots import dot_figure
 from finetune.report.drawing import COLOURS, TINTS
 from finetune.report.durations import duration_figure
 from finetune.report.headline import Headline, headline_of, with_interval
-from finetune.report.parts import parts_of
+from finetune.report.parts import Part
 from finetune.report.pictures import Gallery, read_gallery
 from finetune.report.provenance import provenance_of
 from finetune.report.quantities import axis_label, counted, label_of, seconds_text
 from finetune.report.read import Problem, Study
 from finetune.report.sureness import SureTable, sure_table
 from finetune.report.tables import FOOTNOTE, MARK, Table, build_table
-from finetune.report.tuning import Tuning
 from finetune.report.why import why_of
 
+MANY = 3
+"""With more comparisons than this a page shows what they say together, and each of them on demand."""
 KIND_NAMES = {"pretrained": "pretrained", "random": "random start", "baseline": "baseline", "unstated": "not stated"}
 
 
@@ -73,12 +74,8 @@ class StackView:
     curves: StackCurves | None
 
 
-def render_page(
-    study: Study, sections: Sequence[Section], problems: Sequence[Problem], tunings: Sequence[Tuning] = ()
-) -> str:
+def render_page(study: Study, sections: Sequence[Section], parts: Sequence[Part], problems: Sequence[Problem]) -> str:
     """The page as one self-contained HTML document."""
-    axes = axes_of(sections)
-    parts = parts_of(sections, axes, tunings, "")
     views = [_section_view(section, f"s{index}", problems) for index, section in enumerate(sections)]
     galleries, complaints = _galleries(study)
     environment = Environment(
@@ -88,13 +85,14 @@ def render_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["breakable"] = breakable
+    environment.filters |= {"breakable": breakable, "slug": slug}
     environment.globals |= {"label_of": label_of, "axis_label": axis_label, "with_interval": with_interval}
     return environment.get_template("report.html.j2").render(
         study=study,
         subtitle=_subtitle(study),
         views=views,
         parts=parts,
+        many=len(views) > MANY,
         problems=problems,
         stacks=_stacks(study),
         pretrained_galleries=[gallery for gallery in galleries if gallery.run.stage == "pretrain"],
@@ -113,6 +111,11 @@ def render_page(
 def breakable(name: str) -> Markup:
     """A name that may break after its underscores and equals signs, where a narrow screen has no room for it."""
     return Markup(re.sub(r"([_=,])", r"\1<wbr>", str(html.escape(name))))
+
+
+def slug(name: str) -> str:
+    """A name as the anchor of its settings: another one for every other name."""
+    return quote(name, safe="")
 
 
 def _section_view(section: Section, name: str, problems: Sequence[Problem]) -> SectionView:
@@ -143,7 +146,7 @@ def _ruler(headline: Headline) -> Ruler | None:
 
 def _subtitle(study: Study) -> str:
     """``27 runs, 9 arms, seeds 0, 1, 2``."""
-    runs = study.of_stage("finetune", "baseline") or study.runs
+    runs = study.compared or study.trials or study.runs
     seeds = sorted({run.seed for run in runs})
     named = ", ".join(map(str, seeds)) if len(seeds) <= 6 else f"{seeds[0]} to {seeds[-1]}"
     return (

@@ -13,7 +13,7 @@ from finetune.report.ladder import ladder_of
 from finetune.report.quantities import Format, counted, format_of, label_of, seconds_text
 from finetune.report.read import Kind
 from finetune.report.statistics import Difference, Estimate, Interval
-from finetune.report.tables import MARK, escape, markdown_rows
+from finetune.report.tables import MARK, aligned, escape, markdown_rows
 from finetune.report.trend import trend_figure
 from finetune.report.tuning import TunedArm, Tuning
 from finetune.report.tuning_figure import tuning_figure
@@ -47,6 +47,10 @@ class Grid:
             for row, (name, _, cells) in enumerate(self.rows)
         ]
         return markdown_rows([escape(head) for head in self.heads], rows)
+
+    def plain(self) -> str:
+        """For a terminal."""
+        return aligned([self.heads, *((name, *cells) for name, _, cells in self.rows)])
 
 
 @dataclass(frozen=True)

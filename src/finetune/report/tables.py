@@ -184,7 +184,13 @@ def plain(table: Table) -> str:
     for row in table.rows:
         cells = list(row.cells)
         cells[table.difference] += f" {MARK}" if row.settled else ""
-        lines.append([row.name, *(cells[index].replace(MINUS, "-") for index in shown)])
+        lines.append([row.name, *(cells[index] for index in shown)])
+    return aligned(lines)
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Rows of cells in columns, for a terminal."""
+    lines = [[cell.replace(MINUS, "-") for cell in line] for line in lines]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines

@@ -1,18 +1,20 @@
 """Runs of a study -> ``report.html``, ``table.md`` and ``results.csv`` in its directory."""
 
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dbn.files import write_json, write_text
+from finetune.report.axes import axes_of
 from finetune.report.compare import Section, compare
 from finetune.report.headline import headline_of
-from finetune.report.page import render_page
+from finetune.report.page import MANY, render_page
+from finetune.report.parts import Part, parts_of
 from finetune.report.quantities import MINUS, counted
 from finetune.report.read import Problem, Study, read_study
 from finetune.report.sureness import sure_markdown, sure_table
 from finetune.report.tables import FOOTNOTE, build_table, csv_text, escape, markdown, plain
+from finetune.report.tuning import chosen_of, tunings_of
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class ReportFiles:
         html: the page.
         table: the main table in Markdown.
         csv: one row per run.
+        chosen: settings that a tuning study chose, for sweep=final; None for any other study.
         text: headline, main table and problems for the terminal. Plain text, not a rich table: it reads the same in
             the log of a batch job.
     """
@@ -30,6 +33,7 @@ class ReportFiles:
     html: Path
     table: Path
     csv: Path
+    chosen: Path | None
     text: str
 
 
@@ -49,18 +53,23 @@ def write_report(study: Path, *, reference: str | None = None, metric: str | Non
     """
     study = Path(study)
     found = read_study(study)
-    sections = compare(found.of_stage("finetune", "baseline"), reference, metric)
+    sections = compare(found.compared, reference, metric)
+    tunings = tunings_of(found.trials)
+    parts = parts_of(sections, axes_of(sections), tunings, "")
     problems = [*found.problems, *_without_value(sections)]
     files = ReportFiles(
         html=study / "report.html",
         table=study / "table.md",
         csv=study / "results.csv",
-        text=_text(found, sections, problems),
+        chosen=study / "chosen.json" if chosen_of(tunings) else None,
+        text=_text(found, sections, parts, problems),
     )
-    page = render_page(found, sections, problems)
-    _replace(files.table, _markdown(found, sections, problems))
-    _replace(files.csv, csv_text(found.runs))
-    _replace(files.html, page)
+    page = render_page(found, sections, parts, problems)
+    if files.chosen is not None:
+        write_json(files.chosen, chosen_of(tunings))
+    write_text(files.table, _markdown(found, sections, parts, problems))
+    write_text(files.csv, csv_text(found.runs))
+    write_text(files.html, page)
     return files
 
 
@@ -75,7 +84,9 @@ def _without_value(sections: Sequence[Section]) -> list[Problem]:
     ]
 
 
-def _only_pretrained(study: Study) -> str:
+def _nothing_compared(study: Study) -> str:
+    if study.trials:
+        return "Trials of a random search are not compared with each other: see the settings chosen below."
     stacks = sorted({run.name for run in study.runs})
     return f"Nothing to compare yet: {counted(len(stacks), 'pretrained stack')} ({', '.join(stacks)}), no fine-tuning."
 
@@ -85,44 +96,33 @@ def _problem_line(problem: Problem) -> str:
     return f"{problem.state}: {problem.label}: {problem.message}.{again}".replace("..", ".")
 
 
-def _text(study: Study, sections: Sequence[Section], problems: Sequence[Problem]) -> str:
-    parts = [] if sections else [_only_pretrained(study)]
+def _text(study: Study, sections: Sequence[Section], parts: Sequence[Part], problems: Sequence[Problem]) -> str:
+    said = [] if sections else [_nothing_compared(study)]
+    said += [f"{part.title}. {' '.join(part.sentences)}\n\n{part.grid.plain()}" for part in parts]
     for section in sections:
         head = f"{section.title}: " if len(sections) > 1 else ""
-        parts += [head + headline_of(section).text.replace(MINUS, "-"), plain(build_table(section, problems))]
+        said.append(head + headline_of(section).text)
+        if len(sections) <= MANY:
+            said.append(plain(build_table(section, problems)))
     if problems:
-        parts.append("\n".join(map(_problem_line, problems)))
-    return "\n\n".join(parts)
+        said.append("\n".join(map(_problem_line, problems)))
+    return "\n\n".join(said).replace(MINUS, "-")
 
 
-def _markdown(study: Study, sections: Sequence[Section], problems: Sequence[Problem]) -> str:
-    parts = [f"# {escape(study.name)}"]
+def _markdown(study: Study, sections: Sequence[Section], parts: Sequence[Part], problems: Sequence[Problem]) -> str:
+    said = [f"# {escape(study.name)}"]
     if not sections:
-        parts.append(_only_pretrained(study))
+        said.append(_nothing_compared(study))
+    said += [part.markdown() for part in parts]
     for section in sections:
         headline = headline_of(section)
         rest = " ".join(part for part in (headline.detail, headline.choice) if part)
-        parts += [f"## {escape(section.title)}"] if len(sections) > 1 else []
-        parts += [f"**{escape(headline.title)}.** {escape(rest)}", markdown(build_table(section, problems))]
+        said += [f"## {escape(section.title)}"] if len(sections) > 1 else []
+        said += [f"**{escape(headline.title)}.** {escape(rest)}", markdown(build_table(section, problems))]
         if (sure := sure_table(section)) is not None:
-            parts += [f"How sure, beside {escape(section.reference.name)}:", sure_markdown(sure)]
+            said += [f"How sure, beside {escape(section.reference.name)}:", sure_markdown(sure)]
     if sections:
-        parts.append(FOOTNOTE.replace("*", "\\*"))
+        said.append(FOOTNOTE.replace("*", "\\*"))
     if problems:
-        parts += ["## Missing or failed", "\n".join(f"- {escape(_problem_line(problem))}" for problem in problems)]
-    return "\n\n".join(parts) + "\n"
-
-
-def _replace(path: Path, content: str) -> None:
-    """Write a file so that a reader sees the old content or the new one, never half of it."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", text=False)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)  # mkstemp's files are for the owner only; a report is for others too
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        said += ["## Missing or failed", "\n".join(f"- {escape(_problem_line(problem))}" for problem in problems)]
+    return "\n\n".join(said) + "\n"
