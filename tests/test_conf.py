@@ -12,7 +12,7 @@ from finetune.train import finetune, run_directory
 from helpers import Composer
 
 CONF = config_directory()
-PRIMARY = {"finetune", "pretrain", "report", "status"}
+PRIMARY = {"finetune", "pretrain", "describe", "report", "status"}
 FILES = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml"))
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from dbn.command import plain, run_command
+from dbn.errors import SettingError
+from finetune.report.overview import studies_below, write_overview
 from finetune.report.write import write_report
 
 
@@ -15,9 +17,21 @@ def main() -> None:
 
 def _report(config: DictConfig) -> None:
     settings = plain(config)
-    report = write_report(Path(settings["path"]), reference=settings["reference"], metric=settings["metric"])
+    path = Path(settings["path"])
+    if studies_below(path):
+        if settings["reference"] is not None or settings["metric"] is not None:
+            raise SettingError(
+                f"reference={settings['reference']}, metric={settings['metric']}: {path} holds several studies. Give "
+                "these with the directory of one of them."
+            )
+        overview = write_overview(path)
+        print(f"{overview.text}\n\nreport: {overview.html}")
+        return
+    report = write_report(path, reference=settings["reference"], metric=settings["metric"])
     print(report.text)
     print(f"\nreport: {report.html}\ntable:  {report.table}\ncsv:    {report.csv}")
+    if report.chosen is not None:
+        print(f"chosen: {report.chosen}")
 
 
 if __name__ == "__main__":

@@ -78,34 +78,43 @@ def render_page(study: Study, sections: Sequence[Section], parts: Sequence[Part]
     """The page as one self-contained HTML document."""
     views = [_section_view(section, f"s{index}", problems) for index, section in enumerate(sections)]
     galleries, complaints = _galleries(study)
-    environment = Environment(
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            study=study,
+            subtitle=_subtitle(study),
+            views=views,
+            parts=parts,
+            many=len(views) > MANY,
+            problems=problems,
+            stacks=_stacks(study),
+            pretrained_galleries=[gallery for gallery in galleries if gallery.run.stage == "pretrain"],
+            arm_galleries=[gallery for gallery in galleries if gallery.run.stage != "pretrain"],
+            picture_complaints=complaints,
+            why=why_of(study, sections),
+            provenance=provenance_of(study.runs),
+            footnote=FOOTNOTE,
+            mark=MARK,
+            colours=COLOURS,
+            tints=TINTS,
+            kind_names=KIND_NAMES,
+        )
+    )
+
+
+def environment() -> Environment:
+    """Where pages' templates are, with what they may use."""
+    made = Environment(
         loader=PackageLoader("finetune.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"breakable": breakable, "slug": slug}
-    environment.globals |= {"label_of": label_of, "axis_label": axis_label, "with_interval": with_interval}
-    return environment.get_template("report.html.j2").render(
-        study=study,
-        subtitle=_subtitle(study),
-        views=views,
-        parts=parts,
-        many=len(views) > MANY,
-        problems=problems,
-        stacks=_stacks(study),
-        pretrained_galleries=[gallery for gallery in galleries if gallery.run.stage == "pretrain"],
-        arm_galleries=[gallery for gallery in galleries if gallery.run.stage != "pretrain"],
-        picture_complaints=complaints,
-        why=why_of(study, sections),
-        provenance=provenance_of(study.runs),
-        footnote=FOOTNOTE,
-        mark=MARK,
-        colours=COLOURS,
-        tints=TINTS,
-        kind_names=KIND_NAMES,
-    )
+    made.filters |= {"breakable": breakable, "slug": slug}
+    made.globals |= {"label_of": label_of, "axis_label": axis_label, "with_interval": with_interval}
+    return made
 
 
 def breakable(name: str) -> Markup:
@@ -174,7 +183,7 @@ def _galleries(study: Study) -> tuple[list[Gallery], list[str]]:
     galleries: dict[tuple[str, str], Gallery] = {}
     complaints = []
     for run in study.runs:
-        if (run.stage, run.name) in galleries:
+        if (run.stage, run.name) in galleries or run.trial is not None:
             continue
         gallery = read_gallery(run)
         if gallery is None:

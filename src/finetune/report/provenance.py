@@ -47,7 +47,7 @@ def provenance_of(runs: Sequence[Run]) -> Provenance:
     for run in sorted(runs, key=lambda run: run.seed):
         firsts.setdefault((run.stage, run.name), run)
     firsts = {key: firsts[key] for key in dict.fromkeys((run.stage, run.name) for run in runs)}
-    compared = [run for run in firsts.values() if run.stage != "pretrain" and run.config]
+    compared = [run for run in firsts.values() if run.stage != "pretrain" and run.config and run.trial is None]
     flat = [(run.name, flatten(run.config)) for run in compared]
     keys = tuple(
         key
