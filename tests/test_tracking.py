@@ -68,6 +68,14 @@ def test_two_jobs_of_a_multirun_are_two_runs_with_their_own_histories(tmp_path: 
         assert pictures, "pictures are logged"
         assert exit_codes(found) == [0]
     assert len(ids) == 3
+    (offline,) = offline_runs(study)
+    found = records(offline)
+    (run,) = (record["run"] for record in found if record["type"] == "run")
+    assert (run["job_type"], run["run_group"], run["display_name"]) == ("report", "tracked", "tracked_report")
+    logged = [name for record in found if record["type"] == "history" for name in record["history"]["item"]]
+    for shown in ("report", "tables/digits, classifier, all labels"):
+        assert any(name.startswith(shown) for name in logged)
+    assert exit_codes(found) == [0]
 
 
 def test_runs_that_trained_together_have_their_own_histories(tmp_path: Path) -> None:

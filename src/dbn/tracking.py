@@ -15,6 +15,8 @@ from dbn.processes import is_first
 from dbn.settings import check_keys
 
 WANDB_ID = "wandb_id"
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+"""Heads and rows."""
 
 
 class Tracker:
@@ -59,6 +61,17 @@ class Tracker:
             self.wandb_run.log(
                 {name: wandb.Image((picture * 255).astype(np.uint8)) for name, picture in pictures.items()}
             )
+
+    def log_report(self, page: Path, tables: Mapping[str, Table], figures: Mapping[str, str]) -> None:
+        """Show a study's page, its tables (heads and rows of texts) and its figures (SVG or HTML)."""
+        if self.wandb_run is not None:
+            import wandb
+
+            shown: dict[str, Any] = {"report": wandb.Html(page.read_text(encoding="utf-8"), inject=False)}
+            for title, (heads, rows) in tables.items():
+                shown[f"tables/{title}"] = wandb.Table(columns=list(heads), data=[list(row) for row in rows])
+            shown |= {f"figures/{title}": wandb.Html(figure, inject=False) for title, figure in figures.items()}
+            self.wandb_run.log(shown)
 
     def log_summary(self, metrics: Mapping[str, float]) -> None:
         """Keep a run's final figures."""

@@ -13,16 +13,18 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from dbn.command import config_directory
+from dbn.command import config_directory, plain
 from dbn.errors import UserError
 from dbn.files import write_json
 from dbn.processes import is_first
+from dbn.tracking import tracking
 from finetune.report import write_report
 
 log = logging.getLogger(__name__)
 
 PLAN = "sweep.json"
-_finished: list[Path] = []
+_finished: list[tuple[Path, dict[str, Any] | None]] = []
+"""Studies that a multirun has started, with their settings of Weights & Biases."""
 
 
 class StudyReport(Callback):
@@ -38,7 +40,8 @@ class StudyReport(Callback):
             study = Path(config.hydra.sweep.dir)
             write_json(study / PLAN, {"jobs": merged(study, planned_jobs(config))})
             if not config.pretrain_only:
-                _finished.append(study)
+                wandb = config.logger.wandb
+                _finished.append((study, None if wandb is None else plain(wandb)))
 
 
 def planned_jobs(config: DictConfig) -> list[dict[str, Any]]:
@@ -89,11 +92,15 @@ def merged(study: Path, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def at_end() -> None:
     """Write the report of the study that a multirun has just ended, failed jobs or not."""
     while _finished:
-        study = _finished.pop()
+        study, wandb = _finished.pop()
         try:
             report = write_report(study)
         except UserError as error:
             log.error("No report: %s", error)
             continue
+        with tracking(
+            study, wandb, study=study.name, stage="report", name=f"{study.name}_report", tags=[], config={}
+        ) as tracker:
+            tracker.log_report(report.html, report.tables, report.figures)
         print(report.text)
         print(f"\nreport: {report.html}")

@@ -215,10 +215,10 @@ def tuning_part(tuning: Tuning, name: str) -> Part:
                 f"{len(arm.trials)}" + (f" and {arm.failed} failed" if arm.failed else ""),
                 form.number(arm.chosen.value),
                 _middle(arm, form),
-                ", ".join(f"{key.rpartition('.')[2]} {_setting(value)}" for key, value in arm.chosen.settings.items()),
                 _seconds(arm.cost("seconds")),
                 _seconds(arm.cost("pretrain_seconds")),
                 _operations(arm.cost("total_flops")),
+                ", ".join(f"{key.rpartition('.')[2]} {_setting(value)}" for key, value in arm.chosen.settings.items()),
             ),
         )
         for arm in tuning.arms
@@ -237,7 +237,7 @@ def tuning_part(tuning: Tuning, name: str) -> Part:
         figure=tuning_figure(tuning, name),
         grid=Grid(
             (
-                "arm", "trials", "best", "median", "chosen", "fine-tuning", "pretraining", "operations of a run",
+                "arm", "trials", "best", "median", "fine-tuning", "pretraining", "operations of a run", "chosen"
             ),
             tuple(rows),
         ),

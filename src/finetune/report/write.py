@@ -25,6 +25,8 @@ class ReportFiles:
         html: the page.
         table: the main table in Markdown.
         csv: one row per run.
+        tables: heads and rows of every table, by title.
+        figures: of the study as a whole, by title: HTML with SVG in it.
         chosen: settings that a tuning study chose, for sweep=final; None for any other study.
         text: headline, main table and problems for the terminal. Plain text, not a rich table: it reads the same in
             the log of a batch job.
@@ -35,6 +37,8 @@ class ReportFiles:
     csv: Path
     chosen: Path | None
     text: str
+    tables: dict[str, tuple[tuple[str, ...], list[tuple[str, ...]]]]
+    figures: dict[str, str]
 
 
 def write_report(study: Path, *, reference: str | None = None, metric: str | None = None) -> ReportFiles:
@@ -63,6 +67,8 @@ def write_report(study: Path, *, reference: str | None = None, metric: str | Non
         csv=study / "results.csv",
         chosen=study / "chosen.json" if chosen_of(tunings) else None,
         text=_text(found, sections, parts, problems),
+        tables=_tables(sections, parts, problems),
+        figures={part.title: str(part.figure) for part in parts if part.figure is not None},
     )
     page = render_page(found, sections, parts, problems)
     if files.chosen is not None:
@@ -71,6 +77,17 @@ def write_report(study: Path, *, reference: str | None = None, metric: str | Non
     write_text(files.csv, csv_text(found.runs))
     write_text(files.html, page)
     return files
+
+
+def _tables(
+    sections: Sequence[Section], parts: Sequence[Part], problems: Sequence[Problem]
+) -> dict[str, tuple[tuple[str, ...], list[tuple[str, ...]]]]:
+    tables = {part.title: (part.grid.heads, [(name, *cells) for name, _, cells in part.grid.rows]) for part in parts}
+    for section in sections:
+        table = build_table(section, problems)
+        heads = ("arm", *(column.head for column in table.columns))
+        tables[section.title] = (heads, [(row.name, *row.cells) for row in table.rows])
+    return tables
 
 
 def _without_value(sections: Sequence[Section]) -> list[Problem]:
