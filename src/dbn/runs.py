@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import yaml
 from filelock import FileLock, Timeout
+from hydra.errors import InstantiationException
 
 from dbn.errors import RunConflictError, UserError
 from dbn.files import UNFINISHED, write_json, write_text
@@ -125,8 +126,10 @@ def _work_on(waiting: list[Run], work: Callable[[Sequence[Run]], Iterable[dict[s
     except (PreemptedError, KeyboardInterrupt, SystemExit):
         raise  # stopped, which is no error: the run goes on later
     except BaseException as error:
-        name = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-        last = f"{name}{error}".strip().replace("\n", " ")
+        inner = isinstance(error, InstantiationException) and isinstance(error.__cause__, UserError)
+        said = error.__cause__ if inner else error  # Hydra wraps a person's mistake in words about targets
+        name = "" if isinstance(said, UserError) else f"{type(said).__name__}: "
+        last = f"{name}{said}".strip().replace("\n", " ")
         for run in waiting[len(results) :]:
             with suppress(OSError):  # the disk may be what has failed
                 write_text(run.directory / ERROR, f"{traceback.format_exc()}\n{last}\n")

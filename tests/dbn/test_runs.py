@@ -6,7 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import hydra
 import pytest
+from hydra.errors import InstantiationException
 
 from dbn.errors import RunConflictError, SettingError
 from dbn.files import write_json
@@ -63,6 +65,17 @@ def test_a_mistake_that_cost_nothing_does_not_claim_the_directory(tmp_path: Path
     assert read_result(tmp_path) is None
     execute(tmp_path, CONFIG, checkpointed)
     assert not (tmp_path / "error.txt").exists()
+
+
+def test_a_mistake_that_hydra_wraps_is_said_in_its_own_words(tmp_path: Path) -> None:
+    def instantiate(_: Path) -> dict[str, Any]:
+        return hydra.utils.instantiate({"_target_": "dbn.data.npz", "path": "nowhere.npz"})
+
+    with pytest.raises(InstantiationException):
+        execute(tmp_path, CONFIG, instantiate)
+    last = (tmp_path / "error.txt").read_text().splitlines()[-1]
+    assert last.startswith("nowhere.npz")
+    assert "target" not in last
 
 
 def test_an_interrupted_run_keeps_its_claim(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ PROBE = """<script>addEventListener('load', () => {
   const seen = all => [...document.querySelectorAll(all)].filter(e => e.getClientRects().length);
   const over = seen('main *').filter(e => e.getBoundingClientRect().right > innerWidth + 1
     && !e.closest('.scroll') && !e.closest('svg')).map(e => e.tagName + '.' + e.className);
-  const size = e => { const m = e.getScreenCTM(); return parseFloat(getComputedStyle(e).fontSize) * Math.hypot(m.a, m.b) };
+  const scale = e => Math.hypot(e.getScreenCTM().a, e.getScreenCTM().b);
+  const size = e => parseFloat(getComputedStyle(e).fontSize) * scale(e);
   parent.postMessage(JSON.stringify({
     width: innerWidth, scroll: document.documentElement.scrollWidth, over,
     wide: seen('.wide').length, narrow: seen('.narrow').length, smallest: Math.min(...seen('svg text').map(size)),
