@@ -1,6 +1,6 @@
 """What a study says as a whole, above its single comparisons: axes, factorials, the ladder, the tuning."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -10,7 +10,7 @@ from finetune.report.compare import Section
 from finetune.report.factorial import Effect, factorial_of
 from finetune.report.headline import format_of_differences, with_interval
 from finetune.report.ladder import ladder_of
-from finetune.report.quantities import Format, counted, format_of, label_of, seconds_text
+from finetune.report.quantities import Format, counted, format_of, label_of, operations_text, seconds_text
 from finetune.report.read import Kind
 from finetune.report.statistics import Difference, Estimate, Interval
 from finetune.report.tables import MARK, aligned, escape, markdown_rows
@@ -215,9 +215,9 @@ def tuning_part(tuning: Tuning, name: str) -> Part:
                 f"{len(arm.trials)}" + (f" and {arm.failed} failed" if arm.failed else ""),
                 form.number(arm.chosen.value),
                 _middle(arm, form),
-                _seconds(arm.cost("seconds")),
-                _seconds(arm.cost("pretrain_seconds")),
-                _operations(arm.cost("total_flops")),
+                _or_empty(seconds_text, arm.cost("seconds")),
+                _or_empty(seconds_text, arm.cost("pretrain_seconds")),
+                _or_empty(operations_text, arm.cost("total_flops")),
                 ", ".join(f"{key.rpartition('.')[2]} {_setting(value)}" for key, value in arm.chosen.settings.items()),
             ),
         )
@@ -254,18 +254,8 @@ def _setting(value: object) -> str:
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _seconds(value: float | None) -> str:
-    return "" if value is None else seconds_text(value)
-
-
-def _operations(value: float | None) -> str:
-    """``4.9e12`` -> ``4.9 TFLOP``."""
-    if value is None:
-        return ""
-    for unit, size in (("PFLOP", 1e15), ("TFLOP", 1e12), ("GFLOP", 1e9), ("MFLOP", 1e6)):
-        if value >= size:
-            return f"{value / size:.2f} {unit}"
-    return f"{value:.0f} FLOP"
+def _or_empty(write: Callable[[float], str], value: float | None) -> str:
+    return "" if value is None else write(value)
 
 
 def _capital(text: str) -> str:

@@ -83,3 +83,11 @@ def seconds_text(seconds: float) -> str:
     if seconds < 7200:
         return f"{seconds / 60:.1f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def operations_text(operations: float) -> str:
+    """A number of floating-point operations: ``4.94 TFLOP``."""
+    for unit, size in (("PFLOP", 1e15), ("TFLOP", 1e12), ("GFLOP", 1e9), ("MFLOP", 1e6)):
+        if operations >= size:
+            return f"{operations / size:.2f} {unit}"
+    return f"{operations:.0f} FLOP"

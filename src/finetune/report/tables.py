@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from finetune.report.compare import Arm, Section
 from finetune.report.headline import format_of_differences
-from finetune.report.quantities import MINUS, axis_label, format_of
+from finetune.report.quantities import MINUS, axis_label, format_of, operations_text
 from finetune.report.read import Kind, Problem, Run
 from finetune.report.statistics import Difference
 
@@ -98,6 +98,11 @@ def build_table(section: Section, problems: Sequence[Problem] = ()) -> Table:
             columns.append(Column(head, short))
             for arm in section.arms:
                 cells[arm.name].append(_amount(arm.mean_of(attribute), 0 if attribute == "n_parameters" else 1))
+    if any(arm.mean_of("total_flops") is not None for arm in section.arms):
+        columns.append(Column("operations", ""))
+        for arm in section.arms:
+            operations = arm.mean_of("total_flops")
+            cells[arm.name].append("" if operations is None else operations_text(operations))
     rows = tuple(
         Row(
             arm.name,
