@@ -10,9 +10,11 @@ from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from scipy import stats
 
-from dbn.command import config_directory
+from dbn.command import config_directory, plain
 from dbn.errors import DataError, SettingError
+from finetune.report import write_report
 from finetune.search import draw, read_chosen, searched
+from finetune.train import finetune_seeds
 
 SPACE = {
     "optimizer.lr": {"low": 0.003, "high": 1.0, "log": True},
@@ -91,3 +93,24 @@ def test_files_that_hold_no_choice_are_named(tmp_path: Path) -> None:
 def test_a_key_of_the_space_that_is_no_setting_is_named() -> None:
     with pytest.raises(SettingError, match=r"search.space.optimizer.rate: no such setting"):
         searched(configuration("search.trial=0", "+search.space.optimizer.rate={low:0,high:1}"))
+
+
+def test_a_search_ends_in_a_run_with_what_it_chose(tmp_path: Path) -> None:
+    """Trials, the report's choice by validation, and a final run on another seed: each through the real commands."""
+    small = ["sweep=tune", "arm=random_relu", "stack.layers=[12]", "training.epochs=2", f"paths.runs={tmp_path}"]
+    small += ["progress=false"]
+    errors = {}
+    for trial in (0, 1):
+        (result,) = finetune_seeds(plain(searched(configuration(*small, f"search.trial={trial}"))))
+        errors[trial] = result["metrics"]["validation/error"]
+    files = write_report(tmp_path / "tune")
+    best = min(errors, key=lambda trial: (errors[trial], trial))
+    assert files.chosen is not None
+    assert json.loads(files.chosen.read_text())["random_relu"]["trial"] == best
+    final = ["sweep=final", *small[1:], "n_parallel_seeds=1", "seed=7"]
+    (result,) = finetune_seeds(plain(searched(configuration(*final))))
+    settings = draw(OmegaConf.to_container(configuration(*small).search.space), best)  # type: ignore[arg-type]
+    assert result["config"]["search"]["settings"] == settings
+    assert result["config"]["optimizer"]["lr"] == settings["optimizer.lr"]
+    assert result["trial"] is None
+    assert write_report(tmp_path / "final").chosen is None
