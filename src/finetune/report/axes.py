@@ -130,7 +130,7 @@ def _title(quantity: str, section: Section, held: _Held) -> str:
         section.data if quantity != "data set" else "",
         section.task,
         labels if quantity != "labelled images" and section.task != "autoencoder" else "",
-        f"of {section.hidden[0]} units" if quantity == "hidden layers" else "",
+        f"layers of {section.hidden[0]} units" if quantity == "hidden layers" else "",
     ]
     return f"{', '.join(part for part in parts if part)}: by {'number of ' if quantity != 'data set' else ''}{quantity}"
 

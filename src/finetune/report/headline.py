@@ -176,7 +176,6 @@ def _among_one_kind(section: Section) -> str:
     if not settled:
         return f"No difference in {label} is settled among {counted(len(section.comparisons) + 1, 'arm')}"
     lower = sum(one.difference.estimate.mean < 0 for one in settled)
-    return (
-        f"{label.capitalize()}: {lower} of {counted(len(section.comparisons), 'arm')} lower than {reference}, "
-        f"{len(settled) - lower} higher, the others not settled"
-    )
+    counts = {"lower": lower, "higher": len(settled) - lower, "not settled": len(section.comparisons) - len(settled)}
+    said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    return f"{label.capitalize()} beside {reference}, of {counted(len(section.comparisons), 'other arm')}: {said}"

@@ -20,7 +20,7 @@ from finetune.report.parts import Part
 from finetune.report.pictures import Gallery, read_gallery
 from finetune.report.provenance import provenance_of
 from finetune.report.quantities import axis_label, counted, label_of, seconds_text
-from finetune.report.read import Problem, Study
+from finetune.report.read import Problem, Study, grouped
 from finetune.report.sureness import SureTable, sure_table
 from finetune.report.tables import FOOTNOTE, MARK, Table, build_table
 from finetune.report.why import why_of
@@ -87,7 +87,8 @@ def render_page(study: Study, sections: Sequence[Section], parts: Sequence[Part]
             views=views,
             parts=parts,
             many=len(views) > MANY,
-            problems=problems,
+            problems=grouped(problems),
+            n_problems=len(problems),
             stacks=_stacks(study),
             pretrained_galleries=[gallery for gallery in galleries if gallery.run.stage == "pretrain"],
             arm_galleries=[gallery for gallery in galleries if gallery.run.stage != "pretrain"],

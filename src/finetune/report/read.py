@@ -3,7 +3,8 @@
 import json
 import math
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,6 +86,20 @@ class Problem:
     message: str
     command: str | None = None
     name: str = ""
+
+
+def grouped(problems: Sequence[Problem]) -> list[Problem]:
+    """Problems for people: seeds of one job that have the same problem are one."""
+    groups: dict[tuple[State, str, str, str | None], list[Problem]] = {}
+    for problem in problems:
+        what = problem.label.rpartition(", seed ")[0] or problem.label
+        groups.setdefault((problem.state, what, problem.message, problem.command), []).append(problem)
+    return [
+        members[0]
+        if len(members) == 1
+        else replace(members[0], label=f"{what}, seeds {', '.join(one.label.rpartition(' ')[2] for one in members)}")
+        for (_, what, _, _), members in groups.items()
+    ]
 
 
 @dataclass(frozen=True)

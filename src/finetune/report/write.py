@@ -11,7 +11,7 @@ from finetune.report.headline import headline_of
 from finetune.report.page import MANY, render_page
 from finetune.report.parts import Part, parts_of
 from finetune.report.quantities import MINUS, counted
-from finetune.report.read import Problem, Study, read_study
+from finetune.report.read import Problem, Study, grouped, read_study
 from finetune.report.sureness import sure_markdown, sure_table
 from finetune.report.tables import FOOTNOTE, build_table, csv_text, escape, markdown, plain
 from finetune.report.tuning import chosen_of, tunings_of
@@ -122,7 +122,7 @@ def _text(study: Study, sections: Sequence[Section], parts: Sequence[Part], prob
         if len(sections) <= MANY:
             said.append(plain(build_table(section, problems)))
     if problems:
-        said.append("\n".join(map(_problem_line, problems)))
+        said.append("\n".join(map(_problem_line, grouped(problems))))
     return "\n\n".join(said).replace(MINUS, "-")
 
 
@@ -141,5 +141,8 @@ def _markdown(study: Study, sections: Sequence[Section], parts: Sequence[Part], 
     if sections:
         said.append(FOOTNOTE.replace("*", "\\*"))
     if problems:
-        said += ["## Missing or failed", "\n".join(f"- {escape(_problem_line(problem))}" for problem in problems)]
+        said += [
+            "## Missing or failed",
+            "\n".join(f"- {escape(_problem_line(problem))}" for problem in grouped(problems)),
+        ]
     return "\n\n".join(said) + "\n"

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from dbn.errors import DataError
-from finetune.report.read import read_study
+from finetune.report.read import Problem, grouped, read_study
 
 
 def problems(study):
@@ -113,3 +113,9 @@ def test_a_result_with_only_the_required_keys_is_read(study):
 def test_a_metric_that_is_not_finite_is_no_value(study):
     study.run("dbn", 0, metrics={"test/error": float("nan"), "test/nll": float("inf"), "train/error": True, "x": 1})
     assert read_study(study.directory).runs[0].metrics == {"x": 1.0}
+
+
+def test_seeds_of_one_job_with_one_problem_are_said_together() -> None:
+    problems = [Problem("missing", f"dbn, seed {seed}", "never started", "dbn-finetune", "dbn") for seed in (0, 1, 2)]
+    other = Problem("failed", "dbn, seed 3", "it broke", "dbn-finetune", "dbn")
+    assert [problem.label for problem in grouped([*problems, other])] == ["dbn, seeds 0, 1, 2", "dbn, seed 3"]
