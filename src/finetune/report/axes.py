@@ -8,9 +8,7 @@ from finetune.report.headline import Verdict, format_of_differences, headline_of
 from finetune.report.quantities import Format, format_of
 from finetune.report.read import Kind
 from finetune.report.statistics import Difference
-from finetune.report.tables import MARK, escape, markdown_rows
-
-DIFFERENCE = "best pretrained less best random"
+from finetune.report.tables import MARK
 
 
 @dataclass(frozen=True)
@@ -198,21 +196,6 @@ def _difference_text(difference: Difference | None, form: Format) -> str:
 
 def _cell(form: Format, mean: float, half_width: float | None) -> str:
     return form.number(mean) + ("" if half_width is None else f" ± {form.number(half_width)}")
-
-
-def axis_markdown(axis: Axis) -> str:
-    """The table in Markdown; the lowest mean of each column is bold."""
-    table = axis_table(axis)
-    rows = [
-        [
-            escape(row.name),
-            *(f"**{escape(cell)}**" if low else escape(cell) for cell, low in zip(row.cells, row.lowest, strict=True)),
-        ]
-        for row in table.rows
-    ]
-    if table.differences:
-        rows.append([DIFFERENCE, *map(escape, table.differences)])
-    return markdown_rows([escape(axis.quantity), *table.ticks], rows)
 
 
 _OUTCOMES: dict[Verdict, str] = {

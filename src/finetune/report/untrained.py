@@ -42,6 +42,3 @@ def untrained_sentences(axis: Axis) -> list[str]:
 
 def _listed(parts: Sequence[str]) -> str:
     return ", ".join(parts[:-1]) + " and " + parts[-1] if len(parts) > 1 else parts[0]
-
-
-EXPLANATION = "A network has not trained where its training error stayed above half of what guessing gets."
