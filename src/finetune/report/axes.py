@@ -224,4 +224,6 @@ def _listed(ticks: list[str], axis: Axis) -> str:
         words = f"every number of {axis.quantity}" if axis.quantity != "data set" else "every data set"
         return f"{words} ({ticks[0]} to {ticks[-1]})" if axis.quantity != "data set" else words
     joined = f"{', '.join(ticks[:-1])} and {ticks[-1]}" if len(ticks) > 1 else ticks[0]
-    return joined if axis.quantity == "data set" else f"{joined} {axis.quantity}"
+    if axis.quantity == "data set":
+        return joined
+    return f"{joined} {axis.quantity.removesuffix('s') if joined == '1' else axis.quantity}"

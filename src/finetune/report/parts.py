@@ -80,7 +80,7 @@ def axis_part(axis: Axis, name: str) -> Part:
         rows.append(("best pretrained less best random", "", table.differences))
     sentences = tuple(sentence for sentence in (outcome(axis), *untrained_sentences(axis)) if sentence)
     return Part(
-        title=_capital(axis.title),
+        title=axis.title,
         sentences=sentences,
         about="Mean over seeds with its 95 % interval. Thick: the best pretrained and the best random arm at each "
         "place, chosen by validation where all runs have it.",
@@ -125,7 +125,7 @@ def factorial_part(section: Section) -> Part | None:
         if effect.estimate.interval is not None and effect.estimate.interval.excludes_zero
     }
     return Part(
-        title=f"{_capital(section.title)}: what each factor does",
+        title=f"{section.title}: what each factor does",
         sentences=(sentence,),
         about=f"All {len(factorial.cells)} combinations, {counted(len(factorial.seeds), 'common seed')}. An effect is "
         "the mean of all cells at the second level less that of all cells at the first; an interaction half of how "
@@ -180,7 +180,7 @@ def ladder_part(section: Section) -> Part | None:
             strong.add((at, 2))
     best = min(rungs, key=lambda rung: (rung.arm.estimate(section.metric) or Estimate(1e9, 0, None)).mean)
     return Part(
-        title=f"{_capital(section.title)}: the ladder of the textbook",
+        title=f"{section.title}: the ladder of the textbook",
         sentences=(
             f"The lowest {section.label} is that of step {best.step}: "
             f"{with_interval(best.arm.estimate(section.metric), form)}.",
@@ -230,7 +230,7 @@ def tuning_part(tuning: Tuning, name: str) -> Part:
         else f"from {numbers[0]} to {numbers[-1]} trials: budgets are not equal"
     )
     return Part(
-        title=f"{_capital(tuning.title)}: tuning",
+        title=f"{tuning.title}: tuning",
         sentences=(f"Random search with {budget}; the lowest {label_of(tuning.metric)} decides.",),
         about="Expected best value of so many trials, drawn from those that were run (Dodge et al. 2019). Arms that "
         "search the same range try the same values.",
