@@ -6,6 +6,7 @@ import hydra
 import pytest
 
 from dbn.command import config_directory
+from dbn.errors import SettingError
 from dbn.pretrain import layers_of, pretrain
 from finetune.fitting import make_module
 from finetune.train import finetune, run_directory
@@ -32,7 +33,7 @@ def test_every_choice_composes_and_resolves(path: Path, compose: Composer) -> No
         overrides = [f"{group}={choice}"]
     config = compose("finetune", overrides)
     assert config["study"]
-    assert layers_of(config["stack"])
+    assert isinstance(layers_of(config["stack"]), list)
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.parent != Path()], ids=str)
@@ -126,7 +127,11 @@ def test_a_schedule_is_told_the_length_of_training(compose: Composer, digits_dat
     assert scheduler.total_steps == 3 * 23  # 1149 images in minibatches of 50
 
 
-@pytest.mark.parametrize("experiment", sorted(path.stem for path in FILES if str(path.parent) == "experiment"))
+EXPERIMENTS = sorted(path.stem for path in FILES if str(path.parent) == "experiment")
+LADDER = [name for name in EXPERIMENTS if name.startswith("ladder_")]
+
+
+@pytest.mark.parametrize("experiment", sorted(set(EXPERIMENTS) - set(LADDER)))
 @pytest.mark.parametrize("arm", ["dbn", "random_relu"])
 def test_every_experiment_runs(experiment: str, arm: str, compose: Composer, data_root: Path) -> None:
     """One block of each stage on the real data."""
@@ -134,6 +139,19 @@ def test_every_experiment_runs(experiment: str, arm: str, compose: Composer, dat
     result = finetune(config)
     assert result["arm"] == arm
     assert (run_directory(config) / "result.json").is_file()
+
+
+@pytest.mark.parametrize("experiment", LADDER)
+def test_every_step_of_the_ladder_runs_and_says_which_it_is(experiment: str, compose: Composer) -> None:
+    result = finetune(compose("finetune", [f"experiment={experiment}", "debug=fast"]))
+    assert result["config"]["ladder"]["step"] == int(experiment.split("_")[1])
+    assert result["pretrained"] is (experiment == "ladder_4_deep_pretrained")
+
+
+def test_no_hidden_layer_is_nothing_to_pretrain(compose: Composer) -> None:
+    with pytest.raises(SettingError, match=r"stack\.layers=\[\]"):
+        finetune(compose("finetune", ["stack.layers=[]", "arm=dbn"]))
+    assert finetune(compose("finetune", ["stack.layers=[]", "arm=random_relu", "debug=fast"]))["sizes"] == [64, 10]
 
 
 def test_debug_runs_leave_other_studies_alone(compose: Composer) -> None:

@@ -227,6 +227,11 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
     initialise: Initialisation = calling("init", hydra.utils.instantiate, group)
     layers = layers_of(config["stack"])
     hidden = [layer.n_hidden for layer in layers]
+    if not hidden and (initialise.needs_stack or config["task"]["name"] == "autoencoder"):
+        raise SettingError(
+            "stack.layers=[]: a network without a hidden layer can neither be pretrained nor be an autoencoder. Give "
+            "layers, stack.layers=[200], or start from random weights, arm=random_relu."
+        )
     stacks: list[DBN | None] = [None] * len(configs)
     pretraining: list[dict[str, Any]] = [{"seconds": 0.0, "flops": 0}] * len(configs)
     if file is not None:
