@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from finetune.report.compare import Arm, Section
 from finetune.report.headline import Verdict, format_of_differences, headline_of
-from finetune.report.quantities import Format, format_of
+from finetune.report.quantities import Format, format_of, label_of
 from finetune.report.read import Kind
 from finetune.report.statistics import Difference
 from finetune.report.tables import MARK
@@ -217,6 +217,19 @@ def outcome(axis: Axis) -> str:
     parts = [f"{words} with {_listed(found[v], axis)}" for v, words in _OUTCOMES.items() if v in found]
     text = "; ".join(parts) + "."
     return text[0].upper() + text[1:]
+
+
+def lowest_places(axis: Axis) -> list[str]:
+    """Where each arm is lowest on validation, or by the metric where not every run has it: a grid search's outcome."""
+    validation = f"validation/{axis.metric.rpartition('/')[2]}"
+    runs = [run for line in axis.lines for arm in line.arms.values() for run in arm.runs]
+    metric = validation if all(validation in run.metrics for run in runs) else axis.metric
+    sentences = []
+    for line in axis.lines:
+        means = {place: found.mean for place, arm in line.arms.items() if (found := arm.estimate(metric)) is not None}
+        best = min(means, key=lambda place: (means[place], place))
+        sentences.append(f"{line.name}: the lowest {label_of(metric)} is that of {_listed([axis.ticks[best]], axis)}.")
+    return sentences
 
 
 def _listed(ticks: list[str], axis: Axis) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from finetune.report.axes import Axis, AxisTable, axis_table, outcome
+from finetune.report.axes import Axis, AxisTable, axis_table, lowest_places, outcome
 from finetune.report.compare import Section
 from finetune.report.factorial import Effect, factorial_of
 from finetune.report.headline import format_of_differences, with_interval
@@ -78,7 +78,9 @@ def axis_part(axis: Axis, name: str) -> Part:
     strong = {(at, place) for at, row in enumerate(table.rows) for place, low in enumerate(row.lowest) if low}
     if table.differences:
         rows.append(("best pretrained less best random", "", table.differences))
-    sentences = tuple(sentence for sentence in (outcome(axis), *untrained_sentences(axis)) if sentence)
+    stopped = untrained_sentences(axis)
+    found = outcome(axis)
+    sentences = tuple([found] if found else lowest_places(axis)) + tuple(stopped)
     return Part(
         title=axis.title,
         sentences=sentences,
@@ -90,7 +92,7 @@ def axis_part(axis: Axis, name: str) -> Part:
         f"each column is bold. {MARK} marks a difference whose t and bootstrap intervals exclude zero."
         + (
             " A network has not trained where its training error stayed above half of what guessing gets."
-            if len(sentences) > 1
+            if stopped
             else ""
         ),
     )

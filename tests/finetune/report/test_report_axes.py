@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from finetune.report import write_report
-from finetune.report.axes import axes_of, axis_table, outcome
+from finetune.report.axes import axes_of, axis_table, lowest_places, outcome
 from finetune.report.compare import compare
 from finetune.report.line_names import spread
 from finetune.report.read import read_study
@@ -55,6 +55,17 @@ def test_depth_is_an_axis_and_where_training_stops_is_said(study) -> None:
     assert untrained_sentences(axis) == ["random_sigmoid does not train: 2 of 2 seeds at 3 hidden layers."]
     page = write_report(study.directory).html.read_text()
     assert "random_sigmoid does not train" in page
+
+
+def test_a_grid_search_says_where_validation_is_lowest(study) -> None:
+    for width, validation, test in ((10, 0.2, 0.1), (50, 0.1, 0.2)):
+        for seed in (0, 1):
+            metrics = {"test/error": test, "validation/error": validation}
+            study.run(f"net_{width}", seed, arm="net", pretrained=False, sizes=[64, width, 10], metrics=metrics)
+    (axis,) = _axes(study)
+    assert axis.quantity == "hidden units"
+    assert outcome(axis) == ""
+    assert lowest_places(axis) == ["net: the lowest validation error is that of 50 hidden units."]
 
 
 def test_arms_of_different_shapes_stay_in_one_comparison_where_each_has_one(study) -> None:
