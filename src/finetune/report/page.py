@@ -77,7 +77,8 @@ class StackView:
 def render_page(study: Study, sections: Sequence[Section], parts: Sequence[Part], problems: Sequence[Problem]) -> str:
     """The page as one self-contained HTML document."""
     views = [_section_view(section, f"s{index}", problems) for index, section in enumerate(sections)]
-    galleries, complaints = _galleries(study)
+    seen = sections[-1] if len(sections) > MANY else None
+    galleries, complaints = _galleries(study, None if seen is None else {arm.name for arm in seen.arms})
     return (
         environment()
         .get_template("report.html.j2")
@@ -92,6 +93,7 @@ def render_page(study: Study, sections: Sequence[Section], parts: Sequence[Part]
             stacks=_stacks(study),
             pretrained_galleries=[gallery for gallery in galleries if gallery.run.stage == "pretrain"],
             arm_galleries=[gallery for gallery in galleries if gallery.run.stage != "pretrain"],
+            pictures_of="" if seen is None else seen.title,
             picture_complaints=complaints,
             why=why_of(study, sections),
             provenance=provenance_of(study.runs),
@@ -179,12 +181,19 @@ def _stacks(study: Study) -> list[StackView]:
     return views
 
 
-def _galleries(study: Study) -> tuple[list[Gallery], list[str]]:
-    """Pictures of the first seed of each name that kept any, and what could not be read."""
+def _galleries(study: Study, names: set[str] | None) -> tuple[list[Gallery], list[str]]:
+    """Pictures of the first seed of each name that kept any, and what could not be read.
+
+    Args:
+        study: whose runs they are.
+        names: of the fine-tuned runs that are shown; None for all.
+    """
     galleries: dict[tuple[str, str], Gallery] = {}
     complaints = []
     for run in study.runs:
         if (run.stage, run.name) in galleries or run.trial is not None:
+            continue
+        if names is not None and run.stage == "finetune" and run.name not in names:
             continue
         gallery = read_gallery(run)
         if gallery is None:
