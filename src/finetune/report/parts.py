@@ -80,7 +80,8 @@ def axis_part(axis: Axis, name: str) -> Part:
         rows.append(("best pretrained less best random", "", table.differences))
     stopped = untrained_sentences(axis)
     found = outcome(axis)
-    sentences = tuple([found] if found else lowest_places(axis)) + tuple(stopped)
+    searched = lowest_places(axis) if axis.quantity.startswith("hidden") else []
+    sentences = tuple([found] if found else searched) + tuple(stopped)
     return Part(
         title=axis.title,
         sentences=sentences,
