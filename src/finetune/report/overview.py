@@ -42,7 +42,7 @@ class StudyView:
         link: its own report, relative to the page.
         runs: how many it has, in words.
         said: its main sentence.
-        verdict: colour of the sentence.
+        verdict: of all its sections, which colours the sentence; ``none`` where they differ.
         parts: what it says as a whole.
         comparisons: its sections, unless they are many and parts speak for them.
     """
@@ -109,9 +109,10 @@ def _view(study: Study, prefix: str) -> StudyView:
     shown = [] if parts and len(sections) > MANY else sections
     comparisons = [_comparison(section, f"{prefix}s{index}") for index, section in enumerate(shown)]
     said = next((part.sentences[0] for part in parts if part.sentences), "")
-    verdict = "none"
     if not said and comparisons:
-        said, verdict = f"{comparisons[0].headline}.", comparisons[0].verdict
+        said = f"{comparisons[0].headline}."
+    verdicts = {headline_of(section).verdict for section in sections}
+    verdict = verdicts.pop() if len(verdicts) == 1 else "none"
     return StudyView(
         name=study.name,
         link=f"./{quote(study.name)}/report.html",
