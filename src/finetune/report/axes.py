@@ -165,12 +165,12 @@ def axis_table(axis: Axis) -> AxisTable:
         [arm.estimate(metric) if (arm := line.arms.get(place)) else None for place in range(len(axis.ticks))]
         for line in axis.lines
     ]
+    bests = [min(found.mean for found in column if found is not None) for column in zip(*means, strict=True)]
     for line, estimates in zip(axis.lines, means, strict=True):
         cells, lowest = [], []
-        for place, estimate in enumerate(estimates):
-            column = [row[place].mean for row in means if row[place] is not None]  # type: ignore[union-attr]
+        for estimate, best in zip(estimates, bests, strict=True):
             cells.append("" if estimate is None else _cell(form, estimate.mean, estimate.half_width))
-            lowest.append(estimate is not None and estimate.mean == min(column))
+            lowest.append(estimate is not None and estimate.mean == best)
         rows.append(AxisRow(line.name, line.kind, tuple(cells), tuple(lowest)))
     differences = [_best_difference(section) for section in axis.sections]
     finer = format_of_differences(form, differences)
