@@ -14,7 +14,7 @@ from dbn.command import plain, run_command
 from dbn.errors import SettingError
 from dbn.pretrain import data_of, layers_of
 from dbn.settings import check_number
-from finetune.network import Network
+from finetune.network import Dropout, Network
 from finetune.train import build_network
 
 
@@ -74,10 +74,10 @@ def describe(config: Mapping[str, Any]) -> Description:
 
 def of_network(network: Network) -> Description:
     """What a network consists of."""
-    probabilities = [dropout.probability for dropout in network.dropouts]
+    probabilities = [dropout.probability for dropout in network.dropouts if isinstance(dropout, Dropout)]
     return Description(
         tuple(
-            Layer(below, above, activation, float(probability))  # type: ignore[arg-type]
+            Layer(below, above, activation, probability)
             for (below, above), activation, probability in zip(
                 pairwise(network.sizes), network.activations, probabilities, strict=True
             )

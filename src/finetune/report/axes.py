@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from finetune.report.compare import Arm, Section
 from finetune.report.headline import Verdict, format_of_differences, headline_of
-from finetune.report.quantities import Format, format_of, label_of
+from finetune.report.quantities import Format, format_of, label_of, labels_text
 from finetune.report.read import Kind
 from finetune.report.statistics import Difference
 from finetune.report.tables import MARK
@@ -123,11 +123,10 @@ def _last_mean(arms: dict[int, Arm], metric: str) -> tuple[int, float]:
 
 
 def _title(quantity: str, section: Section, held: _Held) -> str:
-    labels = {"": "", "all": "all labels"}.get(section.labels, f"{section.labels} labels")
     parts = [
         section.data if quantity != "data set" else "",
         section.task,
-        labels if quantity != "labelled images" and section.task != "autoencoder" else "",
+        labels_text(section.labels) if quantity != "labelled images" and section.task != "autoencoder" else "",
         f"layers of {section.hidden[0]} units" if quantity == "hidden layers" else "",
     ]
     return f"{', '.join(part for part in parts if part)}: by {'number of ' if quantity != 'data set' else ''}{quantity}"

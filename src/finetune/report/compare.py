@@ -10,7 +10,7 @@ import numpy as np
 from dbn.errors import SettingError
 from finetune.predictions import read_predictions
 from finetune.report.family import Comparison, compare_family
-from finetune.report.quantities import label_of
+from finetune.report.quantities import label_of, labels_text
 from finetune.report.read import Kind, Run
 from finetune.report.statistics import Difference, Estimate, McNemar, difference_of, estimate_mean, mcnemar
 
@@ -68,9 +68,7 @@ class Section:
     @property
     def title(self) -> str:
         """For example ``mnist, classifier, 100 labels``."""
-        labels = {"": "", "all": "all labels"}.get(self.labels, f"{self.labels} labels")
-        if self.task == "autoencoder":
-            labels = ""  # an autoencoder looks at no label
+        labels = "" if self.task == "autoencoder" else labels_text(self.labels)  # an autoencoder looks at no label
         parts = (self.data, self.task, labels, shape_text(self.hidden))
         return ", ".join(part for part in parts if part) or "this study"
 

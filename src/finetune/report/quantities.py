@@ -69,6 +69,11 @@ def format_of(metric: str, values: Iterable[float]) -> Format:
     return Format(percent=False, decimals=min(max(decimals, 0), 8))
 
 
+def labels_text(labels: str) -> str:
+    """``"100"`` -> ``100 labels``, ``"all"`` -> ``all labels``; empty where a file does not say."""
+    return f"{labels} labels" if labels else ""
+
+
 def counted(n: int, noun: str) -> str:
     """``1 seed``, ``3 seeds``."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from finetune.report.compare import DEFAULT_METRIC
+from finetune.report.quantities import labels_text
 from finetune.report.read import Kind, Run
 
 
@@ -61,8 +62,7 @@ class Tuning:
     @property
     def title(self) -> str:
         """For example ``mnist, classifier, 1000 labels``."""
-        labels = {"": "", "all": "all labels"}.get(self.labels, f"{self.labels} labels")
-        return ", ".join(part for part in (self.data, self.task, labels) if part)
+        return ", ".join(part for part in (self.data, self.task, labels_text(self.labels)) if part)
 
 
 def tunings_of(runs: Sequence[Run]) -> list[Tuning]:
