@@ -1,10 +1,9 @@
 """In which precision matrix products are taken: float32, or bfloat16 with float32 weights, sums and units."""
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 
+from dbn.processor import processor_flags
 from dbn.rbm import RBM
 from dbn.settings import check_choice
 
@@ -41,9 +40,7 @@ def has_bfloat16(device: torch.device) -> bool:
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type != "cpu":
         return False
-    info = Path("/proc/cpuinfo")
-    flags = info.read_text().split("flags", 1)[-1].split("\n", 1)[0].split() if info.is_file() else []
-    return "amx_bf16" in flags or "avx512_bf16" in flags
+    return not processor_flags().isdisjoint({"amx_bf16", "avx512_bf16"})
 
 
 class Bfloat16RBM(RBM):

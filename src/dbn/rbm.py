@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from dbn.products import matmul
 from dbn.streams import Noise
 from dbn.units import Units
 from dbn.units.base import gradient_of
@@ -49,15 +50,15 @@ class RBM(nn.Module):
 
     def hidden_field(self, v: Tensor, out: Tensor | None = None) -> Tensor:
         """What the hidden units receive: ``v @ W``, ``(batch, n_visible)`` -> ``(batch, n_hidden)``."""
-        return torch.matmul(v, self.weight, out=out)
+        return matmul(v, self.weight, out)
 
     def visible_field(self, h: Tensor, out: Tensor | None = None) -> Tensor:
         """What the visible units receive: ``h @ W^T``, ``(batch, n_hidden)`` -> ``(batch, n_visible)``."""
-        return torch.matmul(h, self.weight.mT, out=out)
+        return matmul(h, self.weight.mT, out)
 
     def statistics(self, v: Tensor, h: Tensor, out: Tensor | None = None) -> Tensor:
         """``v^T h`` summed over states and phases, ``(2, batch, n)`` each, hidden ones signed -> the shape of ``W``."""
-        return torch.mm(v.flatten(0, 1).T, h.flatten(0, 1), out=out)
+        return matmul(v.flatten(0, 1).T, h.flatten(0, 1), out)
 
     def energy(self, v: Tensor, h: Tensor) -> Tensor:
         """``E(v, h)`` of pairs of states ``(batch, n_visible)``, ``(batch, n_hidden)``; ``(batch,)`` in nats."""

@@ -22,6 +22,7 @@ from dbn.errors import RunConflictError, UserError
 from dbn.files import UNFINISHED, write_json, write_text
 from dbn.preemption import PreemptedError
 from dbn.processes import hear_from_first, is_first, tell_others, wait_for_all
+from dbn.processor import processor_info
 
 log = logging.getLogger(__name__)
 
@@ -249,13 +250,7 @@ def _git() -> dict[str, Any] | None:
 
 def _machine() -> dict[str, Any]:
     """Processor, threads and accelerator."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        names = [
-            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
-        ]
-        cpu = names[0] if names else cpu
+    cpu = processor_info().get("model name") or platform.processor() or platform.machine()
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
         "system": platform.platform(),

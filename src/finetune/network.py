@@ -117,6 +117,11 @@ class Network(nn.Module):
         """The layers of weights, the first one first."""
         return [layer for layer in self.layers if isinstance(layer, Linear)]
 
+    def largest_product(self, x: Tensor) -> int:
+        """Multiplications in the largest of the products with the weights that inputs ``x`` take."""
+        images = x.shape[:-1].numel()
+        return images * max(layer.in_features * layer.out_features for layer in self.linear_layers())
+
     def choose_precision(self, wanted: str, batch: int, device: torch.device) -> None:
         """Choose each layer's precision in training on minibatches of ``batch``.
 

@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 
 from dbn.loop import BlockModule
+from dbn.products import faster_products
 from finetune.linear import Bfloat16Linear, Linear
 from finetune.network import Network
 
@@ -32,7 +33,8 @@ class ParallelLinear(Linear):
         if self.precision == "bf16" and self.training:
             output: Tensor = Bfloat16Linear.apply(x, self.weight, self.bias)
             return output
-        return torch.baddbmm(self.bias, x, self.weight.mT)
+        with faster_products(x.numel() * self.out_features):
+            return torch.baddbmm(self.bias, x, self.weight.mT)
 
 
 class ParallelNetwork(Network):

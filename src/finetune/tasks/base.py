@@ -14,6 +14,7 @@ from dbn.data.images import Images
 from dbn.errors import DivergenceError
 from dbn.loop import BlockModule, Optimizer, add_gradients
 from dbn.processes import sum_over_all
+from dbn.products import faster_products
 from dbn.settings import calling
 from dbn.streams import streams
 from finetune.network import Network
@@ -132,7 +133,8 @@ class FineTuning(BlockModule):
         """Forward, backward, step, schedule, limits."""
         losses = self.losses(self.network(batch.features), batch)
         optimizer.zero_grad()
-        (losses.sum() / batch.count).backward()
+        with faster_products(self.network.largest_product(batch.features)):
+            (losses.sum() / batch.count).backward()
         add_gradients(self.network)
         optimizer.step()
         if self.schedule is not None and self.schedule.interval == "step":

@@ -1,0 +1,23 @@
+"""What the processor can do, as Linux tells."""
+
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def processor_info() -> dict[str, str]:
+    """Fields of the first processor in ``/proc/cpuinfo``: ``vendor_id``, ``model name``, ``flags``, ...
+
+    Empty where there is no such file.
+    """
+    file = Path("/proc/cpuinfo")
+    if not file.is_file():
+        return {}
+    first = file.read_text(encoding="utf-8", errors="replace").split("\n\n", 1)[0]
+    fields = (line.split(":", 1) for line in first.splitlines() if ":" in line)
+    return {name.strip(): value.strip() for name, value in fields}
+
+
+def processor_flags() -> frozenset[str]:
+    """Names of the instruction sets it has, e.g. ``avx512f``."""
+    return frozenset(processor_info().get("flags", "").split())
