@@ -4,7 +4,6 @@ import datetime
 import io
 import logging
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +80,6 @@ class LastCheckpoint(ModelCheckpoint):
         told = agreed(trainer, preemption.requested)
         if not (over or told or agreed(trainer, time.monotonic() - self.saved >= self.seconds)):
             return
-        for logger in trainer.loggers:
-            if isinstance(logger, MetricsFile):  # Lightning logs this epoch only after this hook
-                logger.merge({**as_floats(trainer.callback_metrics), "epoch": trainer.current_epoch})
         self.flush_rows(trainer)
         super().on_train_epoch_end(trainer, pl_module)
         self.saved = time.monotonic()
@@ -104,11 +100,6 @@ def agreed(trainer: pl.Trainer, wish: bool) -> bool:
     wishes = torch.tensor(int(wish), device=trainer.strategy.root_device)
     torch.distributed.all_reduce(wishes, torch.distributed.ReduceOp.MAX)
     return bool(wishes)
-
-
-def as_floats(metrics: Mapping[str, torch.Tensor]) -> dict[str, float]:
-    """Metrics as plain numbers."""
-    return {name: float(value) for name, value in metrics.items()}
 
 
 def resume_path(directory: Path | None) -> Path | None:

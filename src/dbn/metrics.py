@@ -84,8 +84,6 @@ class MetricsFile(FileLogger):
 class MetricsFiles(FileLogger):
     """The files ``metrics.csv`` of runs that train together, each with its own numbers.
 
-    What Lightning logs is for the progress display only: logging costs more than a small model's epoch, times members.
-
     Args:
         files: one for each member.
     """

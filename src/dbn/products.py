@@ -8,6 +8,7 @@ else. So oneDNN is used where it computes in full float32, which is tried out on
 
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,8 +47,8 @@ def onednn_is_faster() -> bool:
         processor_info().get("vendor_id") in AMD
         and "avx512f" in processor_flags()
         and not any(flag.startswith("amx") for flag in processor_flags())
-        and hasattr(torch.backends.mkldnn, "matmul")
-        and torch.backends.mkldnn.is_available()
+        and hasattr(ONEDNN, "matmul")  # torch 2.9
+        and ONEDNN.is_available()
         and keeps_float32()
     )
 
@@ -65,12 +66,13 @@ class OneDNN(AbstractContextManager[None]):
     __slots__ = ("before",)
 
     def __enter__(self) -> None:
-        self.before: str = torch.backends.mkldnn.matmul.fp32_precision
-        torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+        self.before: str = ONEDNN.matmul.fp32_precision
+        ONEDNN.matmul.fp32_precision = "bf16"
 
     def __exit__(self, *_: object) -> None:
-        torch.backends.mkldnn.matmul.fp32_precision = self.before
+        ONEDNN.matmul.fp32_precision = self.before
 
 
+ONEDNN: Any = torch.backends.mkldnn
 AS_IT_IS = nullcontext()
 AMD = ("AuthenticAMD", "HygonGenuine")

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dbn.data.images import BlockReader, Gather, Images
+from dbn.data.images import BlockReader, Gather, Images, Stored
 from dbn.data.npy import NpyFile
 from dbn.data.rows import Rows
 from dbn.data.streamed import StreamedImages
@@ -165,8 +165,8 @@ class RaisedReader(BlockReader):
         with self.below.reading(generator) as gather_below:
 
             def gather(places: Tensor) -> tuple[Tensor, Tensor | None]:
-                features, labels = gather_below(places)
-                return self.up(features), labels
+                below, labels = gather_below(places)
+                return self.up(below.features() if isinstance(below, Stored) else below), labels
 
             yield gather
 

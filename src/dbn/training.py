@@ -165,7 +165,6 @@ class RBMTraining(BlockModule):
         self.sampler = sampler
         self.seeds = seeds
         self.layer = layer
-        self.shown = frozenset({f"layer{layer}/reconstruction_error"})
         self.make_optimizer = optimizer
         self.monitor_train = monitor_train
         self.monitor_validation = monitor_validation
@@ -220,11 +219,11 @@ class RBMTraining(BlockModule):
     def begin_block(self, block: Block) -> Block:
         """Open the block's stream of Gibbs noise, and deform its images where that is wanted."""
         counters = (self.layer, self.current_epoch, block.number, self.global_rank)
-        generator = streams(self.seeds, "gibbs", *counters, device=block.features.device)
+        generator = streams(self.seeds, "gibbs", *counters, device=block.device)
         self.generator = generator if self.graphs is None else self.graphs.reseeded(generator)
         if self.prepare is None:
             return block
-        noise = streams(self.seeds, "pretraining_augment", *counters, device=block.features.device)
+        noise = streams(self.seeds, "pretraining_augment", *counters, device=block.device)
         return block.with_features(self.prepare(block.features, noise))
 
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:

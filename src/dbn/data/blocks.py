@@ -7,18 +7,21 @@ from itertools import repeat
 import torch
 from torch import Tensor
 
-from dbn.data.images import BlockReader, Images
+from dbn.data.images import BlockReader, Images, Stored
 from dbn.errors import SettingError
 from dbn.streams import stream
 
-IMAGES_PER_BLOCK = {"cpu": 2000, "cuda": 20000}
-"""Enough that what Lightning does per block costs little beside them, few enough to stay in a processor's cache; a GPU
-takes steps faster, and has room."""
+IMAGES_PER_BLOCK = {"cpu": 8000, "cuda": 20000}
+BYTES_PER_BLOCK = {"cpu": 4_000_000, "cuda": 64_000_000}
+"""A block's images, and bytes of them as stored, at most: enough that what Lightning does per block (0.2 ms) costs
+little beside them, few enough to stay in a processor's cache and to be over soon; a GPU is faster, and has room."""
+FEATURES_AT_ONCE = 100_000
+"""Features that are read from stored pixels at once, if a minibatch has no more: few enough for a core's own cache."""
 
 
 @dataclass(slots=True)
 class Minibatch:
-    """What one optimiser step sees.
+    """What one optimiser step sees. Its features may lie where those of the next minibatch are written to.
 
     Attributes:
         features: this process's share ``(batch, n_features)`` float32.
@@ -38,38 +41,63 @@ class Block:
 
     No dataclass: Lightning would look into every field of one, every time.
 
-    Attributes:
+    Args:
         number: of this block in its epoch, from 0.
-        features: this process's share of all its minibatches ``(n, n_features)`` float32.
+        images: this process's share of all its minibatches: features ``(n, n_features)``, or as they are stored.
         labels: ``(n,)`` int64, or None.
         lengths: this process's share of each minibatch.
         counts: images in each whole minibatch, over all processes.
     """
 
-    __slots__ = ("counts", "features", "labels", "lengths", "number")
+    __slots__ = ("counts", "images", "labels", "lengths", "number")
 
     def __init__(
-        self, number: int, features: Tensor, labels: Tensor | None, lengths: tuple[int, ...], counts: tuple[int, ...]
-    ) -> None:
+        self, number: int, images: Tensor | Stored, labels: Tensor | None, lengths: tuple[int, ...],
+        counts: tuple[int, ...],
+    ) -> None:  # fmt: skip
         self.number = number
-        self.features = features
+        self.images = images
         self.labels = labels
         self.lengths = lengths
         self.counts = counts
 
     def __len__(self) -> int:
         """Images in this process's share, of each member in a group."""
-        return self.features.shape[-2]
+        return sum(self.lengths)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the images are."""
+        return self.images.pixels.device if isinstance(self.images, Stored) else self.images.device
+
+    @property
+    def features(self) -> Tensor:
+        """Of all images, ``(n, n_features)`` float32."""
+        if isinstance(self.images, Stored):
+            self.images = self.images.features()
+        return self.images
 
     def with_features(self, features: Tensor) -> "Block":
         """The same images, changed: ``features`` ``(n, n_features)``."""
         return Block(self.number, features, self.labels, self.lengths, self.counts)
 
     def minibatches(self) -> Iterator[Minibatch]:
-        """The minibatches in order, as views."""
-        features = self.features.split(self.lengths, -2)
-        labels = repeat(None) if self.labels is None else self.labels.split(self.lengths, -1)
-        yield from map(Minibatch, features, labels, self.counts)
+        """The minibatches in order: use each before going on to the next."""
+        labels = repeat(None) if self.labels is None else self.labels.split_with_sizes(self.lengths, -1)
+        yield from map(Minibatch, self._features_of_each(), labels, self.counts)
+
+    def _features_of_each(self) -> Iterator[Tensor]:
+        """Features of each minibatch, read some minibatches at a time where images are as stored."""
+        if not isinstance(self.images, Stored):
+            yield from self.images.split_with_sizes(self.lengths, -2)
+            return
+        some = max(1, FEATURES_AT_ONCE // max(1, self.lengths[0] * self.images.pixels.shape[1]))
+        start = 0
+        for number in range(0, len(self.lengths), some):
+            lengths = self.lengths[number : number + some]
+            stop = start + sum(lengths)
+            yield from self.images.some(start, stop).split_with_sizes(lengths, -2)
+            start = stop
 
     def of_members(self) -> "list[Block]":
         """The block of each member of a group; any other block, itself."""
@@ -83,7 +111,7 @@ class Block:
 class BlockLoader:
     """Iterates over an epoch's blocks, in an order that depends on the seed, the stream and the epoch only.
 
-    A block's features lie in a buffer that the next block is written to: use them before going on, or copy them.
+    A block's images lie in a buffer that the next block is written to: use them before going on, or copy them.
     Images in a file are read by a thread that lives as long as the iteration.
 
     Every image comes once per epoch; the last minibatch may be smaller. Several processes share each minibatch: the
@@ -92,7 +120,7 @@ class BlockLoader:
     Args:
         images: the images, on the device where training runs.
         batch_size: images per minibatch, over all processes.
-        minibatches_per_block: minibatches gathered at once; None: as many as make about 2000 images, 20000 on a GPU.
+        minibatches_per_block: minibatches gathered at once; None: of 8000 images, 20000 on a GPU, fewer of large ones.
         seed: the run's seed; None keeps the images in order.
         counters: counters of the stream ``order`` before the epoch, e.g. the layer.
         rank: this process.
@@ -114,7 +142,9 @@ class BlockLoader:
         world_size: int = 1,
     ) -> None:
         if minibatches_per_block is None and isinstance(batch_size, int):
-            n = IMAGES_PER_BLOCK.get(images.pixels.device.type, IMAGES_PER_BLOCK["cpu"])
+            device = images.pixels.device.type if images.pixels.device.type in IMAGES_PER_BLOCK else "cpu"
+            image_bytes = images.pixels.shape[1] * images.pixels.element_size()
+            n = min(IMAGES_PER_BLOCK[device], BYTES_PER_BLOCK[device] // image_bytes)
             minibatches_per_block = max(1, n // max(1, batch_size))
         for name, value in (("batch_size", batch_size), ("minibatches_per_block", minibatches_per_block)):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
@@ -173,13 +203,28 @@ class BlockLoader:
             first, self.first_block = self.first_block, 0
             for number, start in list(enumerate(range(0, n, images_per_block)))[first:]:
                 self.next_block = number + 1
-                batches = torch.arange(start, min(start + images_per_block, n)).split(self.batch_size)
-                shares = [batch.tensor_split(self.world_size)[self.rank] for batch in batches]
-                features, labels = gather(torch.cat(shares))
+                stop = min(start + images_per_block, n)
+                batches = [(a, min(a + self.batch_size, stop)) for a in range(start, stop, self.batch_size)]
+                shares = [self.share(*batch) for batch in batches]
+                alone = self.world_size == 1
+                found, labels = gather(
+                    torch.arange(start, stop) if alone else torch.cat([torch.arange(a, b) for a, b in shares])
+                )
                 yield Block(
                     number=number,
-                    features=features,
+                    images=found,
                     labels=labels,
-                    lengths=tuple(len(share) for share in shares),
-                    counts=tuple(len(batch) for batch in batches),
+                    lengths=tuple(b - a for a, b in shares),
+                    counts=tuple(b - a for a, b in batches),
                 )
+
+    def share(self, start: int, stop: int) -> tuple[int, int]:
+        """This process's part of a minibatch's places: the first processes have one image more, if it does not divide.
+
+        Args:
+            start: the minibatch's first place.
+            stop: the one after its last.
+        """
+        each, more = divmod(stop - start, self.world_size)
+        first = start + self.rank * each + min(self.rank, more)
+        return first, first + each + (self.rank < more)

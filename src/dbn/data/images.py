@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-Gather = Callable[[Tensor], tuple[Tensor, Tensor | None]]
+Gather = Callable[[Tensor], tuple["Tensor | Stored", Tensor | None]]
 """From places in an epoch's order, ascending ``(m,)``, to features ``(m, n_features)`` and labels ``(m,)``."""
 
 CHUNK_IMAGES, CHUNK_FEATURES = 5000, 1 << 22
@@ -90,35 +90,75 @@ class Images:
         return Images(self.pixels.to(device), labels, self.offset.to(device), self.factor.to(device))
 
 
-class FeatureBuffer:
-    """Features of ever other images, written to the same memory: fresh memory costs more than the arithmetic.
+class Decoder:
+    """Turns ever other pixels into features, in the same memory: fresh memory costs more than the arithmetic.
+
+    Args:
+        images: how they are read.
+    """
+
+    def __init__(self, images: Images) -> None:
+        self.offset = images.offset if bool(images.offset.count_nonzero()) else None
+        self.factor = images.factor if bool((images.factor != 1).any()) else None
+        self.plain = images.pixels.dtype == torch.float32 and self.offset is None and self.factor is None
+        self.room = images.pixels.new_empty(0, images.pixels.shape[1], dtype=torch.float32)
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Features of ``pixels`` ``(m, n_features)``, of that shape, float32, until the next call."""
+        if self.plain:
+            return pixels
+        if len(self.room) < len(pixels):
+            self.room = torch.empty_like(pixels, dtype=torch.float32)
+        features = self.room[: len(pixels)].copy_(pixels)  # arithmetic that converts as well would take twice as long
+        if self.offset is not None:
+            features.sub_(self.offset)
+        if self.factor is not None:
+            features.mul_(self.factor)
+        return features
+
+
+class Stored:
+    """A block's images as they are stored, read as features when they are wanted.
+
+    A whole block of features does not fit into a core's cache, a few minibatches of them do.
+
+    Args:
+        pixels: ``(m, n_features)``; the next block may be written to the same memory.
+        decode: reads a few at a time.
+        decode_all: reads them all.
+    """
+
+    __slots__ = ("decode", "decode_all", "pixels")
+
+    def __init__(self, pixels: Tensor, decode: Decoder, decode_all: Decoder) -> None:
+        self.pixels = pixels
+        self.decode = decode
+        self.decode_all = decode_all
+
+    def features(self) -> Tensor:
+        """Of all, ``(m, n_features)`` float32, until the next block."""
+        return self.decode_all(self.pixels)
+
+    def some(self, start: int, stop: int) -> Tensor:
+        """Of those from ``start`` to before ``stop``, until the next call."""
+        return self.decode(self.pixels[start:stop])
+
+
+class BlockBuffer:
+    """Memory for a block's images, used again by the next.
 
     Args:
         images: where they come from.
-        n: room for that many images.
+        room: images in a block at most.
     """
 
-    def __init__(self, images: Images, n: int) -> None:
-        self.images = images
-        self.pixels = images.pixels.new_empty(n, images.pixels.shape[1])
-        plain = images.pixels.dtype == torch.float32
-        self.out = self.pixels if plain else torch.empty_like(self.pixels, dtype=torch.float32)
-        self.shifted = bool(images.offset.count_nonzero())
-        self.scaled = not plain or bool((images.factor != 1).any())
+    def __init__(self, images: Images, room: int) -> None:
+        self.pixels = images.pixels.new_empty(room, images.pixels.shape[1])
+        self.decoders = Decoder(images), Decoder(images)
 
-    def features(self, index: Tensor) -> Tensor:
-        """Features of the images at ``index`` ``(m,)``, ``(m, n_features)`` float32, until the next call."""
-        torch.index_select(self.images.pixels, 0, index, out=self.pixels[: len(index)])
-        return self.decoded(len(index))
-
-    def decoded(self, n: int) -> Tensor:
-        """Features of the first ``n`` images in ``pixels``, ``(n, n_features)`` float32, until the next call."""
-        pixels, features = self.pixels[:n], self.out[:n]
-        if self.shifted:
-            torch.sub(pixels, self.images.offset, out=features).mul_(self.images.factor)
-        elif self.scaled:
-            torch.mul(pixels, self.images.factor, out=features)
-        return features
+    def holding(self, n: int) -> Stored:
+        """The first ``n`` images in ``pixels``."""
+        return Stored(self.pixels[:n], *self.decoders)
 
 
 class MemoryReader(BlockReader):
@@ -131,16 +171,17 @@ class MemoryReader(BlockReader):
 
     def __init__(self, images: Images, room: int) -> None:
         self.images = images
-        self.buffer = FeatureBuffer(images, room)
+        self.buffer = BlockBuffer(images, room)
 
     @contextmanager
     def reading(self, generator: torch.Generator | None) -> Iterator[Gather]:
         """See :meth:`BlockReader.reading`."""
         order, labels, device = self.images.order(generator), self.images.labels, self.images.pixels.device
 
-        def gather(places: Tensor) -> tuple[Tensor, Tensor | None]:
+        def gather(places: Tensor) -> tuple[Stored, Tensor | None]:
             index = order.index_select(0, places).to(device)
-            return self.buffer.features(index), None if labels is None else labels[index]
+            torch.index_select(self.images.pixels, 0, index, out=self.buffer.pixels[: len(index)])
+            return self.buffer.holding(len(index)), None if labels is None else labels[index]
 
         yield gather
 

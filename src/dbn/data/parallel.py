@@ -50,7 +50,7 @@ class ParallelLoader:
             labels = [block.labels for block in blocks if block.labels is not None]
             yield Block(
                 number=first.number,
-                features=features,
+                images=features,
                 labels=torch.stack(labels) if labels else None,
                 lengths=first.lengths,
                 counts=first.counts,

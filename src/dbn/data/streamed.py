@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from dbn.data.images import BlockReader, FeatureBuffer, Gather, Images
+from dbn.data.images import BlockBuffer, BlockReader, Gather, Images, Stored
 from dbn.data.rows import RowReader, Rows
 from dbn.data.strata import distinct
 from dbn.data.windows import Layout, Plan, Windows
@@ -119,7 +119,7 @@ class StreamReader(BlockReader):
 
     def __init__(self, images: StreamedImages, room: int) -> None:
         self.images = images
-        self.buffer = FeatureBuffer(images, room)
+        self.buffer = BlockBuffer(images, room)
         here = images.pixels.device.type == "cpu"
         self.stage = self.buffer.pixels if here else torch.empty_like(self.buffer.pixels, device="cpu")
 
@@ -129,12 +129,12 @@ class StreamReader(BlockReader):
         images = self.images
         with Windows(images.rows, images.layout, generator) as windows:
 
-            def gather(places: Tensor) -> tuple[Tensor, Tensor | None]:
+            def gather(places: Tensor) -> tuple[Stored, Tensor | None]:
                 stage = self.stage[: len(places)]
                 positions = windows.gather(places, stage)
                 if self.stage is not self.buffer.pixels:
                     self.buffer.pixels[: len(places)].copy_(stage)
                 labels = None if images.labels is None else images.labels[positions].to(images.pixels.device)
-                return self.buffer.decoded(len(places)), labels
+                return self.buffer.holding(len(places)), labels
 
             yield gather

@@ -62,7 +62,6 @@ class FineTuning(BlockModule):
         self.shape = shape
         self.seeds = seeds
         self.precision = precision
-        self.shown = frozenset({f"validation/{self.watched}", "train/loss"})
         self.train_loss = torch.zeros(len(seeds))
         self.train_images = 0
         self.validation_metrics = nn.ModuleList(self.metrics() for _ in seeds)
@@ -122,11 +121,10 @@ class FineTuning(BlockModule):
     def begin_block(self, block: Block) -> Block:
         """Open the block's streams of noise, and deform its images."""
         counters = (self.current_epoch, block.number, self.global_rank)
-        device = block.features.device
-        self.network.use_noise_from(streams(self.seeds, "dropout", *counters, device=device))
+        self.network.use_noise_from(streams(self.seeds, "dropout", *counters, device=block.device))
         if self.augment is None:
             return block
-        generator = streams(self.seeds, "augment", *counters, device=device)
+        generator = streams(self.seeds, "augment", *counters, device=block.device)
         return block.with_features(self.augment(block.features, self.shape, generator))
 
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
