@@ -73,8 +73,9 @@ def write_results(folder: Path, tables: Sequence[Table], absent: Sequence[str]) 
         "",
         f"`make bench` on {machine['cpu']}, {machine['cores']} cores, {machine['system']}; Python "
         f"{platform.python_version()}, {versions}. Medians over rounds after a warm-up, all subjects in turn in each "
-        "round. `auto` is bfloat16 products where the processor has them and the layer is large enough. No GPU was at "
-        "hand: nothing was measured on one.",
+        "round. `auto` is bfloat16 products where the processor has them and the layer is large enough. Of the two "
+        "libraries in torch, MKL and oneDNN, the first takes the bare five products; `faster library` and we take the "
+        "second where it is faster (`dbn.products`). No GPU was at hand: nothing was measured on one.",
         "",
         *(f"{peer} is missing: its environment could not be made.\n" for peer in absent),
         *(Table(title, **content).text for title, content in known.items()),

@@ -16,9 +16,10 @@ from dbn.command import config_directory
 
 SLURM = config_directory().parent / "slurm"
 BIN = Path(sys.executable).parent
+EPOCHS = 100
 SMALL = [
-    "stack.layers=[30,20]", "stack.every_layer.epochs=20", "stack.every_layer.batch_size=10", "training.epochs=30",
-    "training.batch_size=10", "network.dropout_hidden=0.2", "checkpoint_seconds=1",
+    "stack.layers=[30,20]", "stack.every_layer.epochs=60", "stack.every_layer.batch_size=10", "checkpoint_seconds=0.5",
+    f"training.epochs={EPOCHS}", "training.batch_size=10", "network.dropout_hidden=0.2",
 ]  # fmt: skip
 QUICK = ["stack.layers=[12]", "stack.every_layer.epochs=2", "training.epochs=2"]
 
@@ -98,7 +99,7 @@ MOMENTS: dict[str, Callable[[Path], bool]] = {
     "between layers": lambda folder: (folder / PRETRAINED / "checkpoints/layer1.safetensors").exists(),
     "after pretraining": lambda folder: (folder / PRETRAINED / "dbn.safetensors").exists(),
     "in fine-tuning": lambda folder: rows(folder / FINETUNED / "metrics.csv") >= 8,
-    "after the last epoch": lambda folder: rows(folder / FINETUNED / "metrics.csv") == 30,
+    "after the last epoch": lambda folder: rows(folder / FINETUNED / "metrics.csv") == EPOCHS,
 }
 
 
@@ -156,7 +157,7 @@ def test_two_nodes_do_both_stages_together(cluster: Cluster, folder: Path) -> No
     result = json.loads((folder / FINETUNED / "result.json").read_text())
     assert result["config"]["trainer"]["num_nodes"] == 2
     assert result["metrics"]["test/error"] < 0.1
-    assert rows(folder / FINETUNED / "metrics.csv") == 30
+    assert rows(folder / FINETUNED / "metrics.csv") == EPOCHS
 
 
 def test_two_processes_train_the_network_that_one_trains(cluster: Cluster, folder: Path) -> None:
