@@ -238,7 +238,7 @@ def _git() -> dict[str, Any] | None:
     here = Path(__file__).resolve().parent
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(here), *arguments]
+        command = ["git", "--no-optional-locks", "-C", str(here), *arguments]  # a kill would leave a lock behind
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
 
     try:
