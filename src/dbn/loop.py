@@ -22,6 +22,7 @@ from dbn.checkpoints import WholeCheckpointIO, resume_path
 from dbn.data.blocks import Block, Minibatch
 from dbn.errors import SettingError
 from dbn.graphs import BlockGraphs
+from dbn.memory import keep_freed_memory
 from dbn.metrics import MetricsFiles
 from dbn.preemption import preemption
 from dbn.settings import check_keys
@@ -142,6 +143,7 @@ def make_trainer(
     Raises:
         SettingError: ``options`` holds a key or value that the Trainer refuses, or a key the package sets itself.
     """
+    keep_freed_memory()
     options = dict(options or {})
     check_keys("trainer", options, TRAINER_KEYS)
     callbacks = list(callbacks)
