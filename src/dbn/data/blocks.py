@@ -12,10 +12,10 @@ from dbn.errors import SettingError
 from dbn.streams import stream
 
 IMAGES_PER_BLOCK = {"cpu": 8000, "cuda": 20000}
-BYTES_PER_BLOCK = {"cpu": 4_000_000, "cuda": 64_000_000}
+BYTES_PER_BLOCK = {"cpu": 8_000_000, "cuda": 64_000_000}
 """A block's images, and bytes of them as stored, at most: enough that what Lightning does per block (0.2 ms) costs
 little beside them, few enough to stay in a processor's cache and to be over soon; a GPU is faster, and has room."""
-FEATURES_AT_ONCE = 100_000
+FEATURES_AT_ONCE = 250_000
 """Features that are read from stored pixels at once, if a minibatch has no more: few enough for a core's own cache."""
 
 
