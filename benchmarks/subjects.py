@@ -66,9 +66,11 @@ def step(n_visible: int, n_hidden: int, batch: int, n: int, data: str, precision
     from dbn.training import ContrastiveStep, LayerSettings, RBMTraining
     from dbn.units import Bernoulli
 
-    rbm = RBM(Bernoulli(n_visible), Bernoulli(n_hidden))
+    rbm, settings = RBM(Bernoulli(n_visible), Bernoulli(n_hidden)), LayerSettings(n_hidden=n_hidden)
     sampler = ContrastiveDivergence()
-    optimizer = RBMTraining(rbm, LayerSettings(n_hidden=n_hidden), sampler).configure_optimizers()
+    optimizer = RBMTraining(rbm, settings, sampler).configure_optimizers()
+    for group in optimizer.param_groups:
+        group["momentum"] = settings.momentum_at(0)  # as a fit sets it at the start of each epoch
     chosen = choose_precision(precision, batch * n_visible * n_hidden, torch.device("cpu"))
     take_step, generator = ContrastiveStep(rbm, sampler, chosen), torch.Generator()
     minibatches = torch.from_numpy(floats(images(n_visible, 10 * batch, data), "float32")).split(batch)
