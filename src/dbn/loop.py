@@ -19,7 +19,7 @@ from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from dbn.checkpoints import WholeCheckpointIO, resume_path
-from dbn.data.blocks import Block, Minibatch
+from dbn.data.blocks import Block, Minibatch, Place
 from dbn.errors import SettingError
 from dbn.graphs import BlockGraphs
 from dbn.memory import keep_freed_memory
@@ -55,6 +55,8 @@ class BlockModule(pl.LightningModule):
     """The run's seed; where several models train together, each one's."""
     graphs: BlockGraphs | None = None
     """Recordings of blocks, where steps are taken so."""
+    place: Place | None = None
+    """Where minibatches are wanted, if that is all the same memory: saves :meth:`minibatch_step` a copy."""
     latest: Sequence[Mapping[str, float]] = ()
     """The metrics of each model that were logged last."""
 
@@ -79,7 +81,7 @@ class BlockModule(pl.LightningModule):
         if self.graphs is not None:
             self.graphs.all_but_last(block, optimizer, self.minibatch_step)
         # Lightning counts steps in its own wrapper, which costs as much as a small minibatch: once per block.
-        for number, batch in enumerate(block.minibatches()):
+        for number, batch in enumerate(block.minibatches(self.place)):
             if number == last:
                 self.minibatch_step(batch, lightning_optimizer)
             elif self.graphs is None:

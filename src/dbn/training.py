@@ -113,13 +113,18 @@ class ContrastiveStep:
         positive, negative = phases.positive, phases.negative
         if self.reduced is not None:
             self.reduced.refresh()
-        positive.v.copy_(v)
+        if v.data_ptr() != positive.v.data_ptr():
+            positive.v.copy_(v)
         positive.look(rbm)
         self.sampler.write_negative_states(rbm, positive, negative.v, generator)
         negative.look(rbm)
         rbm.write_gradient(phases, count)
         add_gradients(rbm)
         optimizer.step()
+
+    def place(self, batch: int) -> Tensor:
+        """Where a minibatch of ``batch`` images may be written to before a step, which then has nothing to copy."""
+        return self.phases_of(batch).positive.v
 
     def phases_of(self, batch: int) -> Phases:
         """The buffers for minibatches of ``batch`` images."""
@@ -190,6 +195,7 @@ class RBMTraining(BlockModule):
         product = self.settings.batch_size * self.rbm.n_visible * self.rbm.n_hidden
         self.precision = choose_precision(self.precision, product, self.device)
         self.step = ContrastiveStep(self.rbm, self.sampler, self.precision)
+        self.place = self.step.place
         if self.sampler.persistent and self.trainer.world_size > 1:
             raise SettingError(
                 "sampler=pcd: chains belong to one process, and a checkpoint could not hold those of "

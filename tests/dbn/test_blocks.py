@@ -58,6 +58,21 @@ def test_without_a_seed_images_come_as_stored_with_their_labels() -> None:
     assert block.labels.tolist() == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize(("n_features", "in_place"), [(30000, True), (20, False)])
+@pytest.mark.parametrize("stored", [torch.uint8, torch.float32])
+def test_large_minibatches_are_read_to_the_place_that_is_given(
+    n_features: int, in_place: bool, stored: torch.dtype
+) -> None:
+    pixels = torch.randint(0, 256, (10, n_features), generator=torch.Generator().manual_seed(0)).to(stored)
+    factor = 1 / 255 if stored == torch.uint8 else 1.0
+    images = Images(pixels, None, torch.tensor(0.0), torch.tensor(factor))
+    places = {length: torch.zeros(length, n_features) for length in (4, 2)}
+    (block,) = BlockLoader(images, batch_size=4)
+    for batch, expected in zip(block.minibatches(places.__getitem__), images.features().split(4), strict=True):
+        assert torch.equal(batch.features, expected)
+        assert (batch.features.data_ptr() == places[len(expected)].data_ptr()) is in_place
+
+
 @pytest.mark.parametrize("size", [0, 2.5, True])
 def test_bad_batch_sizes_are_refused(size: object) -> None:
     with pytest.raises(SettingError, match="batch_size"):

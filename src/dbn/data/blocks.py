@@ -1,6 +1,6 @@
 """Blocks: runs of consecutive minibatches, gathered at once from images that stay on the device."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import repeat
 
@@ -15,8 +15,11 @@ IMAGES_PER_BLOCK = {"cpu": 8000, "cuda": 20000}
 BYTES_PER_BLOCK = {"cpu": 8_000_000, "cuda": 64_000_000}
 """A block's images, and bytes of them as stored, at most: enough that what Lightning does per block (0.2 ms) costs
 little beside them, few enough to stay in a processor's cache and to be over soon; a GPU is faster, and has room."""
-FEATURES_AT_ONCE = 250_000
+FEATURES_AT_ONCE = 100_000
 """Features that are read from stored pixels at once, if a minibatch has no more: few enough for a core's own cache."""
+
+Place = Callable[[int], Tensor]
+"""Where a minibatch of so many images is wanted: ``(batch, n_features)``, the same memory each time."""
 
 
 @dataclass(slots=True)
@@ -81,13 +84,17 @@ class Block:
         """The same images, changed: ``features`` ``(n, n_features)``."""
         return Block(self.number, features, self.labels, self.lengths, self.counts)
 
-    def minibatches(self) -> Iterator[Minibatch]:
-        """The minibatches in order: use each before going on to the next."""
-        labels = repeat(None) if self.labels is None else self.labels.split_with_sizes(self.lengths, -1)
-        yield from map(Minibatch, self._features_of_each(), labels, self.counts)
+    def minibatches(self, place: Place | None = None) -> Iterator[Minibatch]:
+        """The minibatches in order: use each before going on to the next.
 
-    def _features_of_each(self) -> Iterator[Tensor]:
-        """Features of each minibatch, read some minibatches at a time where images are as stored."""
+        Args:
+            place: where features may be read to right away. They lie there only where that saves a copy.
+        """
+        labels = repeat(None) if self.labels is None else self.labels.split_with_sizes(self.lengths, -1)
+        yield from map(Minibatch, self._features_of_each(place), labels, self.counts)
+
+    def _features_of_each(self, place: Place | None) -> Iterator[Tensor]:
+        """Features of each minibatch; of stored images, several small minibatches are read at a time, or one large."""
         if not isinstance(self.images, Stored):
             yield from self.images.split_with_sizes(self.lengths, -2)
             return
@@ -96,7 +103,8 @@ class Block:
         for number in range(0, len(self.lengths), some):
             lengths = self.lengths[number : number + some]
             stop = start + sum(lengths)
-            yield from self.images.some(start, stop).split_with_sizes(lengths, -2)
+            out = place(lengths[0]) if some == 1 and place is not None else None
+            yield from self.images.some(start, stop, out).split_with_sizes(lengths, -2)
             start = stop
 
     def of_members(self) -> "list[Block]":

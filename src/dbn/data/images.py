@@ -103,13 +103,15 @@ class Decoder:
         self.plain = images.pixels.dtype == torch.float32 and self.offset is None and self.factor is None
         self.room = images.pixels.new_empty(0, images.pixels.shape[1], dtype=torch.float32)
 
-    def __call__(self, pixels: Tensor) -> Tensor:
-        """Features of ``pixels`` ``(m, n_features)``, of that shape, float32, until the next call."""
-        if self.plain:
-            return pixels
-        if len(self.room) < len(pixels):
-            self.room = torch.empty_like(pixels, dtype=torch.float32)
-        features = self.room[: len(pixels)].copy_(pixels)  # arithmetic that converts as well would take twice as long
+    def __call__(self, pixels: Tensor, out: Tensor | None = None) -> Tensor:
+        """Features of ``pixels`` ``(m, n_features)``, of that shape, float32: in ``out``, or until the next call."""
+        if out is None:
+            if self.plain:
+                return pixels
+            if len(self.room) < len(pixels):
+                self.room = torch.empty_like(pixels, dtype=torch.float32)
+            out = self.room[: len(pixels)]
+        features = out.copy_(pixels)  # arithmetic that converts as well would take twice as long
         if self.offset is not None:
             features.sub_(self.offset)
         if self.factor is not None:
@@ -139,9 +141,9 @@ class Stored:
         """Of all, ``(m, n_features)`` float32, until the next block."""
         return self.decode_all(self.pixels)
 
-    def some(self, start: int, stop: int) -> Tensor:
-        """Of those from ``start`` to before ``stop``, until the next call."""
-        return self.decode(self.pixels[start:stop])
+    def some(self, start: int, stop: int, out: Tensor | None = None) -> Tensor:
+        """Of those from ``start`` to before ``stop``: in ``out``, of their shape, or until the next call."""
+        return self.decode(self.pixels[start:stop], out)
 
 
 class BlockBuffer:
