@@ -4,7 +4,7 @@ import json
 import platform
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -22,18 +22,22 @@ class Table:
         speeds: images per second of each subject: median, lowest and highest over the rounds.
         rounds: how many.
         date: of the measurement.
+        machine: where.
     """
 
     title: str
     speeds: Mapping[str, Sequence[float]]
     rounds: int
     date: str
+    machine: str
 
     @classmethod
     def of(cls, title: str, measured: Mapping[str, Sequence[float]], date: str) -> "Table":
-        """From images per second of each subject, round by round."""
+        """From images per second of each subject, round by round, measured on this machine."""
         speeds = {s: [statistics.median(values), min(values), max(values)] for s, values in measured.items()}
-        return cls(title, speeds, len(next(iter(measured.values()))), date)
+        machine = environment()["machine"]
+        where = f"{machine['cpu']}, {machine['cores']} cores"
+        return cls(title, speeds, len(next(iter(measured.values()))), date, where)
 
     @property
     def text(self) -> str:
@@ -45,7 +49,7 @@ class Table:
         lines = [
             f"### {self.title}",
             "",
-            f"{self.date}, {self.rounds} rounds.",
+            f"{self.date}, {self.machine}, {self.rounds} rounds.",
             "",
             f"| | images/s, median | from | to | / {reference} | {' | '.join(heads)} |",
             f"|---|{'---:|' * (4 + len(ours))}",
@@ -63,17 +67,15 @@ def write_results(folder: Path, tables: Sequence[Table], absent: Sequence[str]) 
     folder.mkdir(parents=True, exist_ok=True)
     store = folder / "results.json"
     known = json.loads(store.read_text(encoding="utf-8")) if store.is_file() else {}
-    known |= {t.title: {"speeds": dict(t.speeds), "rounds": t.rounds, "date": t.date} for t in tables}
+    known |= {table.title: {k: v for k, v in asdict(table).items() if k != "title"} for table in tables}
     store.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-    machine = environment()["machine"]
     names = ("torch", "numpy", "scikit-learn", "pytorch-lightning", "layerwise-dbn")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
     lines = [
         "# Speed",
         "",
-        f"`make bench` on {machine['cpu']}, {machine['cores']} cores, {machine['system']}; Python "
-        f"{platform.python_version()}, {versions}. Medians over rounds after a warm-up, all subjects in turn in each "
-        "round. `auto` is bfloat16 products where the processor has them and the layer is large enough. Of the two "
+        f"`make bench` on {platform.platform()}; Python {platform.python_version()}, {versions}. Medians over rounds "
+        "after a warm-up, all subjects in turn in each round. `auto` is bfloat16 products where the processor has them and the layer is large enough. Of the two "
         "libraries in torch, MKL and oneDNN, the first takes the bare five products; `faster library` and we take the "
         "second where it is faster (`dbn.products`). No GPU was at hand: nothing was measured on one.",
         "",

@@ -22,7 +22,7 @@ def run(script: str, *arguments: str) -> str:
 
 def test_a_contest_is_measured_and_tables_of_others_stay(tmp_path: Path) -> None:
     speeds = {"five products": [1.0, 1.0, 1.0], "our public path, auto": [2.0, 1.5, 3.0]}
-    other = {"speeds": speeds, "rounds": 5, "date": "then"}
+    other = {"speeds": speeds, "rounds": 5, "date": "then", "machine": "a machine"}
     (tmp_path / "results.json").write_text(json.dumps({"RBM 1 x 1, 1 thread": other}))
     printed = run(
         "run.py", "--quick", "--rounds", "2", "--threads", "1", "--only", "16 seeds", "--output", str(tmp_path)
@@ -33,6 +33,7 @@ def test_a_contest_is_measured_and_tables_of_others_stay(tmp_path: Path) -> None
     report = (tmp_path / "RESULTS.md").read_text()
     for title in ("RBM 1 x 1, 1 thread", "16 seeds of RBM 64 x 100, batch 10, 1 thread"):
         assert f"### {title}" in report
+    assert "then, a machine, 5 rounds." in report
     assert "| our public path, auto | 2 | 2 | 3 | 2.00 | 1.00 |" in report
     assert "16 RBMs at once" in printed
 

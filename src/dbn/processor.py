@@ -1,5 +1,6 @@
 """What the processor can do, as Linux tells."""
 
+import platform
 from functools import cache
 from pathlib import Path
 
@@ -21,3 +22,12 @@ def processor_info() -> dict[str, str]:
 def processor_flags() -> frozenset[str]:
     """Names of the instruction sets it has, e.g. ``avx512f``."""
     return frozenset(processor_info().get("flags", "").split())
+
+
+def processor_name() -> str:
+    """Maker's name, with the generation where Linux tells it: one name is sold in several."""
+    info = processor_info()
+    name = info.get("model name") or platform.processor() or platform.machine()
+    if "cpu family" not in info or "model" not in info:
+        return name
+    return f"{name} (family {info['cpu family']}, model {info['model']})"

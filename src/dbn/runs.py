@@ -22,7 +22,8 @@ from dbn.errors import RunConflictError, UserError
 from dbn.files import UNFINISHED, write_json, write_text
 from dbn.preemption import PreemptedError
 from dbn.processes import hear_from_first, is_first, tell_others, wait_for_all
-from dbn.processor import processor_info
+from dbn.processor import processor_name
+from dbn.products import onednn_is_faster
 
 log = logging.getLogger(__name__)
 
@@ -250,12 +251,12 @@ def _git() -> dict[str, Any] | None:
 
 def _machine() -> dict[str, Any]:
     """Processor, threads and accelerator."""
-    cpu = processor_info().get("model name") or platform.processor() or platform.machine()
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
         "system": platform.platform(),
-        "cpu": cpu,
+        "cpu": processor_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "float32_products": "oneDNN" if onednn_is_faster() else "as torch takes them",
         "gpu": gpu,
     }

@@ -30,7 +30,7 @@ def test_the_result_holds_work_configuration_versions_git_and_machine(tmp_path: 
     assert stored["metrics"] == {"test/error": 0.5}
     assert stored["config"] == CONFIG
     assert {"python", "torch", "layerwise-dbn"} <= set(stored["versions"])
-    assert {"cpu", "threads"} <= set(stored["machine"])
+    assert {"cpu", "threads", "float32_products"} <= set(stored["machine"])
     assert "git" in stored
 
 
