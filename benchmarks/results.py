@@ -49,7 +49,7 @@ class Table:
         lines = [
             f"### {self.title}",
             "",
-            f"{self.date}, {self.machine}, {self.rounds} rounds.",
+            f"{self.date}, {self.rounds} rounds.",
             "",
             f"| | images/s, median | from | to | / {reference} | {' | '.join(heads)} |",
             f"|---|{'---:|' * (4 + len(ours))}",
@@ -63,24 +63,26 @@ class Table:
 
 
 def write_results(folder: Path, tables: Sequence[Table], absent: Sequence[str]) -> None:
-    """Put tables into ``results.json``, over those of the same title, and write ``RESULTS.md`` from all of them."""
+    """Put tables into ``results.json``, over those of the same title and machine, and write ``RESULTS.md`` from all."""
     folder.mkdir(parents=True, exist_ok=True)
     store = folder / "results.json"
-    known = json.loads(store.read_text(encoding="utf-8")) if store.is_file() else {}
-    known |= {table.title: {k: v for k, v in asdict(table).items() if k != "title"} for table in tables}
-    store.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+    stored = json.loads(store.read_text(encoding="utf-8")) if store.is_file() else []
+    known = {(table.machine, table.title): table for table in [*(Table(**entry) for entry in stored), *tables]}
+    store.write_text(json.dumps([asdict(table) for table in known.values()], indent=1) + "\n", encoding="utf-8")
+    machines = {machine: [table for table in known.values() if table.machine == machine] for machine, _ in known}
     names = ("torch", "numpy", "scikit-learn", "pytorch-lightning", "layerwise-dbn")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
     lines = [
         "# Speed",
         "",
         f"`make bench` on {platform.platform()}; Python {platform.python_version()}, {versions}. Medians over rounds "
-        "after a warm-up, all subjects in turn in each round. `auto` is bfloat16 products where the processor has them and the layer is large enough. Of the two "
-        "libraries in torch, MKL and oneDNN, the first takes the bare five products; `faster library` and we take the "
-        "second where it is faster (`dbn.products`). No GPU was at hand: nothing was measured on one.",
+        "after a warm-up, all subjects in turn in each round. `auto` is bfloat16 products where the processor has "
+        "them and the layer is large enough. Of the two libraries in torch, MKL and oneDNN, the first takes the bare "
+        "five products; `faster library` and we take the second where it is faster (`dbn.products`). No GPU was at "
+        "hand: nothing was measured on one.",
         "",
         *(f"{peer} is missing: its environment could not be made.\n" for peer in absent),
-        *(Table(title, **content).text for title, content in known.items()),
+        *(line for machine, own in machines.items() for line in (f"## {machine}\n", *(table.text for table in own))),
     ]
     if (folder / "growth.svg").is_file():
         lines += [

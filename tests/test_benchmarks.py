@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from dbn.command import config_directory
+from dbn.processor import processor_name
 
 BENCHMARKS = config_directory().parent / "benchmarks"
 
@@ -22,18 +23,19 @@ def run(script: str, *arguments: str) -> str:
 
 def test_a_contest_is_measured_and_tables_of_others_stay(tmp_path: Path) -> None:
     speeds = {"five products": [1.0, 1.0, 1.0], "our public path, auto": [2.0, 1.5, 3.0]}
-    other = {"speeds": speeds, "rounds": 5, "date": "then", "machine": "a machine"}
-    (tmp_path / "results.json").write_text(json.dumps({"RBM 1 x 1, 1 thread": other}))
+    title = "16 seeds of RBM 64 x 100, batch 10, 1 thread"
+    other = {"title": title, "speeds": speeds, "rounds": 5, "date": "then", "machine": "another machine"}
+    (tmp_path / "results.json").write_text(json.dumps([other]))
     printed = run(
         "run.py", "--quick", "--rounds", "2", "--threads", "1", "--only", "16 seeds", "--output", str(tmp_path)
     )
     results = json.loads((tmp_path / "results.json").read_text())
-    assert len(results) == 3
-    assert all(0 < low <= median <= high for median, low, high in results[list(results)[1]]["speeds"].values())
+    assert [table["title"] for table in results].count(title) == 2
+    assert len({table["machine"] for table in results}) == 2
+    assert all(0 < low <= median <= high for median, low, high in results[1]["speeds"].values())
     report = (tmp_path / "RESULTS.md").read_text()
-    for title in ("RBM 1 x 1, 1 thread", "16 seeds of RBM 64 x 100, batch 10, 1 thread"):
-        assert f"### {title}" in report
-    assert "then, a machine, 5 rounds." in report
+    assert report.index("## another machine") < report.index("then, 5 rounds.") < report.index(f"## {processor_name()}")
+    assert report.count(f"### {title}") == 2
     assert "| our public path, auto | 2 | 2 | 3 | 2.00 | 1.00 |" in report
     assert "16 RBMs at once" in printed
 
