@@ -26,6 +26,7 @@ from dbn.memory import keep_freed_memory
 from dbn.metrics import MetricsFiles
 from dbn.preemption import preemption
 from dbn.settings import check_keys
+from dbn.threads import threads_for
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ class BlockModule(pl.LightningModule):
     block. Subclasses define :meth:`minibatch_step`, which writes gradients, and :meth:`begin_block`.
     """
 
+    batch_size: int
+    """Images per minibatch, of each model."""
     seeds: Sequence[int]
     """The run's seed; where several models train together, each one's."""
     graphs: BlockGraphs | None = None
@@ -86,6 +89,11 @@ class BlockModule(pl.LightningModule):
                 self.minibatch_step(batch, lightning_optimizer)
             elif self.graphs is None:
                 self.minibatch_step(batch, optimizer)
+
+    @property
+    def largest_product(self) -> int:
+        """Multiplications in the largest product of a minibatch with weights, of all models that train together."""
+        return self.batch_size * max(parameter.numel() for parameter in self.parameters())
 
     def lightning_optimizer(self) -> LightningOptimizer:
         """Lightning's wrapper of the one optimiser."""
@@ -212,7 +220,7 @@ def fit(trainer: pl.Trainer, module: BlockModule, train: Any, validation: Any, c
             f"n_parallel_seeds={len(module.seeds)}: several processes share the work of one seed. Use "
             "n_parallel_seeds=1, or trainer.devices=1."
         )
-    with preemption.during_fit():
+    with preemption.during_fit(), threads_for(module.largest_product):
         trainer.fit(module, train, validation, ckpt_path=resume_path(checkpoints), weights_only=True)
 
 

@@ -11,12 +11,12 @@ SMALL = 8192
 """Below this many numbers, more calls cost more than cheaper bits save."""
 
 
-def uniform(like: Tensor, generator: Noise = None) -> Tensor:
+def uniform(like: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:
     """Uniform numbers in [0, 1) of the shape, dtype and device of ``like``.
 
     From several generators, each member (first dimension) gets those of its own: as if it drew by itself.
     """
-    return _fill(like, generator, Tensor.uniform_)
+    return _fill(like, generator, Tensor.uniform_, out)
 
 
 def normal(like: Tensor, generator: Noise = None) -> Tensor:
@@ -24,8 +24,8 @@ def normal(like: Tensor, generator: Noise = None) -> Tensor:
     return _fill(like, generator, Tensor.normal_)
 
 
-def _fill(like: Tensor, generator: Noise, fill: Callable[..., Tensor]) -> Tensor:
-    noise = torch.empty_like(like, memory_format=torch.contiguous_format)
+def _fill(like: Tensor, generator: Noise, fill: Callable[..., Tensor], out: Tensor | None = None) -> Tensor:
+    noise = torch.empty_like(like, memory_format=torch.contiguous_format) if out is None else out
     if isinstance(generator, Sequence):
         for member, own in zip(noise, generator, strict=True):
             fill(member, generator=own)
@@ -45,14 +45,14 @@ def bernoulli(mean: Tensor, generator: Noise = None, out: Tensor | None = None) 
         mean: probabilities ``(..., n)`` in [0, 1]: exactly 0 never gives a one, exactly 1 always.
         generator: source of randomness, on the device of ``mean`` (default: torch's global one). Of several, each
             draws for its member ``mean[k]`` what it would draw for that alone.
-        out: where to write, of the shape and dtype of ``mean``; may be ``mean`` itself.
+        out: where to write, contiguous, of the shape and dtype of ``mean``; may be ``mean`` itself, but not overlap it.
 
     Returns:
         Zeros and ones of the shape and dtype of ``mean``.
     """
     each = mean[0].numel() if isinstance(generator, Sequence) else mean.numel()
     if mean.device.type != "cpu" or mean.dtype != torch.float32 or each < SMALL:
-        noise = uniform(mean, generator)
+        noise = uniform(mean, generator, None if out is mean else out)
         return torch.lt(noise, mean, out=noise if out is None else out)
     if isinstance(generator, Sequence):
         out = torch.empty_like(mean) if out is None else out

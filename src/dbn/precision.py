@@ -73,12 +73,15 @@ class Bfloat16RBM(RBM):
 
     def statistics(self, v: Tensor, h: Tensor, out: Tensor | None = None) -> Tensor:
         """As :meth:`RBM.statistics`."""
-        # Both phases of a model in one product: in a group of models (2, members, batch, n) the members come first.
-        v16, h16 = (self._cast(f"{name}2", x.movedim(0, -3)).flatten(-3, -2) for name, x in (("v", v), ("h", h)))
+        v16, h16 = self._cast_phases("v2", v), self._cast_phases("h2", h)
         return self._product("statistics", v16.mT, h16, out)
 
     def _cast(self, name: str, x: Tensor) -> Tensor:
         return self._buffer(name, x.shape, x.device).copy_(x)
+
+    def _cast_phases(self, name: str, x: Tensor) -> Tensor:
+        """Of a group, ``(2, members, batch, n)``: as ``(members, 2 * batch, n)``, for one product per member."""
+        return self._cast(name, x) if x.dim() == 2 else self._cast(name, x.transpose(0, 1)).flatten(1, 2)
 
     def _product(self, name: str, a: Tensor, b: Tensor, out: Tensor | None) -> Tensor:
         shape = torch.Size((*a.shape[:-1], b.shape[-1]))

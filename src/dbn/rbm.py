@@ -57,8 +57,8 @@ class RBM(nn.Module):
         return matmul(h, self.weight.mT, out)
 
     def statistics(self, v: Tensor, h: Tensor, out: Tensor | None = None) -> Tensor:
-        """``v^T h`` summed over states and phases, ``(2, batch, n)`` each, hidden ones signed -> the shape of ``W``."""
-        return matmul(v.flatten(0, 1).T, h.flatten(0, 1), out)
+        """``v^T h`` summed over states ``(states, n)``, hidden ones weighted -> the shape of ``W``."""
+        return matmul(v.T, h, out)
 
     def energy(self, v: Tensor, h: Tensor) -> Tensor:
         """``E(v, h)`` of pairs of states ``(batch, n_visible)``, ``(batch, n_hidden)``; ``(batch,)`` in nats."""
@@ -110,12 +110,10 @@ class RBM(nn.Module):
         References:
             Hinton (2002), equation 5 onward; notes on summing out the hidden units: Marlin et al. (2010).
         """
-        data, model = phases.positive, phases.negative
-        scale = 1.0 / (count or data.v.shape[-2])
-        self.visible.write_energy_gradient(data.v, model.v, scale)
-        self.hidden.write_log_partition_gradient(data, model, -scale)
-        data.mean.mul_(-scale)
-        model.mean.mul_(scale)
+        weights = phases.weights(count)
+        self.visible.write_minus_energy_gradient(phases.v, weights)
+        self.hidden.write_log_partition_gradient(phases.field, phases.mean, weights)
+        phases.mean.mul_(weights.unsqueeze(-1))
         self.statistics(phases.v, phases.mean, out=gradient_of(self.weight))
 
 
@@ -148,24 +146,42 @@ class Phase:
 class Phases:
     """Both phases of a minibatch, one above the other in buffers that every step of a fit writes to again.
 
+    In a group of models that train together every shape is ``(2, members, batch, n)`` in place of ``(2 * batch, n)``.
+
     Args:
         rbm: for the sizes of its layers, its members if it is a group, its dtype and device.
         batch: states per phase.
 
     Attributes:
-        v: visible states ``(2, batch, n_visible)``.
-        mean: hidden means ``(2, batch, n_hidden)``.
+        v: visible states ``(2 * batch, n_visible)``.
+        field: hidden fields ``(2 * batch, n_hidden)``.
+        mean: hidden means ``(2 * batch, n_hidden)``.
         positive: the first half of each.
         negative: the second half.
     """
 
-    __slots__ = ("mean", "negative", "positive", "v")
+    __slots__ = ("batch", "field", "mean", "negative", "positive", "v", "weights_by_count")
 
     def __init__(self, rbm: RBM, batch: int) -> None:
         new = rbm.weight.detach().new_empty
-        states = (*rbm.weight.shape[:-2], batch)
-        self.v = new(2, *states, rbm.n_visible)
-        self.mean = new(2, *states, rbm.n_hidden)
-        field, h = new(2, *states, rbm.n_hidden), new(*states, rbm.n_hidden)
-        self.positive = Phase(self.v[0], field[0], self.mean[0], h)
-        self.negative = Phase(self.v[1], field[1], self.mean[1], h)
+        members = rbm.weight.shape[:-2]
+        v, h = new(2, *members, batch, rbm.n_visible), new(*members, batch, rbm.n_hidden)
+        field, mean = new(2, *h.shape), new(2, *h.shape)
+        self.positive = Phase(v[0], field[0], mean[0], h)
+        self.negative = Phase(v[1], field[1], mean[1], h)
+        self.v, self.field, self.mean = (x if members else x.flatten(0, 1) for x in (v, field, mean))
+        self.batch = batch
+        self.weights_by_count: dict[int | None, Tensor] = {}
+
+    def weights(self, count: int | None = None) -> Tensor:
+        """Of each state's minus free energy in the gradient: ``(2 * batch,)``, of a group ``(2, 1, batch)``.
+
+        They are ``-1/count`` in the positive phase and ``1/count`` in the negative; ``count`` is by default ``batch``.
+        """
+        weights = self.weights_by_count.get(count)
+        if weights is None:
+            weights = self.v.new_empty(2, 1, self.batch)
+            weights[0], weights[1] = -1 / (count or self.batch), 1 / (count or self.batch)
+            weights = weights if self.v.dim() > 2 else weights.flatten()
+            self.weights_by_count[count] = weights
+        return weights

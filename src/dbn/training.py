@@ -22,6 +22,7 @@ from dbn.rbm import RBM, Phases
 from dbn.samplers import ContrastiveDivergence, Sampler
 from dbn.settings import calling, check_choice, check_number
 from dbn.streams import Noise, streams
+from dbn.threads import threads_for
 from dbn.units import UNITS
 
 OptimizerFactory = Callable[..., Optimizer]
@@ -167,6 +168,7 @@ class RBMTraining(BlockModule):
         super().__init__()
         self.rbm = rbm
         self.settings = settings
+        self.batch_size = settings.batch_size
         self.sampler = sampler
         self.seeds = seeds
         self.layer = layer
@@ -192,7 +194,7 @@ class RBMTraining(BlockModule):
         Raises:
             SettingError: persistent chains and several processes.
         """
-        product = self.settings.batch_size * self.rbm.n_visible * self.rbm.n_hidden
+        product = self.batch_size * self.rbm.n_visible * self.rbm.n_hidden
         self.precision = choose_precision(self.precision, product, self.device)
         self.step = ContrastiveStep(self.rbm, self.sampler, self.precision)
         self.place = self.step.place
@@ -327,7 +329,8 @@ def fit(
     with quiet():
         trainer = make_trainer(directory=None, max_epochs=epochs, callbacks=callbacks)
         loader = BlockLoader(images, batch_size=layer.batch_size, seed=seed, counters=(1,), **loader_share(trainer))
-        trainer.fit(module, loader)
+        with threads_for(module.largest_product):
+            trainer.fit(module, loader)
     return rbm
 
 

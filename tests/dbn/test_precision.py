@@ -42,7 +42,7 @@ def test_gradient_is_float32_s_within_the_rounding_of_its_parts() -> None:
     v = torch.rand(2, 50, 60, generator=stream(0, "v"))
     for model in (rbm, reduced):
         phases = Phases(rbm, 50)
-        phases.v.copy_(v)
+        phases.v.copy_(v.flatten(0, 1))
         with torch.no_grad():
             phases.positive.look(model)
             phases.negative.look(model)

@@ -122,6 +122,6 @@ def test_models_choose_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
     rbm = RBM(Bernoulli(7), Bernoulli(5))
     rbm.hidden_field(torch.rand(3, 7))
     rbm.visible_field(torch.rand(3, 5))
-    rbm.statistics(torch.rand(2, 3, 7), torch.rand(2, 3, 5))
+    rbm.statistics(torch.rand(6, 7), torch.rand(6, 5))
     Linear(7, 5)(torch.rand(3, 7))
     assert told == [105, 105, 210, 105]

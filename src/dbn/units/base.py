@@ -1,7 +1,7 @@
 """What every unit type answers: the contract between a layer of units and the RBM it belongs to."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -71,18 +71,23 @@ class Units(nn.Module, ABC):
         """
 
     @abstractmethod
-    def write_energy_gradient(self, data: Tensor, model: Tensor, scale: float) -> None:
-        """Write ``scale * (sum over data - sum over model)`` of ``dE(x)/dparameter`` into each ``grad``.
+    def write_minus_energy_gradient(self, x: Tensor, weights: Tensor) -> None:
+        """Write the sum over states of ``weight * -dE(x)/dparameter`` into each ``grad``.
 
         Args:
-            data: states of the positive phase, ``(batch, n)``.
-            model: states of the negative phase, ``(batch, n)``.
-            scale: factor, e.g. one over the size of the batch.
+            x: states ``(states, n)``, of a group ``(phases, members, batch, n)``.
+            weights: of each state, ``(states,)`` or ``(phases, 1, batch)``; they add up to zero.
         """
 
     @abstractmethod
-    def write_log_partition_gradient(self, data: "Conditional", model: "Conditional", scale: float) -> None:
-        """Write ``scale * (sum over data - sum over model)`` of ``dlog_partition/dparameter`` into each ``grad``."""
+    def write_log_partition_gradient(self, field: Tensor, mean: Tensor, weights: Tensor) -> None:
+        """Write the sum over fields of ``weight * dlog_partition/dparameter`` into each ``grad``.
+
+        Args:
+            field: ``(states, n)``, of a group ``(phases, members, batch, n)``.
+            mean: ``mean(field)``, of the same shape.
+            weights: of each field, ``(states,)`` or ``(phases, 1, batch)``; they add up to zero.
+        """
 
     @abstractmethod
     def initialise_bias(self, data_mean: Tensor) -> None:
@@ -101,23 +106,16 @@ class Units(nn.Module, ABC):
         return str(self.size)
 
 
-class Conditional(Protocol):
-    """What a layer's units make of the field they receive."""
+def write_weighted_sum(parameter: nn.Parameter, x: Tensor, weights: Tensor) -> None:
+    """``parameter.grad = weights @ x``, for ``x`` ``(states, n)`` and ``weights`` ``(states,)``.
 
-    field: Tensor
-    """``(batch, n)``."""
-    mean: Tensor
-    """``mean(field)``, ``(batch, n)``."""
-
-
-def write_difference_of_sums(parameter: nn.Parameter, data: Tensor, model: Tensor, scale: float) -> None:
-    """``parameter.grad = scale * (data - model, each summed over its states)``, for both ``(..., batch, n)``.
-
-    The parameter is ``(n,)``, or ``(members, 1, n)`` in a group of models that train together.
+    In a group of models that train together the parameter is ``(members, 1, n)``, ``x`` ``(phases, members, batch, n)``
+    and ``weights`` ``(phases, 1, batch)``.
     """
-    keep = parameter.dim() > 1
-    gradient = torch.sum(data, -2, keepdim=keep, out=gradient_of(parameter))
-    gradient.sub_(model.sum(-2, keepdim=keep)).mul_(scale)
+    if weights.dim() == 1:
+        torch.mv(x.T, weights, out=gradient_of(parameter))
+    else:
+        torch.sum(weights.unsqueeze(-2) @ x, 0, out=gradient_of(parameter))
 
 
 def gradient_of(parameter: nn.Parameter) -> Tensor:

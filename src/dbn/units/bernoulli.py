@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from dbn.errors import SettingError
 from dbn.noise import bernoulli
 from dbn.streams import Noise
-from dbn.units.base import Conditional, Units, write_difference_of_sums
+from dbn.units.base import Units, write_weighted_sum
 
 MAX_ENUMERABLE = 20
 
@@ -47,13 +47,13 @@ class Bernoulli(Units):
         """Zeros and ones of the field's dtype, with probability ``mean(field)`` of a one; ``(batch, n)``."""
         return bernoulli(self.mean(field, out) if mean is None else mean, generator, out)
 
-    def write_energy_gradient(self, data: Tensor, model: Tensor, scale: float) -> None:
-        """``dE/db = -x``."""
-        write_difference_of_sums(self.bias, data, model, -scale)
+    def write_minus_energy_gradient(self, x: Tensor, weights: Tensor) -> None:
+        """``-dE/db = x``."""
+        write_weighted_sum(self.bias, x, weights)
 
-    def write_log_partition_gradient(self, data: Conditional, model: Conditional, scale: float) -> None:
+    def write_log_partition_gradient(self, field: Tensor, mean: Tensor, weights: Tensor) -> None:
         """``dlog_partition/db = mean``."""
-        write_difference_of_sums(self.bias, data.mean, model.mean, scale)
+        write_weighted_sum(self.bias, mean, weights)
 
     def states(self) -> Tensor:
         """All ``2^n`` states, ``(2^n, n)``, in counting order (the first unit is the most significant bit).

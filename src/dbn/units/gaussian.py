@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dbn.noise import normal
 from dbn.streams import Noise
-from dbn.units.base import Conditional, Units, write_difference_of_sums
+from dbn.units.base import Units, write_weighted_sum
 
 
 class Gaussian(Units):
@@ -48,13 +48,13 @@ class Gaussian(Units):
         mean = self.mean(field, out) if mean is None else mean
         return torch.add(mean, normal(mean, generator), out=out)
 
-    def write_energy_gradient(self, data: Tensor, model: Tensor, scale: float) -> None:
-        """``dE/db = b - x``: the biases of as many states cancel."""
-        write_difference_of_sums(self.bias, data, model, -scale)
+    def write_minus_energy_gradient(self, x: Tensor, weights: Tensor) -> None:
+        """``-dE/db = x - b``: the biases cancel."""
+        write_weighted_sum(self.bias, x, weights)
 
-    def write_log_partition_gradient(self, data: Conditional, model: Conditional, scale: float) -> None:
+    def write_log_partition_gradient(self, field: Tensor, mean: Tensor, weights: Tensor) -> None:
         """``dlog_partition/db = field``."""
-        write_difference_of_sums(self.bias, data.field, model.field, scale)
+        write_weighted_sum(self.bias, field, weights)
 
     @torch.no_grad()
     def initialise_bias(self, data_mean: Tensor) -> None:

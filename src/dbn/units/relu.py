@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dbn.noise import normal
 from dbn.streams import Noise
-from dbn.units.base import Conditional, Units, write_difference_of_sums
+from dbn.units.base import Units, write_weighted_sum
 
 
 class ReLU(Units):
@@ -54,13 +54,13 @@ class ReLU(Units):
         noise = normal(a, generator).mul_(torch.sigmoid(a).sqrt_())
         return torch.add(a, noise, out=out).relu_()
 
-    def write_energy_gradient(self, data: Tensor, model: Tensor, scale: float) -> None:
-        """``dE/db = -x``."""
-        write_difference_of_sums(self.bias, data, model, -scale)
+    def write_minus_energy_gradient(self, x: Tensor, weights: Tensor) -> None:
+        """``-dE/db = x``."""
+        write_weighted_sum(self.bias, x, weights)
 
-    def write_log_partition_gradient(self, data: Conditional, model: Conditional, scale: float) -> None:
+    def write_log_partition_gradient(self, field: Tensor, mean: Tensor, weights: Tensor) -> None:
         """``dlog_partition/db = mean``."""
-        write_difference_of_sums(self.bias, data.mean, model.mean, scale)
+        write_weighted_sum(self.bias, mean, weights)
 
     @torch.no_grad()
     def initialise_bias(self, data_mean: Tensor) -> None:

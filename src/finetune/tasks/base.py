@@ -55,6 +55,7 @@ class FineTuning(BlockModule):
         super().__init__()
         self.network = network
         self.settings = settings
+        self.batch_size = settings.batch_size
         self.make_optimizer = optimizer
         self.steps_per_epoch = steps_per_epoch
         self.schedule = schedule
@@ -91,7 +92,7 @@ class FineTuning(BlockModule):
 
     def on_fit_start(self) -> None:
         """Choose the layers' precision, now that the device is known."""
-        self.network.choose_precision(self.precision, self.settings.batch_size, self.device)
+        self.network.choose_precision(self.precision, self.batch_size, self.device)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what has been added up in an epoch that is under way."""
