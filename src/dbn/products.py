@@ -1,9 +1,10 @@
 """Float32 matrix products by the faster of the two libraries for processors that torch brings: MKL and oneDNN.
 
 torch takes float32 products with Intel's MKL. On an AMD processor MKL stays below AVX-512, and oneDNN's kernels take
-half its time. torch hands float32 products to oneDNN where ``torch.backends.mkldnn.matmul.fp32_precision`` allows it to
-round factors to bfloat16, which it does on processors that have matrix instructions for that (Intel's AMX) and nowhere
-else. So oneDNN is used where it computes in full float32, which is tried out once, and nowhere else.
+half its time (measured on Zen 5; on Zen 4 seven to nine tenths). torch hands float32 products to oneDNN where
+``torch.backends.mkldnn.matmul.fp32_precision`` allows it to round factors to bfloat16, which it does on processors that
+have matrix instructions for that (Intel's AMX) and nowhere else. So oneDNN is used where it computes in full float32,
+which is tried out once, and nowhere else.
 """
 
 from contextlib import AbstractContextManager, nullcontext

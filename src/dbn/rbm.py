@@ -160,7 +160,7 @@ class Phases:
         negative: the second half.
     """
 
-    __slots__ = ("batch", "field", "mean", "negative", "positive", "v", "weights_by_count")
+    __slots__ = ("field", "mean", "negative", "positive", "v", "weights_by_count")
 
     def __init__(self, rbm: RBM, batch: int) -> None:
         new = rbm.weight.detach().new_empty
@@ -170,18 +170,16 @@ class Phases:
         self.positive = Phase(v[0], field[0], mean[0], h)
         self.negative = Phase(v[1], field[1], mean[1], h)
         self.v, self.field, self.mean = (x if members else x.flatten(0, 1) for x in (v, field, mean))
-        self.batch = batch
         self.weights_by_count: dict[int | None, Tensor] = {}
 
     def weights(self, count: int | None = None) -> Tensor:
-        """Of each state's minus free energy in the gradient: ``(2 * batch,)``, of a group ``(2, 1, batch)``.
+        """Of each state's minus free energy in the gradient: ``(2 * batch,)``, of a group ``(2, members, batch)``.
 
         They are ``-1/count`` in the positive phase and ``1/count`` in the negative; ``count`` is by default ``batch``.
         """
         weights = self.weights_by_count.get(count)
         if weights is None:
-            weights = self.v.new_empty(2, 1, self.batch)
-            weights[0], weights[1] = -1 / (count or self.batch), 1 / (count or self.batch)
-            weights = weights if self.v.dim() > 2 else weights.flatten()
-            self.weights_by_count[count] = weights
+            scale = 1 / (count or self.positive.v.shape[-2])
+            positive = self.v.new_full(self.positive.v.shape[:-1], scale)
+            weights = self.weights_by_count[count] = torch.stack([-positive, positive]).view(self.v.shape[:-1])
         return weights

@@ -76,7 +76,7 @@ class Units(nn.Module, ABC):
 
         Args:
             x: states ``(states, n)``, of a group ``(phases, members, batch, n)``.
-            weights: of each state, ``(states,)`` or ``(phases, 1, batch)``; they add up to zero.
+            weights: of each state, ``(states,)`` or ``(phases, members, batch)``; they add up to zero.
         """
 
     @abstractmethod
@@ -86,7 +86,7 @@ class Units(nn.Module, ABC):
         Args:
             field: ``(states, n)``, of a group ``(phases, members, batch, n)``.
             mean: ``mean(field)``, of the same shape.
-            weights: of each field, ``(states,)`` or ``(phases, 1, batch)``; they add up to zero.
+            weights: of each field, ``(states,)`` or ``(phases, members, batch)``; they add up to zero.
         """
 
     @abstractmethod
@@ -110,7 +110,7 @@ def write_weighted_sum(parameter: nn.Parameter, x: Tensor, weights: Tensor) -> N
     """``parameter.grad = weights @ x``, for ``x`` ``(states, n)`` and ``weights`` ``(states,)``.
 
     In a group of models that train together the parameter is ``(members, 1, n)``, ``x`` ``(phases, members, batch, n)``
-    and ``weights`` ``(phases, 1, batch)``.
+    and ``weights`` ``(phases, members, batch)``.
     """
     if weights.dim() == 1:
         torch.mv(x.T, weights, out=gradient_of(parameter))
