@@ -8,9 +8,9 @@ import torch
 SMALLEST_SHARED = 700_000
 """Multiplications in a product from which more threads than one pay.
 
-Measured on an AMD EPYC (Zen 5) of two cores, whole steps of contrastive divergence: at 64 thousand two threads take 1.1
-to 2 times as long as one, at 0.2 million 1 to 1.6 times, at 1 million 0.85 to 1.2 times, at 4 million 0.7 to 1.2 times;
-the larger figures where the cores are shared with others.
+Measured on an AMD EPYC (Zen 5) of two cores, whole steps of contrastive divergence: two threads take at 64 thousand 1.1
+to 1.6 times as long as one, at 0.2 million 1 to 1.6 times, at 1 million 0.85 to 1.2 times, at 4 million 0.7 to 1.2
+times; the larger figures at moments when the host gives both cores less.
 """
 
 
