@@ -82,8 +82,8 @@ def requeueing() -> Iterator[None]:
         yield
         return
     before = signal.signal(SIGNAL, preemption.receive)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {SIGNAL})  # batch files let it wait until here
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {SIGNAL})  # batch files let it wait until here: it may come now
         yield
     except PreemptedError:
         signal.signal(SIGNAL, signal.SIG_IGN)  # once is enough

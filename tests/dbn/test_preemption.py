@@ -131,7 +131,9 @@ def test_outside_of_a_fit_it_stops_at_once() -> None:
     assert reached == [True]
 
 
-def test_a_job_goes_back_into_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Within job 12 of a SLURM that does what it is asked: the commands it has been given."""
     asked: list[list[str]] = []
 
     def scontrol(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
@@ -141,6 +143,10 @@ def test_a_job_goes_back_into_the_queue(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(subprocess, "run", scontrol)
     monkeypatch.setattr("dbn.preemption.SECONDS_TO_BE_STOPPED", 0.0)
     monkeypatch.setenv("SLURM_JOB_ID", "12")
+    return asked
+
+
+def test_a_job_goes_back_into_the_queue(asked: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     for variables, job in (({}, "12"), ({"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "3"}, "7_3")):
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
@@ -152,6 +158,14 @@ def test_a_job_goes_back_into_the_queue(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(SystemExit), requeueing():
         os.kill(os.getpid(), signal.SIGUSR1)
     assert len(asked) == 2, "the first process asks, once"
+
+
+def test_a_signal_that_has_waited_sends_the_job_back_as_well(asked: list[list[str]]) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})  # as the batch files start the command
+    os.kill(os.getpid(), signal.SIGUSR1)
+    with pytest.raises(SystemExit), requeueing():
+        pytest.fail("it went on")
+    assert asked == [["scontrol", "requeue", "12"]]
 
 
 def test_a_refusal_says_what_to_do(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
