@@ -237,9 +237,10 @@ def test_a_job_of_a_sweep_with_several_tasks(cluster: Cluster, folder: Path) -> 
 
 def test_a_stack_as_an_array_and_the_same_one_twice(cluster: Cluster, folder: Path) -> None:
     """A second job at a run that is at work waits, and finds it done; one of two tasks as one of one."""
-    slow = ["stack.layers=[30]", "stack.every_layer.epochs=100", "stack.every_layer.batch_size=10"]
-    jobs = [submit(cluster, folder, "pretrain.sbatch", *slow, options=("--array=3",)) for _ in range(2)]
-    two = ["seed=4", "trainer=ddp", "trainer.accelerator=cpu", *slow]
+    small = ["stack.layers=[30]", "stack.every_layer.batch_size=10"]  # at work for longer than jobs start apart
+    one = ["stack.every_layer.epochs=800", *small]
+    jobs = [submit(cluster, folder, "pretrain.sbatch", *one, options=("--array=3",)) for _ in range(2)]
+    two = ["seed=4", "trainer=ddp", "trainer.accelerator=cpu", "stack.every_layer.epochs=100", *small]
     jobs += [submit(cluster, folder, "pretrain.sbatch", *two, options=("--ntasks-per-node=2",)) for _ in range(2)]
     for job in jobs:
         wait_until(lambda job=job: cluster.state(f"{job}_3" if job in jobs[:2] else job) == "COMPLETED", 180)
