@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = signal.getsignal(signal.SIGUSR1)
     yield
     signal.signal(signal.SIGUSR1, before)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
     preemption.requested = False
 
 
@@ -162,7 +164,7 @@ def test_a_job_goes_back_into_the_queue(asked: list[list[str]], monkeypatch: pyt
 
 def test_a_signal_that_has_waited_sends_the_job_back_as_well(asked: list[list[str]]) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})  # as the batch files start the command
-    os.kill(os.getpid(), signal.SIGUSR1)
+    signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)  # other threads of the tests do not let it wait
     with pytest.raises(SystemExit), requeueing():
         pytest.fail("it went on")
     assert asked == [["scontrol", "requeue", "12"]]
