@@ -44,6 +44,10 @@ class Preemption:
         if not self.fitting:
             raise PreemptedError
 
+    def remember(self, number: int, frame: FrameType | None) -> None:
+        """The signal between two runs of one process: the next one stops as it starts, if there is one."""
+        self.requested = True
+
     @contextmanager
     def during_fit(self) -> Iterator[None]:
         """A fit: it looks at ``requested`` itself, see :meth:`stop_if_requested`.
@@ -84,12 +88,13 @@ def requeueing() -> Iterator[None]:
     before = signal.signal(SIGNAL, preemption.receive)
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {SIGNAL})  # batch files let it wait until here: it may come now
+        preemption.stop_if_requested()  # it came between the run before and this one
         yield
     except PreemptedError:
         signal.signal(SIGNAL, signal.SIG_IGN)  # once is enough
         requeue()
-    finally:  # once all is done, the signal is nobody's any more
-        signal.signal(SIGNAL, signal.SIG_IGN if before == signal.SIG_DFL else before)
+    finally:  # a signal after the last run is nobody's any more
+        signal.signal(SIGNAL, preemption.remember if before == signal.SIG_DFL else before)
 
 
 def job_id() -> str | None:

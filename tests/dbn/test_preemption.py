@@ -156,6 +156,7 @@ def test_a_job_goes_back_into_the_queue(asked: list[list[str]], monkeypatch: pyt
         with pytest.raises(SystemExit), requeueing():
             os.kill(os.getpid(), signal.SIGUSR1)
         assert asked[-1] == ["scontrol", "requeue", job]
+        preemption.requested = False
     monkeypatch.setenv("SLURM_PROCID", "1")
     with pytest.raises(SystemExit), requeueing():
         os.kill(os.getpid(), signal.SIGUSR1)
@@ -165,6 +166,18 @@ def test_a_job_goes_back_into_the_queue(asked: list[list[str]], monkeypatch: pyt
 def test_a_signal_that_has_waited_sends_the_job_back_as_well(asked: list[list[str]]) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})  # as the batch files start the command
     signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)  # other threads of the tests do not let it wait
+    with pytest.raises(SystemExit), requeueing():
+        pytest.fail("it went on")
+    assert asked == [["scontrol", "requeue", "12"]]
+
+
+def test_a_signal_between_two_runs_stops_the_second_one(asked: list[list[str]]) -> None:
+    """As in a multirun whose runs go one after another within one job."""
+    for _ in range(2):
+        with requeueing():
+            pass
+        assert not asked
+    os.kill(os.getpid(), signal.SIGUSR1)
     with pytest.raises(SystemExit), requeueing():
         pytest.fail("it went on")
     assert asked == [["scontrol", "requeue", "12"]]
