@@ -96,7 +96,7 @@ def table(found: dict[str, dict[int, dict[str, float]]]) -> list[str]:
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=5, help="how many (default 5, at least 2)")
+    parser.add_argument("--seeds", type=int, default=12, help="how many (default 12, at least 2)")
     parser.add_argument("--quick", action="store_true", help="an epoch of each, to see that it runs")
     parser.add_argument("--output", type=Path, default=HERE, help="folder for PRECISION.md")
     options = parser.parse_args()
