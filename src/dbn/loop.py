@@ -4,7 +4,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypedDict
@@ -264,13 +264,18 @@ def add_gradients(module: nn.Module) -> None:
     nn.utils.vector_to_parameters(flat, gradients)
 
 
-class Share(TypedDict):
-    """A process's place among all that share the images."""
+class LoaderContext(TypedDict):
+    """What a :class:`BlockLoader` needs to know of the fit: this process among all, and which epoch it is."""
 
+    epoch: Callable[[], int]
     rank: int
     world_size: int
 
 
-def loader_share(trainer: pl.Trainer) -> Share:
-    """This process's share, for a :class:`BlockLoader`."""
-    return {"rank": trainer.global_rank, "world_size": trainer.world_size}
+def loader_context(trainer: pl.Trainer) -> LoaderContext:
+    """For a :class:`BlockLoader` that ``trainer`` iterates over."""
+    return {
+        "epoch": lambda: trainer.current_epoch,
+        "rank": trainer.global_rank,
+        "world_size": trainer.world_size,
+    }

@@ -17,7 +17,7 @@ from dbn.data.blocks import BlockLoader
 from dbn.data.parallel import all_to, loader_of
 from dbn.errors import SettingError
 from dbn.growing import GrowingStack, Place
-from dbn.loop import Stopwatch, fit, loader_share, make_trainer, quiet
+from dbn.loop import Stopwatch, fit, loader_context, make_trainer, quiet
 from dbn.optimizer import SGD
 from dbn.parallel import group_of, members_of, together
 from dbn.progress import FitProgress
@@ -179,7 +179,7 @@ def train_layer(
         )
         loaders = [
             BlockLoader(
-                images, batch_size=settings.batch_size, seed=stack.seed, counters=(number,), **loader_share(trainer)
+                images, batch_size=settings.batch_size, seed=stack.seed, counters=(number,), **loader_context(trainer)
             )
             for images, stack in zip(train, stacks, strict=True)
         ]

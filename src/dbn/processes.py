@@ -44,6 +44,15 @@ def sum_over_all(*values: torch.Tensor) -> list[torch.Tensor]:
     return list(values)
 
 
+def of_each(value: torch.Tensor) -> list[torch.Tensor]:
+    """What the value is in each process of the run, in order of rank; alone, itself."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return [value]
+    values = [torch.empty_like(value) for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather(values, value)
+    return values
+
+
 WORD = Path(".hydra") / "first_process.json"
 
 

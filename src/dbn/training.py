@@ -14,7 +14,7 @@ from dbn.data.blocks import Block, BlockLoader, Minibatch
 from dbn.data.images import Images
 from dbn.errors import DivergenceError, SettingError
 from dbn.graphs import BlockGraphs
-from dbn.loop import BlockModule, Optimizer, add_gradients, loader_share, make_trainer, quiet
+from dbn.loop import BlockModule, Optimizer, add_gradients, loader_context, make_trainer, quiet
 from dbn.optimizer import SGD
 from dbn.parallel import members_of
 from dbn.precision import Bfloat16RBM, choose_precision
@@ -328,7 +328,7 @@ def fit(
                          monitor_train=[images.sample(MONITOR_IMAGES)])  # fmt: skip
     with quiet():
         trainer = make_trainer(directory=None, max_epochs=epochs, callbacks=callbacks)
-        loader = BlockLoader(images, batch_size=layer.batch_size, seed=seed, counters=(1,), **loader_share(trainer))
+        loader = BlockLoader(images, batch_size=layer.batch_size, seed=seed, counters=(1,), **loader_context(trainer))
         with threads_for(module.largest_product):
             trainer.fit(module, loader)
     return rbm

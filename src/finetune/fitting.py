@@ -15,7 +15,7 @@ from dbn.data import DataSet
 from dbn.data.blocks import BlockLoader
 from dbn.data.parallel import all_to, loader_of
 from dbn.errors import SettingError
-from dbn.loop import Stopwatch, fit, loader_share, make_trainer, quiet
+from dbn.loop import Stopwatch, fit, loader_context, make_trainer, quiet
 from dbn.progress import FitProgress
 from dbn.settings import settings_of
 from dbn.tracking import Tracker, loggers_of
@@ -140,14 +140,14 @@ def fit_networks(
             options=config["trainer"],
         )  # fmt: skip
         device = trainer.strategy.root_device
-        share = loader_share(trainer)
+        context = loader_context(trainer)
         images = all_to([own.train for own in data], device)
         train = [
-            BlockLoader(own, batch_size=settings.batch_size, seed=seed, **share)
+            BlockLoader(own, batch_size=settings.batch_size, seed=seed, **context)
             for own, seed in zip(images, seeds, strict=True)
         ]
         held_out = data[0].validation.to(device)
-        validation = [BlockLoader(held_out, batch_size=1000, minibatches_per_block=1, **share) for _ in networks]
+        validation = [BlockLoader(held_out, batch_size=1000, minibatches_per_block=1, **context) for _ in networks]
         fit(trainer, module, loader_of(train), loader_of(validation) if n_validation else None, checkpoints)
     facts = {
         "seconds": watch.seconds / n,

@@ -42,8 +42,7 @@ def test_counts_are_those_of_the_whole_minibatch() -> None:
 
 def test_the_order_depends_on_seed_counters_and_epoch() -> None:
     def order(seed: int, counters: tuple[int, ...], epoch: int) -> list[int]:
-        loader = BlockLoader(numbered(20), batch_size=20, seed=seed, counters=counters)
-        loader.set_epoch(epoch)
+        loader = BlockLoader(numbered(20), batch_size=20, seed=seed, counters=counters, epoch=lambda: epoch)
         return minibatches(loader)[0]
 
     orders = [order(0, (1,), 0), order(0, (1,), 1), order(0, (2,), 0), order(1, (1,), 0)]

@@ -109,15 +109,13 @@ def test_rbms_of_different_shapes_do_not_train_together() -> None:
 def test_blocks_of_a_group_are_its_members_blocks() -> None:
     images = [Images.from_features(torch.rand(103, 5), torch.arange(103)) for _ in range(2)]
 
-    def loaders() -> list[BlockLoader]:
-        return [BlockLoader(own, batch_size=10, minibatches_per_block=4, seed=seed) for seed, own in enumerate(images)]
+    def loaders(epoch: int) -> list[BlockLoader]:
+        options: dict[str, Any] = {"batch_size": 10, "minibatches_per_block": 4, "epoch": lambda: epoch}
+        return [BlockLoader(own, seed=seed, **options) for seed, own in enumerate(images)]
 
-    group, alone = ParallelLoader(loaders()), loaders()
-    assert len(group) == len(alone[0])
     for epoch in (0, 3):
-        group.set_epoch(epoch)
-        for loader in alone:
-            loader.set_epoch(epoch)
+        group, alone = ParallelLoader(loaders(epoch)), loaders(epoch)
+        assert len(group) == len(alone[0])
         n = 0
         for block, *own in zip(group, *alone, strict=True):
             for member, expected in zip(block.of_members(), own, strict=True):

@@ -119,6 +119,9 @@ class Block:
 class BlockLoader:
     """Iterates over an epoch's blocks, in an order that depends on the seed, the stream and the epoch only.
 
+    Whoever drives the epochs says which one it is when the loader asks, at the start of each iteration: nobody has to
+    remember to tell it, and an epoch that goes on from a checkpoint has the order it began with.
+
     A block's images lie in a buffer that the next block is written to: use them before going on, or copy them.
     Images in a file are read by a thread that lives as long as the iteration.
 
@@ -131,6 +134,7 @@ class BlockLoader:
         minibatches_per_block: minibatches gathered at once; None: of 8000 images, 20000 on a GPU, fewer of large ones.
         seed: the run's seed; None keeps the images in order.
         counters: counters of the stream ``order`` before the epoch, e.g. the layer.
+        epoch: says which epoch it is, from 0.
         rank: this process.
         world_size: number of processes.
 
@@ -146,6 +150,7 @@ class BlockLoader:
         minibatches_per_block: int | None = None,
         seed: int | None = None,
         counters: tuple[int, ...] = (),
+        epoch: Callable[[], int] = lambda: 0,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
@@ -164,7 +169,7 @@ class BlockLoader:
         self.counters = counters
         self.rank = rank
         self.world_size = world_size
-        self.epoch = 0
+        self.epoch = epoch
         self.first_block = 0
         self.next_block = 0
         self.reader: BlockReader | None = None
@@ -178,10 +183,6 @@ class BlockLoader:
         """Blocks per epoch."""
         return -(-self.n_minibatches // self.minibatches_per_block)
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order comes next. Lightning calls it before each epoch."""
-        self.epoch = epoch
-
     def state_dict(self) -> dict[str, int]:
         """Which block comes next in the epoch: Lightning keeps it in checkpoints."""
         return {"next_block": self.next_block}
@@ -192,7 +193,7 @@ class BlockLoader:
 
     def generator(self) -> torch.Generator | None:
         """Draws this epoch's order; None: the images keep theirs."""
-        return None if self.seed is None else stream(self.seed, "order", *self.counters, self.epoch)
+        return None if self.seed is None else stream(self.seed, "order", *self.counters, self.epoch())
 
     def order(self) -> Tensor:
         """Index of the images in this epoch's order, ``(n,)``."""

@@ -24,11 +24,6 @@ class ParallelLoader:
         """Blocks per epoch."""
         return len(self.loaders[0])
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose orders come next. Lightning calls it before each epoch."""
-        for loader in self.loaders:
-            loader.set_epoch(epoch)
-
     def state_dict(self) -> dict[str, int]:
         """Which block comes next in the epoch: the same for every member."""
         return self.loaders[0].state_dict()

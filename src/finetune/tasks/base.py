@@ -13,7 +13,7 @@ from dbn.data.blocks import Block, BlockLoader, Minibatch
 from dbn.data.images import Images
 from dbn.errors import DivergenceError
 from dbn.loop import BlockModule, Optimizer, add_gradients
-from dbn.processes import sum_over_all
+from dbn.processes import of_each, sum_over_all
 from dbn.products import faster_products
 from dbn.settings import calling
 from dbn.streams import streams
@@ -95,13 +95,17 @@ class FineTuning(BlockModule):
         self.network.choose_precision(self.precision, self.batch_size, self.device)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what has been added up in an epoch that is under way."""
-        checkpoint["epoch_so_far"] = {"train_loss": self.train_loss.tolist(), "train_images": self.train_images}
+        """Keep what each process has added up in an epoch that is under way."""
+        so_far = torch.cat([self.train_loss.double(), self.train_loss.new_tensor([self.train_images]).double()])
+        checkpoint["epoch_so_far"] = [own.tolist() for own in of_each(so_far)]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on adding up."""
-        so_far = checkpoint["epoch_so_far"]
-        self.train_loss, self.train_images = torch.tensor(so_far["train_loss"]), so_far["train_images"]
+        """Go on adding up; with another number of processes, the first one has what all of them had."""
+        each = torch.tensor(checkpoint["epoch_so_far"], dtype=torch.float64)
+        if len(each) != self.trainer.world_size:
+            each = torch.cat([each.sum(0, keepdim=True), each.new_zeros(self.trainer.world_size - 1, each.shape[1])])
+        *losses, images = each[self.global_rank].tolist()
+        self.train_loss, self.train_images = torch.tensor(losses), int(images)
 
     def on_train_start(self) -> None:
         """An epoch that goes on from a checkpoint is not started: who learns in it has to be said again."""

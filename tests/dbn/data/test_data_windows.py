@@ -78,8 +78,8 @@ def test_processes_share_the_same_minibatches(
 
 def test_the_order_depends_on_seed_counters_and_epoch(folder: Path) -> None:
     def order(seed: int, counters: tuple[int, ...], epoch: int) -> list[int]:
-        loader = BlockLoader(numbered(folder, [5], 20), batch_size=30, seed=seed, counters=counters)
-        loader.set_epoch(epoch)
+        images = numbered(folder, [5], 20)
+        loader = BlockLoader(images, batch_size=30, seed=seed, counters=counters, epoch=lambda: epoch)
         return list(chain(*minibatches(loader)))
 
     orders = [order(0, (1,), 0), order(0, (1,), 1), order(0, (2,), 0), order(1, (1,), 0)]
