@@ -16,8 +16,9 @@ import hydra
 import torch
 
 from dbn.command import config_directory, plain
+from dbn.configured import data_of
 from dbn.likelihood import annealed_importance_sampling
-from dbn.pretrain import STACK_FILE, data_of, pretraining_config
+from dbn.pretrain import STACK_FILE, pretraining_config
 from dbn.pretrain import run_directory as pretraining_directory
 from dbn.runs import environment
 from dbn.stack import DBN

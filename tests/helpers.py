@@ -1,11 +1,15 @@
 """What tests of several parts share beside fixtures: small models and states."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import hydra
 import torch
 
 from dbn import RBM
+from dbn.command import config_directory, plain
+from dbn.pretrain import pretraining_config, run_directory
 from dbn.units import UNITS, make_units
 
 Composer = Callable[..., dict[str, Any]]
@@ -16,6 +20,12 @@ PAIRS = [(visible, hidden) for visible in sorted(UNITS) for hidden in sorted(UNI
 
 NORMALISED = [(visible, hidden) for visible, hidden in PAIRS if UNITS[visible].normalised and UNITS[hidden].normalised]
 """Those that have likelihoods."""
+
+
+def stack_directory(*overrides: str) -> Path:
+    """Where dbn-finetune with these overrides, called in this folder, has its stack: ``runs/<study>/pretrain/...``."""
+    with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
+        return run_directory(pretraining_config(plain(hydra.compose("finetune", list(overrides)))))
 
 
 def make_rbm(visible: str = "bernoulli", hidden: str = "bernoulli", n_visible: int = 5, n_hidden: int = 4) -> RBM:

@@ -6,8 +6,10 @@ import hydra
 import pytest
 
 from dbn.command import config_directory
+from dbn.configured import layers_of
 from dbn.errors import SettingError
-from dbn.pretrain import layers_of, pretrain
+from dbn.pretrain import pretrain, pretraining_config
+from dbn.pretrain import run_directory as pretraining_directory
 from finetune.fitting import make_module
 from finetune.train import finetune, run_directory
 from helpers import Composer
@@ -173,5 +175,6 @@ def test_stacks_and_runs_of_the_sweep_over_pretraining_epochs_have_names_of_thei
         parameters = hydra.compose("finetune", ["sweep=pretraining_epochs"], return_hydra_config=True).hydra.sweeper
     lengths = parameters.params["stack.every_layer.epochs"].split(",")
     configs = [compose("finetune", ["sweep=pretraining_epochs", f"stack.every_layer.epochs={n}"]) for n in lengths]
-    assert len({config["stack"]["name"] for config in configs}) == len(lengths) >= 4
+    stacks = {pretraining_directory(pretraining_config(config)) for config in configs}
+    assert len(stacks) == len(lengths) >= 4
     assert len({run_directory(config) for config in configs}) == len(lengths)

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from helpers import stack_directory
+
 SMALL = [
     "arm=dbn", "stack.layers=[300]", "stack.every_layer.epochs=3", "training.epochs=10", "progress=false",
     "checkpoint_seconds=0",
 ]  # fmt: skip
-FILES = ("pretrain/digits_300_seed0/dbn.safetensors", "finetune/dbn_seed0/network.safetensors")
+STACK = stack_directory(*SMALL).relative_to("runs/default")
+FILES = (f"{STACK}/dbn.safetensors", "finetune/dbn_seed0/network.safetensors")
 
 
 class Disk:

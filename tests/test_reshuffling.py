@@ -132,7 +132,7 @@ def test_the_order_is_that_of_the_stream(seen: Seen) -> None:
         assert torch.equal(torch.cat(batches), expected)
 
 
-class Stopped(Exception):
+class CrashError(Exception):
     """A crash."""
 
 
@@ -159,12 +159,12 @@ def test_an_epoch_that_is_resumed_midway_goes_on_in_its_order(
 
     def crash(self: Any, given: blocks.Block) -> blocks.Block:
         if (getattr(self, "layer", 0), self.current_epoch, given.number) == (layer, epoch, block):
-            raise Stopped
+            raise CrashError
         return begin(self, given)
 
     with monkeypatch.context() as patched:
         patched.setattr(module, "begin_block", crash)
-        with pytest.raises(Stopped):
+        with pytest.raises(CrashError):
             finetune_seeds(compose("finetune", [*settings, "study=stopped"]))
     finetune_seeds(compose("finetune", [*settings, "study=stopped"]))
 

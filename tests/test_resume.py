@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from helpers import stack_directory
+
 SETTINGS = [
     "study=s",
     "sampler=pcd",  # its chains, too, must go on
@@ -21,7 +23,7 @@ SETTINGS = [
     "training.patience=30",
     "augment.rotation=10",
 ]
-PRETRAINED = Path("runs/s/pretrain/digits_30_20_seed0")
+PRETRAINED = stack_directory("arm=dbn", *SETTINGS)
 FINETUNED = Path("runs/s/finetune/dbn_seed0")
 
 

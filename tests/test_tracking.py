@@ -34,6 +34,12 @@ def offline_runs(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / "wandb").iterdir() if path.name.startswith("offline-run-"))
 
 
+def stack_of(study: Path, seed: int) -> Path:
+    """Directory of the one stack of a seed."""
+    (directory,) = study.glob(f"pretrain/digits_12_*_seed{seed}")
+    return directory
+
+
 def exit_codes(found: list[dict[str, Any]]) -> list[int]:
     """How a run says that it ended."""
     return [record["exit"].get("exit_code", 0) for record in found if record["type"] == "exit"]
@@ -44,7 +50,7 @@ def test_two_jobs_of_a_multirun_are_two_runs_with_their_own_histories(tmp_path: 
     study = tmp_path / "runs/tracked"
     ids = set()
     for directory, job_type, n_epochs in (
-        (study / "pretrain/digits_12_seed0", "pretrain", 3),
+        (stack_of(study, 0), "pretrain", 3),
         (study / "finetune/dbn_seed0", "finetune", 4),
         (study / "finetune/random_relu_seed0", "finetune", 4),
     ):
@@ -83,7 +89,7 @@ def test_runs_that_trained_together_have_their_own_histories(tmp_path: Path) -> 
     last = set()
     for seed in (0, 1):
         for directory, metric, n_epochs in (
-            (tmp_path / f"runs/tracked/pretrain/digits_12_seed{seed}", "layer1/reconstruction_error", 3),
+            (stack_of(tmp_path / "runs/tracked", seed), "layer1/reconstruction_error", 3),
             (tmp_path / f"runs/tracked/finetune/dbn_seed{seed}", "validation/error", 4),
         ):
             (offline,) = offline_runs(directory)

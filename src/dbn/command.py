@@ -5,15 +5,14 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -23,10 +22,13 @@ from submitit.core.utils import UncompletedJobError
 
 from dbn.arrays import wait_for_array
 from dbn.errors import SettingError, UserError
+from dbn.naming import swept_override
 from dbn.preemption import requeueing
 from dbn.settings import near
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
+NAMED = "finetune"
+"""The configuration whose runs have names; stacks are known by what decides how they are trained."""
 
 _FULL = "Make room: files that were there are as they were, and the same command goes on from the last checkpoint."
 _READ_ONLY = "Choose a folder that can be written to: paths.runs=..."
@@ -37,12 +39,6 @@ DISK_ERRORS = {
     errno.EACCES: _READ_ONLY,
     errno.EPERM: _READ_ONLY,
 }
-
-
-# ${sizes:${stack.layers}}: a stack's name says its layers, 500_500_2000
-OmegaConf.register_new_resolver(
-    "sizes", lambda layers: "_".join(str(x if isinstance(x, int) else x.get("n_hidden")) for x in layers), replace=True
-)
 
 
 def config_directory() -> Path:
@@ -78,7 +74,7 @@ def run_command(
         overrides = [argument for argument in arguments if is_override(argument)]
         options = [argument for argument in arguments if not is_override(argument)]
         # Options first: Hydra's parser does not take overrides on both sides of an option.
-        sys.argv[1:] = [*options, *overrides, *name_of_swept_runs(overrides)]
+        sys.argv[1:] = [*options, *overrides, *(swept_override(overrides) if config_name == NAMED else ())]
         try:
             hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=config_name)(
                 requeued(task)
@@ -112,10 +108,21 @@ def requeued(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
     @functools.wraps(task)
     def watched(config: DictConfig) -> Any:
         check_processes(config)
-        with requeueing():
+        with calling_folder(), requeueing():
             return task(config)
 
     return watched
+
+
+@contextmanager
+def calling_folder() -> Iterator[None]:
+    """Where the command was called, which relative paths start from, wherever ``hydra.job.chdir`` goes."""
+    here = Path.cwd()
+    os.chdir(HydraConfig.get().runtime.cwd)
+    try:
+        yield
+    finally:
+        os.chdir(here)
 
 
 def check_processes(config: DictConfig) -> None:
@@ -211,29 +218,6 @@ def flatten(config: Any, prefix: str = "") -> list[str]:
 def is_override(argument: str) -> bool:
     """Whether an argument is an override, as against an option such as ``-m``."""
     return argument.startswith("~") or ("=" in argument and not argument.startswith("-"))
-
-
-def parse_overrides(arguments: Sequence[str]) -> list[Override]:
-    """Overrides as Hydra's grammar reads them."""
-    return OverridesParser.create().parse_overrides(list(arguments))
-
-
-def name_of_swept_runs(arguments: Sequence[str]) -> list[str]:
-    """A ``name=`` override that keeps the runs of a multirun apart, or nothing where arm and seed do so already.
-
-    ``-m optimizer.lr=0.1,0.3`` gives the runs the names ``dbn_optimizer.lr=0.1`` and ``dbn_optimizer.lr=0.3``.
-    """
-    overrides = parse_overrides(arguments)
-    if any(override.key_or_group == "name" for override in overrides):
-        return []
-    swept = [
-        o.key_or_group for o in overrides if o.is_sweep_override() and o.key_or_group not in ("arm", "seed", "study")
-    ]
-    if not swept:
-        return []
-    groups = {path.name for path in config_directory().iterdir() if path.is_dir()}
-    values = [f"{key}=${{hydra:runtime.choices.{key}}}" if key in groups else f"{key}=${{{key}}}" for key in swept]
-    return [f"name='${{base_name}}_{'_'.join(values)}'"]
 
 
 def task_overrides() -> list[str]:

@@ -8,27 +8,44 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.table import Table
 
 from dbn.augment import Augment
 from dbn.command import plain, run_command, task_overrides
-from dbn.data import DataSet, load_data
+from dbn.configured import data_of, layers_of
+from dbn.data import DataSet
+from dbn.errors import UserError
 from dbn.growing import Place
+from dbn.identity import INCIDENTAL, stack_identity, stack_name, with_content
 from dbn.pictures import pictures_of_stack, save_pictures, sheets
 from dbn.pretraining import pretrain_stacks
 from dbn.processes import is_first
-from dbn.runs import INCIDENTAL, Run, execute_all
+from dbn.runs import Run, execute_all, study_directory
 from dbn.seeds import by_seed, checkpoint_folder
-from dbn.settings import check_keys, check_number, settings_of
+from dbn.settings import check_number, settings_of
 from dbn.stack import DBN
 from dbn.tracking import Tracker, Tracking, tracking
 from dbn.training import LayerSettings
 
 STACK_FILE = "dbn.safetensors"
-SHARED = ("data", "stack", "sampler", "trainer", "precision", "seed", "study")
-"""Parts of a configuration that decide how its stack is pretrained."""
+OF_A_STACK = frozenset({"data", "stack", "sampler", "trainer", "precision", "seed", "study"})
+"""Parts of a configuration that say how its stack is pretrained."""
+
+
+def name_in_configuration(*, _root_: DictConfig) -> str:
+    """``${stack_name:}``: where Hydra writes its log. What is wrong with a configuration, the command itself says."""
+    try:
+        return stack_name(
+            with_content(plain(OmegaConf.masked_copy(_root_, [str(key) for key in _root_ if key != "hydra"])))
+        )
+    except (UserError, OmegaConfBaseException, AttributeError, KeyError, TypeError, ValueError):
+        return "not_named"
+
+
+OmegaConf.register_new_resolver("stack_name", name_in_configuration, replace=True)
 
 
 def main() -> None:
@@ -43,8 +60,12 @@ def _run(config: DictConfig) -> None:
 
 
 def run_directory(config: Mapping[str, Any]) -> Path:
-    """Where a pretraining run lives: ``<runs>/<study>/pretrain/<name>_seed<k>``."""
-    return Path(config["paths"]["runs"], config["study"]) / "pretrain" / f"{config['name']}_seed{config['seed']}"
+    """Where a pretraining run lives: ``<runs>/<study>/pretrain/<name>_seed<k>``.
+
+    The name is made of what decides how the stack is trained, see :func:`dbn.identity.stack_name`: configurations share
+    a stack exactly when that is the same.
+    """
+    return study_directory(config) / "pretrain" / f"{stack_name(config)}_seed{config['seed']}"
 
 
 def pretrain(config: dict[str, Any], overrides: Sequence[str] | None = None) -> dict[str, Any]:
@@ -65,54 +86,24 @@ def pretrain_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
         ``dbn.safetensors`` beside it.
     """
     check_number("checkpoint_seconds", config["checkpoint_seconds"], low=0)
-    return pretrain_together([pretraining_config(own, name=own["name"]) for own in by_seed(config)], overrides)
+    return pretrain_together([pretraining_config(own) for own in by_seed(with_content(config))], overrides)
 
 
 def pretrain_together(
     configs: Sequence[dict[str, Any]], overrides: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
     """Pretrain the stacks of configurations, see :func:`pretraining_config`, that differ in their seeds only."""
-    runs = [Run(run_directory(config), config) for config in configs]
+    runs = [Run(run_directory(config), config, identity=stack_identity) for config in configs]
     with checkpoint_folder(runs) as folder:
         return execute_all(runs, lambda waiting: _work(waiting, folder), overrides, folder)
 
 
-def pretraining_config(config: Mapping[str, Any], name: str | None = None) -> dict[str, Any]:
-    """What decides how a stack is pretrained, out of any configuration: the same for every arm, label count and task.
-
-    Args:
-        config: a pretraining or a fine-tuning configuration.
-        name: of the run; default data and stack.
-    """
-    shared = {key: config[key] for key in (*SHARED, *INCIDENTAL)}
-    shared["data"] = {key: value for key, value in config["data"].items() if key != "n_labelled"}
-    return {**shared, "name": name or f"{config['data']['name']}_{config['stack']['name']}"}
-
-
-def data_of(config: Mapping[str, Any]) -> DataSet:
-    """The data set that the group ``data`` describes."""
-    data = config["data"]
-    names = ("split_seed", "validation", "test", "standardise")
-    source = hydra.utils.instantiate(data["source"])
-    return load_data(source, **{name: data[name] for name in names if name in data})
-
-
-def layers_of(stack: Mapping[str, Any]) -> list[LayerSettings]:
-    """Settings of every layer: its own, over those of layers above the first, over those of every layer.
-
-    Raises:
-        SettingError: a key that is no setting of a layer, or a value that cannot be used.
-    """
-    known = LayerSettings.__dataclass_fields__
-    check_keys("stack.every_layer", stack["every_layer"], known)
-    check_keys("stack.upper_layers", stack["upper_layers"], known)
-    layers = [{"n_hidden": layer} if isinstance(layer, int) else dict(layer) for layer in stack["layers"]]
-    for layer in layers:
-        check_keys("stack.layers", layer, known)
-    upper = [{}, *[stack["upper_layers"]] * len(layers)]
-    return [
-        LayerSettings(**{**stack["every_layer"], **above, **layer}) for above, layer in zip(upper, layers, strict=False)
-    ]
+def pretraining_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What says how a stack is pretrained, out of a pretraining or a fine-tuning configuration: the same for both."""
+    shared = {
+        key: value for key, value in config.items() if key in OF_A_STACK | INCIDENTAL - {"swept", "pretrain_only"}
+    }
+    return {**shared, "data": {key: value for key, value in config["data"].items() if key != "n_labelled"}}
 
 
 def _work(runs: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:
@@ -147,7 +138,8 @@ def _work(runs: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:
 
 def _tracked(run: Run, data: DataSet) -> AbstractContextManager[Tracker]:
     config = run.config
-    name, tags = f"{config['name']}_seed{config['seed']}", [data.name, config["stack"]["name"]]
+    name = f"{stack_name(config)}_seed{config['seed']}"
+    tags = [data.name, "-".join(str(layer.n_hidden) for layer in layers_of(config["stack"]))]
     options = {"study": config["study"], "stage": "pretrain", "name": name, "tags": tags, "config": config}
     return tracking(run.directory, config["logger"]["wandb"], **options)
 
@@ -174,7 +166,7 @@ def _finish(run: Run, stack: DBN, data: DataSet, layers: Sequence[LayerSettings]
     return {
         "study": config["study"],
         "stage": "pretrain",
-        "name": config["name"],
+        "name": stack_name(config),
         "arm": "dbn",
         "seed": config["seed"],
         "data": data.name,

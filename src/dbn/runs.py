@@ -20,10 +20,13 @@ from hydra.errors import InstantiationException
 
 from dbn.errors import RunConflictError, UserError
 from dbn.files import UNFINISHED, write_json, write_text
+from dbn.identity import run_identity
+from dbn.naming import folder_name
 from dbn.preemption import PreemptedError
 from dbn.processes import hear_from_first, is_first, tell_others, wait_for_all
 from dbn.processor import processor_name
 from dbn.products import onednn_is_faster
+from dbn.study_data import check_same_data, record_data
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +35,9 @@ ERROR = "error.txt"
 LOCK = ".lock"
 CONFIG = Path(".hydra") / "config.yaml"
 OVERRIDES = Path(".hydra") / "overrides.yaml"
-INCIDENTAL = frozenset({"paths", "logger", "progress", "checkpoint_seconds", "n_parallel_seeds"})
-"""Parts of a configuration that do not change what a run computes, or only its rounding."""
+Difference = tuple[str, Any, Any]
+"""Dotted key, old and new value."""
+NAME_OF_ITS_OWN = "Give this one a name of its own (name=...) or another study (study=...), or move the folder away."
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,19 @@ class Run:
     Attributes:
         directory: its own; a function of its configuration.
         config: resolved configuration, plain dicts and lists.
+        identity: what of a configuration must be the same in the same directory, see :mod:`dbn.identity`.
+        advice: what to do where it is not, from dotted key, old and new value of each difference.
     """
 
     directory: Path
     config: dict[str, Any]
+    identity: Callable[[Mapping[str, Any]], dict[str, Any]] = run_identity
+    advice: Callable[[Sequence[Difference]], str] = lambda differences: NAME_OF_ITS_OWN
+
+
+def study_directory(config: Mapping[str, Any]) -> Path:
+    """Where a study's runs are: ``<runs>/<study>``."""
+    return Path(config["paths"]["runs"], folder_name(config["study"]))
 
 
 def execute(
@@ -97,7 +110,8 @@ def execute_all(
         try:
             results = [read_result(run.directory) for run in runs]
             for run in runs:
-                _claim(run.directory, run.config, folder)
+                check_same_data(run.directory.parents[1], run.config)
+                _claim(run, folder)
                 if overrides is not None:
                     write_text(run.directory / OVERRIDES, yaml.safe_dump(list(overrides)))
         except UserError:
@@ -123,6 +137,7 @@ def _work_on(waiting: list[Run], work: Callable[[Sequence[Run]], Iterable[dict[s
         for run, part in zip(waiting, work(waiting), strict=True):
             result = {**part, "config": run.config, **environment()}
             write_json(run.directory / RESULT, result)
+            record_data(run.directory.parents[1], f"{run.directory.parent.name}/{run.directory.name}", run.config)
             (run.directory / ERROR).unlink(missing_ok=True)
             results.append(result)
     except (PreemptedError, KeyboardInterrupt, SystemExit):
@@ -186,19 +201,28 @@ def at_work(directory: Path) -> bool:
     return False
 
 
-def _claim(directory: Path, config: Mapping[str, Any], folder: Path | None) -> None:
-    """Write the configuration into the directory; refuse one that holds what another configuration made."""
-    path = directory / CONFIG
-    stored = yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.is_file() else {}
-    differences = list(_differences(_relevant(stored), _relevant(json.loads(json.dumps(config)))))
+def _claim(run: Run, folder: Path | None) -> None:
+    """Write the configuration into the run's directory; refuse one that holds what another configuration made."""
+    directory, path = run.directory, run.directory / CONFIG
+    stored = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+    config = json.loads(json.dumps(run.config))  # as it comes back from a file: lists for tuples
+    differences = list(_differences(run.identity(stored), run.identity(config))) if stored else []
     if differences and (_has_work(directory) or (folder is not None and any(folder.rglob("*.ckpt")))):
         key, old, new = differences[0]
         more = f" ({len(differences) - 1} more keys differ)" if len(differences) > 1 else ""
+        what = "on files that held something else" if key.endswith(".content") else f"with {key}={old}"
+        this = f"{key}={new}" if not key.endswith(".content") else f"{_path_of(config, key)} as it is now"
         raise RunConflictError(
-            f"{directory} already holds a run with {key}={old}, this one has {key}={new}{more}. "
-            "Give this one a name of its own (name=...) or another study=..., or move the folder away."
+            f"{directory} already holds a run {what}, this one has {this}{more}. {run.advice(differences)}"
         )
-    write_text(path, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+    write_text(path, yaml.safe_dump(dict(run.config), sort_keys=False, allow_unicode=True))
+
+
+def _path_of(config: Mapping[str, Any], key: str) -> str:
+    """``data.path=mine.npz``, for ``data.content``: the file whose content it is."""
+    group = key.split(".")[0]
+    where = "path" if group == "data" else "stack"
+    return f"{group}.{where}={config[group][where]}"
 
 
 def _has_work(directory: Path) -> bool:
@@ -206,19 +230,7 @@ def _has_work(directory: Path) -> bool:
     return (directory / RESULT).exists() or any(path.is_file() for path in (directory / "checkpoints").rglob("*"))
 
 
-def _relevant(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What two configurations of the same run must agree on: where data lies on this machine is none of it."""
-
-    def without_root(part: Any) -> Any:
-        if not isinstance(part, Mapping):
-            return part
-        return {key: without_root(value) for key, value in part.items() if key != "root"}
-
-    relevant = {key: value for key, value in config.items() if key not in INCIDENTAL}
-    return {**relevant, "data": without_root(relevant["data"])} if "data" in relevant else relevant
-
-
-def _differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+def _differences(old: Any, new: Any, key: str = "") -> Iterator[Difference]:
     """Dotted key, old and new value wherever two nested configurations differ."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in [*old, *(name for name in new if name not in old)]:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from dbn.configured import layers_of
 from dbn.data import DataSet, Images, StreamedImages
 from dbn.errors import SettingError
-from dbn.pretrain import layers_of
-from dbn.runs import execute
+from dbn.runs import execute, study_directory
 from dbn.settings import check_choice
 from finetune.baselines import logistic_pca, pca
 from finetune.easypr_network import train_easypr
@@ -121,7 +121,7 @@ def _run_recogniser(name: str, config: Mapping[str, Any], data: DataSet) -> None
 
 
 def _directory(config: Mapping[str, Any], full_name: str, seed: int) -> Path:
-    return Path(config["paths"]["runs"], config["study"], "baseline", f"{full_name}_seed{seed}")
+    return study_directory(config) / "baseline" / f"{full_name}_seed{seed}"
 
 
 def _result(config: Mapping[str, Any], data: DataSet, name: str, full_name: str, seed: int) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from dbn import flops
 from dbn.command import plain, run_command
+from dbn.configured import data_of, layers_of
 from dbn.errors import SettingError
-from dbn.pretrain import data_of, layers_of
 from dbn.settings import check_number
 from finetune.network import Dropout, Network
 from finetune.train import build_network

@@ -1,29 +1,39 @@
 """Around a multirun: write down what was planned before it, and the report after it."""
 
-import itertools
 import json
 import logging
+import re
 import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from dbn.command import config_directory, plain
-from dbn.errors import UserError
+from dbn.command import explain, plain, say
+from dbn.errors import SettingError, UserError
 from dbn.files import write_json
+from dbn.identity import INCIDENTAL
+from dbn.naming import NOT_NAMED, folder_name
 from dbn.processes import is_first
+from dbn.runs import study_directory
 from dbn.tracking import tracking
 from finetune.report import write_report
 
 log = logging.getLogger(__name__)
 
 PLAN = "sweep.json"
-_finished: list[tuple[Path, dict[str, Any] | None]] = []
+_finished: dict[Path, dict[str, Any] | None] = {}
 """Studies that a multirun has started, with their settings of Weights & Biases."""
 
 
@@ -35,46 +45,131 @@ class StudyReport(Callback):
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Write the plan."""
-        if is_first():
-            study = Path(config.hydra.sweep.dir)
-            write_json(study / PLAN, {"jobs": merged(study, planned_jobs(config))})
-            if not config.pretrain_only:
-                wandb = config.logger.wandb
-                _finished.append((study, None if wandb is None else plain(wandb)))
+        """Write the plan of every study that the multirun has jobs of.
+
+        Raises:
+            SystemExit: two jobs would share a directory, or the plan cannot be written. Of any other error Hydra would
+                make a warning, and go on.
+        """
+        if not is_first():
+            return
+        try:
+            self.plan(config)
+        except (UserError, OSError) as error:
+            message = explain(error, "finetune")
+            if message is None:
+                raise
+            say(message)
+            sys.exit(2)
+
+    def plan(self, config: DictConfig) -> None:
+        """Write the plan.
+
+        Raises:
+            SettingError: two jobs would share a directory.
+        """
+        jobs = planned_jobs(config)
+        check_directories(jobs)
+        for study, own in groupby(sorted(jobs, key=lambda job: job.study), key=lambda job: job.study):
+            planned = list(own)
+            write_json(study / PLAN, {"jobs": merged(study, [job.planned for job in planned])})
+            if not all(job.pretrain_only for job in planned):
+                _finished[study] = planned[0].wandb
 
 
-def planned_jobs(config: DictConfig) -> list[dict[str, Any]]:
-    """Arm, seed, name, overrides and command of every job of a multirun."""
-    parameters = {key: str(value) for key, value in (config.hydra.sweeper.params or {}).items()}
-    parser = OverridesParser.create()
-    # Unresolved: a name= among them has interpolations that are to be resolved for each job, not for the defaults.
-    given = parser.parse_overrides([str(words) for words in config.hydra.overrides.task._iter_ex(resolve=False)])
-    for override in given:
-        parameters.pop(override.key_or_group, None)
-    overrides = [*parser.parse_overrides([f"{key}={value}" for key, value in parameters.items()]), *given]
-    choices = [
-        [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()]
-        if o.is_sweep_override()
-        else [o.input_line]
-        for o in overrides
-    ]
-    return [
-        job for words in itertools.product(*choices) for job in jobs_of([word for word in words if word is not None])
-    ]
+@dataclass(frozen=True)
+class Job:
+    """A job of a multirun, one seed of it.
+
+    Attributes:
+        words: its overrides.
+        study: the directory of its study.
+        arm: its arm; empty where the job cannot be told.
+        name: of the run.
+        seed: of the run.
+        settings: all that may decide what comes out, but the seed; None where that cannot be told.
+        pretrain_only: whether it leaves stacks and no run.
+        wandb: settings of Weights & Biases.
+    """
+
+    words: tuple[str, ...]
+    study: Path
+    arm: str
+    name: str
+    seed: int
+    settings: dict[str, Any] | None = None
+    pretrain_only: bool = False
+    wandb: dict[str, Any] | None = None
+
+    @property
+    def planned(self) -> dict[str, Any]:
+        """What the report needs to know of it."""
+        words = [word for word in self.words if not word.startswith("pretrain_only=")]  # the run it is one stack of
+        command = shlex.join(["dbn-finetune", *words])
+        return {"arm": self.arm, "name": self.name, "seed": self.seed, "overrides": words, "command": command}
 
 
-def jobs_of(words: list[str]) -> list[dict[str, Any]]:
-    """What the report needs to know of the runs that these overrides start, a sweep= that they hang on included."""
-    config = hydra.compose("finetune", words) if GlobalHydra.instance().is_initialized() else _compose(words)
-    command = shlex.join(["dbn-finetune", *words])
-    shared = {"arm": config.arm.name, "name": config.name, "overrides": words, "command": command}
-    return [{**shared, "seed": config.seed + k} for k in range(config.n_parallel_seeds)]
+def planned_jobs(config: DictConfig) -> list[Job]:
+    """Every job of a multirun, as Hydra's sweeper will launch them."""
+    parameters = config.hydra.sweeper.params or {}
+    # Unresolved: what has interpolations is to be resolved for each job, not for the defaults.
+    given = [str(words) for words in config.hydra.overrides.task._iter_ex(resolve=False)]
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    overrides = parser.parse_overrides([*(f"{key}={value}" for key, value in parameters.items()), *given])
+    (batch,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
+    composed = cache(lambda words: hydra.compose("finetune", list(words), return_hydra_config=True))
+    return [job for words in batch for job in jobs_of(words, composed)]
 
 
-def _compose(words: list[str]) -> DictConfig:
-    with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
-        return hydra.compose("finetune", words)
+def jobs_of(words: Sequence[str], compose: Callable[[tuple[str, ...]], DictConfig]) -> list[Job]:
+    """The jobs, one for each seed, that these overrides start, a sweep= that they hang on included.
+
+    A job that cannot be told, such as one whose name looks at a setting it does not have, is planned by its words: it
+    fails when it is started, and the others do not.
+
+    Args:
+        words: the overrides.
+        compose: composes a configuration with Hydra's; jobs that differ in a seed alone share one, since it takes a
+            quarter of a second.
+    """
+    seeds = [word for word in words if re.fullmatch(r"seed=\d+", word)]
+    composed = compose(tuple(word for word in words if word not in seeds))
+    if seeds:
+        composed = composed.copy()
+        composed.seed = int(seeds[-1].partition("=")[2])
+    study = Path(str(composed.paths.runs), NOT_NAMED)
+    try:
+        study = study_directory({"paths": {"runs": str(composed.paths.runs)}, "study": composed.study})
+        name = str(composed.name)
+        config = plain(OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"]))
+        settings = {key: value for key, value in config.items() if key not in {*INCIDENTAL, "name", "seed"}}
+        job = Job(
+            tuple(words), study, config["arm"]["name"], name, config["seed"], settings, config["pretrain_only"],
+            config["logger"]["wandb"],
+        )  # fmt: skip
+        return [replace(job, seed=job.seed + k) for k in range(config["n_parallel_seeds"])]
+    except (OmegaConfBaseException, UserError, TypeError, KeyError):
+        return [Job(tuple(words), study, "", " ".join(words), 0)]
+
+
+def check_directories(jobs: Sequence[Job]) -> None:
+    """Refuse a multirun in which different jobs would share a directory.
+
+    Raises:
+        SettingError: two would; the message says which, and how to name them.
+    """
+    firsts: dict[tuple[Path, str, int], Job] = {}
+    for job in jobs:
+        first = firsts.setdefault((job.study, folder_name(job.name), job.seed), job)
+        if first.settings != job.settings:
+            apart = [word for word in job.words if word not in first.words]
+            key = apart[0].split("=")[0] if apart else "seed"
+            raise SettingError(
+                f"name={job.name}: two jobs of this multirun would share a directory, one with "
+                f"{' '.join(word for word in first.words if word not in job.words)}, one with {' '.join(apart)}. "
+                f"Leave name= out (base_name={job.name} changes what comes before the swept values), or let it say "
+                f"{key} too."
+            )
 
 
 def merged(study: Path, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -92,7 +187,7 @@ def merged(study: Path, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def at_end() -> None:
     """Write the report of the study that a multirun has just ended, failed jobs or not."""
     while _finished:
-        study, wandb = _finished.pop()
+        study, wandb = _finished.popitem()
         try:
             report = write_report(study)
         except UserError as error:

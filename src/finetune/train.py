@@ -16,15 +16,18 @@ from rich.table import Table
 from safetensors.torch import save as serialise
 
 from dbn.command import in_multirun, plain, run_command, task_overrides
+from dbn.configured import data_of, layers_of
 from dbn.data import DataSet, label_subset
 from dbn.errors import SettingError
 from dbn.files import write_bytes
+from dbn.identity import with_content
+from dbn.naming import folder_name
 from dbn.parallel import together
 from dbn.pictures import filters, save_pictures, sheets
-from dbn.pretrain import STACK_FILE, data_of, layers_of, pretrain_together, pretraining_config
+from dbn.pretrain import STACK_FILE, pretrain_together, pretraining_config
 from dbn.pretrain import run_directory as pretraining_directory
 from dbn.processes import is_first
-from dbn.runs import Run, execute_all
+from dbn.runs import Run, execute_all, study_directory
 from dbn.seeds import by_seed, checkpoint_folder
 from dbn.settings import calling, check_choice, check_keys, check_number, settings_of
 from dbn.stack import DBN
@@ -60,7 +63,7 @@ def _run(config: DictConfig) -> None:
 
 def run_directory(config: Mapping[str, Any]) -> Path:
     """Where a fine-tuning run lives: ``<runs>/<study>/finetune/<name>_seed<k>``."""
-    return Path(config["paths"]["runs"], config["study"]) / "finetune" / f"{config['name']}_seed{config['seed']}"
+    return study_directory(config) / "finetune" / f"{folder_name(config['name'])}_seed{config['seed']}"
 
 
 def finetune(config: dict[str, Any], overrides: Sequence[str] | None = None) -> dict[str, Any]:
@@ -83,6 +86,7 @@ def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
     check_number("checkpoint_seconds", config["checkpoint_seconds"], low=0)
     check_choice("task.name", config["task"]["name"], TASKS)
     check_features(config["features"])
+    config = with_content(config)
     if config["pretrain_only"]:
         starting_points(by_seed(config), data_of(config))
         return []
@@ -129,7 +133,8 @@ def seed_of(run: Run) -> int:
 
 def _tracked(run: Run, data: DataSet) -> AbstractContextManager[Tracker]:
     config = run.config
-    tags = [data.name, config["stack"]["name"], config["arm"]["name"]]
+    hidden = "-".join(str(layer.n_hidden) for layer in layers_of(config["stack"]))
+    tags = [data.name, *([hidden] if hidden else []), config["arm"]["name"]]
     name = f"{config['name']}_seed{config['seed']}"
     options = {"study": config["study"], "stage": "finetune", "name": name, "tags": tags, "config": config}
     return tracking(run.directory, config["logger"]["wandb"], **options)
@@ -224,6 +229,7 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
     config = configs[0]
     group = dict(config["init"])
     file = group.pop("stack", None)
+    group.pop("content", None)
     initialise: Initialisation = calling("init", hydra.utils.instantiate, group)
     layers = layers_of(config["stack"])
     hidden = [layer.n_hidden for layer in layers]

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from cluster.slurm import Cluster
 from dbn.command import config_directory
+from helpers import stack_directory
 
 SLURM = config_directory().parent / "slurm"
 BIN = Path(sys.executable).parent
@@ -69,7 +70,7 @@ def tell_to_stop(cluster: Cluster, job: str) -> None:
     wait_until(lambda: cluster.state(job) in ("PENDING", "COMPLETED"), 30)
 
 
-PRETRAINED = Path("runs/default/pretrain/digits_30_20_seed0")
+PRETRAINED = stack_directory("arm=dbn", *SMALL)
 FINETUNED = Path("runs/default/finetune/dbn_seed0")
 SAME = [
     PRETRAINED / "dbn.safetensors", PRETRAINED / "metrics.csv", FINETUNED / "network.safetensors",

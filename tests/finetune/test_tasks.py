@@ -204,10 +204,11 @@ def test_an_autoencoder_starts_at_the_stack_s_reconstruction_and_has_its_baselin
     )
     result = finetune(config)
     from dbn import DBN
-    from dbn.pretrain import data_of
+    from dbn.configured import data_of
 
     data = data_of(config)
-    stack = DBN.load(Path(config["paths"]["runs"]) / "default/pretrain/digits_20_4_seed0/dbn.safetensors")
+    (file,) = Path(config["paths"]["runs"]).glob("default/pretrain/digits_20_4_gaussian_*_seed0/dbn.safetensors")
+    stack = DBN.load(file)
     x = data.test.features()
     expected = (stack.reconstruct(x) - x).square().sum(1).mean().item()
     assert result["metrics"]["test/squared_error"] == pytest.approx(expected, rel=1e-4)

@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from dbn.naming import folder_name
+
 
 @dataclass(frozen=True)
 class Job:
@@ -18,6 +20,11 @@ class Job:
     name: str
     seed: int
     command: str | None
+
+    @property
+    def folder(self) -> str:
+        """Name of its directory."""
+        return f"{folder_name(self.name)}_seed{self.seed}"
 
 
 def read_plan(study: Path) -> tuple[list[Job], str | None]:

@@ -175,14 +175,13 @@ def scan_study(directory: Path) -> Study:
     jobs, complaint = read_plan(directory)
     if complaint:
         problems.append(Problem("damaged", "sweep.json", complaint))
-    planned = {(job.name, job.seed): job for job in jobs}
+    planned = {job.folder: job for job in jobs}
     for stage, run_directory in unfinished:
         problems.append(_without_result(stage, run_directory, planned))
-    present = {(run.name, run.seed) for run in runs}
-    present |= {_name_and_seed(path) for _, path in unfinished}
-    present |= {_name_and_seed(directory / problem.label) for problem in problems if problem.state == "damaged"}
+    present = {run.directory.name for run in runs} | {path.name for _, path in unfinished}
+    present |= {Path(problem.label).name for problem in problems if problem.state == "damaged"}
     for job in jobs or _holes(runs, unfinished):
-        if (job.name, job.seed) not in present:
+        if job.folder not in present:
             problems.append(Problem("missing", f"{job.name}, seed {job.seed}", "never started", job.command, job.name))
     return Study(name, directory, tuple(runs), tuple(problems))
 
@@ -285,10 +284,10 @@ def _name_and_seed(directory: Path) -> tuple[str, int]:
     return (match["name"], int(match["seed"])) if match else (directory.name, -1)
 
 
-def _without_result(stage: str, directory: Path, planned: dict[tuple[str, int], Job]) -> Problem:
+def _without_result(stage: str, directory: Path, planned: dict[str, Job]) -> Problem:
     """A run that was started and has no result: running while its directory is locked, failed if it left an error."""
-    name, seed = _name_and_seed(directory)
-    job = planned.get((name, seed))
+    job = planned.get(directory.name) if stage != "pretrain" else None
+    name, seed = (job.name, job.seed) if job else _name_and_seed(directory)
     command = job.command if job else command_like(directory, stage)
     label = f"{name}, seed {seed}" if stage != "pretrain" else f"pretraining {name}, seed {seed}"
     if at_work(directory):
