@@ -34,7 +34,28 @@ class WholeCheckpointIO(TorchCheckpointIO):
         write_bytes(Path(path), content.getbuffer())
 
 
-class LastCheckpoint(ModelCheckpoint):
+class MovableCheckpoint(ModelCheckpoint):
+    """Remembers what was best although its directory has moved, or its run goes on in another's directory.
+
+    Lightning's own forgets it then, with a warning, and takes the next epoch for the best.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint, with the paths of this directory."""
+        there = str(state_dict["dirpath"])
+        super().load_state_dict({key: moved(value, there, str(self.dirpath)) for key, value in state_dict.items()})
+
+
+def moved(value: Any, there: str, here: str) -> Any:
+    """A path below ``there`` as one below ``here``, also as the key of a dict; anything else, itself."""
+    if isinstance(value, dict):
+        return {moved(key, there, here): one for key, one in value.items()}
+    if isinstance(value, str) and (value == there or value.startswith(f"{there}/")):
+        return here + value[len(there) :]
+    return value
+
+
+class LastCheckpoint(MovableCheckpoint):
     """Keeps ``last.ckpt``: after a block or epoch whenever ``seconds`` have passed, at the end, and when told to stop.
 
     Epochs of a small model are shorter than saving one, those of a large one longer than anybody wants to lose. What is

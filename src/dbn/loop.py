@@ -248,6 +248,7 @@ SAID_IN_VAIN = (
     ".*GPU available but not used.*",
     ".*have no `val_dataloader`.*",
     ".*treespec.*deprecated.*",
+    ".*callbacks used to create the checkpoint need to be provided.*",
 )
 
 

@@ -34,6 +34,7 @@ RESULT = "result.json"
 ERROR = "error.txt"
 LOCK = ".lock"
 CONFIG = Path(".hydra") / "config.yaml"
+ABSENT = "(absent)"
 OVERRIDES = Path(".hydra") / "overrides.yaml"
 Difference = tuple[str, Any, Any]
 """Dotted key, old and new value."""
@@ -206,7 +207,7 @@ def _claim(run: Run, folder: Path | None) -> None:
     directory, path = run.directory, run.directory / CONFIG
     stored = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
     config = json.loads(json.dumps(run.config))  # as it comes back from a file: lists for tuples
-    differences = list(_differences(run.identity(stored), run.identity(config))) if stored else []
+    differences = list(differences_of(run.identity(stored), run.identity(config))) if stored else []
     if differences and (_has_work(directory) or (folder is not None and any(folder.rglob("*.ckpt")))):
         key, old, new = differences[0]
         more = f" ({len(differences) - 1} more keys differ)" if len(differences) > 1 else ""
@@ -230,12 +231,12 @@ def _has_work(directory: Path) -> bool:
     return (directory / RESULT).exists() or any(path.is_file() for path in (directory / "checkpoints").rglob("*"))
 
 
-def _differences(old: Any, new: Any, key: str = "") -> Iterator[Difference]:
+def differences_of(old: Any, new: Any, key: str = "") -> Iterator[Difference]:
     """Dotted key, old and new value wherever two nested configurations differ."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in [*old, *(name for name in new if name not in old)]:
-            yield from _differences(old.get(name, "(absent)"), new.get(name, "(absent)"), f"{key}.{name}".lstrip("."))
-    elif old != new:
+            yield from differences_of(old.get(name, ABSENT), new.get(name, ABSENT), f"{key}.{name}".lstrip("."))
+    elif old != new and {str(old), str(new)} != {ABSENT, "None"}:  # a setting that was not there yet
         yield key, old, new
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import hydra
 import torch
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, EarlyStopping
 
 from dbn import flops
 from dbn.augment import Augment
-from dbn.checkpoints import LastCheckpoint
+from dbn.checkpoints import LastCheckpoint, MovableCheckpoint
 from dbn.data import DataSet
 from dbn.data.blocks import BlockLoader
 from dbn.data.parallel import all_to, loader_of
@@ -19,6 +19,7 @@ from dbn.loop import Stopwatch, fit, loader_context, make_trainer, quiet
 from dbn.progress import FitProgress
 from dbn.settings import settings_of
 from dbn.tracking import Tracker, loggers_of
+from finetune.continuing import Earlier, take_over
 from finetune.network import Network
 from finetune.parallel import BestMembers, ParallelNetwork, group_of
 from finetune.settings import Schedule, TrainingSettings
@@ -58,9 +59,14 @@ def check_training(settings: TrainingSettings, data: DataSet, n_networks: int) -
 
 
 def make_module(
-    network: Network, data: DataSet, settings: TrainingSettings, config: Mapping[str, Any], seeds: Sequence[int]
+    network: Network,
+    data: DataSet,
+    settings: TrainingSettings,
+    config: Mapping[str, Any],
+    seeds: Sequence[int],
+    epochs_before: int = 0,
 ) -> FineTuning:
-    """The LightningModule of the task."""
+    """The LightningModule of the task; where training goes on from another run, after ``epochs_before`` epochs."""
     augment = settings_of("augment", Augment, config["augment"])
     schedule = settings_of("schedule", Schedule, hydra.utils.instantiate(config["schedule"]))
     options: dict[str, Any] = {
@@ -71,6 +77,7 @@ def make_module(
         "shape": data.shape,
         "seeds": seeds,
         "precision": config["precision"],
+        "epochs_before": epochs_before,
     }
     if config["task"]["name"] == "classifier":
         return Classifier(network, settings, **options)
@@ -91,6 +98,7 @@ def fit_networks(
     folder: Path,
     trackers: Sequence[Tracker],
     trajectory: Trajectory | None = None,
+    earlier: Earlier | None = None,
 ) -> list[tuple[FineTuning, dict[str, Any]]]:
     """Train networks in place, several of them together.
 
@@ -102,6 +110,7 @@ def fit_networks(
         folder: where ``checkpoints/`` goes.
         trackers: of each run.
         trajectory: records outputs on the way.
+        earlier: run that this one goes on from; None where it starts with the networks' weights.
 
     Returns:
         For each network its module with the chosen weights, and what belongs into the result.
@@ -114,7 +123,10 @@ def fit_networks(
     seeds = [own["seed"] for own in configs]
     checkpoints = folder / "checkpoints"
     network = group_of(networks)
-    module = make_module(network, data[0], settings, config, seeds)
+    epochs_before = 0 if earlier is None else earlier.epochs
+    module = make_module(network, data[0], settings, config, seeds, epochs_before)
+    if earlier is not None:
+        take_over(earlier, folder, fresh_schedule=module.schedule is not None and module.schedule.length is not None)
     monitor = f"validation/{module.watched}"
     watch = Stopwatch()
     callbacks: list[Callback] = [watch]
@@ -167,15 +179,15 @@ def fit_networks(
     return [(own, {**facts, "best_epoch": epoch}) for own, epoch in zip(modules, epochs, strict=True)]
 
 
-def best_checkpoint(directory: Path, monitor: str) -> ModelCheckpoint:
+def best_checkpoint(directory: Path, monitor: str) -> MovableCheckpoint:
     """Keeps ``best.ckpt``, the weights of the epoch with the lowest ``monitor``."""
-    return ModelCheckpoint(
+    return MovableCheckpoint(
         dirpath=directory, filename="best", monitor=monitor, mode="min", save_top_k=1, save_weights_only=True,
         enable_version_counter=False,
     )  # fmt: skip
 
 
-def restore_best(module: FineTuning, best: BestMembers | ModelCheckpoint) -> list[int]:
+def restore_best(module: FineTuning, best: BestMembers | MovableCheckpoint) -> list[int]:
     """Give each network the weights of its best epoch; returns those epochs, none where a debug run kept none."""
     if isinstance(best, BestMembers):
         best.restore(module)
@@ -189,7 +201,14 @@ def restore_best(module: FineTuning, best: BestMembers | ModelCheckpoint) -> lis
 
 
 class PatientStopping(EarlyStopping):
-    """Early stopping that stays stopped: a fit resumed after it had stopped trains no further epoch."""
+    """Early stopping that stays stopped: a fit resumed after it had stopped trains no further epoch.
+
+    Unless it is given more patience, for a run that is trained further.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint, with the patience that this fit was given."""
+        super().load_state_dict({**state_dict, "patience": self.patience})
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Stop at once if patience had run out before the interruption."""

@@ -33,6 +33,7 @@ from dbn.settings import calling, check_choice, check_keys, check_number, settin
 from dbn.stack import DBN
 from dbn.tracking import Tracker, Tracking, tracking
 from finetune.baseline_runs import check_baselines, run_baselines
+from finetune.continuing import Earlier, advice, earlier_run
 from finetune.features import before_and_after, check_features, features_of
 from finetune.fitting import check_training, fit_networks
 from finetune.initialise import Initialisation, unroll
@@ -90,12 +91,15 @@ def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
     if config["pretrain_only"]:
         starting_points(by_seed(config), data_of(config))
         return []
-    runs = [Run(run_directory(own), own) for own in by_seed(config)]
+    earlier = earlier_run(config)
+    runs = [Run(run_directory(own), own, advice=partial(advice, own, run_directory(own))) for own in by_seed(config)]
     with checkpoint_folder(runs) as folder:
-        return execute_all(runs, lambda waiting: _work(runs, waiting, folder), overrides, folder)
+        return execute_all(runs, lambda waiting: _work(runs, waiting, folder, earlier), overrides, folder)
 
 
-def _work(runs: Sequence[Run], waiting: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:
+def _work(
+    runs: Sequence[Run], waiting: Sequence[Run], folder: Path, earlier: Earlier | None
+) -> Iterator[dict[str, Any]]:
     """Fine-tune, with checkpoints in ``folder``; gives the part of the result of each run that waits for one."""
     config = runs[0].config
     settings = settings_of("training", TrainingSettings, config["training"])
@@ -111,7 +115,7 @@ def _work(runs: Sequence[Run], waiting: Sequence[Run], folder: Path) -> Iterator
     with Tracking([partial(_tracked, run, data) for run in members], [run.directory for run in members]) as tracked:
         fitted = fit_networks(
             [start.network for start in starts], sets, settings, [run.config for run in members], folder,
-            tracked.trackers, trajectory,
+            tracked.trackers, trajectory, earlier,
         )  # fmt: skip
         for number, run in enumerate(members if is_first() else ()):
             if run not in waiting:

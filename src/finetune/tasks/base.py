@@ -34,6 +34,7 @@ class FineTuning(BlockModule):
         shape: channels, height, width of an image.
         seeds: the run's seed; of networks that train together, each one's.
         precision: of the matrix products in training: ``auto``, ``float32`` or ``bf16``.
+        epochs_before: of the run that this one goes on from. A schedule that has a length is spread over the others.
     """
 
     watched: str
@@ -51,6 +52,7 @@ class FineTuning(BlockModule):
         shape: tuple[int, int, int] = (1, 1, 1),
         seeds: Sequence[int] = (0,),
         precision: str = "auto",
+        epochs_before: int = 0,
     ) -> None:
         super().__init__()
         self.network = network
@@ -63,6 +65,7 @@ class FineTuning(BlockModule):
         self.shape = shape
         self.seeds = seeds
         self.precision = precision
+        self.epochs_before = epochs_before
         self.train_loss = torch.zeros(len(seeds))
         self.train_images = 0
         self.validation_metrics = nn.ModuleList(self.metrics() for _ in seeds)
@@ -86,7 +89,8 @@ class FineTuning(BlockModule):
         if self.schedule is None:
             return optimizer
         per_epoch = self.steps_per_epoch if self.schedule.interval == "step" else 1
-        length = {self.schedule.length: per_epoch * self.settings.epochs} if self.schedule.length else {}
+        n_epochs = self.settings.epochs - self.epochs_before
+        length = {self.schedule.length: per_epoch * n_epochs} if self.schedule.length else {}
         scheduler = calling("schedule", self.schedule.factory, optimizer, **length)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler}}
 
@@ -111,11 +115,19 @@ class FineTuning(BlockModule):
         """An epoch that goes on from a checkpoint is not started: who learns in it has to be said again."""
         self.train_loss = self.train_loss.to(self.device)
         self.let_learn()
+        self.start_schedule()
 
     def on_train_epoch_start(self) -> None:
         """Start adding up."""
         self.let_learn()
         self.train_loss, self.train_images = torch.zeros(len(self.seeds), device=self.device), 0
+
+    def start_schedule(self) -> None:
+        """Let a schedule that begins now decide from the first step on, whatever rate the optimiser came with."""
+        scheduler: Any = self.lr_schedulers()
+        if scheduler is not None and scheduler.last_epoch == 0:
+            for group, rate in zip(scheduler.optimizer.param_groups, scheduler.get_last_lr(), strict=True):
+                group["lr"] = rate
 
     def let_learn(self) -> None:
         """In the first ``head_epochs`` only the output layer learns."""
