@@ -1,5 +1,6 @@
 """A run's directory: done or not, the same configuration or not, locked while somebody is at work, its result."""
 
+import fcntl
 import json
 import logging
 import os
@@ -189,16 +190,17 @@ def lock(directory: Path) -> Iterator[None]:
 
 
 def at_work(directory: Path) -> bool:
-    """Whether a process holds the directory's lock."""
-    file = directory / LOCK
-    if not file.is_file():
-        return False
-    guard = FileLock(file)
+    """Whether a process holds the directory's lock. To look, nothing is written: it may be somebody else's study."""
     try:
-        guard.acquire(timeout=0)
-    except Timeout:
+        handle = os.open(directory / LOCK, os.O_RDONLY)
+    except OSError:  # nobody has been at work, or nobody may know
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # let go where the file is closed
+    except BlockingIOError:
         return True
-    guard.release()
+    finally:
+        os.close(handle)
     return False
 
 

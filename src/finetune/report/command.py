@@ -18,16 +18,17 @@ def main() -> None:
 def _report(config: DictConfig) -> None:
     settings = plain(config)
     path = Path(settings["path"])
+    output = None if settings["output"] is None else Path(settings["output"])
     if studies_below(path):
         if settings["reference"] is not None or settings["metric"] is not None:
             raise SettingError(
                 f"reference={settings['reference']}, metric={settings['metric']}: {path} holds several studies. Give "
                 "these with the directory of one of them."
             )
-        overview = write_overview(path)
+        overview = write_overview(path, output)
         print(f"{overview.text}\n\nreport: {overview.html}")
         return
-    report = write_report(path, reference=settings["reference"], metric=settings["metric"])
+    report = write_report(path, reference=settings["reference"], metric=settings["metric"], output=output)
     print(report.text)
     print(f"\nreport: {report.html}\ntable:  {report.table}\ncsv:    {report.csv}")
     if report.chosen is not None:

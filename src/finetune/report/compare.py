@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -104,7 +105,7 @@ def compare(runs: Sequence[Run], reference: str | None = None, metric: str | Non
     Raises:
         SettingError: no arm is called ``reference``, no run has ``metric``, or more of it is better.
     """
-    runs = _at_home(runs)
+    runs = _by_content(_at_home(runs))
     shaped = _shapes_vary(runs)
     if metric is not None:
         _check_metric(metric, runs)
@@ -164,6 +165,23 @@ def _at_home(runs: Sequence[Run]) -> list[Run]:
             (only,) = stated
             runs = [run if getattr(run, attribute) else replace(run, **{attribute: only}) for run in runs]
     return list(runs)
+
+
+def _by_content(runs: Sequence[Run]) -> list[Run]:
+    """Runs whose data have one name and different contents are of different data sets: the names say so."""
+    contents: dict[str, set[str]] = {}
+    for run in runs:
+        contents.setdefault(run.data, set()).add(run.content)
+    return [
+        replace(run, data=f"{run.data} {_which(run)}") if len(contents[run.data]) > 1 and run.content else run
+        for run in runs
+    ]
+
+
+def _which(run: Run) -> str:
+    """A file's name and the beginning of its hash."""
+    path = run.config["data"].get("path")
+    return f"{Path(str(path)).name} ({run.content[:6]})"
 
 
 def _check_metric(metric: str, runs: Iterable[Run]) -> None:

@@ -19,7 +19,7 @@ from finetune.report.parts import Part, parts_of
 from finetune.report.quantities import MINUS, counted
 from finetune.report.read import STAGES, Study, read_study
 from finetune.report.tuning import tunings_of
-from finetune.report.write import write_report
+from finetune.report.write import check_writable, write_report
 
 
 @dataclass(frozen=True)
@@ -78,18 +78,25 @@ def studies_below(directory: Path) -> list[Path]:
     )
 
 
-def write_overview(directory: Path) -> OverviewFiles:
+def write_overview(directory: Path, output: Path | None = None) -> OverviewFiles:
     """Write every study's own report, and ``report.html`` above them.
 
     A study that no report can be written of is named on the page with the reason.
 
+    Args:
+        directory: the studies' directories are in.
+        output: the folder to write into; by default ``directory``.
+
     Raises:
         DataError: no study below ``directory`` has a result.
+        SettingError: the folder cannot be written to.
     """
+    folder = directory if output is None else output
+    check_writable(folder, directory)
     views, complaints = [], []
     for index, path in enumerate(studies_below(directory)):
         try:
-            write_report(path)
+            write_report(path, output=None if output is None else output / path.name)
             views.append(_view(read_study(path), f"o{index}"))
         except UserError as error:
             complaints.append(str(error))
@@ -98,9 +105,9 @@ def write_overview(directory: Path) -> OverviewFiles:
     page = environment().get_template("overview.html.j2").render(
         name=directory.resolve().name, studies=views, complaints=complaints, colours=COLOURS, tints=TINTS
     )  # fmt: skip
-    write_text(directory / "report.html", page)
+    write_text(folder / "report.html", page)
     lines = [f"{view.name}: {view.said}" for view in views] + complaints
-    return OverviewFiles(directory / "report.html", "\n".join(lines).replace(MINUS, "-"))
+    return OverviewFiles(folder / "report.html", "\n".join(lines).replace(MINUS, "-"))
 
 
 def _view(study: Study, prefix: str) -> StudyView:

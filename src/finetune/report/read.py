@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dbn.errors import DataError
+from dbn.naming import NOT_NAMED
 from dbn.runs import at_work
 from finetune.report.plan import Job, command_like, grid_holes, read_plan
 
@@ -23,6 +24,7 @@ class Run:
     """One ``result.json``. What a file does not say is None, or empty.
 
     Attributes:
+        content: hash of a person's own data; empty for data that everybody knows.
         labels: ``"100"``, or ``"all"``, or empty where the file does not say.
         kind: where the starting weights came from; decides the colour.
         metrics: finite values only.
@@ -45,6 +47,7 @@ class Run:
     arm: str = ""
     task: str = ""
     data: str = ""
+    content: str = ""
     labels: str = ""
     seconds: float | None = None
     pretrain_seconds: float | None = None
@@ -168,7 +171,7 @@ def scan_study(directory: Path) -> Study:
                             _name_and_seed(run_directory)[0],
                         )
                     )
-            elif _DIRECTORY.fullmatch(run_directory.name):
+            elif _DIRECTORY.fullmatch(run_directory.name) and not run_directory.name.startswith(f"{NOT_NAMED}_"):
                 unfinished.append((stage, run_directory))
     runs.sort(key=lambda run: (STAGES.index(run.stage), run.name, run.seed, run.path))
 
@@ -212,6 +215,7 @@ def _read_run(directory: Path, stage: str, study: Path) -> Run:
         arm=_text(content.get("arm")) or name,
         task=_text(content.get("task")) or _task_from(finite),
         data=_text(content.get("data")),
+        content=_text(_mapping(_mapping(content.get("config")).get("data")).get("content")),
         labels=_labels(content),
         seconds=_number(content.get("seconds")),
         pretrain_seconds=_number(content.get("pretrain_seconds")),

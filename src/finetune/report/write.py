@@ -1,9 +1,11 @@
 """Runs of a study -> ``report.html``, ``table.md`` and ``results.csv`` in its directory."""
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dbn.errors import SettingError
 from dbn.files import write_json, write_text
 from finetune.report.axes import axes_of
 from finetune.report.compare import Section, compare
@@ -41,8 +43,10 @@ class ReportFiles:
     figures: dict[str, str]
 
 
-def write_report(study: Path, *, reference: str | None = None, metric: str | None = None) -> ReportFiles:
-    """Write the report of a study into its directory, over an earlier one; the same runs give the same bytes.
+def write_report(
+    study: Path, *, reference: str | None = None, metric: str | None = None, output: Path | None = None
+) -> ReportFiles:
+    """Write the report of a study, over an earlier one; the same runs give the same bytes.
 
     Args:
         study: the study's directory, ``runs/<study>``.
@@ -50,22 +54,27 @@ def write_report(study: Path, *, reference: str | None = None, metric: str | Non
             arm with the lowest mean validation metric.
         metric: what arms are compared by, less is better; by default ``test/error``, or ``test/squared_error`` for
             autoencoders.
+        output: the folder to write it into; by default the study's own.
 
     Raises:
         DataError: ``study`` is missing or has no result.
-        SettingError: no arm is called ``reference``, or no run has ``metric``.
+        SettingError: no arm is called ``reference``, no run has ``metric``, or the folder cannot be written to.
     """
     study = Path(study)
+    folder = study if output is None else output
     found = read_study(study)
+    check_writable(folder, study)
+    if output is not None:
+        found = seen_from(found, output)
     sections = compare(found.compared, reference, metric)
     tunings = tunings_of(found.trials)
     parts = parts_of(sections, axes_of(sections), tunings, "")
     problems = [*found.problems, *_without_value(sections)]
     files = ReportFiles(
-        html=study / "report.html",
-        table=study / "table.md",
-        csv=study / "results.csv",
-        chosen=study / "chosen.json" if chosen_of(tunings) else None,
+        html=folder / "report.html",
+        table=folder / "table.md",
+        csv=folder / "results.csv",
+        chosen=folder / "chosen.json" if chosen_of(tunings) else None,
         text=_text(found, sections, parts, problems),
         tables=_tables(sections, parts, problems),
         figures={part.title: str(part.figure) for part in parts if part.figure is not None},
@@ -77,6 +86,28 @@ def write_report(study: Path, *, reference: str | None = None, metric: str | Non
     write_text(files.csv, csv_text(found.runs))
     write_text(files.html, page)
     return files
+
+
+def check_writable(folder: Path, study: Path) -> None:
+    """Refuse a folder that files cannot be written to, such as the study of a colleague.
+
+    Raises:
+        SettingError: with what to say instead.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise SettingError(
+            f"{folder} cannot be written to. Give the report a folder of your own: dbn-report {study} output=report"
+        )
+
+
+def seen_from(study: Study, folder: Path) -> Study:
+    """The study with its runs' paths as they are seen from another folder, for the links on the page."""
+    runs = [
+        replace(run, path=Path(os.path.relpath(run.directory.resolve(), folder.resolve())).as_posix())
+        for run in study.runs
+    ]
+    return replace(study, runs=tuple(runs))
 
 
 def _tables(
