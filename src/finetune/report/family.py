@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from finetune.report.signed_ranks import signed_rank_test
 from finetune.report.statistics import (
     Difference,
     McNemar,
@@ -11,7 +12,6 @@ from finetune.report.statistics import (
     interquartile_mean,
     probability_of_lower,
     seeds_needed,
-    signed_rank_test,
 )
 
 LEVEL = 0.05

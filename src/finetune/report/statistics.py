@@ -216,18 +216,6 @@ def _share_lower(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
     return share
 
 
-def signed_rank_test(differences: Sequence[float]) -> float | None:
-    """Two-sided p value of Wilcoxon's signed-rank test, exact up to 50 seeds where no differences tie.
-
-    Zero differences are left out (Wilcoxon's own rule). With five seeds the smallest p there can be is 1/16.
-
-    Returns:
-        None where no difference is left.
-    """
-    left = [value for value in differences if value != 0]
-    return float(stats.wilcoxon(left).pvalue) if left else None
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjusted p values of a family of tests: below 0.05, the family errs in 5 of 100 cases at most.
 
