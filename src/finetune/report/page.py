@@ -19,7 +19,7 @@ from finetune.report.headline import Headline, headline_of, with_interval
 from finetune.report.parts import Part
 from finetune.report.pictures import Gallery, read_gallery
 from finetune.report.provenance import provenance_of
-from finetune.report.quantities import axis_label, counted, label_of, seconds_text
+from finetune.report.quantities import Format, axis_label, counted, label_of, seconds_text
 from finetune.report.read import Problem, Run, Study, grouped
 from finetune.report.sureness import SureTable, sure_table
 from finetune.report.tables import FOOTNOTE, MARK, Table, build_table
@@ -117,6 +117,7 @@ def environment() -> Environment:
     )
     made.filters |= {"breakable": breakable, "slug": slug}
     made.globals |= {"label_of": label_of, "axis_label": axis_label, "with_interval": with_interval}
+    made.globals |= {"tenths": Format(percent=False, decimals=1), "tenths_of_percent": Format(percent=True, decimals=1)}
     return made
 
 

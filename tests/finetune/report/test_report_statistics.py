@@ -193,7 +193,7 @@ def test_signed_rank_test_knows_a_tie_that_rounding_hides():
     second = [11, 17, 23, 31, 12, 19, 26]
     differences = [3, 3, -3, 3, 5, -1, 3]
     values = [(b + d) / 360 - b / 360 for b, d in zip(second, differences, strict=True)]
-    assert len(set(map(abs, values))) == 6
+    assert len(set(map(abs, values))) > len(set(map(abs, differences)))
     assert share_of_sign_patterns(differences) == 0.1875
     assert signed_rank_test(values) == pytest.approx(0.1875, rel=1e-12)
 
