@@ -1,7 +1,7 @@
 import pytest
 
 from finetune.report.compare import Arm, compare
-from finetune.report.curves import ArmCurves, learning_curves, pretraining_curves, read_curves
+from finetune.report.curves import ArmCurves, arm_curves, learning_curves, pretraining_curves, read_curves
 from finetune.report.page import _stacks
 from finetune.report.read import read_study
 
@@ -36,6 +36,19 @@ def test_mean_over_the_epochs_that_every_seed_reached(study):
     frames = tuple(read_curves(run)["validation/error"] for run in runs)
     mean = ArmCurves(Arm("dbn", "pretrained", runs), frames).mean
     assert mean.tolist() == pytest.approx([0.5, 0.3])
+
+
+def test_curves_count_epochs_from_one_and_errors_in_percent(study):
+    """Rows 0, 5 and 9 are written when 1, 6 and 10 epochs are over."""
+    directory = study.run("dbn", 0, 0.1)
+    (directory / "metrics.csv").write_text(
+        "epoch,train/loss,validation/error\n0,2.0,0.5\n1,1.9,\n5,1.5,0.25\n9,1.0,0.125\n"
+    )
+    (section,) = compare(read_study(study.directory).runs)
+    tables = {arm.name: [read_curves(run) for run in arm.runs] for arm in section.arms}
+    (errors,), (losses,) = (arm_curves(section, name, tables) for name in ("validation/error", "train/loss"))
+    assert errors.mean.to_dict() == {1: 50.0, 6: 25.0, 10: 12.5}
+    assert losses.mean.to_dict() == {1: 2.0, 2: 1.9, 6: 1.5, 10: 1.0}
 
 
 def test_training_loss_stands_in_where_nothing_was_validated(study):
