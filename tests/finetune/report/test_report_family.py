@@ -87,20 +87,18 @@ def test_mcnemar_takes_the_first_common_seed_of_which_both_kept_predictions(
 
 
 def test_seeds_that_would_settle_are_more_than_there_are() -> None:
-    """Where the bootstrap alone includes zero, the t interval's own number may be smaller: that is no advice.
-
-    Twelve skewed differences: the t interval excludes zero, a percentile of the resampled means does not.
-    """
-    zero = dict.fromkeys(range(3), 0.0)
-    unsettled = difference_of({0: 1.0, 1: 2.0, 2: -0.5}, zero)
-    assert unsettled is not None
-    assert not unsettled.settled
-    needed = seeds_needed(unsettled.values)
-    assert needed is not None
-    assert seeds_to_settle(unsettled) == max(needed, 4) > 3
-    settled = difference_of({0: 1.0, 1: 1.1, 2: 0.9}, zero)
-    assert settled is not None
-    assert seeds_to_settle(settled) is None
+    """Of 300 random differences; and there is no number for one that is settled, or whose seeds are not paired."""
+    rng = np.random.default_rng(6)
+    numbers = []
+    for _ in range(300):
+        n = int(rng.integers(3, 9))
+        difference = difference_of(dict(enumerate(rng.normal(0.5, 1.0, n))), dict.fromkeys(range(n), 0.0))
+        assert difference is not None
+        found = seeds_to_settle(difference)
+        assert found == (None if difference.settled else seeds_needed(difference.values))
+        numbers += [] if found is None else [found - n]
+    assert len(numbers) > 100
+    assert min(numbers) > 0
     unpaired = difference_of({0: 1.0, 1: 1.1, 2: 0.9}, {7: 1.0, 8: 0.9, 9: 1.3})
     assert unpaired is not None
     assert seeds_to_settle(unpaired) is None
