@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 from scipy.special import expit, logsumexp
 
 from dbn.data import DataSet
+from dbn.loop import Stopwatch
 from dbn.pretrain import data_of, pretrain
 from dbn.pretrain import run_directory as pretraining_directory
 from finetune.train import finetune, finetune_seeds, labelled, run_directory
@@ -180,6 +181,16 @@ def test_seconds_of_seeds_that_trained_together_are_their_shares(compose: Compos
     took = time.perf_counter() - start
     assert len({result["seconds"] for result in results}) == 1
     assert 0.3 * took < sum(result["seconds"] for result in results) <= took
+
+
+def test_seconds_count_on_from_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 s in the checkpoint, 7 s since."""
+    moments = iter([50.0, 57.0, 57.0])
+    monkeypatch.setattr("dbn.loop.time.perf_counter", lambda: next(moments))
+    watch = Stopwatch()
+    watch.load_state_dict({"seconds": 100.0})
+    assert watch.seconds == 107.0
+    assert watch.state_dict() == {"seconds": 107.0}
 
 
 def test_the_reference_itself_by_hand() -> None:

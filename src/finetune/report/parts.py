@@ -228,7 +228,8 @@ def tuning_part(tuning: Tuning, name: str) -> Part:
         title=f"{tuning.title}: tuning",
         sentences=(f"Random search with {budget}; the lowest {label_of(tuning.metric)} decides.",),
         about="Expected best value of so many trials, drawn from those that were run (Dodge et al. 2019). Arms that "
-        "search the same range try the same values.",
+        "search the same range try the same values."
+        + (" Trials that failed are left out of it." if any(arm.failed for arm in tuning.arms) else ""),
         figure=tuning_figure(tuning, name),
         grid=Grid(
             (

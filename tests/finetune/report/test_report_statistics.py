@@ -148,6 +148,23 @@ def test_probability_of_lower_counts_pairs():
     assert (sure.value, sure.interval.low, sure.interval.high) == (1.0, 1.0, 1.0)
 
 
+def test_interval_of_the_probability_is_that_of_all_resamples():
+    """Four seeds, two below, one tie: 256 resamples, their percentiles enumerated. Apart: 36 pairs resampled by arm."""
+    paired = difference_of({0: 1, 1: 2, 2: 3, 3: 4}, {0: 2, 1: 3, 2: 3, 3: 0})
+    shares = [np.mean(draw) for draw in product([1.0, 1.0, 0.5, 0.0], repeat=4)]
+    low, high = np.quantile(shares, [0.025, 0.975], method="inverted_cdf")
+    found = probability_of_lower(paired)
+    assert (found.interval.low, found.interval.high) == (pytest.approx(low), pytest.approx(high))
+    a, b = [1.0, 3.0, 2.5], [2.0, 3.5, 2.2]
+    apart = probability_of_lower(difference_of(dict(enumerate(a)), {10 + k: value for k, value in enumerate(b)}))
+    shares = [
+        np.mean([x < y for x in own for y in other]) for own in product(a, repeat=3) for other in product(b, repeat=3)
+    ]
+    low, high = np.quantile(shares, [0.025, 0.975], method="inverted_cdf")
+    assert (apart.interval.low, apart.interval.high) == (pytest.approx(low), pytest.approx(high))
+    assert apart.value == pytest.approx(stats.mannwhitneyu(b, a).statistic / 9)
+
+
 def share_of_sign_patterns(values):
     """By the definition: of the 2^n sign patterns, those whose rank sum is as far from its mean as the one seen."""
     values = [value for value in values if value != 0]
