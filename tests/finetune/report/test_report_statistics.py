@@ -149,7 +149,7 @@ def test_probability_of_lower_counts_pairs():
 
 
 def test_interval_of_the_probability_is_that_of_all_resamples():
-    """Four seeds, two below, one tie: 256 resamples, their percentiles enumerated. Apart: 36 pairs resampled by arm."""
+    """Four seeds, two below, one tie: 256 resamples, their percentiles enumerated. Apart: 27 resamples of each arm."""
     paired = difference_of({0: 1, 1: 2, 2: 3, 3: 4}, {0: 2, 1: 3, 2: 3, 3: 0})
     shares = [np.mean(draw) for draw in product([1.0, 1.0, 0.5, 0.0], repeat=4)]
     low, high = np.quantile(shares, [0.025, 0.975], method="inverted_cdf")
