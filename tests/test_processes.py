@@ -39,6 +39,12 @@ def result_of(folder: Path, *arguments: str) -> tuple[Path, dict[str, Any]]:
     return file.parent, json.loads(file.read_text())
 
 
+def curves(directory: Path) -> list[dict[str, float]]:
+    """Every metric by epoch."""
+    with (directory / "metrics.csv").open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
 def losses(directory: Path) -> list[float]:
     """Training loss by epoch."""
     with (directory / "metrics.csv").open() as file:
@@ -55,6 +61,9 @@ def test_two_processes_train_the_network_that_one_trains(tmp_path: Path) -> None
     for name, weight in weights.items():
         torch.testing.assert_close(others[name], weight, rtol=0, atol=1e-4, msg=name)
     assert losses(two) == pytest.approx(losses(one), rel=1e-4)
+    for row, other in zip(*(curves(folder) for folder in (one, two)), strict=True):
+        assert {*row} >= {"validation/error", "validation/nll", "validation/calibration_error"}
+        assert other == pytest.approx(row, abs=2e-3)  # one image of 288 is 3.5e-3
     for name, value in expected["metrics"].items():
         assert found["metrics"][name] == pytest.approx(value, abs=2e-3), name
 

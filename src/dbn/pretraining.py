@@ -184,11 +184,16 @@ def train_layer(
             for images, stack in zip(train, stacks, strict=True)
         ]
         fit(trainer, module, loader_of(loaders), None, checkpoints)
-    operations = flops.contrastive_divergence(stacks[0].sizes[number - 1], settings.n_hidden, module.sampler.products)
+    sizes = stacks[0].sizes[: number + 1]
+    operations = settings.epochs * flops.contrastive_divergence(sizes[-2], sizes[-1], module.sampler.products)
+    if stacks[0].store.kind == "compute":
+        operations += settings.epochs * flops.up(sizes[:-1])
+    else:
+        operations += flops.up(sizes[-3:-1])  # from the layer below, once
     facts: dict[str, Any] = {
         "seconds": watch.seconds / len(stacks),
         "precision": module.precision,
-        "flops": operations * settings.epochs * len(train[0]),
+        "flops": operations * len(train[0]),
     }
     if len(stacks) > 1:
         facts["together"] = [stack.seed for stack in stacks]

@@ -269,25 +269,25 @@ def monitor(rbm: RBM, train: Tensor, validation: Tensor | None = None) -> dict[s
 
     Returns:
         ``reconstruction_error``: squared error of the mean-field reconstruction, summed over an image, mean over them.
-        ``free_energy_train``, ``free_energy_validation`` (mean, nats) and ``free_energy_gap``, the second less the
-        first: a gap that grows is overfitting (Hinton 2012, section 6). ``weight_norm``: Frobenius norm.
+        ``free_energy_gap``: mean free energy of validation images less that of training images, in nats: a gap that
+        grows is overfitting (Hinton 2012, section 6). A free energy by itself is known up to log Z alone, so that those
+        of two models, two epochs or two precisions are not comparable: there is no metric of it. ``weight_norm``:
+        Frobenius norm.
         ``fraction_inactive`` and ``fraction_saturated``: share of hidden units whose mean activation is under 0.01, or
         over 0.99.
     """
     field = rbm.hidden_field(train)
     h = rbm.hidden.mean(field)
     activation = h.mean(0)
-    free_energy = (rbm.visible.energy(train) - rbm.hidden.log_partition(field)).mean()
     metrics = {
         "reconstruction_error": F.mse_loss(rbm.mean_visible(h), train) * rbm.n_visible,
-        "free_energy_train": free_energy,
         "weight_norm": rbm.weight.norm(),
         "fraction_inactive": (activation < 0.01).float().mean(),
         "fraction_saturated": (activation > 0.99).float().mean(),
     }
     if validation is not None and len(validation):
-        metrics["free_energy_validation"] = rbm.free_energy(validation).mean()
-        metrics["free_energy_gap"] = metrics["free_energy_validation"] - free_energy
+        free_energy = rbm.visible.energy(train) - rbm.hidden.log_partition(field)
+        metrics["free_energy_gap"] = rbm.free_energy(validation).mean() - free_energy.mean()
     return {name: float(value) for name, value in metrics.items()}
 
 

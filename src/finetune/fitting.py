@@ -163,7 +163,7 @@ def fit_networks(
         fit(trainer, module, loader_of(train), loader_of(validation) if n_validation else None, checkpoints)
     facts = {
         "seconds": watch.seconds / n,
-        "flops": flops.backpropagation(network.sizes) * trainer.current_epoch * len(data[0].train),
+        "flops": operations(network.sizes, trainer.current_epoch, settings) * len(data[0].train),
         "trained_together": n,
         "epochs": trainer.current_epoch,
         "precision": [layer.precision for layer in network.linear_layers()],
@@ -177,6 +177,12 @@ def fit_networks(
         modules = [module]
     epochs: Sequence[int | None] = best_epochs or [None] * n
     return [(own, {**facts, "best_epoch": epoch}) for own, epoch in zip(modules, epochs, strict=True)]
+
+
+def operations(sizes: Sequence[int], epochs: int, settings: TrainingSettings) -> int:
+    """Floating-point operations per image of training that has lasted ``epochs``."""
+    head = min(settings.head_epochs, epochs)
+    return head * flops.backpropagation(sizes, 1) + (epochs - head) * flops.backpropagation(sizes)
 
 
 def best_checkpoint(directory: Path, monitor: str) -> MovableCheckpoint:

@@ -148,7 +148,10 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def limit_norms(self, max_norm: float) -> None:
-        """Scale each hidden unit's incoming weights down to the norm ``max_norm`` where they exceed it."""
+        """Scale each hidden unit's incoming weights down to the norm ``max_norm`` where they exceed it.
+
+        The factor is ``1 / max(1, norm / max_norm)``: exactly 1 below the limit, so that such a unit keeps its bits.
+        """
         for layer in self.linear_layers()[:-1]:
-            norms = layer.weight.norm(dim=-1, keepdim=True)
-            layer.weight.mul_(norms.clamp(min=max_norm).reciprocal_().mul_(max_norm))
+            norms = torch.linalg.vector_norm(layer.weight, dim=-1, keepdim=True)
+            layer.weight.mul_(norms.div_(max_norm).clamp_(min=1.0).reciprocal_())

@@ -288,6 +288,11 @@ def reconstructions(module: Autoencoder, data: DataSet) -> dict[str, Any]:
     return {"images": data.to_pixels(features).numpy(), "reconstructions": data.to_pixels(reconstructed).numpy()}
 
 
+def percent_text(fraction: float) -> str:
+    """``0.0231`` -> ``2.31 %``; an error in a hundred thousand images is not written as none."""
+    return f"{100 * fraction:.1g} %" if 0 < fraction < 5e-5 else f"{100 * fraction:.2f} %"
+
+
 def show(result: Mapping[str, Any]) -> None:
     """A table of the metrics at the end."""
     table = Table(title=f"{result['name']}, seed {result['seed']}, {result['data']}")
@@ -298,7 +303,7 @@ def show(result: Mapping[str, Any]) -> None:
     for quantity in dict.fromkeys(key.split("/")[1] for key in result["metrics"]):
         percent = quantity in ("error", "calibration_error")
         values = [result["metrics"][f"{split}/{quantity}"] for split in splits]
-        row = [f"{100 * value:.2f} %" if percent else f"{value:.4g}" for value in values]
+        row = [percent_text(value) if percent else f"{value:.4g}" for value in values]
         table.add_row(quantity.replace("_", " "), *row)
     Console().print(table)
     before = f" after {result['pretrain_seconds']:.0f} s of pretraining" if result["pretrain_seconds"] else ""

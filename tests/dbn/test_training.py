@@ -127,6 +127,22 @@ def test_monitored_quantities_by_their_definitions() -> None:
     assert "free_energy_gap" not in monitor(rbm, train)
 
 
+def test_what_is_watched_is_the_same_for_two_models_of_one_distribution() -> None:
+    """A hidden unit without weights shifts every free energy by -log(1 + e^b), which Z takes out: no metric moves.
+
+    So metrics of runs can be laid side by side whatever shifts their free energies: a seed, an epoch, a precision.
+    """
+    rbm, other = make_rbm(n_visible=6, n_hidden=4), make_rbm(n_visible=6, n_hidden=4)
+    with torch.no_grad():
+        for model, bias in ((rbm, 0.0), (other, 2.0)):
+            model.weight[:, 3] = 0
+            model.hidden.bias[3] = bias
+    train, validation = torch.rand(20, 6, dtype=torch.float64), torch.rand(30, 6, dtype=torch.float64)
+    shift = (other.free_energy(train) - rbm.free_energy(train)).detach()
+    torch.testing.assert_close(shift, torch.full_like(shift, -math.log((1 + math.exp(2)) / 2)))
+    assert monitor(other, train, validation) == pytest.approx(monitor(rbm, train, validation), rel=1e-12)
+
+
 def test_training_that_blows_up_stops_with_layer_epoch_and_cure() -> None:
     rbm = RBM(Gaussian(5), Gaussian(5), generator=stream(0, "init"))
     with pytest.raises(DivergenceError, match=r"Layer 1 diverged in epoch \d+.*learning_rate.*standardise"):

@@ -11,6 +11,7 @@ from dbn.streams import stream
 from dbn.units import Bernoulli
 from finetune.initialise import FromStack, Gaussian, Glorot, He, Initialisation, Marginals, unroll
 from finetune.network import Dropout, Network
+from finetune.parallel import group_of
 from helpers import make_rbm
 
 
@@ -144,6 +145,49 @@ def test_max_norm_limits_hidden_units_and_leaves_the_others() -> None:
     expected = torch.tensor([[1.2, 1.6, 0, 0], [0.3, 0.4, 0, 0], [0, 0, 0, 0]])
     torch.testing.assert_close(network.linear_layers()[0].weight.detach(), expected)
     assert (network.linear_layers()[1].weight == 9).all()
+
+
+def weights_of_norms(norms: torch.Tensor, n_inputs: int, dtype: torch.dtype) -> torch.Tensor:
+    """Random rows ``(..., n_inputs)`` of the norms ``(...,)``."""
+    rows = torch.randn(*norms.shape, n_inputs, generator=stream(0, "init"), dtype=torch.float64)
+    return (rows / rows.norm(dim=-1, keepdim=True) * norms.unsqueeze(-1)).to(dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("members", [1, 3])
+def test_max_norm_keeps_every_bit_of_a_unit_below_for_any_limit(members: int, dtype: torch.dtype) -> None:
+    """400 limits, for one in seven of which the limit times its own reciprocal is not 1 after rounding.
+
+    Norms are computed here in float64. A unit counts as below where it is so by more than the rounding of its norm,
+    (n_inputs + 2) / 2 units in the last place at most; those above end at the limit within twice that, and keep their
+    direction.
+    """
+    n_inputs, n_hidden = 24, 40
+    rounding = (n_inputs + 2) / 2 * torch.finfo(dtype).eps
+    networks = [Network([n_inputs, n_hidden, 3]).to(dtype) for _ in range(members)]
+    network = group_of(networks)
+    (layer, output), shape = network.linear_layers(), (*(() if members == 1 else (members,)), n_hidden)
+    limits = torch.rand(400, generator=stream(0, "limits"), dtype=torch.float64) * 5 + 0.05
+    touched = limits.to(dtype).reciprocal() * limits.to(dtype) != 1
+    assert 20 < touched.sum() < 200
+    relative = torch.linspace(0, 2, n_hidden, dtype=torch.float64).expand(shape)
+    for limit in limits.tolist():
+        before = weights_of_norms(relative * limit, n_inputs, dtype)
+        with torch.no_grad():
+            layer.weight.copy_(before)
+            output.weight.fill_(100.0)
+        network.limit_norms(limit)
+        after, norms = layer.weight.detach(), before.double().norm(dim=-1)
+        below = norms < limit * (1 - rounding)
+        assert torch.equal(after[below], before[below]), limit
+        assert below.sum() >= members * (n_hidden // 2 - 1)
+        above = ~below
+        torch.testing.assert_close(
+            after[above].double().norm(dim=-1), norms[above].clamp(max=limit), rtol=2 * rounding, atol=0
+        )
+        cosines = torch.cosine_similarity(after[above].double(), before[above].double(), dim=-1)
+        torch.testing.assert_close(cosines, torch.ones_like(cosines), rtol=0, atol=4 * rounding)
+        assert (output.weight == 100).all()
 
 
 @pytest.mark.parametrize("options", [{"activation": "swish"}, {"dropout_input": 1.0}, {"dropout_hidden": -0.1}])

@@ -13,18 +13,25 @@ from dbn.rbm import RBM
 
 @dataclass(frozen=True)
 class LogPartitionEstimate:
-    """An estimate of ``log Z`` from independent annealing runs.
+    r"""An estimate of ``log Z`` from independent annealing runs.
 
     Attributes:
-        log_z: the estimate in nats, the log of the mean importance weight.
+        log_z: the estimate in nats, the log of the mean importance weight; annealing down, minus that of the mean
+            inverse weight.
+        log_z_standard_error: of ``log_z``, by the delta method: :math:`s_w / (\bar w \sqrt n)` of the ``n`` importance
+            weights ``w`` (their inverses, annealing down). It is as good as the weights' own spread is known: too small
+            where a few chains carry nearly all of the mean.
         bound: mean of the log weights: in expectation below ``log Z`` for annealing up, above it for annealing down.
-        standard_error: standard error of ``bound``.
+        bound_standard_error: of ``bound``: :math:`s / \sqrt n` of the log weights. Of ``log_z`` it says nothing.
         log_weights: ``(chains,)``, each an estimate of ``log Z`` in nats.
+
+    Both standard errors are NaN for a single chain.
     """
 
     log_z: float
+    log_z_standard_error: float
     bound: float
-    standard_error: float
+    bound_standard_error: float
     log_weights: Tensor
 
 
@@ -90,10 +97,20 @@ def _anneal(
         h = rbm.hidden.sample(beta * field, generator)
         field = rbm.hidden_field(rbm.visible.sample(beta * rbm.visible_field(h), generator))
     log_weights = sign * log_weights + log_z_start.double().cpu()
-    n = len(log_weights)
-    log_z = sign * (torch.logsumexp(sign * log_weights, 0) - math.log(n))
-    error = log_weights.std() / math.sqrt(n) if n > 1 else torch.tensor(math.nan)
-    return LogPartitionEstimate(float(log_z), float(log_weights.mean()), float(error), log_weights)
+    log_mean = torch.logsumexp(sign * log_weights, 0) - math.log(len(log_weights))
+    relative = (sign * log_weights - log_mean).exp()  # weights over their mean: log_z varies as their mean does
+    return LogPartitionEstimate(
+        log_z=float(sign * log_mean),
+        log_z_standard_error=_standard_error(relative),
+        bound=float(log_weights.mean()),
+        bound_standard_error=_standard_error(log_weights),
+        log_weights=log_weights,
+    )
+
+
+def _standard_error(values: Tensor) -> float:
+    """Of the mean of independent values ``(n,)``; NaN for one."""
+    return float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else math.nan
 
 
 def _log_z_without_weights(rbm: RBM) -> Tensor:

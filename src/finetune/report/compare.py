@@ -272,7 +272,9 @@ def errors_of(arm: Arm, other: Arm) -> McNemar | None:
         if run.seed not in theirs:
             continue
         a, b = read_predictions(run.directory), read_predictions(theirs[run.seed].directory)
-        if a is None or b is None or not np.array_equal(a.label, b.label):
+        if a is None or b is None:
+            continue
+        if not np.array_equal(a.label, b.label):
             return None
         return mcnemar(a.predicted != a.label, b.predicted != b.label)
     return None

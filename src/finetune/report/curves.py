@@ -1,7 +1,7 @@
 """``metrics.csv`` -> learning curves of the arms, and curves of the pretraining of each stack."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,12 +76,7 @@ def learning_curves(section: Section, name: str) -> LearningCurves | None:
     metric = next((column for column in wanted if column in columns), None)
     if metric is None:
         return None
-    factor = 100.0 if is_percent(metric) else 1.0
-    curves = []
-    for arm in section.arms:
-        seeds = [frame[metric].dropna() * factor for frame in tables[arm.name] if metric in frame]
-        if seeds := [series for series in seeds if len(series)]:
-            curves.append(ArmCurves(arm, tuple(seeds)))
+    curves = arm_curves(section, metric, tables)
     if not curves:
         return None
     best = [one for one in curves if one.arm in (section.best_pretrained, section.best_random)] or curves[:1]
@@ -91,6 +86,25 @@ def learning_curves(section: Section, name: str) -> LearningCurves | None:
         draw_both(lambda layout: _together(curves, best, metric, layout), f"{name}-together", description),
         draw_both(lambda layout: _apart(curves, metric, layout), f"{name}-apart", f"{description}, one panel per arm"),
     )
+
+
+def arm_curves(section: Section, metric: str, tables: Mapping[str, Sequence[pd.DataFrame]]) -> list[ArmCurves]:
+    """Curves of each arm that has any, in percent for error rates, by how many epochs were trained: from 1.
+
+    ``metrics.csv`` numbers epochs from 0, as Lightning does; a row of it is written when its epoch is over.
+
+    Args:
+        section: whose arms.
+        metric: which column.
+        tables: of each arm by name, those of its runs, see :func:`read_curves`.
+    """
+    factor = 100.0 if is_percent(metric) else 1.0
+    curves = []
+    for arm in section.arms:
+        seeds = [frame[metric].dropna() * factor for frame in tables[arm.name] if metric in frame]
+        if seeds := [series.set_axis(series.index + 1) for series in seeds if len(series)]:
+            curves.append(ArmCurves(arm, tuple(seeds)))
+    return curves
 
 
 def _scale(axes: Axes, curves: Sequence[ArmCurves]) -> None:

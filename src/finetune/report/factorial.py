@@ -116,7 +116,9 @@ def _effects(
             for key, own in values.items():
                 seconds = [key[place] == pairs[name][1] for place, name in zip(places, names, strict=True)]
                 sides[sum(seconds) % 2 == len(names) % 2].append(own[seed])
-            contrasts.append(fmean(sides[True]) - fmean(sides[False]))
+            contrast = fmean(sides[True]) - fmean(sides[False])
+            noise = 1e-12 * max(map(abs, sides[True] + sides[False]))
+            contrasts.append(contrast if abs(contrast) > noise else 0.0)
         levels = tuple((pairs[name][0], pairs[name][1]) for name in names)
         effects.append(Effect(tuple(names), levels, estimate_mean(contrasts)))
     return effects

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from finetune.report.signed_ranks import signed_rank_test
 from finetune.report.statistics import (
     Difference,
     McNemar,
@@ -10,8 +11,7 @@ from finetune.report.statistics import (
     holm,
     interquartile_mean,
     probability_of_lower,
-    seeds_needed,
-    signed_rank_test,
+    seeds_to_settle,
 )
 
 LEVEL = 0.05
@@ -60,7 +60,7 @@ def compare_family(arms: Sequence[tuple[str, Difference, McNemar | None]]) -> tu
             adjusted=None if difference.p_value is None else next(adjusted),
             mcnemar=test,
             trimmed=interquartile_mean(difference.a),
-            needed=None if difference.settled or not difference.paired else seeds_needed(difference.values),
+            needed=seeds_to_settle(difference),
         )
         for name, difference, test in arms
     )

@@ -7,7 +7,7 @@ from typing import Literal
 from finetune.report.compare import Arm, Section
 from finetune.report.quantities import Format, counted, format_of, label_of
 from finetune.report.read import Kind
-from finetune.report.statistics import ENOUGH_SEEDS, Difference, Estimate, seeds_needed
+from finetune.report.statistics import ENOUGH_SEEDS, Difference, Estimate, seeds_to_settle
 
 Verdict = Literal["pretrained", "random", "unsettled", "none"]
 
@@ -106,10 +106,10 @@ def needed_text(difference: Difference) -> str:
     """How many seeds would settle a difference that is not settled, as a sentence with a space before it."""
     if not difference.paired or len(difference.seeds) < 3:
         return ""
-    needed = seeds_needed(difference.values)
+    needed = seeds_to_settle(difference)
     if needed is None:
         return f" If it is what it seems to be, more than {ENOUGH_SEEDS} seeds would be needed to settle it."
-    return f" If it is what it seems to be, about {max(needed, len(difference.seeds) + 1)} seeds would settle it."
+    return f" If it is what it seems to be, about {needed} seeds would settle it."
 
 
 def _verdict(section: Section, pretrained: Arm, random: Arm, difference: Difference | None) -> tuple[Verdict, str]:

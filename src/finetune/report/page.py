@@ -19,8 +19,8 @@ from finetune.report.headline import Headline, headline_of, with_interval
 from finetune.report.parts import Part
 from finetune.report.pictures import Gallery, read_gallery
 from finetune.report.provenance import provenance_of
-from finetune.report.quantities import axis_label, counted, label_of, seconds_text
-from finetune.report.read import Problem, Study, grouped
+from finetune.report.quantities import Format, axis_label, counted, label_of, seconds_text
+from finetune.report.read import Problem, Run, Study, grouped
 from finetune.report.sureness import SureTable, sure_table
 from finetune.report.tables import FOOTNOTE, MARK, Table, build_table
 from finetune.report.why import why_of
@@ -117,6 +117,7 @@ def environment() -> Environment:
     )
     made.filters |= {"breakable": breakable, "slug": slug}
     made.globals |= {"label_of": label_of, "axis_label": axis_label, "with_interval": with_interval}
+    made.globals |= {"tenths": Format(percent=False, decimals=1), "tenths_of_percent": Format(percent=True, decimals=1)}
     return made
 
 
@@ -168,16 +169,22 @@ def _subtitle(study: Study) -> str:
 
 
 def _stacks(study: Study) -> list[StackView]:
+    """Stacks by name; seeds whose products were taken in another precision stand apart, never in one mean or curve."""
+    groups: dict[tuple[str, tuple[str, ...]], list[Run]] = {}
+    for run in study.of_stage("pretrain"):
+        groups.setdefault((run.name, run.precision), []).append(run)
+    names = [name for name, _ in groups]
     views = []
-    runs = study.of_stage("pretrain")
-    for index, name in enumerate(dict.fromkeys(run.name for run in runs)):
-        own = [run for run in runs if run.name == name]
+    for index, ((name, precision), own) in enumerate(groups.items()):
         facts = [("seeds", str(len(own)))]
         seconds = [run.seconds for run in own if run.seconds is not None]
         if seconds:
             facts.append(("time", seconds_text(sum(seconds) / len(seconds))))
+        if precision:
+            facts.append(("precision", ", ".join(dict.fromkeys(precision))))
         facts += final_layer_errors(own)
-        views.append(StackView(name, facts, pretraining_curves(name, own, f"stack{index}")))
+        title = name if names.count(name) == 1 else f"{name}, {', '.join(precision) or 'precision not stated'}"
+        views.append(StackView(title, facts, pretraining_curves(title, own, f"stack{index}")))
     return views
 
 

@@ -108,11 +108,7 @@ def factorial_part(section: Section) -> Part | None:
     rows: list[tuple[str, Kind | str, tuple[str, ...]]] = []
     for effect in factorial.effects:
         rows.append((_effect_name(effect), "", (_estimate(effect.estimate, form), _effect_words(effect, form))))
-    settled = [
-        effect
-        for effect in factorial.effects
-        if len(effect.factors) == 1 and effect.estimate.interval is not None and effect.estimate.interval.excludes_zero
-    ]
+    settled = [effect for effect in factorial.effects if len(effect.factors) == 1 and effect.estimate.excludes_zero]
     largest = max(settled, key=lambda effect: abs(effect.estimate.mean), default=None)
     sentence = f"No factor changes the {section.label} by more than chance does."
     if largest is not None:
@@ -122,11 +118,7 @@ def factorial_part(section: Section) -> Part | None:
             f"{largest.levels[0][1]} {change} the {section.label} by {form.number(abs(largest.estimate.mean))}"
             f"{form.difference_unit}, over all else."
         )
-    strong = {
-        (at, 0)
-        for at, effect in enumerate(factorial.effects)
-        if effect.estimate.interval is not None and effect.estimate.interval.excludes_zero
-    }
+    strong = {(at, 0) for at, effect in enumerate(factorial.effects) if effect.estimate.excludes_zero}
     return Part(
         title=f"{section.title}: what each factor does",
         sentences=(sentence,),
@@ -153,7 +145,7 @@ def _effect_words(effect: Effect, form: Format) -> str:
 def _estimate(estimate: Estimate, form: Format) -> str:
     finer = format_of_differences(form, ())
     text = finer.signed(estimate.mean)
-    return text + _brackets(estimate.interval, finer)
+    return text + _brackets(None if estimate.degenerate else estimate.interval, finer)
 
 
 def _brackets(interval: Interval | None, form: Format) -> str:
@@ -236,7 +228,8 @@ def tuning_part(tuning: Tuning, name: str) -> Part:
         title=f"{tuning.title}: tuning",
         sentences=(f"Random search with {budget}; the lowest {label_of(tuning.metric)} decides.",),
         about="Expected best value of so many trials, drawn from those that were run (Dodge et al. 2019). Arms that "
-        "search the same range try the same values.",
+        "search the same range try the same values."
+        + (" Trials that failed are left out of it." if any(arm.failed for arm in tuning.arms) else ""),
         figure=tuning_figure(tuning, name),
         grid=Grid(
             (

@@ -48,10 +48,14 @@ class Format:
         return " percentage points" if self.percent else ""
 
     def number(self, value: float) -> str:
-        """``0.0231`` -> ``2.31``."""
-        text = f"{value * self.factor:.{self.decimals}f}"
-        if float(text) == 0:
-            text = text.lstrip("-")
+        """``0.0231`` -> ``2.31``. What is not zero is not written as zero: it has up to three decimals more."""
+        value = value * self.factor
+        decimals = self.decimals
+        while value and decimals < self.decimals + 3 and float(f"{value:.{decimals}f}") == 0:
+            decimals += 1
+        text = f"{value:.{decimals}f}"
+        if float(text) == 0:  # rounding of the arithmetic
+            text = f"{0:.{self.decimals}f}"
         return text.replace("-", MINUS)
 
     def signed(self, value: float) -> str:

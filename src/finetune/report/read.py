@@ -33,6 +33,7 @@ class Run:
         flops: floating-point operations by stage, see :mod:`dbn.flops`.
         trial: number of the trial of a random search; None for a run that is none.
         settings: what the trial drew, by dotted key.
+        precision: of the matrix products of each layer, see :mod:`dbn.precision`.
         path: directory relative to the study, with forward slashes.
     """
 
@@ -60,6 +61,7 @@ class Run:
     trial: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     trained_together: int | None = None
+    precision: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, Any] = field(default_factory=dict)
     git: dict[str, Any] = field(default_factory=dict)
@@ -228,6 +230,7 @@ def _read_run(directory: Path, stage: str, study: Path) -> Run:
         trial=_whole(_mapping(content.get("trial")).get("number")),
         settings=_mapping(_mapping(content.get("trial")).get("settings")),
         trained_together=_whole(content.get("trained_together")),
+        precision=_texts(content.get("precision")),
         config=_mapping(content.get("config")),
         versions=_mapping(content.get("versions")),
         git=_mapping(content.get("git")),

@@ -46,6 +46,16 @@ class Estimate:
         """Half the width of the interval, in the unit of the mean."""
         return None if self.interval is None else (self.interval.high - self.interval.low) / 2
 
+    @property
+    def degenerate(self) -> bool:
+        """Whether every seed shows the same value, so that the interval has no width and says nothing."""
+        return self.half_width is not None and self.half_width <= 1e-9 * abs(self.mean)
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether there is an interval, with a width, and it lies on one side of zero."""
+        return self.interval is not None and not self.degenerate and self.interval.excludes_zero
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -85,8 +95,7 @@ class Difference:
         Errors on a small test set are multiples of ``1 / n_test``: two or three seeds easily agree by chance, and the
         t interval then has no width. That is too little to call a difference settled.
         """
-        half_width = self.estimate.half_width
-        return half_width is not None and half_width <= 1e-9 * abs(self.estimate.mean)
+        return self.estimate.degenerate
 
     @property
     def settled(self) -> bool:
@@ -96,10 +105,7 @@ class Difference:
         86 of 100 cases, not in 95, see the tests), so it never decides alone; with skewed differences the t interval
         may be the one that misleads.
         """
-        interval = self.estimate.interval
-        if interval is None or self.degenerate or not interval.excludes_zero:
-            return False
-        return self.bootstrap is None or self.bootstrap.excludes_zero
+        return self.estimate.excludes_zero and (self.bootstrap is None or self.bootstrap.excludes_zero)
 
 
 def estimate_mean(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
@@ -216,18 +222,6 @@ def _share_lower(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
     return share
 
 
-def signed_rank_test(differences: Sequence[float]) -> float | None:
-    """Two-sided p value of Wilcoxon's signed-rank test, exact up to 50 seeds where no differences tie.
-
-    Zero differences are left out (Wilcoxon's own rule). With five seeds the smallest p there can be is 1/16.
-
-    Returns:
-        None where no difference is left.
-    """
-    left = [value for value in differences if value != 0]
-    return float(stats.wilcoxon(left).pvalue) if left else None
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjusted p values of a family of tests: below 0.05, the family errs in 5 of 100 cases at most.
 
@@ -315,3 +309,15 @@ def seeds_needed(differences: Sequence[float], power: float = 0.8, confidence: f
         middle = (low + high) // 2
         low, high = (low, middle) if power_of(middle) >= power else (middle, high)
     return high
+
+
+def seeds_to_settle(difference: Difference) -> int | None:
+    """How many seeds would settle a difference that is not settled, more than there are; see :func:`seeds_needed`.
+
+    Returns:
+        None where it is settled, where seeds are not paired, or where :func:`seeds_needed` does not say.
+    """
+    if difference.settled or not difference.paired:
+        return None
+    needed = seeds_needed(difference.values)
+    return None if needed is None else max(needed, len(difference.seeds) + 1)

@@ -9,15 +9,15 @@ from finetune.report.statistics import Interval
 from finetune.report.tables import escape, markdown_rows
 
 COLUMNS = (
-    "difference", "95 % t interval", "95 % bootstrap", "P(lower)", "Wilcoxon p", "t test p, Holm", "McNemar, seed 1",
-    "interquartile mean", "seeds needed",
+    "difference", "95 % t interval", "95 % bootstrap", "P(lower)", "Wilcoxon p", "t test p, Holm",
+    "McNemar, first seed", "interquartile mean", "seeds needed",
 )  # fmt: skip
 EXPLANATION = (
     "P(lower): probability that the arm's value is lower than the reference's with the same seed, a tie counting half "
     "(Bouthillier et al. 2021: above 0.75, with an interval above 0.5, is an improvement that matters). Holm: the t "
     "test's p value, adjusted for all rows. McNemar: test images that the arm alone and the reference alone gets wrong "
     "in the first common seed, exact p. Interquartile mean: of the arm's seeds. Seeds needed: those with which the t "
-    "interval would exclude zero four times in five, if mean and spread stay as they are."
+    "interval would exclude zero four times in five, if mean and spread stay as they are; more than there are."
 )
 
 

@@ -14,7 +14,7 @@ from finetune.report.statistics import Difference
 
 MARK = "*"
 _BEFORE = ("study", "stage", "data", "n_labelled", "name", "arm", "seed", "pretrained")
-_AFTER = ("seconds", "pretrain_seconds", "n_parameters", "path")
+_AFTER = ("seconds", "pretrain_seconds", "n_parameters", "epochs", "flops", "precision", "path")
 FOOTNOTE = (
     "± and brackets: 95 % t intervals over seeds, each for one comparison, not corrected for the number of arms. "
     f"{MARK} marks a difference whose t and bootstrap intervals exclude zero."
@@ -214,6 +214,7 @@ def csv_text(runs: Sequence[Run]) -> str:
         writer.writerow(
             [run.study, run.stage, run.data, labels, run.name, run.arm, run.seed, pretrained]
             + [run.metrics.get(metric) for metric in metrics]
-            + [run.seconds, run.pretrain_seconds, run.n_parameters, run.path]
+            + [run.seconds, run.pretrain_seconds, run.n_parameters, run.epochs, run.total_flops]
+            + [" ".join(dict.fromkeys(run.precision)), run.path]
         )
     return buffer.getvalue()

@@ -10,8 +10,11 @@ from finetune.report.compare import Arm, Section
 from finetune.report.features import FeatureGallery, feature_galleries
 from finetune.report.generalisation import generalisation_figure, verdicts
 from finetune.report.lengths import lengths_figure
+from finetune.report.quantities import Format
 from finetune.report.read import Kind, Study
 from finetune.report.space import SpaceView, space_views
+
+HUNDREDTHS = Format(percent=False, decimals=2)
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,6 @@ def weight_row(arm: Arm) -> WeightRow | None:
         means = []
         for key in ("change", "cosine"):
             values = [value for layer in layers if (value := layer.get(key)) is not None]
-            means.append(f"{fmean(values):.2f}" if values else "\N{EN DASH}")
+            means.append(HUNDREDTHS.number(fmean(values)) if values else "\N{EN DASH}")
         cells.append((means[0], means[1]))
     return WeightRow(arm.name, arm.kind, tuple(cells))

@@ -4,11 +4,11 @@ from typing import Any
 
 from torch import Tensor
 from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassCalibrationError
 
 from dbn.data.blocks import Block, Minibatch
 from finetune.losses import LOSSES, cross_entropy, squared
 from finetune.tasks.base import FineTuning, TaskMetrics
+from finetune.tasks.calibration import CalibrationError
 
 
 class Classifier(FineTuning):
@@ -27,20 +27,20 @@ class Classifier(FineTuning):
 
     def metrics(self) -> "ClassifierMetrics":
         """Error and what else the loss has a meaning for."""
-        return ClassifierMetrics(self.network.sizes[-1], self.settings.loss)
+        return ClassifierMetrics(self.settings.loss)
 
 
 class ClassifierMetrics(TaskMetrics):
     """``error``: fraction of wrong labels. With cross-entropy ``nll``: mean negative log-likelihood in nats, and
-    ``calibration_error``: expected calibration error over 15 bins of confidence (Guo et al. 2017, *On calibration of
-    modern neural networks*). With squared loss ``squared_loss``, its mean. A perceptron has signs only.
+    ``calibration_error``, see :class:`CalibrationError`. With squared loss ``squared_loss``, its mean. A perceptron has
+    signs only.
     """  # noqa: D205
 
-    def __init__(self, n_classes: int, loss: str = "cross_entropy") -> None:
+    def __init__(self, loss: str = "cross_entropy") -> None:
         metrics: dict[str, Any] = {"error": MeanMetric()}
         if loss == "cross_entropy":
             metrics["nll"] = MeanMetric()
-            metrics["calibration_error"] = MulticlassCalibrationError(n_classes, n_bins=15)
+            metrics["calibration_error"] = CalibrationError()
         elif loss == "squared":
             metrics["squared_loss"] = MeanMetric()
         super().__init__(**metrics)
@@ -51,6 +51,6 @@ class ClassifierMetrics(TaskMetrics):
         self.add("error", (outputs.argmax(1) != block.labels).double())
         if "nll" in self.named:
             self.add("nll", cross_entropy(outputs.double(), block.labels, 0.0))
-            self.add("calibration_error", outputs.softmax(1), block.labels)
+            self.add("calibration_error", outputs, block.labels)
         elif "squared_loss" in self.named:
             self.add("squared_loss", squared(outputs.double(), block.labels, 0.0))

@@ -1,7 +1,8 @@
 import pytest
 
 from finetune.report.compare import Arm, compare
-from finetune.report.curves import ArmCurves, learning_curves, pretraining_curves, read_curves
+from finetune.report.curves import ArmCurves, arm_curves, learning_curves, pretraining_curves, read_curves
+from finetune.report.page import _stacks
 from finetune.report.read import read_study
 
 
@@ -37,6 +38,19 @@ def test_mean_over_the_epochs_that_every_seed_reached(study):
     assert mean.tolist() == pytest.approx([0.5, 0.3])
 
 
+def test_curves_count_epochs_from_one_and_errors_in_percent(study):
+    """Rows 0, 5 and 9 are written when 1, 6 and 10 epochs are over."""
+    directory = study.run("dbn", 0, 0.1)
+    (directory / "metrics.csv").write_text(
+        "epoch,train/loss,validation/error\n0,2.0,0.5\n1,1.9,\n5,1.5,0.25\n9,1.0,0.125\n"
+    )
+    (section,) = compare(read_study(study.directory).runs)
+    tables = {arm.name: [read_curves(run) for run in arm.runs] for arm in section.arms}
+    (errors,), (losses,) = (arm_curves(section, name, tables) for name in ("validation/error", "train/loss"))
+    assert errors.mean.to_dict() == {1: 50.0, 6: 25.0, 10: 12.5}
+    assert losses.mean.to_dict() == {1: 2.0, 2: 1.9, 6: 1.5, 10: 1.0}
+
+
 def test_training_loss_stands_in_where_nothing_was_validated(study):
     directory = study.run("dbn", 0, 0.1)
     study.run("glorot", 0, 0.1)
@@ -59,3 +73,27 @@ def test_each_layer_counts_its_own_epochs(study):
     assert "layer 2" in curves.figure
     assert "free energy gap" in curves.figure
     assert pretraining_curves("stack", [], "p") is None
+
+
+def test_stacks_of_two_precisions_are_never_one_mean(study):
+    """``precision=auto`` takes bfloat16 on one machine and float32 on another: each has numbers of its own."""
+    for seed, (precision, error, gap) in enumerate([("float32", 2.0, 1.0), ("bf16", 4.0, 9.0), ("bf16", 6.0, 11.0)]):
+        directory = study.run(
+            "stack", seed, stage="pretrain", metrics={"layer1/reconstruction_error": error}, precision=[precision]
+        )
+        (directory / "metrics.csv").write_text(
+            f"epoch,layer1/reconstruction_error,layer1/free_energy_gap\n0,{error},{gap}\n"
+        )
+    views = _stacks(read_study(study.directory))
+    assert [(view.name, dict(view.facts)) for view in views] == [
+        (
+            "stack, float32",
+            {"seeds": "1", "time": "10 s", "precision": "float32", "layer1 reconstruction error": "2.000"},
+        ),
+        ("stack, bf16", {"seeds": "2", "time": "10 s", "precision": "bf16", "layer1 reconstruction error": "5.000"}),
+    ]
+    for seed in range(3):
+        result = study.directory / f"pretrain/stack_seed{seed}/result.json"
+        result.write_text(result.read_text().replace("float32", "bf16"))
+    (view,) = _stacks(read_study(study.directory))
+    assert (view.name, dict(view.facts)["layer1 reconstruction error"]) == ("stack", "4.000")

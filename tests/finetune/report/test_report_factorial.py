@@ -2,10 +2,14 @@
 
 import itertools
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from finetune.report.compare import compare
 from finetune.report.factorial import factorial_of
+from finetune.report.parts import factorial_part
+from finetune.report.quantities import MINUS
 from finetune.report.read import read_study
 
 
@@ -49,6 +53,46 @@ def test_what_a_seed_does_to_every_cell_cancels(study) -> None:
     assert factorial is not None
     for effect in factorial.effects:
         assert effect.estimate.half_width == pytest.approx(0, abs=1e-12)
+
+
+def test_effects_and_intervals_are_those_of_least_squares(study) -> None:
+    """In every seed by itself: errors on factors coded -1 and 1 and their products; effects are doubled."""
+    rng = np.random.default_rng(4)
+    cells = list(itertools.product((False, True), repeat=3))
+    errors = rng.uniform(0.05, 0.3, (4, len(cells)))
+    for (pretrained, relu, dropout), own in zip(cells, errors.T, strict=True):
+        name = f"{'dbn' if pretrained else 'random'}_{relu:d}{dropout:d}"
+        study.arm(name, own.tolist(), config=_settings("relu" if relu else "sigmoid", dropout, augment=False))
+    (section,) = compare(read_study(study.directory).compared)
+    factorial = factorial_of(section)
+    assert factorial is not None
+    code = 2.0 * np.array(cells) - 1
+    products = [code[:, a] * code[:, b] for a, b in itertools.combinations(range(3), 2)]
+    triple = code.prod(1)
+    design = np.column_stack([np.ones(len(cells)), code, *products, triple])
+    coefficients = np.linalg.lstsq(design, errors.T, rcond=None)[0]
+    assert [effect.factors for effect in factorial.effects] == [
+        ("initialisation",), ("activation",), ("dropout",),
+        ("initialisation", "activation"), ("initialisation", "dropout"), ("activation", "dropout"),
+    ]  # fmt: skip
+    for effect, own in zip(factorial.effects, 2 * coefficients[1:7], strict=True):
+        expected = stats.ttest_1samp(own, 0).confidence_interval(0.95)
+        assert effect.estimate.mean == pytest.approx(own.mean(), rel=1e-9)
+        assert effect.estimate.interval.low == pytest.approx(expected.low, rel=1e-9)
+        assert effect.estimate.interval.high == pytest.approx(expected.high, rel=1e-9)
+
+
+def test_an_effect_whose_spread_is_unknown_is_not_claimed(study) -> None:
+    """Every seed shows the same contrasts: the main table calls no such difference settled, nor does this one."""
+    _fill(study)
+    (section,) = compare(read_study(study.directory).compared)
+    part = factorial_part(section)
+    assert part is not None
+    assert part.sentences == ("No factor changes the test error by more than chance does.",)
+    assert part.grid.strong == frozenset()
+    cells = {name: cells[0] for name, _, cells in part.grid.rows}
+    assert cells["augmentation"] == "0.00"
+    assert cells["initialisation"].replace(MINUS, "-") == "-2.50"
 
 
 def test_a_combination_that_is_missing_makes_no_factorial(study) -> None:

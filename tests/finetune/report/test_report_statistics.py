@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from finetune.report.family import compare_family
+from finetune.report.signed_ranks import signed_rank_test
 from finetune.report.statistics import (
     difference_of,
     estimate_mean,
@@ -13,7 +14,6 @@ from finetune.report.statistics import (
     mcnemar,
     probability_of_lower,
     seeds_needed,
-    signed_rank_test,
 )
 
 # Hours of extra sleep of ten patients under two drugs: Student (1908), The probable error of a mean, Biometrika 6.
@@ -148,23 +148,77 @@ def test_probability_of_lower_counts_pairs():
     assert (sure.value, sure.interval.low, sure.interval.high) == (1.0, 1.0, 1.0)
 
 
+def test_interval_of_the_probability_is_that_of_all_resamples():
+    """Four seeds, two below, one tie: 256 resamples, their percentiles enumerated. Apart: 27 resamples of each arm."""
+    paired = difference_of({0: 1, 1: 2, 2: 3, 3: 4}, {0: 2, 1: 3, 2: 3, 3: 0})
+    shares = [np.mean(draw) for draw in product([1.0, 1.0, 0.5, 0.0], repeat=4)]
+    low, high = np.quantile(shares, [0.025, 0.975], method="inverted_cdf")
+    found = probability_of_lower(paired)
+    assert (found.interval.low, found.interval.high) == (pytest.approx(low), pytest.approx(high))
+    a, b = [1.0, 3.0, 2.5], [2.0, 3.5, 2.2]
+    apart = probability_of_lower(difference_of(dict(enumerate(a)), {10 + k: value for k, value in enumerate(b)}))
+    shares = [
+        np.mean([x < y for x in own for y in other]) for own in product(a, repeat=3) for other in product(b, repeat=3)
+    ]
+    low, high = np.quantile(shares, [0.025, 0.975], method="inverted_cdf")
+    assert (apart.interval.low, apart.interval.high) == (pytest.approx(low), pytest.approx(high))
+    assert apart.value == pytest.approx(stats.mannwhitneyu(b, a).statistic / 9)
+
+
+def share_of_sign_patterns(values):
+    """By the definition: of the 2^n sign patterns, those whose rank sum is as far from its mean as the one seen."""
+    values = [value for value in values if value != 0]
+    ranks = stats.rankdata(np.abs(values))
+    middle = ranks.sum() / 2
+    seen = abs(ranks[np.array(values) > 0].sum() - middle)
+    signs = np.array(list(product((0, 1), repeat=len(values))))
+    return np.mean(abs(signs @ ranks - middle) >= seen - 1e-9)
+
+
 @pytest.mark.parametrize("n", [5, 7])
 def test_signed_rank_test_against_all_sign_patterns(n):
-    """Two-sided p: the share of the 2^n sign patterns whose rank sum is as far from its mean as the one seen."""
     values = np.random.default_rng(n).normal(0.5, 1.0, n)
-    ranks = stats.rankdata(abs(values))
-    middle = n * (n + 1) / 4
-    seen = abs(ranks[values > 0].sum() - middle)
-    sums = [sum(rank for rank, sign in zip(ranks, signs, strict=True) if sign) for signs in product((0, 1), repeat=n)]
-    expected = np.mean([abs(total - middle) >= seen - 1e-9 for total in sums])
+    expected = share_of_sign_patterns(values)
     assert signed_rank_test(list(values)) == pytest.approx(expected)
     assert signed_rank_test([0.0, *values]) == pytest.approx(expected)  # zeros are left out
     assert signed_rank_test([0.0, 0.0]) is None
+    assert signed_rank_test([]) is None
+
+
+@pytest.mark.parametrize("n_test", [180, 360, 2000, 10_000])
+@pytest.mark.parametrize("seed", range(4))
+def test_signed_rank_test_ranks_errors_by_their_counts(n_test, seed):
+    """Errors are counts over n_test: differences that tie as counts must tie as fractions, and equal ones are zero."""
+    rng = np.random.default_rng(seed)
+    first, second = rng.integers(5, 12, (2, 12))
+    values = [a / n_test - b / n_test for a, b in zip(first.tolist(), second.tolist(), strict=True)]
+    counts = (first - second).tolist()
+    assert signed_rank_test(values) == pytest.approx(share_of_sign_patterns(counts), rel=1e-12)
+
+
+@pytest.mark.parametrize("n", [20, 50])
+def test_signed_rank_test_of_many_differences_is_scipys(n):
+    """Without ties scipy's is exact up to 50; beyond, both are the normal approximation."""
+    values = np.random.default_rng(n).normal(0.3, 1.0, n)
+    assert signed_rank_test(list(values)) == pytest.approx(stats.wilcoxon(values, method="exact").pvalue, rel=1e-9)
+    more = np.random.default_rng(n).normal(0.1, 1.0, 80)
+    assert signed_rank_test(list(more)) == pytest.approx(stats.wilcoxon(more, method="asymptotic").pvalue, rel=1e-6)
+
+
+def test_signed_rank_test_knows_a_tie_that_rounding_hides():
+    """3, 3, -3, 3, 5, -1 and 3 images of 360: 0.1875 of all sign patterns; ranked by the last bit it would be 0.125."""
+    second = [11, 17, 23, 31, 12, 19, 26]
+    differences = [3, 3, -3, 3, 5, -1, 3]
+    values = [(b + d) / 360 - b / 360 for b, d in zip(second, differences, strict=True)]
+    assert len(set(map(abs, values))) > len(set(map(abs, differences)))
+    assert share_of_sign_patterns(differences) == 0.1875
+    assert signed_rank_test(values) == pytest.approx(0.1875, rel=1e-12)
 
 
 def test_signed_rank_test_of_wilcoxons_sign_example():
-    """All five of one sign: 2 of 32 patterns are as extreme."""
+    """All five of one sign: 2 of 32 patterns are as extreme; all five equal, too."""
     assert signed_rank_test([0.1, 0.2, 0.3, 0.4, 0.5]) == pytest.approx(2 / 32)
+    assert signed_rank_test([0.25] * 5) == pytest.approx(2 / 32)
 
 
 def test_holm_by_hand():

@@ -1,7 +1,9 @@
 import csv
 import io
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from finetune.report import write_report
 from finetune.report.compare import compare
@@ -95,10 +97,58 @@ def test_csv_has_one_row_per_run_with_values_as_in_the_files(compared):
 def test_formats():
     percent = format_of("test/error", [0.5])
     assert (percent.number(0.0231), percent.signed(-0.0231), percent.signed(0.0)) == ("2.31", f"{MINUS}2.31", "0.00")
-    assert percent.number(-0.000001) == "0.00"
+    assert percent.number(-1e-17) == percent.number(0.0) == "0.00"
     assert format_of("test/squared_error", [5.1234, 0.1]) == Format(percent=False, decimals=3)
     assert format_of("test/squared_error", [123456.0]).number(123456.0) == "123456"
     assert label_of("test/calibration_error") == "test calibration error"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1 / 60_000, "0.002"),  # one image of MNIST's training set in percent: not none
+        (-1 / 60_000, f"{MINUS}0.002"),
+        (0.0000499, "0.005"),
+        (3e-7, "0.00003"),
+        (1e-9, "0.00"),  # three more places than the column has, and no more
+    ],
+)
+def test_what_is_not_zero_is_not_written_as_zero(value, text):
+    assert format_of("train/error", [0.5]).number(value) == text
+
+
+def test_a_single_mistake_among_many_images_is_seen_in_the_table(study):
+    study.run("dbn", 0, metrics={"test/error": 0.01, "train/error": 1 / 60_000})
+    study.run("glorot", 0, metrics={"test/error": 0.02, "train/error": 0.0})
+    table = table_of(study)
+    assert [cells(table, name)["train error (%)"] for name in ("dbn", "glorot")] == ["0.002", "0.00"]
+
+
+def test_every_column_against_numpy(study):
+    """Means, spread and costs of five seeds whose numbers are random; half widths by scipy."""
+    rng = np.random.default_rng(2)
+    runs = []
+    for seed in range(5):
+        metrics = {"test/error": rng.uniform(0.02, 0.4), "test/nll": rng.uniform(0.1, 2), "train/error": rng.uniform()}
+        facts = {"seconds": rng.uniform(1, 900), "pretrain_seconds": rng.uniform(1, 900)}
+        flops = {"pretraining": rng.uniform(1e11, 1e13), "fine_tuning": rng.uniform(1e11, 1e13)}
+        study.run("dbn", seed, metrics=metrics, flops=flops, **facts)
+        runs.append({**metrics, **facts, "operations": sum(flops.values())})
+    mean = {key: np.mean([run[key] for run in runs]) for key in runs[0]}
+    errors = 100 * np.array([run["test/error"] for run in runs])
+    low, high = stats.t.interval(0.95, 4, errors.mean(), stats.sem(errors))
+    assert cells(table_of(study), "dbn") == {
+        "seeds": "5 of 6",
+        "test error (%)": f"{errors.mean():.2f} ± {(high - low) / 2:.2f}",
+        "min to max": f"{errors.min():.2f} to {errors.max():.2f}",
+        "difference to dbn": "reference",
+        "test NLL": f"{mean['test/nll']:.3f}",
+        "train error (%)": f"{100 * mean['train/error']:.2f}",
+        "fine-tuning (s)": f"{mean['seconds']:.1f}",
+        "pretraining (s)": f"{mean['pretrain_seconds']:.1f}",
+        "parameters": "1,234",
+        "operations": f"{mean['operations'] / 1e12:.2f} TFLOP",
+    }
 
 
 def test_text_for_the_terminal_has_headline_table_and_problems(compared):
