@@ -9,7 +9,9 @@ from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
@@ -31,17 +33,21 @@ class StudyReport(Callback):
     """Hydra's callback: writes ``sweep.json`` when a multirun starts and has the report written when it has ended.
 
     Hydra calls ``on_multirun_end`` only if every job went well. The report matters most when one did not, so it is
-    written by :func:`at_end`, which the command calls in any case.
+    written by :func:`at_end`, which the command calls in any case: without a plan, too, since Hydra makes a warning of
+    a callback's error and goes on.
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the plan."""
         if is_first():
             study = Path(config.hydra.sweep.dir)
-            write_json(study / PLAN, {"jobs": merged(study, planned_jobs(config))})
             if not config.pretrain_only:
                 wandb = config.logger.wandb
                 _finished.append((study, None if wandb is None else plain(wandb)))
+            try:
+                write_json(study / PLAN, {"jobs": merged(study, planned_jobs(config))})
+            except HydraException:  # a job that cannot be composed: Hydra refuses the multirun, and says why
+                _finished.clear()
 
 
 def planned_jobs(config: DictConfig) -> list[dict[str, Any]]:
@@ -66,15 +72,25 @@ def planned_jobs(config: DictConfig) -> list[dict[str, Any]]:
 
 def jobs_of(words: list[str]) -> list[dict[str, Any]]:
     """What the report needs to know of the runs that these overrides start, a sweep= that they hang on included."""
-    config = hydra.compose("finetune", words) if GlobalHydra.instance().is_initialized() else _compose(words)
+    config = _composed(words) if GlobalHydra.instance().is_initialized() else _compose(words)
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(config)  # the name of a run asks it for the choices that are swept
+    try:
+        name = config.name
+    finally:
+        HydraConfig.instance().cfg = before
     command = shlex.join(["dbn-finetune", *words])
-    shared = {"arm": config.arm.name, "name": config.name, "overrides": words, "command": command}
+    shared = {"arm": config.arm.name, "name": name, "overrides": words, "command": command}
     return [{**shared, "seed": config.seed + k} for k in range(config.n_parallel_seeds)]
+
+
+def _composed(words: list[str]) -> DictConfig:
+    return hydra.compose("finetune", words, return_hydra_config=True)
 
 
 def _compose(words: list[str]) -> DictConfig:
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
-        return hydra.compose("finetune", words)
+        return _composed(words)
 
 
 def merged(study: Path, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
