@@ -132,7 +132,18 @@ def test_the_order_is_that_of_the_stream(seen: Seen) -> None:
         assert torch.equal(torch.cat(batches), expected)
 
 
-class Stopped(Exception):
+@pytest.mark.usefixtures("small_blocks")
+def test_blocks_to_overfit_are_the_same_in_every_epoch(seen: Seen, compose: Composer, memory: list[str]) -> None:
+    """Two blocks of four minibatches, of five: Lightning promises that they are not reshuffled."""
+    finetune_seeds(compose("finetune", [*SMALL, *memory, "+trainer.overfit_batches=2"]))
+    for key, by_epoch in seen.items():
+        first, *others = (torch.cat(batches) for _, batches in sorted(by_epoch.items()))
+        assert len(first) == 2 * 4 * BATCH, key
+        assert len(others) == EPOCHS - 1
+        assert all(torch.equal(first, other) for other in others), key
+
+
+class StoppedError(Exception):
     """A crash."""
 
 
@@ -159,12 +170,12 @@ def test_an_epoch_that_is_resumed_midway_goes_on_in_its_order(
 
     def crash(self: Any, given: blocks.Block) -> blocks.Block:
         if (getattr(self, "layer", 0), self.current_epoch, given.number) == (layer, epoch, block):
-            raise Stopped
+            raise StoppedError
         return begin(self, given)
 
     with monkeypatch.context() as patched:
         patched.setattr(module, "begin_block", crash)
-        with pytest.raises(Stopped):
+        with pytest.raises(StoppedError):
             finetune_seeds(compose("finetune", [*settings, "study=stopped"]))
     finetune_seeds(compose("finetune", [*settings, "study=stopped"]))
 
