@@ -1,6 +1,7 @@
 """A fit that goes on from a checkpoint has everything on the device where it trains."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,6 +61,12 @@ def test_chains_go_on_after_the_model_has_moved(compose: Composer, monkeypatch: 
     monkeypatch.setattr(PersistentContrastiveDivergence, "load_state_dict", load)
     finetune_interrupted(compose("finetune", SMALL), RBMTraining, monkeypatch)
     assert happened == ["moved", "moved", "chains", "moved"]
+    happened.clear()
+    finetune_seeds(compose("finetune", [*SMALL, "study=alone"]))
+    assert happened == ["moved", "moved"]
+    stacks = [path.read_bytes() for path in Path("runs").glob("*/pretrain/*/dbn.safetensors")]
+    assert len(stacks) == 2
+    assert stacks[0] == stacks[1], "the chains are those of a fit left alone"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
