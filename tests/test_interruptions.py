@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from dbn.data import blocks
+from dbn.metrics import MetricsFile, MetricsFiles
 from dbn.training import RBMTraining
 from finetune.tasks import FineTuning
 from finetune.train import finetune_seeds
@@ -75,6 +76,23 @@ def test_rows_up_to_a_crash_are_on_disk(n: int, kind: type, compose: Composer, m
     for path in found:
         with path.open() as file:
             assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
+
+
+@STAGES
+@TOGETHER
+def test_rows_up_to_a_checkpoint_are_on_disk_before_it(
+    n: int, kind: type, compose: Composer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill leaves nobody the time to write them."""
+    for logger in (MetricsFile, MetricsFiles):
+        monkeypatch.setattr(logger, "finalize", lambda self, status: None)
+    config = compose("finetune", [*SMALL, f"n_parallel_seeds={n}", "checkpoint_seconds=1e-9"])
+    crash(kind, config, monkeypatch)
+    stage = "finetune" if kind is FineTuning else "pretrain"
+    for path in Path("runs/s", stage).glob("*/metrics.csv"):
+        with path.open() as file:
+            assert [row["epoch"] for row in csv.DictReader(file)] == ["0", "1"]
+    assert len(list(Path("runs/s", stage).glob("*/metrics.csv"))) == n
 
 
 @STAGES

@@ -279,7 +279,7 @@ def loader_context(trainer: pl.Trainer) -> LoaderContext:
     does not know, it cannot turn off the shuffling itself.
     """
     return {
-        "epoch": lambda: 0 if trainer.overfit_batches else trainer.current_epoch,
+        "epoch": lambda: 0 if trainer.overfit_batches else trainer.current_epoch,  # type: ignore[attr-defined]
         "rank": trainer.global_rank,
         "world_size": trainer.world_size,
     }
