@@ -63,8 +63,10 @@ def write_images(path: Path, seed: int) -> None:
 
 
 def test_configurations_share_a_stack_exactly_when_they_train_the_same_one(compose: Composer) -> None:
-    """Of random configurations every stack is trained in a study of its own: names are equal where weights are,
-    but for rounding where representations are computed anew."""
+    """Of random configurations every stack is trained in a study of its own: names are equal where weights are.
+
+    But for rounding, where representations are computed anew.
+    """
     write_images(Path("a.npz"), 0)
     write_images(Path("other.npz"), 1)
     Path("elsewhere").mkdir()

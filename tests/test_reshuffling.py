@@ -132,6 +132,17 @@ def test_the_order_is_that_of_the_stream(seen: Seen) -> None:
         assert torch.equal(torch.cat(batches), expected)
 
 
+@pytest.mark.usefixtures("small_blocks")
+def test_blocks_to_overfit_are_the_same_in_every_epoch(seen: Seen, compose: Composer, memory: list[str]) -> None:
+    """Two blocks of four minibatches, of five: Lightning promises that they are not reshuffled."""
+    finetune_seeds(compose("finetune", [*SMALL, *memory, "+trainer.overfit_batches=2"]))
+    for key, by_epoch in seen.items():
+        first, *others = (torch.cat(batches) for _, batches in sorted(by_epoch.items()))
+        assert len(first) == 2 * 4 * BATCH, key
+        assert len(others) == EPOCHS - 1
+        assert all(torch.equal(first, other) for other in others), key
+
+
 class CrashError(Exception):
     """A crash."""
 

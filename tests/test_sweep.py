@@ -1,6 +1,10 @@
 """The plan of a sweep: every run of every sweep has a directory of its own, and is the one that its command starts."""
 
+import json
 import shlex
+import sys
+from pathlib import Path
+from typing import Any
 
 import hydra
 import pytest
@@ -12,6 +16,7 @@ from hypothesis import strategies as st
 from dbn.command import config_directory
 from dbn.errors import SettingError
 from dbn.naming import folder_name, swept_override, value_text
+from finetune import sweep, train
 from finetune.sweep import Job, check_directories, planned_jobs
 
 SWEEPS = sorted(path.stem for path in (config_directory() / "sweep").glob("*.yaml"))
@@ -132,3 +137,53 @@ def test_different_values_have_different_texts(one: object, other: object) -> No
 @given(one=texts, other=texts)
 def test_different_names_have_different_folders(one: str, other: str) -> None:
     assert (folder_name(one) == folder_name(other)) == (one == other)
+
+
+RUN = ["dbn-finetune", "-m", "study=s", "arm=random_relu", "seed=0,1", "stack.layers=[9]", "training.epochs=1"]
+
+
+@pytest.fixture(autouse=True)
+def _messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No tracebacks: the command sets the variable for good."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+
+
+@pytest.mark.parametrize(("more", "n"), [([], 2), (["optimizer.lr=0.1,0.2", "schedule=constant,cosine"], 8)])
+def test_a_multirun_has_its_plan_before_the_first_job(more: list[str], n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the names that the runs have, those of choices from a group among them."""
+    plans = []
+
+    def run(config: dict[str, Any], _: list[str]) -> list[dict[str, Any]]:
+        plans.append((f"{config['name']}_seed{config['seed']}", Path("runs/s/sweep.json").read_text()))
+        return []
+
+    monkeypatch.setattr(train, "finetune_seeds", run)
+    monkeypatch.setattr(sys, "argv", [*RUN, *more])
+    train.main()
+    assert len(plans) == n
+    jobs = [f"{job['name']}_seed{job['seed']}" for job in json.loads(plans[0][1])["jobs"]]
+    assert jobs == [name for name, _ in plans]
+
+
+def test_a_multirun_without_a_plan_has_its_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hydra makes a warning of a callback's error, and goes on."""
+
+    def fail(*_: object) -> None:
+        raise OSError("no plan")
+
+    monkeypatch.setattr(sweep, "merged", fail)
+    monkeypatch.setattr(sys, "argv", RUN)
+    with pytest.warns(UserWarning, match="no plan"):
+        train.main()
+    assert not Path("runs/s/sweep.json").exists()
+    assert Path("runs/s/report.html").is_file()
+
+
+def test_a_job_that_cannot_be_composed_is_refused_in_one_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setattr(sys, "argv", [*RUN, "sampler=cd,dc"])
+    with pytest.raises(SystemExit, match="2"):
+        train.main()
+    assert capsys.readouterr().err.startswith("sampler=dc: no such choice.")
+    assert not [str(warning.message) for warning in recwarn if "StudyReport" in str(warning.message)]

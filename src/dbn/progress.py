@@ -71,10 +71,10 @@ class FitProgress(ProgressBar):
             fraction = (batch_idx + 1) / max(1, int(trainer.num_training_batches))
             self.bar.update(self.task, completed=trainer.current_epoch + fraction, epoch=trainer.current_epoch + 1)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show the metric."""
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the metric of the epoch before: at that one's own end, the module logs it after callbacks are called."""
         if self.bar is not None:
-            self.bar.update(self.task, completed=trainer.current_epoch + 1, watch=self.watched(trainer))
+            self.bar.update(self.task, completed=trainer.current_epoch, watch=self.watched(trainer))
 
     def watched(self, trainer: pl.Trainer) -> str:
         """The metric as text."""
@@ -84,8 +84,10 @@ class FitProgress(ProgressBar):
         return f"{self.label} {100 * float(value):.2f} %" if self.percent else f"{self.label} {float(value):.4g}"
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Close the bar, or write the line."""
-        if self.bar is None and trainer.is_global_zero:
+        """Show the metric of the last epoch and close the bar, or write the line."""
+        if self.bar is not None:
+            self.bar.update(self.task, completed=trainer.current_epoch, watch=self.watched(trainer))
+        elif trainer.is_global_zero:
             seconds = time.perf_counter() - self.started
             words = [self.title, f"{trainer.current_epoch} epochs", self.watched(trainer), f"{seconds:.1f} s"]
             self.console.print("  ".join(word for word in words if word), highlight=False, soft_wrap=True)
@@ -103,6 +105,3 @@ class FitProgress(ProgressBar):
 
     def disable(self) -> None:
         """Lightning calls it on ranks that should stay silent."""
-
-    def enable(self) -> None:
-        """Lightning calls it on the rank that should speak."""

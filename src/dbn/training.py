@@ -178,6 +178,7 @@ class RBMTraining(BlockModule):
         self.precision = precision
         self.prepare = prepare
         self.generator: Noise = None
+        self.sampler_state: dict[str, Tensor] | None = None
 
     def configure_optimizers(self) -> Optimizer:
         """The weight cost applies to weights only."""
@@ -189,7 +190,7 @@ class RBMTraining(BlockModule):
         return calling("stack.optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
 
     def on_fit_start(self) -> None:
-        """Choose the precision, and whether to record blocks, now that the device is known.
+        """Choose the precision, whether to record blocks, and where chains go on, now that the device is known.
 
         Raises:
             SettingError: persistent chains and several processes.
@@ -205,14 +206,16 @@ class RBMTraining(BlockModule):
             )
         if self.device.type == "cuda" and self.trainer.world_size == 1 and self.optimizer_stays_in_place():
             self.graphs = BlockGraphs()
+        if self.sampler_state is not None:
+            self.sampler.load_state_dict(self.sampler_state, self.device)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep where the sampler's chains are."""
         checkpoint["sampler"] = self.sampler.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with the sampler's chains."""
-        self.sampler.load_state_dict(checkpoint["sampler"], self.device)
+        """Take up the sampler's chains: Lightning reads a checkpoint before it moves the module to its device."""
+        self.sampler_state = checkpoint["sampler"]
 
     def optimizer_stays_in_place(self) -> bool:
         """Whether a step of the optimiser can be recorded: ours can, of others that is not known."""
@@ -311,7 +314,7 @@ def fit(
         sampler: negative phase; CD-1 by default.
         seed: of the order of the images and the Gibbs noise.
         precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.precision`.
-        callbacks: Lightning callbacks, e.g. ``dbn.progress.Progress()``.
+        callbacks: Lightning callbacks, e.g. ``dbn.progress.FitProgress("my RBM", "layer1/weight_norm", "norm")``.
         **settings: further fields of :class:`LayerSettings`.
 
     Returns:

@@ -86,6 +86,10 @@ class BestMembers(Callback):
         self.epochs: list[int] = []
         self.weights: dict[str, Tensor] = {}
 
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Weights from a checkpoint, which Lightning reads to the CPU, go where the networks are."""
+        self.weights = {name: weight.to(pl_module.device) for name, weight in self.weights.items()}
+
     @torch.no_grad()
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take over the weights of the members that are better than ever."""

@@ -5,7 +5,8 @@ import logging
 import re
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import groupby
@@ -15,7 +16,9 @@ from typing import Any
 import hydra
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -41,7 +44,8 @@ class StudyReport(Callback):
     """Hydra's callback: writes ``sweep.json`` when a multirun starts and has the report written when it has ended.
 
     Hydra calls ``on_multirun_end`` only if every job went well. The report matters most when one did not, so it is
-    written by :func:`at_end`, which the command calls in any case.
+    written by :func:`at_end`, which the command calls in any case: without a plan, too, since Hydra makes a warning of
+    a callback's error and goes on.
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -68,13 +72,16 @@ class StudyReport(Callback):
         Raises:
             SettingError: two jobs would share a directory.
         """
-        jobs = planned_jobs(config)
+        try:
+            jobs = planned_jobs(config)
+        except HydraException:  # a job that cannot be composed: Hydra refuses the multirun, and says why
+            return
         check_directories(jobs)
         for study, own in groupby(sorted(jobs, key=lambda job: job.study), key=lambda job: job.study):
             planned = list(own)
-            write_json(study / PLAN, {"jobs": merged(study, [job.planned for job in planned])})
             if not all(job.pretrain_only for job in planned):
                 _finished[study] = planned[0].wandb
+            write_json(study / PLAN, {"jobs": merged(study, [job.planned for job in planned])})
 
 
 @dataclass(frozen=True)
@@ -140,7 +147,8 @@ def jobs_of(words: Sequence[str], compose: Callable[[tuple[str, ...]], DictConfi
     study = Path(str(composed.paths.runs), NOT_NAMED)
     try:
         study = study_directory({"paths": {"runs": str(composed.paths.runs)}, "study": composed.study})
-        name = str(composed.name)
+        with hydra_config(composed):
+            name = str(composed.name)
         config = plain(OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"]))
         settings = {key: value for key, value in config.items() if key not in {*INCIDENTAL, "name", "seed"}}
         job = Job(
@@ -150,6 +158,17 @@ def jobs_of(words: Sequence[str], compose: Callable[[tuple[str, ...]], DictConfi
         return [replace(job, seed=job.seed + k) for k in range(config["n_parallel_seeds"])]
     except (OmegaConfBaseException, UserError, TypeError, KeyError):
         return [Job(tuple(words), study, "", " ".join(words), 0)]
+
+
+@contextmanager
+def hydra_config(config: DictConfig) -> Iterator[None]:
+    """Hydra's own configuration as a job would find it: a name may ask for its choices."""
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(config)
+    try:
+        yield
+    finally:
+        HydraConfig.instance().cfg = before
 
 
 def check_directories(jobs: Sequence[Job]) -> None:

@@ -87,8 +87,8 @@ def test_raised_images_are_the_images_a_layer_up(folder: Path) -> None:
     torch.testing.assert_close(torch.cat(list(raised.chunks())), expected.features())
     torch.testing.assert_close(raised.sample(50), rbm.mean_hidden(images.sample(50)))
     options: dict[str, Any] = {"batch_size": 50, "seed": 4}
-    order = BlockLoader(raised, **options).order()
-    assert torch.equal(order, BlockLoader(images, **options).order())
+    order = raised.order(BlockLoader(raised, **options).generator())
+    assert torch.equal(order, images.order(BlockLoader(images, **options).generator()))
     found = torch.cat([block.features for block in BlockLoader(raised.to("cpu"), **options)])
     torch.testing.assert_close(found, expected.features(order))
     labels = torch.cat([block.labels for block in BlockLoader(raised, **options) if block.labels is not None])

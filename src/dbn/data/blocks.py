@@ -195,10 +195,6 @@ class BlockLoader:
         """Draws this epoch's order; None: the images keep theirs."""
         return None if self.seed is None else stream(self.seed, "order", *self.counters, self.epoch())
 
-    def order(self) -> Tensor:
-        """Index of the images in this epoch's order, ``(n,)``."""
-        return self.images.order(self.generator())
-
     def __iter__(self) -> Iterator[Block]:
         """The epoch's blocks.
 

@@ -71,7 +71,7 @@ def test_processes_share_the_same_minibatches(
     assert len(whole) == alone.n_minibatches
     assert all(len(b) == batch for b in whole[:-1])
     assert images.labels is not None
-    assert list(chain(*whole)) == images.labels[alone.order()].tolist()
+    assert list(chain(*whole)) == images.labels[images.order(alone.generator())].tolist()
     parts = [minibatches(BlockLoader(images, **options, rank=r, world_size=world)) for r in range(world)]
     assert [list(chain(*(part[k] for part in parts))) for k in range(len(whole))] == whole
 

@@ -1,0 +1,128 @@
+"""Whatever the package expects Lightning, Hydra or torch to call is called by them, in fits and commands as they are.
+
+That it is called says nothing of what it does: for that, every one of these methods has tests of what comes out.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import called
+from dbn.data import blocks
+from dbn.loop import BlockModule
+from dbn.stack import DBN
+from dbn.training import RBMTraining
+from finetune import train
+from finetune.network import Network
+from finetune.tasks import FineTuning
+
+NOT_BY_A_FRAMEWORK = {
+    "dbn.metrics.FileLogger.log_hyperparams": "abstract in Lightning, which calls it where a module saves some",
+    "dbn.metrics.FileLogger.name": "abstract in Lightning, which asks only where checkpoints have no folder",
+    "dbn.metrics.FileLogger.version": "abstract in Lightning, which asks only where checkpoints have no folder",
+    "dbn.metrics.MetricsFile.log_metrics": "BlockModule.log_rows calls it, in place of Lightning",
+    "dbn.metrics.MetricsFiles.log_metrics": "abstract in Lightning; BlockModule.log_rows calls log_members instead",
+    "dbn.progress.FitProgress.disable": "in processes other than the first: tests/test_processes.py",
+}
+NOT_AT_ALL = {
+    **{name: why for name, why in NOT_BY_A_FRAMEWORK.items() if name != "dbn.metrics.MetricsFile.log_metrics"},
+    "dbn.loop.BlockModule.begin_block": "both stages have their own",
+    "dbn.loop.BlockModule.minibatch_step": "both stages have their own",
+    "dbn.training.RBMTraining.optimizer_stays_in_place": "on a GPU only: tests/dbn/test_graphs.py",
+}
+
+
+class StoppedError(Exception):
+    """A crash."""
+
+
+Found = tuple[called.Calls, set[str]]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
+    """What was called in a multirun of one network and in seeds that train together, both stopped within epochs."""
+    folder = tmp_path_factory.mktemp("hooks")
+    np.savez(
+        folder / "images.npz",
+        images=np.random.default_rng(0).random((200, 4, 4), dtype=np.float32),
+        labels=np.arange(200) % 5,
+    )
+    settings = [
+        "arm=dbn_dropout", "data=npz", f"data.path={folder / 'images.npz'}", "data.test=40", "data.validation=40",
+        "sampler=pcd", "stack.layers=[6,5]", "stack.every_layer.epochs=2", "stack.every_layer.batch_size=20",
+        "training.epochs=2", "training.batch_size=20", "training.trajectory=10", "checkpoint_seconds=1e-9",
+        "precision=bf16", "task.baselines=[]",
+    ]  # fmt: skip
+    patch = pytest.MonkeyPatch()
+    try:
+        patch.chdir(folder)
+        patch.setenv("CI", "true")
+        patch.setenv("HYDRA_FULL_ERROR", "0")  # the command sets it for good
+        patch.setitem(blocks.IMAGES_PER_BLOCK, "cpu", 40)
+        asked = called.watch_resolvers(patch)
+        calls = called.Calls(called.beside_frameworks() | called.expected_of_frameworks(), patch)
+        for more in (["study=alone", "training.patience=5", "-m"], ["study=together", "n_parallel_seeds=2"]):
+            patch.setattr(sys, "argv", ["dbn-finetune", *settings, *more])
+            for module in (RBMTraining, FineTuning):
+                with patch.context() as crash:
+                    stop(crash, module)
+                    with pytest.raises(StoppedError):
+                        train.main()
+            train.main()
+        code = "stack.layers=[6,{n_hidden:3,hidden:gaussian}]"
+        more = ["arm=dbn", "task=autoencoder", "training.trajectory=0", "sampler=cd", code]
+        patch.setattr(sys, "argv", ["dbn-finetune", *settings, *more])
+        train.main()
+        file = next(Path("runs/alone").rglob("dbn.safetensors"))
+        print(DBN.load(file), Network([4, 3, 2], dropout_hidden=0.2))
+        yield calls, asked
+    finally:
+        patch.undo()
+
+
+def stop(patch: pytest.MonkeyPatch, kind: type[BlockModule]) -> None:
+    """Have a crash at the third block of the second epoch."""
+    begin = kind.begin_block
+
+    def crash(self: Any, block: blocks.Block) -> blocks.Block:
+        if (self.current_epoch, block.number) == (1, 2):
+            raise StoppedError
+        return begin(self, block)
+
+    patch.setattr(kind, "begin_block", crash)
+
+
+def test_frameworks_call_what_overrides_theirs(found: Found) -> None:
+    calls, _ = found
+    assert set(called.expected_of_frameworks()) - calls.by_frameworks() == set(NOT_BY_A_FRAMEWORK)
+
+
+def test_nothing_waits_to_be_called_by_a_framework_that_does_not_know_of_it(found: Found) -> None:
+    """A hook with a name that Lightning does not have, or had, is no override of anything: nobody calls it at all."""
+    calls, _ = found
+    assert set(called.beside_frameworks()) - set(calls.by) == set(NOT_AT_ALL)
+
+
+def test_configurations_ask_every_resolver(found: Found) -> None:
+    _, asked = found
+    assert called.resolvers() == asked
+    assert asked
+
+
+def test_a_hook_that_nobody_calls_is_found(monkeypatch: pytest.MonkeyPatch, found: Found) -> None:
+    """The tests above would fail for one: for BlockLoader.set_epoch as it was, and for a misspelt hook."""
+    calls, _ = found
+    monkeypatch.setattr(blocks.BlockLoader, "set_epoch", lambda self, epoch: None, raising=False)
+    monkeypatch.setattr(FineTuning, "on_train_epoch_stop", lambda self: None, raising=False)
+    monkeypatch.setattr(FineTuning, "on_before_zero_grad", lambda self, optimizer: None, raising=False)
+    assert "finetune.tasks.base.FineTuning.on_before_zero_grad" in (
+        set(called.expected_of_frameworks()) - calls.by_frameworks()
+    )
+    assert {"dbn.data.blocks.BlockLoader.set_epoch", "finetune.tasks.base.FineTuning.on_train_epoch_stop"} <= (
+        set(called.beside_frameworks()) - set(calls.by)
+    )
