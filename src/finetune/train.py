@@ -33,6 +33,7 @@ from finetune.baseline_runs import check_baselines, run_baselines
 from finetune.features import before_and_after, check_features, features_of
 from finetune.fitting import check_training, fit_networks
 from finetune.initialise import Initialisation, unroll
+from finetune.inputs import check_inputs
 from finetune.network import Network
 from finetune.predictions import predict, write_predictions
 from finetune.search import searched
@@ -84,7 +85,7 @@ def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
     check_choice("task.name", config["task"]["name"], TASKS)
     check_features(config["features"])
     if config["pretrain_only"]:
-        starting_points(by_seed(config), data_of(config))
+        starting_points(by_seed(config), inputs_of(config))
         return []
     runs = [Run(run_directory(own), own) for own in by_seed(config)]
     with checkpoint_folder(runs) as folder:
@@ -95,7 +96,7 @@ def _work(runs: Sequence[Run], waiting: Sequence[Run], folder: Path) -> Iterator
     """Fine-tune, with checkpoints in ``folder``; gives the part of the result of each run that waits for one."""
     config = runs[0].config
     settings = settings_of("training", TrainingSettings, config["training"])
-    data = data_of(config)
+    data = inputs_of(config)
     check_training(settings, data, len(runs))
     seeds = together(folder / "checkpoints", [seed_of(run) for run in waiting], [seed_of(run) for run in runs])
     members = [run for run in runs if seed_of(run) in seeds]
@@ -222,9 +223,7 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
         SettingError: the stack does not fit network or data; said before anything is pretrained.
     """
     config = configs[0]
-    group = dict(config["init"])
-    file = group.pop("stack", None)
-    initialise: Initialisation = calling("init", hydra.utils.instantiate, group)
+    initialise, file = initialisation_of(config), config["init"].get("stack")
     layers = layers_of(config["stack"])
     hidden = [layer.n_hidden for layer in layers]
     if not hidden and (initialise.needs_stack or config["task"]["name"] == "autoencoder"):
@@ -240,6 +239,12 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
             raise SettingError(
                 f"init.stack={file}: the stack has {stack.sizes[0]} visible units, an image of data={data.name} "
                 f"{data.n_features} pixels. Choose a stack that was pretrained on such images."
+            )
+        visible, wanted = stack[0].visible.kind, config["stack"]["visible"]
+        if config["task"]["name"] == "autoencoder" and visible != wanted:
+            raise SettingError(
+                f"stack.visible={wanted}: init.stack={file} has {visible} visible units, and an autoencoder's outputs "
+                f"are means of those. Set stack.visible={visible}."
             )
         stacks, hidden = [stack] * len(configs), stack.sizes[1:]
     networks = [build_network(data, config, hidden) for _ in configs]
@@ -258,6 +263,21 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
     ]
 
 
+def inputs_of(config: Mapping[str, Any]) -> DataSet:
+    """The data set of a configuration, checked by :func:`finetune.inputs.check_inputs`."""
+    needs_stack = initialisation_of(config).needs_stack
+    data = data_of(config)
+    check_inputs(data, config, needs_stack=needs_stack)
+    return data
+
+
+def initialisation_of(config: Mapping[str, Any]) -> Initialisation:
+    """What gives the network its starting weights."""
+    group = {key: value for key, value in config["init"].items() if key != "stack"}
+    initialise: Initialisation = calling("init", hydra.utils.instantiate, group)
+    return initialise
+
+
 def build_network(data: DataSet, config: Mapping[str, Any], hidden: list[int]) -> Network:
     """The network of a configuration, the same for every arm: hidden layers as in the stack."""
     if config["task"]["name"] == "autoencoder":
@@ -272,7 +292,7 @@ def build_network(data: DataSet, config: Mapping[str, Any], hidden: list[int]) -
 def reconstructions(module: Autoencoder, data: DataSet) -> dict[str, Any]:
     """Some images and their reconstructions as pictures."""
     shown = data.validation if len(data.validation) else data.train
-    features = shown.features(slice(0, 20))
+    features = shown.sample(20)
     with torch.no_grad():
         reconstructed = module.eval().reconstruct(features)
     return {"images": data.to_pixels(features).numpy(), "reconstructions": data.to_pixels(reconstructed).numpy()}
