@@ -23,7 +23,7 @@ from dbn.loop import Stopwatch, fit, loader_share, make_trainer, quiet
 from dbn.optimizer import SGD
 from dbn.parallel import group_of, members_of, together
 from dbn.precision import PRECISIONS
-from dbn.pretraining_arguments import check_data_set, check_layers, check_sampler
+from dbn.pretraining_arguments import check_augment, check_data_set, check_layers, check_sampler
 from dbn.progress import FitProgress
 from dbn.samplers import ContrastiveDivergence, Sampler
 from dbn.settings import check_choice, check_keys, check_number
@@ -108,6 +108,7 @@ def pretrain_stacks(
     check_layers(layers)
     check_data_set(data)
     check_sampler(sampler)
+    check_augment(augment)
     check_choice("precision", precision, PRECISIONS)
     check_number("checkpoint_seconds", checkpoint_seconds, low=0)
     for place in places:

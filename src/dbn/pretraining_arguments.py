@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from dbn.augment import Augment
 from dbn.data import DataSet
 from dbn.errors import DataError, SettingError
 from dbn.samplers import Sampler
@@ -31,6 +32,12 @@ def check_data_set(data: Any) -> None:
             "width) in a tensor of uint8 or float32, load_data(Source('mine', images, maximum=255)) makes one; of what "
             "load_data takes, such as digits(), load_data does."
         )
+
+
+def check_augment(augment: Any) -> None:
+    """Raise :class:`SettingError` unless this is how images are deformed, or None."""
+    if augment is not None and not isinstance(augment, Augment):
+        raise SettingError(f"augment={augment!r}: give how images are deformed, Augment(rotation=10) say, or None.")
 
 
 def check_sampler(sampler: Any) -> None:
