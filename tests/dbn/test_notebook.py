@@ -103,7 +103,7 @@ def test_a_mistake_is_an_error_of_this_package(call: Any, words: str) -> None:
         ({"data": X}, "data is a Tensor: .*load_data"),
         ({"visible": "gausian"}, r"stack\.visible='gausian': .*gaussian"),
         ({"sampler": ContrastiveDivergence(3)}, "sampler=.*the class ContrastiveDivergence itself"),
-        ({"representation": "disk"}, r"representation: no such setting\. Did you mean representations\?"),
+        ({"representation": "disk"}, r"representation: no such setting\. Did you mean representations"),
         ({"representations": "disk"}, "needs the run's directory"),
         ({"precision": "half"}, "precision='half'"),
         ({"checkpoint_seconds": -1}, "checkpoint_seconds=-1"),
