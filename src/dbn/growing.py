@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from dbn.augment import Augment
 from dbn.data import DataSet
 from dbn.data.images import Images
@@ -100,7 +98,7 @@ class GrowingStack:
             generator=stream(self.seed, "init", number),
         )
         if settings.bias_from_data:
-            rbm.visible.initialise_bias(mean_features(self.train))
+            rbm.visible.initialise_bias(self.train.mean())
         return rbm
 
     def add(self, rbm: RBM, number: int, facts: dict[str, Any]) -> None:
@@ -122,9 +120,3 @@ class GrowingStack:
 def layer_file(directory: Path, number: int) -> Path:
     """Where layer ``number`` is kept once it is trained."""
     return directory / "checkpoints" / f"layer{number}.safetensors"
-
-
-def mean_features(images: Images) -> torch.Tensor:
-    """Mean of every feature over the images, ``(n_features,)``, without decoding all of them at once."""
-    total = sum((chunk.double().sum(0) for chunk in images.chunks()), torch.zeros(1))
-    return (total / len(images)).float()

@@ -36,7 +36,7 @@ def pictures_of_stack(stack: DBN, data: DataSet, seed: int) -> dict[str, np.ndar
         ``filters`` ``(k, c, h, w)``; ``images``, ``reconstructions``, ``samples`` ``(m, c, h, w)`` in [0, 1].
     """
     shown = data.validation if len(data.validation) else data.train
-    features = shown.features(slice(0, 20))
+    features = shown.sample(20)
     samples = stack.sample(20, steps=500, generator=stream(seed, "samples"))
     return {
         "filters": filters(stack[0].weight, data.shape),

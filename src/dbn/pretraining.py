@@ -1,5 +1,6 @@
 """Greedy layer-wise pretraining: one RBM after the other, each on the means of the one below."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -12,20 +13,23 @@ from dbn import flops
 from dbn.augment import Augment
 from dbn.augmented import AugmentedBelow
 from dbn.checkpoints import LastCheckpoint
-from dbn.data import DataSet, StreamedImages, check_unit_interval
+from dbn.data import DataSet, StreamedImages
 from dbn.data.blocks import BlockLoader
 from dbn.data.parallel import all_to, loader_of
 from dbn.errors import SettingError
 from dbn.growing import GrowingStack, Place
+from dbn.inputs import check_visible
 from dbn.loop import Stopwatch, fit, loader_context, make_trainer, quiet
 from dbn.optimizer import SGD
 from dbn.parallel import group_of, members_of, together
+from dbn.precision import PRECISIONS
+from dbn.pretraining_arguments import check_augment, check_data_set, check_layers, check_sampler
 from dbn.progress import FitProgress
 from dbn.samplers import ContrastiveDivergence, Sampler
+from dbn.settings import check_choice, check_keys, check_number
 from dbn.stack import DBN
 from dbn.tracking import Tracker, loggers_of
 from dbn.training import MONITOR_IMAGES, LayerSettings, OptimizerFactory, RBMTraining
-from dbn.units import Bernoulli
 
 
 def pretrain_stack(
@@ -33,11 +37,19 @@ def pretrain_stack(
     layers: Sequence[LayerSettings],
     *,
     seed: int = 0,
-    directory: Path | None = None,
+    directory: Path | str | None = None,
     tracker: Tracker | None = None,
     **options: Any,
 ) -> DBN:
-    """Pretrain one stack: :func:`pretrain_stacks` of a single place, with the same options."""
+    """Pretrain one stack: :func:`pretrain_stacks` of a single place, with the same options and errors.
+
+    Example:
+        >>> layers = [LayerSettings(n_hidden=200), LayerSettings(n_hidden=100)]
+        >>> stack = pretrain_stack(load_data(digits()), layers)
+    """
+    known = [name for name in inspect.signature(pretrain_stacks).parameters if name not in ("data", "layers", "places")]
+    check_keys("pretrain_stack", options, known)
+    directory = None if directory is None else Path(directory)
     return pretrain_stacks(data, layers, [Place(seed, directory, tracker)], directory=directory, **options)[0]
 
 
@@ -85,24 +97,29 @@ def pretrain_stacks(
         A stack for each place. Attributes of its training are in ``checkpoints/layer<k>.safetensors``.
 
     Raises:
-        DataError: binary visible units and values outside [0, 1]; or images in a file cannot be read.
-        SettingError: no layer; ``representations`` is none of the above; several places for images in a file.
+        DataError: ``data`` is no data set, or its training, validation or test images are none that the visible units
+            can take, see :func:`dbn.inputs.check_visible`; or images in a file cannot be read.
+        SettingError: no layer, or another argument that cannot be used; several places for images in a file.
         DivergenceError: a layer met values that are not finite; its last good checkpoint stays.
 
     References:
         Hinton, Osindero & Teh (2006), Neural Computation 18:1527; Hinton & Salakhutdinov (2006), Science 313:504.
     """
-    if not layers:
-        raise SettingError("stack.layers=[]: a stack needs at least one layer.")
+    check_layers(layers)
+    check_data_set(data)
+    check_sampler(sampler)
+    check_augment(augment)
+    check_choice("precision", precision, PRECISIONS)
+    check_number("checkpoint_seconds", checkpoint_seconds, low=0)
+    for place in places:
+        check_number("seed", place.seed, low=0, whole=True)
     if len(places) > 1 and isinstance(data.train, StreamedImages):
         raise SettingError(
             f"n_parallel_seeds={len(places)}: data={data.name} stays in its file, which is read for one seed at a "
             "time. Use n_parallel_seeds=1."
         )
     stacks = [GrowingStack(place, data, layers, visible, representations, augment) for place in places]
-    if visible == Bernoulli.kind:
-        check_unit_interval(data.train, data_name=data.name)
-        check_unit_interval(data.validation, data_name=data.name)
+    check_visible(data, visible)
     first_epoch = 0
     for number, settings in enumerate(layers, start=1):
         waiting = [stack for stack in stacks if not stack.is_trained(number)]

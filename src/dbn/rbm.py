@@ -1,10 +1,15 @@
 """The restricted Boltzmann machine: two layers of units and the weights between them."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from dbn.errors import SettingError
 from dbn.products import matmul
+from dbn.settings import check_number
 from dbn.streams import Noise
+from dbn.tensors import as_states
 from dbn.units import Units
 from dbn.units.base import gradient_of
 
@@ -21,6 +26,12 @@ class RBM(nn.Module):
         weight_std: standard deviation of the initial weights; 0.1 in Hinton & Salakhutdinov's released code (2006).
         generator: source of the initial weights (default: torch's global one).
 
+    States that are given to its methods are tensors or numpy arrays ``(batch, n)``: floating-point numbers of any type,
+    booleans, or zeros and ones; see :func:`dbn.tensors.as_states`. Results are tensors of the type of the weights.
+
+    Raises:
+        SettingError: an argument is not of its kind.
+
     Example:
         >>> rbm = RBM(Bernoulli(784), Bernoulli(500))
         >>> rbm.free_energy(torch.rand(100, 784)).shape
@@ -34,6 +45,14 @@ class RBM(nn.Module):
         self, visible: Units, hidden: Units, *, weight_std: float = 0.1, generator: torch.Generator | None = None
     ) -> None:
         super().__init__()
+        for name, units in (("visible", visible), ("hidden", hidden)):
+            if not isinstance(units, Units):
+                raise SettingError(f"{name}={units!r}: an RBM is made of units, such as {name}=Bernoulli(100).")
+        if visible is hidden:
+            raise SettingError(f"hidden={hidden!r} are the visible units themselves. Make hidden units of their own.")
+        check_number("weight_std", weight_std, low=0)
+        if generator is not None and not isinstance(generator, torch.Generator):
+            raise SettingError(f"generator={generator!r}: give a generator, such as dbn.streams.stream(0, 'init').")
         self.visible = visible
         self.hidden = hidden
         self.weight = nn.Parameter(torch.randn(visible.size, hidden.size, generator=generator) * weight_std)
@@ -48,12 +67,32 @@ class RBM(nn.Module):
         """Number of hidden units."""
         return self.hidden.size
 
+    def visible_states(self, v: Any) -> Tensor:
+        """States of the visible units from what a person hands in, see :func:`dbn.tensors.as_states`."""
+        return as_states(v, self.weight, self.n_visible, "visible")
+
+    def hidden_states(self, h: Any) -> Tensor:
+        """States of the hidden units, likewise."""
+        return as_states(h, self.weight, self.n_hidden, "hidden")
+
     def hidden_field(self, v: Tensor, out: Tensor | None = None) -> Tensor:
-        """What the hidden units receive: ``v @ W``, ``(batch, n_visible)`` -> ``(batch, n_hidden)``."""
+        """What the hidden units receive: ``v @ W``, ``(batch, n_visible)`` -> ``(batch, n_hidden)``.
+
+        Raises:
+            DataError: ``v`` cannot be states of the visible units. Training, which gives ``out``, is not checked.
+        """
+        if out is None:
+            v = self.visible_states(v)
         return matmul(v, self.weight, out)
 
     def visible_field(self, h: Tensor, out: Tensor | None = None) -> Tensor:
-        """What the visible units receive: ``h @ W^T``, ``(batch, n_hidden)`` -> ``(batch, n_visible)``."""
+        """What the visible units receive: ``h @ W^T``, ``(batch, n_hidden)`` -> ``(batch, n_visible)``.
+
+        Raises:
+            DataError: ``h`` cannot be states of the hidden units. Training, which gives ``out``, is not checked.
+        """
+        if out is None:
+            h = self.hidden_states(h)
         return matmul(h, self.weight.mT, out)
 
     def statistics(self, v: Tensor, h: Tensor, out: Tensor | None = None) -> Tensor:
@@ -62,14 +101,17 @@ class RBM(nn.Module):
 
     def energy(self, v: Tensor, h: Tensor) -> Tensor:
         """``E(v, h)`` of pairs of states ``(batch, n_visible)``, ``(batch, n_hidden)``; ``(batch,)`` in nats."""
+        v, h = self.visible_states(v), self.hidden_states(h)
         return self.visible.energy(v) + self.hidden.energy(h) - (self.hidden_field(v) * h).sum(-1)
 
     def free_energy(self, v: Tensor) -> Tensor:
         """``F(v) = -log sum_h exp(-E(v, h))`` of ``v`` ``(batch, n_visible)``; returns ``(batch,)`` in nats."""
+        v = self.visible_states(v)
         return self.visible.energy(v) - self.hidden.log_partition(self.hidden_field(v))
 
     def free_energy_hidden(self, h: Tensor) -> Tensor:
         """``-log sum_v exp(-E(v, h))`` of ``h`` ``(batch, n_hidden)``; returns ``(batch,)`` in nats."""
+        h = self.hidden_states(h)
         return self.hidden.energy(h) - self.visible.log_partition(self.visible_field(h))
 
     def mean_hidden(self, v: Tensor) -> Tensor:
@@ -91,6 +133,8 @@ class RBM(nn.Module):
     @torch.no_grad()
     def gibbs(self, v: Tensor, steps: int, generator: Noise = None) -> Tensor:
         """``steps`` steps of block Gibbs sampling from visible states ``v`` ``(batch, n_visible)``; same shape."""
+        check_number("steps", steps, low=0, whole=True)
+        v = self.visible_states(v)
         for _ in range(steps):
             v = self.sample_visible(self.sample_hidden(v, generator), generator)
         return v

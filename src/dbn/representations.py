@@ -126,10 +126,6 @@ class RaisedImages(Images):
         """Hidden means of all images as stored, some at a time."""
         return map(self.up, self.below.chunks())
 
-    def sample(self, n: int) -> Tensor:
-        """Hidden means of ``n`` images to watch."""
-        return self.up(self.below.sample(n))
-
     def order(self, generator: torch.Generator | None) -> Tensor:
         """That of the images."""
         return self.below.order(generator)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from dbn.errors import ModelFileError, SettingError
 from dbn.files import write_bytes
 from dbn.rbm import RBM
+from dbn.settings import check_number
 from dbn.units import make_units
 
 FORMAT = "layerwise-dbn/1"
@@ -28,7 +29,7 @@ class DBN(nn.Module):
         rbms: from the data upwards.
 
     Raises:
-        SettingError: no RBM, or two neighbours whose units do not match in type and number.
+        SettingError: no RBM, something else than RBMs, or two neighbours whose units do not match in type and number.
 
     References:
         Hinton, Osindero & Teh (2006), *A fast learning algorithm for deep belief nets*, Neural Computation 18:1527.
@@ -38,6 +39,9 @@ class DBN(nn.Module):
         super().__init__()
         if not rbms:
             raise SettingError("A DBN needs at least one RBM.")
+        for number, rbm in enumerate(rbms, start=1):
+            if not isinstance(rbm, RBM):
+                raise SettingError(f"A DBN is made of RBMs, from the data upwards; number {number} is {rbm!r}.")
         for number, (lower, upper) in enumerate(pairwise(rbms), start=1):
             if (lower.hidden.kind, lower.n_hidden) != (upper.visible.kind, upper.n_visible):
                 raise SettingError(
@@ -87,7 +91,12 @@ class DBN(nn.Module):
 
         Returns:
             Hidden means of the last of them, ``(batch, n_hidden)``.
+
+        Raises:
+            SettingError: there are not so many RBMs.
+            DataError: ``v`` cannot be states of the visible units.
         """
+        self._check_layers(layers)
         for k in range(len(self) if layers is None else layers):
             v = self[k].mean_hidden(v)
         return v
@@ -102,10 +111,19 @@ class DBN(nn.Module):
 
         Returns:
             Visible means ``(batch, n_visible)``.
+
+        Raises:
+            SettingError: there are not so many RBMs.
+            DataError: ``h`` cannot be states of those hidden units.
         """
+        self._check_layers(layers)
         for k in reversed(range(len(self) if layers is None else layers)):
             h = self[k].mean_visible(h)
         return h
+
+    def _check_layers(self, layers: int | None) -> None:
+        if layers is not None:
+            check_number("layers", layers, low=0, high=len(self), whole=True)
 
     def reconstruct(self, v: Tensor) -> Tensor:
         """Up and down again, mean-field: ``(batch, n_visible)`` -> ``(batch, n_visible)``."""
@@ -122,7 +140,11 @@ class DBN(nn.Module):
 
         Returns:
             Visible means ``(n, n_visible)``.
+
+        Raises:
+            SettingError: ``n`` or ``steps`` is no number of chains or steps.
         """
+        check_number("n", n, low=1, whole=True)
         top = self[len(self) - 1]
         v = top.visible.sample(top.weight.new_zeros(n, top.n_visible), generator)
         h = top.sample_hidden(top.gibbs(v, steps, generator), generator)

@@ -20,6 +20,7 @@ from dbn.progress import FitProgress
 from dbn.settings import settings_of
 from dbn.tracking import Tracker, loggers_of
 from finetune.continuing import Earlier, take_over
+from finetune.inputs import has_real_outputs
 from finetune.network import Network
 from finetune.parallel import BestMembers, ParallelNetwork, group_of
 from finetune.settings import Schedule, TrainingSettings
@@ -87,7 +88,7 @@ def make_module(
             f"training.trajectory={settings.trajectory}, training.loss={settings.loss}: an autoencoder has neither a "
             "new output layer nor labels nor class probabilities. Leave them at 0, 0, 0 and cross_entropy."
         )
-    return Autoencoder(network, settings, real=config["stack"]["visible"] == "gaussian", **options)
+    return Autoencoder(network, settings, real=has_real_outputs(config), **options)
 
 
 def fit_networks(

@@ -37,6 +37,7 @@ from finetune.continuing import Earlier, advice, earlier_run
 from finetune.features import before_and_after, check_features, features_of
 from finetune.fitting import check_training, fit_networks
 from finetune.initialise import Initialisation, unroll
+from finetune.inputs import check_inputs
 from finetune.network import Network
 from finetune.predictions import predict, write_predictions
 from finetune.search import searched
@@ -89,7 +90,7 @@ def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
     check_features(config["features"])
     config = with_content(config)
     if config["pretrain_only"]:
-        starting_points(by_seed(config), data_of(config))
+        starting_points(by_seed(config), inputs_of(config))
         return []
     earlier = earlier_run(config)
     runs = [Run(run_directory(own), own, advice=partial(advice, own, run_directory(own))) for own in by_seed(config)]
@@ -103,7 +104,7 @@ def _work(
     """Fine-tune, with checkpoints in ``folder``; gives the part of the result of each run that waits for one."""
     config = runs[0].config
     settings = settings_of("training", TrainingSettings, config["training"])
-    data = data_of(config)
+    data = inputs_of(config)
     check_training(settings, data, len(runs))
     seeds = together(folder / "checkpoints", [seed_of(run) for run in waiting], [seed_of(run) for run in runs])
     members = [run for run in runs if seed_of(run) in seeds]
@@ -231,10 +232,7 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
         SettingError: the stack does not fit network or data; said before anything is pretrained.
     """
     config = configs[0]
-    group = dict(config["init"])
-    file = group.pop("stack", None)
-    group.pop("content", None)
-    initialise: Initialisation = calling("init", hydra.utils.instantiate, group)
+    initialise, file = initialisation_of(config), config["init"].get("stack")
     layers = layers_of(config["stack"])
     hidden = [layer.n_hidden for layer in layers]
     if not hidden and (initialise.needs_stack or config["task"]["name"] == "autoencoder"):
@@ -250,6 +248,12 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
             raise SettingError(
                 f"init.stack={file}: the stack has {stack.sizes[0]} visible units, an image of data={data.name} "
                 f"{data.n_features} pixels. Choose a stack that was pretrained on such images."
+            )
+        visible, wanted = stack[0].visible.kind, config["stack"]["visible"]
+        if config["task"]["name"] == "autoencoder" and visible != wanted:
+            raise SettingError(
+                f"stack.visible={wanted}: init.stack={file} has {visible} visible units, and an autoencoder's outputs "
+                f"are means of those. Set stack.visible={visible}."
             )
         stacks, hidden = [stack] * len(configs), stack.sizes[1:]
     networks = [build_network(data, config, hidden) for _ in configs]
@@ -268,6 +272,21 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
     ]
 
 
+def inputs_of(config: Mapping[str, Any]) -> DataSet:
+    """The data set of a configuration, checked by :func:`finetune.inputs.check_inputs`."""
+    needs_stack = initialisation_of(config).needs_stack
+    data = data_of(config)
+    check_inputs(data, config, needs_stack=needs_stack)
+    return data
+
+
+def initialisation_of(config: Mapping[str, Any]) -> Initialisation:
+    """What gives the network its starting weights."""
+    group = {key: value for key, value in config["init"].items() if key not in ("stack", "content")}
+    initialise: Initialisation = calling("init", hydra.utils.instantiate, group)
+    return initialise
+
+
 def build_network(data: DataSet, config: Mapping[str, Any], hidden: list[int]) -> Network:
     """The network of a configuration, the same for every arm: hidden layers as in the stack."""
     if config["task"]["name"] == "autoencoder":
@@ -282,7 +301,7 @@ def build_network(data: DataSet, config: Mapping[str, Any], hidden: list[int]) -
 def reconstructions(module: Autoencoder, data: DataSet) -> dict[str, Any]:
     """Some images and their reconstructions as pictures."""
     shown = data.validation if len(data.validation) else data.train
-    features = shown.features(slice(0, 20))
+    features = shown.sample(20)
     with torch.no_grad():
         reconstructed = module.eval().reconstruct(features)
     return {"images": data.to_pixels(features).numpy(), "reconstructions": data.to_pixels(reconstructed).numpy()}

@@ -47,7 +47,7 @@ def test_it_starts_at_the_starting_network_and_ends_at_the_trained_one(
     compose: Composer, digits_data: DataSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starts: list[torch.Tensor] = []
-    shown = digits_data.validation.features(slice(0, 30))
+    shown = digits_data.validation.sample(30)
     starting_points = train.starting_points
 
     def watched(*arguments: Any) -> Any:

@@ -5,9 +5,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from dbn.data.strata import distinct
+from dbn.errors import DataError
+from dbn.streams import stream
+from dbn.tensors import as_rows, check_dimensions
 
 Gather = Callable[[Tensor], tuple["Tensor | Stored", Tensor | None]]
 """From places in an epoch's order, ascending ``(m,)``, to features ``(m, n_features)`` and labels ``(m,)``."""
@@ -47,9 +54,27 @@ class Images:
     factor: Tensor
 
     @classmethod
-    def from_features(cls, features: Tensor, labels: Tensor | None = None) -> "Images":
-        """Images whose pixels are features already, ``(n, n_features)`` float32 (or uint8)."""
-        return cls(features.contiguous(), labels, torch.tensor(0.0), torch.tensor(1.0))
+    def from_features(cls, features: Tensor | NDArray[Any], labels: Tensor | None = None) -> "Images":
+        """Images whose pixels are features already.
+
+        Args:
+            features: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``. A tensor of uint8
+                stays one, its features go from 0 to 255; anything else becomes float32, see
+                :func:`dbn.tensors.as_floats`.
+            labels: ``(n,)`` int64, or None.
+
+        Raises:
+            DataError: features are of another shape or kind, or there are not as many labels as images.
+        """
+        if isinstance(features, Tensor) and features.dtype == torch.uint8:
+            check_dimensions(features, "features")
+            pixels = features.flatten(1).contiguous()
+        else:
+            pixels = as_rows(features, "features")
+        if labels is not None and labels.shape != pixels.shape[:1]:
+            raise DataError(f"labels have shape {tuple(labels.shape)}, but there are {len(pixels)} images.")
+        device = pixels.device
+        return cls(pixels, labels, torch.tensor(0.0, device=device), torch.tensor(1.0, device=device))
 
     def __len__(self) -> int:
         """Number of images."""
@@ -66,9 +91,19 @@ class Images:
         for start in range(0, len(self), step):
             yield self.features(slice(start, start + step))
 
+    def mean(self) -> Tensor:
+        """Mean of every feature, ``(n_features,)`` float32, without decoding all images at once."""
+        zero = torch.zeros(1, device=self.pixels.device)
+        return (sum((chunk.double().sum(0) for chunk in self.chunks()), zero) / len(self)).float()
+
     def sample(self, n: int) -> Tensor:
-        """Features of ``n`` images to watch, or of all: the first, since images in memory come in random order."""
-        return self.features(slice(0, n))
+        """Features of ``n`` images to watch, or of all, as stored: drawn from all of them, the same ones each time.
+
+        Which ones is a matter of how many there are, and of nothing else: every arm and seed, every layer of a stack
+        and every fit that goes on after an interruption sees the same.
+        """
+        size = len(self)
+        return self.features(slice(None) if n >= size else distinct(size, n, stream(0, "sample")))
 
     def order(self, generator: torch.Generator | None) -> Tensor:
         """Index of the images in an epoch's order, ``(n,)``, as ``generator`` draws it; None: as stored."""

@@ -11,6 +11,7 @@ from dbn.data.images import DataSet, Images
 from dbn.data.load_streamed import load_streamed
 from dbn.data.source import Source
 from dbn.data.streamed_source import StreamedSource
+from dbn.errors import DataError
 
 
 def load_data(
@@ -40,8 +41,13 @@ def load_data(
 
     Raises:
         SettingError: ``validation`` or ``test`` is no usable number or fraction, or leaves nothing to train on.
-        DataError: a class has too few images to be present in every split.
+        DataError: ``source`` is none; or a class has too few images to be present in every split.
     """
+    if not isinstance(source, (Source, StreamedSource)):
+        raise DataError(
+            f"source is a {type(source).__name__}: load_data takes what a reader of files returns, such as digits(), "
+            "or Source('mine', images, labels, maximum=255) with images (n, channels, height, width) in a tensor."
+        )
     if isinstance(source, StreamedSource):
         return load_streamed(source, split_seed=split_seed, validation=validation, test=test, standardise=standardise)
     train = Split(source.train_images.flatten(1).contiguous(), source.train_labels, source.groups)

@@ -9,9 +9,7 @@ from torch import Tensor
 
 from dbn.data.images import BlockBuffer, BlockReader, Gather, Images, Stored
 from dbn.data.rows import RowReader, Rows
-from dbn.data.strata import distinct
 from dbn.data.windows import Layout, Plan, Windows
-from dbn.streams import stream
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +42,6 @@ class StreamedImages(Images):
         """Features of the images at ``index`` (None: all, in memory), read now; ``(m, n_features)`` float32."""
         pixels = self._read(index).to(self.pixels.device)
         return (pixels - self.offset).mul_(self.factor)
-
-    def sample(self, n: int) -> Tensor:
-        """Features of ``n`` images drawn from all of the file, the same ones each time."""
-        return self.features(distinct(len(self), min(n, len(self)), stream(0, "sample")))
 
     def take(self, index: Tensor) -> Images:
         """The images at ``index`` ``(m,)`` (numbers or a mask), in memory."""

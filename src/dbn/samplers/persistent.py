@@ -50,13 +50,18 @@ class PersistentContrastiveDivergence(Sampler):
         """Move the chains ``k`` steps and write their visible states into ``out`` ``(batch, n_visible)``.
 
         Raises:
-            SettingError: the minibatch has more images than there are chains.
+            SettingError: the minibatch has more images than there are chains, or they are of another RBM.
         """
         v, h = out, positive.h
         if self.chains is None:
             rbm.hidden.sample(positive.field, generator, out=h, mean=positive.mean)
             rbm.visible.sample(rbm.visible_field(h, out=v), generator, out=v)
             self.chains = v.clone()
+        if v.shape[:-2] != self.chains.shape[:-2] or v.shape[-1] != self.chains.shape[-1]:
+            raise SettingError(
+                f"sampler: its chains have {self.chains.shape[-1]} visible units, those of another RBM; this one has "
+                f"{v.shape[-1]}. Give every RBM a sampler of its own."
+            )
         if v.shape[-2] > self.chains.shape[-2]:
             raise SettingError(
                 f"stack.every_layer.batch_size: {v.shape[-2]} images for {self.chains.shape[-2]} persistent chains. "

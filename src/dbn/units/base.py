@@ -31,6 +31,9 @@ class Units(nn.Module, ABC):
     normalised: ClassVar[bool] = True
     """Whether :meth:`log_partition` is that of a sum or integral over the states, so that likelihoods exist."""
 
+    interval: ClassVar[tuple[float, float]]
+    """The smallest and the largest value that a unit can have; the means of units in between count as values, too."""
+
     bias: nn.Parameter
 
     def __init__(self, size: int) -> None:

@@ -28,6 +28,7 @@ class Bernoulli(Units):
 
     kind: ClassVar[str] = "bernoulli"
     activation: ClassVar[str] = "sigmoid"
+    interval: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def energy(self, x: Tensor) -> Tensor:
         """Energy of states ``x`` ``(batch, n)``; returns ``(batch,)`` in nats."""

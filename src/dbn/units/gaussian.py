@@ -28,6 +28,7 @@ class Gaussian(Units):
 
     kind: ClassVar[str] = "gaussian"
     activation: ClassVar[str] = "identity"
+    interval: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
 
     def energy(self, x: Tensor) -> Tensor:
         """Energy of states ``x`` ``(batch, n)``; returns ``(batch,)`` in nats."""

@@ -1,5 +1,6 @@
 """Noisy rectified linear units."""
 
+import math
 from typing import ClassVar
 
 import torch
@@ -32,6 +33,7 @@ class ReLU(Units):
 
     kind: ClassVar[str] = "relu"
     activation: ClassVar[str] = "relu"
+    interval: ClassVar[tuple[float, float]] = (0.0, math.inf)
     normalised: ClassVar[bool] = False
 
     def energy(self, x: Tensor) -> Tensor:

@@ -118,15 +118,18 @@ def test_unit_interval_accepts_both_ends_and_no_images():
 
 
 @pytest.mark.parametrize(
-    ("pixels", "message"),
-    [([[0.5, 1.5], [0.0, 0.0]], r"data=x.*test images.* 0 to 1\.5"), ([[0.5, 1.0], [-0.25, 0.0]], r"-0\.25 to 1,")],
+    ("pixels", "message", "cure"),
+    [
+        ([[0.5, 1.5], [0.0, 0.0]], r"data=x.*test images.* 0 to 1\.5", "data.maximum=1.5"),
+        ([[0.5, 1.0], [-0.25, 0.0]], r"-0\.25 to 1,", "shift and scale"),
+    ],
 )
-def test_unit_interval_refuses_a_single_value_outside(pixels, message):
+def test_unit_interval_refuses_a_single_value_outside(pixels, message, cure):
     images = Images(torch.tensor(pixels), None, torch.tensor(0.0), torch.tensor(1.0))
     with pytest.raises(DataError, match=message) as caught:
         check_unit_interval(images, data_name="x", split="test")
-    for cure in ("data.maximum", "stack.visible=gaussian", "data.standardise=true"):
-        assert cure in str(caught.value)
+    for words in (cure, "stack.visible=gaussian", "data.standardise=true"):
+        assert words in str(caught.value)
 
 
 def test_unit_interval_refuses_standardised_features():

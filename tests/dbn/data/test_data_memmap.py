@@ -151,7 +151,7 @@ def test_unit_interval_is_checked_in_the_file(save: Save) -> None:
     outside[17, 2] = 1.5
     check_unit_interval(loaded(save(images=inside), test=1).train, data_name="x")
     folder = save(images=outside, test_images=inside)
-    with pytest.raises(DataError, match=r"from 0 to 1\.5"):
+    with pytest.raises(DataError, match=r"from 1 to 1\.5"):
         check_unit_interval(loaded(folder).train, data_name="x")
     with pytest.raises(DataError, match="data=x"):
         check_unit_interval(loaded(save(images=PIXELS, test_images=PIXELS), maximum=200).train, data_name="x")

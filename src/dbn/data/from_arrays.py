@@ -1,0 +1,59 @@
+"""From what a person hands in to train on, in a notebook or a script, to images."""
+
+from typing import Any
+
+from dbn.data.checks import UNIT, Interval, is_standardised, range_outside
+from dbn.data.images import DataSet, Images
+from dbn.errors import DataError
+from dbn.tensors import as_rows, at_least, usual
+
+
+def training_images(given: Any, n_visible: int, allowed: Interval, units: str) -> Images:
+    """Images that an RBM can be trained on.
+
+    Args:
+        given: features ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``, a torch tensor
+            or a numpy array of any floating-point type, booleans, or whole numbers that are all 0 or 1; or
+            :class:`Images`, such as ``DataSet.train``.
+        n_visible: visible units of the RBM.
+        allowed: values that its visible units can have.
+        units: name of their class, for messages.
+
+    Raises:
+        DataError: there are no images; they are of a type or shape that can mean several things, or do not fit the
+            units; a feature is no finite number, or no value that the units can have.
+    """
+    if isinstance(given, DataSet):
+        raise DataError(f"data={given.name} is a whole data set. Give its training images: data.train.")
+    images = given if isinstance(given, Images) else Images.from_features(as_rows(given, "images"))
+    if not len(images):
+        raise DataError("There are no images to train on: give at least one.")
+    n_features = images.pixels.shape[1]
+    if n_features != n_visible:
+        shape = "" if isinstance(given, Images) else f" (their shape is {tuple(given.shape)})"
+        raise DataError(
+            f"The RBM has {n_visible} visible units, but images have {n_features} features{shape}. Make the RBM for "
+            f"them: RBM({units}({n_features}), ...)."
+        )
+    found = range_outside(images, allowed, "images")
+    if found is not None:
+        low, high = found
+        needed = "[0, 1]" if allowed == UNIT else f"values from {allowed[0]:g}"
+        real = f"give the RBM real units, RBM(Gaussian({n_visible}), ...), and standardised images"
+        if low < allowed[0]:
+            cure = f"Scale them, or {real}."
+        elif isinstance(given, Images) and not is_standardised(images):
+            largest = high / float(images.factor.max())
+            cure = (
+                f"Say which stored value stands for 1, Source(..., maximum={at_least(largest)}) if that is the largest "
+                f"there can be{usual(largest)}. Or {real}."
+            )
+        else:
+            cure = (
+                f"Divide by the value that stands for 1: images / {at_least(high)}, if that is the largest there can "
+                f"be{usual(high)}. Or {real}."
+            )
+        raise DataError(
+            f"Features of the images go from {low:.6g} to {high:.6g}, but {units} visible units need {needed}. {cure}"
+        )
+    return images

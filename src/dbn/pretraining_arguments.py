@@ -1,0 +1,49 @@
+"""Whether what :mod:`dbn.pretraining` is called with from Python is of the kind that it takes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dbn.augment import Augment
+from dbn.data import DataSet
+from dbn.errors import DataError, SettingError
+from dbn.samplers import Sampler
+from dbn.training import LayerSettings
+
+
+def check_layers(layers: Any) -> None:
+    """Raise :class:`SettingError` unless these are settings of at least one layer."""
+    if isinstance(layers, (LayerSettings, str)) or not isinstance(layers, Sequence):
+        raise SettingError(f"layers={layers!r}: give a list, [LayerSettings(n_hidden=200)] for one layer.")
+    if not layers:
+        raise SettingError("stack.layers=[]: a stack needs at least one layer.")
+    for layer in layers:
+        if not isinstance(layer, LayerSettings):
+            n_hidden = layer if isinstance(layer, int) else 200
+            raise SettingError(
+                f"layers holds {layer!r}: give the settings of each layer, LayerSettings(n_hidden={n_hidden})."
+            )
+
+
+def check_data_set(data: Any) -> None:
+    """Raise :class:`DataError` unless this is a data set; the message says how to make one of pictures."""
+    if not isinstance(data, DataSet):
+        raise DataError(
+            f"data is a {type(data).__name__}: a stack is pretrained on a data set. Of images (n, channels, height, "
+            "width) in a tensor of uint8 or float32, load_data(Source('mine', images, maximum=255)) makes one; of what "
+            "load_data takes, such as digits(), load_data does."
+        )
+
+
+def check_augment(augment: Any) -> None:
+    """Raise :class:`SettingError` unless this is how images are deformed, or None."""
+    if augment is not None and not isinstance(augment, Augment):
+        raise SettingError(f"augment={augment!r}: give how images are deformed, Augment(rotation=10) say, or None.")
+
+
+def check_sampler(sampler: Any) -> None:
+    """Raise :class:`SettingError` unless this makes samplers: every layer needs one of its own."""
+    if isinstance(sampler, Sampler) or not callable(sampler):
+        raise SettingError(
+            f"sampler={sampler!r}: give what makes a layer's sampler from its steps, such as the class "
+            "ContrastiveDivergence itself, and say steps in the layer's settings."
+        )
