@@ -33,13 +33,15 @@ def composed(tmp_path):
 
 
 def test_the_choices():
-    assert {"digits", "mnist", "fashion_mnist", "binarized_mnist", "npz", "image_folder", "memmap"} <= set(CHOICES)
+    assert {"digits", "mnist", "fashion_mnist", "binarized_mnist", "npz", "image_folder", "memmap", "mat"} <= set(
+        CHOICES
+    )
 
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_a_choice_composes_and_every_interpolation_resolves(composed, choice, monkeypatch):
     monkeypatch.setenv("DBN_DATA", "somewhere")
-    needs_path = choice in ("npz", "image_folder", "memmap")
+    needs_path = choice in ("npz", "mat", "image_folder", "memmap")
     config = composed(f"data={choice}", *(["data.path=of/mine"] if needs_path else []))
     data = OmegaConf.to_container(config.data, resolve=True, throw_on_missing=True)
     assert data["name"] == choice

@@ -23,11 +23,19 @@ ROLES = ("images", "labels", "test_images", "test_labels", "validation_images", 
 
 @dataclass(frozen=True)
 class Found:
-    """An array in a file, not yet read."""
+    """An array in a file, not yet read.
+
+    Attributes:
+        shape: of the array.
+        kind: type of its values, in the words of the format.
+        numeric: whether these are numbers.
+        matlab: a row may stand for one dimension, and the last one may count the images.
+    """
 
     shape: tuple[int, ...]
     kind: str
     numeric: bool
+    matlab: bool = False
 
     def __str__(self) -> str:
         return f"{self.shape} {self.kind}"
@@ -37,9 +45,10 @@ class Found:
         """Whether it has numbers, in rows of several."""
         return self.numeric and len(self.shape) in (2, 3, 4) and math.prod(self.shape[1:]) > 1 and self.shape[0] > 1
 
-    def may_label(self, n: int) -> bool:
-        """Whether it has one value for each of ``n`` images."""
-        return math.prod(self.shape) == n == max(self.shape, default=0)
+    def may_label(self, images: "Found") -> bool:
+        """Whether it has one value for each image."""
+        counts = {images.shape[0], images.shape[-1]} if self.matlab else {images.shape[0]}
+        return any(self.shape in ((n,), (n, 1)) or (self.matlab and self.shape == (1, n)) for n in counts)
 
 
 def choose(path: Path, found: Mapping[str, Found], names: Mapping[str, str | None]) -> dict[str, str]:
@@ -87,7 +96,7 @@ def _advice(found: Mapping[str, Found], names: Mapping[str, str | None]) -> str:
         roles = ", ".join(f"data.{role}" for role in ROLES[1:])
         return f" Set data.images to the training images, one of {', '.join(plausible)}; {roles} name the others."
     (images,) = plausible
-    labels = [key for key, own in found.items() if key != images and own.may_label(found[images].shape[0])]
+    labels = [key for key, own in found.items() if key != images and own.may_label(found[images])]
     settings = [setting("images", images)]
     if len(labels) == 1 and names.get("labels") not in found:
         settings.append(setting("labels", labels[0]))

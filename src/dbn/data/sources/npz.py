@@ -12,7 +12,7 @@ from dbn.data.npy import read_header
 from dbn.data.source import Source
 from dbn.data.sources.arrays import Found, choose, source_of
 from dbn.data.sources.sparse import SPARSE_PARTS, dense
-from dbn.errors import DataError
+from dbn.errors import DataError, UserError
 
 
 def npz(
@@ -92,7 +92,7 @@ def _read(path: Path, names: dict[str, str | None]) -> tuple[dict[str, NDArray],
                 return {"images": dense(path)}, {"images": "images"}
             chosen = choose(path, _found(file), names)
             return {role: file[key] for role, key in chosen.items()}, chosen
-    except DataError:
+    except UserError:
         raise
     except ValueError as error:
         raise DataError(
