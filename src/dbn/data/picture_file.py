@@ -1,5 +1,6 @@
 """A picture in a file, as pixels: what a viewer shows of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,8 @@ def picture_size(value: Any) -> tuple[int, int] | None:
     """
     if value is None:
         return None
-    sides = [value, value] if isinstance(value, int) else list(value) if isinstance(value, (list, tuple)) else []
+    several = isinstance(value, Sequence) and not isinstance(value, str)  # Hydra's lists are no Python lists
+    sides = [value, value] if isinstance(value, int) else list(value) if several else []
     if len(sides) != 2:
         raise SettingError(f"data.size={value}: it must be one number, or height and width: 28, or '[28,20]', or null.")
     for side in sides:

@@ -98,7 +98,10 @@ def value_of_one(seen: Range, said: float | None, *, data_name: str, standardise
 def cure(seen: Range, known: float | None = None) -> str:
     """What to do about a range that cannot be used; ``known`` was said and does not fit."""
     if seen.low < 0:
-        return f"For real values set {GAUSSIAN}; pictures must not be negative: add {exact(-seen.low)} to every value."
+        return (
+            f"For real values set {GAUSSIAN}; pictures must not be negative: add {exact(-seen.low)} to every value and "
+            f"set data.maximum={exact(seen.high - seen.low)}."
+        )
     choices = [f"data.maximum={exact(seen.high)} if the largest value stands for 1.0"]
     for end, what in ((255, "bytes"), (65535, "16 bits")):
         if seen.high < end and (known is None or end > known):

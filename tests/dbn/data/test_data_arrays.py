@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import zipfile
 
 import numpy as np
 import pytest
@@ -92,10 +93,20 @@ def test_names_that_are_not_there_and_arrays_that_are_not_used(tmp_path, caplog)
         npz(path, labels="images")
 
 
+def test_a_note_beside_the_arrays_does_no_harm(tmp_path):
+    np.savez(tmp_path / "mine.npz", images=PIXELS)
+    with zipfile.ZipFile(tmp_path / "mine.npz", "a") as file:
+        file.writestr("readme.txt", "taken in May")
+    assert np.array_equal(npz(tmp_path / "mine.npz").train_images[:, 0].numpy(), PIXELS)
+
+
 def test_kinds_of_file_are_told_apart(tmp_path):
     (tmp_path / "mine.mat").write_bytes(b"MATLAB 5.0")
     with pytest.raises(DataError, match=r"MATLAB file\. Read it with data=mat"):
         npz(tmp_path / "mine.mat")
+    np.savez(tmp_path / "mine.npz", images=PIXELS)
+    with pytest.raises(DataError, match=r"Read it with data=npz"):
+        mat(tmp_path / "mine.npz")
     with pytest.raises(DataError, match=r"is a folder\..*data=image_folder.*data=memmap"):
         npz(tmp_path)
 
@@ -144,7 +155,7 @@ def test_a_sparse_matrix_that_memory_would_not_hold(tmp_path, monkeypatch):
         images[i : i + 10] = eval(fill, {"matrix": COUNTS, "i": i, "j": i + 10})
     images.flush()
     data = load_data(memmap(tmp_path), validation=0, test=0)
-    assert np.array_equal(data.train.features().numpy() * 255, COUNTS.toarray())
+    assert np.array_equal(np.round(data.train.features().numpy() * 255), COUNTS.toarray())
 
 
 def test_a_sparse_matrix_pickled_into_an_array_is_refused_with_what_to_do(tmp_path):

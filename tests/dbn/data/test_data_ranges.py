@@ -83,7 +83,11 @@ def test_ranges_that_are_known(tmp_path, read, values, dtype, maximum):
         ([127], "u1", r"0 to 127,.*Set data\.maximum=127 if .*data\.maximum=255 if"),
         ([2], "i8", r"0 to 2,"),
         ([256], "i4", r"0 to 256,.*data\.maximum=256 if.*data\.maximum=65535 if"),
-        ([-1, 200], "i4", r"-1 to 200,.*data\.standardise=true stack\.visible=gaussian.*add 1 to every value"),
+        (
+            [-1, 200],
+            "i4",
+            r"-1 to 200,.*=true stack\.visible=gaussian.*add 1 to every value and set data\.maximum=201\.",
+        ),
         ([255.0], "f4", r"0 to 255,.*Set data\.maximum=255 if"),
         ([254.9], "f4", r"0 to 254\.9,.*Set data\.maximum=254\.9 if.*data\.maximum=255 if"),
         ([1.5], "f8", r"0 to 1\.5,"),
@@ -94,6 +98,12 @@ def test_ranges_that_are_known(tmp_path, read, values, dtype, maximum):
 def test_ranges_that_have_to_be_said(tmp_path, read, values, dtype, message):
     with pytest.raises(DataError, match=message) as caught:
         read(tmp_path, with_values(values, dtype))
+    added = re.search(r"add (\S+) to every value", str(caught.value))
+    if added:
+        images = with_values(values, dtype) + float(added.group(1))
+        (advised,) = re.findall(r"data\.maximum=(\d[\w.]*\w)", str(caught.value))
+        assert float(read(tmp_path, images, maximum=float(advised)).maximum) == float(images.max())
+        return
     for advised in re.findall(r"data\.maximum=(\d[\w.]*\w)", str(caught.value)):  # each advice, followed
         assert read(tmp_path, with_values(values, dtype), maximum=float(advised)).maximum == float(advised)
     standardised = read(tmp_path, with_values(values, dtype), standardise=True)

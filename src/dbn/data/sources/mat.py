@@ -77,6 +77,8 @@ def mat(
     path = Path(path).expanduser()
     if not path.is_file():
         raise DataError(f"{path} is not a file. Set data.path to the .mat file that holds the images.")
+    if path.suffix == ".npz":
+        raise DataError(f"{path} is numpy's file. Read it with data=npz.")
     arrays, chosen = _read(path, names)
     n_labels = len(arrays["labels"]) if "labels" in arrays else None
     last = images_last if images_last is not None else _counts_last(path, arrays["images"], n_labels)

@@ -108,8 +108,8 @@ def _found(file: Any) -> dict[str, Found]:
     """The arrays of an open file, by what their headers say."""
     found = {}
     for key in file.files:
-        member = key if key in file.zip.namelist() else f"{key}.npy"
-        with file.zip.open(member) as opened:
-            shape, _, dtype = read_header(opened)
-        found[key] = Found(shape, str(dtype), dtype.kind in "buif")
+        if f"{key}.npy" in file.zip.namelist():  # what has another name is no array
+            with file.zip.open(f"{key}.npy") as opened:
+                shape, _, dtype = read_header(opened)
+            found[key] = Found(shape, str(dtype), dtype.kind in "buif")
     return found
