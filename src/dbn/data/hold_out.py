@@ -23,10 +23,10 @@ def split_size(split: str, wanted: int | float | None, n: int, name: str) -> int
         return wanted
     if isinstance(wanted, float) and 0 < wanted < 1 and math.ceil(wanted * n) < n:
         return math.ceil(wanted * n)
+    some = f"Use a number from 1 to {n - 1} or a fraction between 0.0 and 1.0, or " if n > 1 else "Use "
     raise SettingError(
         f"data.{split}={'null' if wanted is None else wanted} cannot be used for data={name}, which has {n} images to "
-        f"take {split} images out of and must keep some to train on. Use a number from 1 to {n - 1} or a fraction "
-        "between 0.0 and 1.0, or 0 for none."
+        f"take {split} images out of and must keep some to train on. {some}0 for none."
     )
 
 

@@ -87,4 +87,6 @@ def _seen(train: StreamedImages, held_out: Iterable[Images]) -> Range:
     """
     n = min(len(train), LOOKED_AT, max(1, LOOKED_AT_BYTES // max(1, train.rows.file.row_bytes)))
     some = train.take(distinct(len(train), n, stream(0, "sample")))
-    return Range.of([some.pixels, *(images.pixels for images in held_out)], whole=train.rows.file.dtype.kind in "bui")
+    seen = [some.pixels, *(images.pixels for images in held_out)]
+    whose = "the images" if n == len(train) else f"{sum(map(len, seen))} images that were looked at"
+    return Range.of(seen, whole=train.rows.file.dtype.kind in "bui", whose=whose)

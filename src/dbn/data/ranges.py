@@ -22,25 +22,28 @@ class Range:
         low: smallest.
         high: largest.
         whole: stored as whole numbers, not as floating-point ones.
+        whose: of which images, for messages.
     """
 
     low: float
     high: float
     whole: bool
+    whose: str = "the images"
 
     @classmethod
-    def of(cls, images: Iterable[Tensor], *, whole: bool | None = None) -> "Range":
+    def of(cls, images: Iterable[Tensor], *, whole: bool | None = None, whose: str = "the images") -> "Range":
         """Of stored images, uint8 or float32, of any shape; those that are empty do not count.
 
         Args:
             images: training images first, then those that are held out.
             whole: whether they were whole numbers; None: uint8 were, float32 were not.
+            whose: for messages.
         """
         there = [own for own in images if own.numel()]
         ends = [torch.aminmax(own) for own in there]
         if whole is None:
             whole = there[0].dtype == torch.uint8
-        return cls(min(float(low) for low, _ in ends), max(float(high) for _, high in ends), whole)
+        return cls(min(float(low) for low, _ in ends), max(float(high) for _, high in ends), whole, whose)
 
     def within(self, maximum: float) -> bool:
         """Whether all values lie between 0 and ``maximum``, as float32 knows it."""
@@ -78,7 +81,7 @@ def value_of_one(seen: Range, said: float | None, *, data_name: str, standardise
     if said is not None:
         if not standardise and not seen.within(said):
             raise DataError(
-                f"data.maximum={exact(said)}: the images of data={data_name} go from {seen}, outside 0 to "
+                f"data.maximum={exact(said)}: {seen.whose} of data={data_name} go from {seen}, outside 0 to "
                 f"{exact(said)}. {cure(seen, known=said)}"
             )
         return said
@@ -89,7 +92,7 @@ def value_of_one(seen: Range, said: float | None, *, data_name: str, standardise
     if standardise:
         return None
     raise DataError(
-        f"data.maximum=null: the images of data={data_name} go from {seen}, and what stands for 1.0 is not guessed. "
+        f"data.maximum=null: {seen.whose} of data={data_name} go from {seen}, and what stands for 1.0 is not guessed. "
         f"Known by themselves are values from 0 to 1, and whole numbers from 0 to 255 where one is {USED} or more. "
         f"{cure(seen)}"
     )

@@ -137,6 +137,13 @@ def test_an_unusable_test_size_is_refused_by_name(test):
         load_data(numbered([10, 10]), test=test)
 
 
+def test_a_single_image_can_only_be_trained_on():
+    source = Source("x", torch.ones(1, 1, 1, 1))
+    with pytest.raises(SettingError, match=r"data\.test=0\.2 .* 1 images .*to train on\. Use 0 for none"):
+        load_data(source)
+    assert len(load_data(source, test=0, validation=0).train) == 1
+
+
 def test_fewer_validation_images_than_classes_is_refused():
     with pytest.raises(SettingError, match=r"data\.validation asks for 3 .*4 classes.*Use 4 or more"):
         load_data(numbered([10, 10, 10, 10]), validation=3)
