@@ -298,7 +298,7 @@ from dbn.data import check_unit_interval, load_data, memmap
 from dbn.training import fit
 from dbn import RBM
 from dbn.units import Bernoulli
-data = load_data(memmap(sys.argv[1], window=4), validation=500, test=500)
+data = load_data(memmap(sys.argv[1], 255, window=4), validation=500, test=500)
 check_unit_interval(data.train, data_name='x')
 sum(float(chunk.sum()) for chunk in data.train.chunks())
 fit(RBM(Bernoulli(1024), Bernoulli(4)), data.train, epochs=1, batch_size=1000)
