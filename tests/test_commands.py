@@ -1,5 +1,6 @@
 """The commands as a person meets them: help, mistakes, sweeps, one's own data and configuration."""
 
+import json
 import os
 import subprocess
 import sys
@@ -145,6 +146,47 @@ def test_a_folder_of_pictures(tmp_path: Path) -> None:
     done = call(tmp_path, "dbn-finetune", "data=image_folder", "data.path=pictures", "arm=random_relu", *SMALL)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs/default/finetune/random_relu_seed0/result.json").is_file()
+
+
+def test_images_of_whole_numbers_from_0_to_16(tmp_path: Path) -> None:
+    """As in the case integers_0_to_16: refused with the range that was seen, and right once it is said."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    np.savez(tmp_path / "int16.npz", images=digits.images.astype(np.int16), labels=digits.target)
+    np.savez(tmp_path / "unit.npz", images=digits.images / 16, labels=digits.target)
+    own = ["data=npz", "arm=dbn", "progress=false", *SMALL]
+    done = call(tmp_path, "dbn-finetune", *own, "data.path=int16.npz")
+    assert done.returncode == 2
+    assert "go from 0 to 16" in done.stderr
+    assert "Set data.maximum=16 " in done.stderr
+    results = []
+    for study, options in (("said", ["data.path=int16.npz", "data.maximum=16"]), ("unit", ["data.path=unit.npz"])):
+        done = call(tmp_path, "dbn-finetune", *own, *options, f"study={study}")
+        assert done.returncode == 0, done.stderr
+        results.append(json.loads((tmp_path / f"runs/{study}/finetune/dbn_seed0/result.json").read_text())["metrics"])
+    assert results[0] == results[1]  # sixteenths are exact, so are all numbers that follow
+
+
+def test_without_test_images_there_are_validation_errors(tmp_path: Path) -> None:
+    """A stack, classifiers and their report do without; what compares on test images says what is missing."""
+    done = call(tmp_path, "dbn-pretrain", "data.test=0", "stack.layers=[12]", "stack.every_layer.epochs=1")
+    assert done.returncode == 0, done.stderr
+    done = call(
+        tmp_path, "dbn-finetune", "-m", "data.test=0", "arm=dbn,random_relu", "study=x", "progress=false", *SMALL
+    )
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((tmp_path / "runs/x/finetune/dbn_seed0/result.json").read_text())["metrics"]
+    assert {name.split("/")[0] for name in metrics} == {"train", "validation"}
+    table = (tmp_path / "runs/x/table.md").read_text()
+    assert "validation error" in table
+    assert f"{100 * metrics['validation/error']:.2f}" in table
+    autoencoder = ["task=autoencoder", "arm=random_relu", "data.test=0", "study=y", "progress=false", *SMALL]
+    done = call(tmp_path, "dbn-finetune", *autoencoder)
+    assert done.returncode == 2
+    assert "task.baselines=[] or" in done.stderr.replace("[], or", "[] or")
+    done = call(tmp_path, "dbn-finetune", *autoencoder, "task.baselines=[]")
+    assert done.returncode == 0, done.stderr
 
 
 def test_stacks_alone_for_a_chain_of_jobs(tmp_path: Path) -> None:

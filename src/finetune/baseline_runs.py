@@ -38,8 +38,8 @@ def check_baselines(config: Mapping[str, Any], data: DataSet) -> None:
     """Raise where ``task.baselines`` cannot be done.
 
     Raises:
-        SettingError: a baseline is not known for the task, is made for other data, or needs more images in memory
-            than can be.
+        SettingError: a baseline is not known for the task, is made for other data, needs more images in memory
+            than can be, or there are no test images.
     """
     names = config["task"]["baselines"]
     autoencoder = config["task"]["name"] == "autoencoder"
@@ -50,6 +50,11 @@ def check_baselines(config: Mapping[str, Any], data: DataSet) -> None:
                 f"task.baselines={list(names)}: {name} is a recogniser of data={name}, this is data={data.name}. "
                 "Use task.baselines=[]."
             )
+    if names and not len(data.test):
+        raise SettingError(
+            f"task.baselines={list(names)}: they are compared on test images, and data={data.name} has none "
+            "(data.test=0). Use task.baselines=[], or data.test=0.2."
+        )
     if names and isinstance(data.train, StreamedImages):
         raise SettingError(
             f"task.baselines={list(names)}: they need all training images in memory, and those of data={data.name} "

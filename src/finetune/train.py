@@ -167,7 +167,7 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
     tracker.log_summary(metrics)
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     write_bytes(directory / NETWORK_FILE, serialise(weights))
-    if data.test.labels is not None and config["task"]["name"] != "autoencoder":
+    if data.test.labels is not None and len(data.test) and config["task"]["name"] != "autoencoder":
         write_predictions(directory, data.test.labels, predict(network, data.test))
     run_baselines(config, data)
     return {

@@ -13,6 +13,7 @@ from dbn.data.sources.binarized_mnist import binarized_mnist
 from dbn.data.sources.digits import digits
 from dbn.data.sources.easypr import easypr
 from dbn.data.sources.image_folder import image_folder
+from dbn.data.sources.mat import mat
 from dbn.data.sources.memmap import memmap
 from dbn.data.sources.mnist import fashion_mnist, mnist
 from dbn.data.sources.npz import npz
@@ -35,6 +36,7 @@ __all__ = [
     "image_folder",
     "label_subset",
     "load_data",
+    "mat",
     "memmap",
     "mnist",
     "npz",

@@ -19,16 +19,14 @@ def split_size(split: str, wanted: int | float | None, n: int, name: str) -> int
     Raises:
         SettingError: no usable number or fraction, or nothing would be left to train on.
     """
-    smallest = 0 if split == "validation" else 1
-    if isinstance(wanted, int) and not isinstance(wanted, bool) and smallest <= wanted < n:
+    if isinstance(wanted, int) and not isinstance(wanted, bool) and 0 <= wanted < n:
         return wanted
     if isinstance(wanted, float) and 0 < wanted < 1 and math.ceil(wanted * n) < n:
         return math.ceil(wanted * n)
-    none = ", or 0 for none" if split == "validation" else ""
+    some = f"Use a number from 1 to {n - 1} or a fraction between 0.0 and 1.0, or " if n > 1 else "Use "
     raise SettingError(
         f"data.{split}={'null' if wanted is None else wanted} cannot be used for data={name}, which has {n} images to "
-        f"take {split} images out of and must keep some to train on. Use a number from 1 to {n - 1} or a fraction "
-        f"between 0.0 and 1.0{none}."
+        f"take {split} images out of and must keep some to train on. {some}0 for none."
     )
 
 
@@ -73,17 +71,30 @@ def stratified_split(
     return index
 
 
-def standardisation(stored: Images, maximum: float) -> tuple[Tensor, Tensor]:
+def standardisation(stored: Images, maximum: float | None) -> tuple[Tensor, Tensor]:
     """Offset and factor that give each feature of the training images mean 0 and standard deviation 1.
+
+    A deviation below a floor counts as the floor. On a known scale that is 0.01 of it; elsewhere, where features may be
+    of different units, 0.01 of what the feature differs from its mean at most, or 1 for one that never changes.
 
     Args:
         stored: training images whose features are their pixels.
-        maximum: stored value that stands for 1.0.
+        maximum: stored value that stands for 1.0; None: not known.
 
     Returns:
         Two of ``(n_features,)`` float32, in stored units and their inverse.
     """
     n = len(stored)  # summed in float64, but never all of it in memory at once
     mean = sum((chunk.double().sum(0) for chunk in stored.chunks()), torch.zeros(1)) / n
-    variance = sum(((chunk - mean).square().sum(0) for chunk in stored.chunks()), torch.zeros(1)) / n
-    return mean.float(), 1 / variance.sqrt().float().clamp(min=STD_FLOOR * maximum)
+    squares, furthest = torch.zeros(1), torch.zeros(1)
+    for chunk in stored.chunks():
+        differences = chunk - mean
+        squares = squares + differences.square().sum(0)
+        if maximum is None:
+            furthest = torch.maximum(furthest, differences.abs().amax(0))
+    deviation = (squares / n).sqrt().float()
+    if maximum is not None:
+        return mean.float(), 1 / deviation.clamp(min=STD_FLOOR * maximum)
+    deviation = torch.maximum(deviation, STD_FLOOR * furthest.float())
+    never_changes = furthest <= 1e-6 * mean.abs()  # of float32 values that are equal, but for rounding of their mean
+    return mean.float(), 1 / torch.where(never_changes, 1.0, deviation)

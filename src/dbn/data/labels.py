@@ -8,11 +8,54 @@ from torch import Tensor
 from dbn.errors import DataError
 
 
+def plain_labels(where: str, array: NDArray) -> NDArray:
+    """Labels as one whole number or string for each image, ``(n,)``.
+
+    Args:
+        where: what to call the array in messages.
+        array: ``(n,)`` or ``(n, 1)``: whole numbers, also as floating-point ones (1.0), booleans, strings or bytes.
+
+    Raises:
+        DataError: they are none of these, NaN, not whole, one-hot, or there are none.
+    """
+    if array.dtype.kind not in "buifUS":
+        raise DataError(f"{where} are of type {array.dtype}. Save whole numbers or strings.")
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        one_hot = " If they are one-hot, save labels.argmax(1)." if array.ndim == 2 else ""
+        raise DataError(
+            f"{where} have shape {array.shape}. Each image needs one label: shape (n,), not one-hot.{one_hot}"
+        )
+    if array.size == 0:
+        raise DataError(f"{where} are empty. Save one label per image, or leave them out.")
+    if array.dtype.kind == "S":
+        return np.char.decode(array, "utf-8", "backslashreplace")
+    return _whole(where, array) if array.dtype.kind == "f" else array
+
+
+def _whole(where: str, array: NDArray) -> NDArray[np.int64]:
+    """Floating-point labels as the whole numbers that they are."""
+    missing = ~np.isfinite(array)
+    if missing.any():
+        raise DataError(
+            f"{where} hold NaN or infinite values: {int(missing.sum())} of {len(array)}, the first is that of image "
+            f"{int(missing.argmax())} (counted from 0). Leave out the images that have no label, or the labels."
+        )
+    broken = (array != np.round(array)) | (np.abs(array) >= 2.0**63)
+    if broken.any():
+        raise DataError(
+            f"{where} hold {array[broken][0].item()!r}, the label of image {int(broken.argmax())} (counted from 0), "
+            "which is no class number. Save whole numbers or strings."
+        )
+    return array.astype(np.int64)
+
+
 def encode_labels(labels: dict[str, NDArray]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """Class numbers by place in the sorted distinct training labels, and the names of the classes.
 
     Args:
-        labels: arrays ``(n,)`` of whole numbers or strings; those of the training images are called ``labels``.
+        labels: see :func:`plain_labels`; those of the training images are called ``labels``.
 
     Raises:
         DataError: the training images have none, another array has labels that they have not, or of another type.

@@ -9,6 +9,7 @@ from dbn.data.group_split import GroupedLabels, hold_out_copies, hold_out_groups
 from dbn.data.hold_out import split_size, split_stream, standardisation, stratified_split
 from dbn.data.images import DataSet, Images
 from dbn.data.load_streamed import load_streamed
+from dbn.data.ranges import Range, value_of_one
 from dbn.data.source import Source
 from dbn.data.streamed_source import StreamedSource
 from dbn.errors import DataError
@@ -35,13 +36,16 @@ def load_data(
         split_seed: of the stream "split".
         validation: number (int) or fraction (float) of validation images; 0: none. A source that has validation
             images of its own keeps them, whatever is said here (say None).
-        test: number or fraction of test images. A source that has test images of its own keeps them.
-        standardise: give every feature mean 0 and standard deviation 1 over the training images (deviations below
-            0.01 on the [0, 1] scale count as 0.01). Otherwise features are pixels divided by ``source.maximum``.
+        test: number or fraction of test images; 0: none, for a stack alone. A source that has test images of its own
+            keeps them.
+        standardise: give every feature mean 0 and standard deviation 1 over the training images, see
+            :func:`dbn.data.hold_out.standardisation`; values may then have any range. Otherwise features are pixels
+            divided by ``source.maximum``, in [0, 1].
 
     Raises:
         SettingError: ``validation`` or ``test`` is no usable number or fraction, or leaves nothing to train on.
-        DataError: ``source`` is none; or a class has too few images to be present in every split.
+        DataError: ``source`` is none; a class has too few images to be present in every split; or values lie outside 0 to
+            ``source.maximum``, or are of a range that has to be said, see :func:`dbn.data.ranges.value_of_one`.
     """
     if not isinstance(source, (Source, StreamedSource)):
         raise DataError(
@@ -50,6 +54,8 @@ def load_data(
         )
     if isinstance(source, StreamedSource):
         return load_streamed(source, split_seed=split_seed, validation=validation, test=test, standardise=standardise)
+    seen = Range.of([source.train_images, *source.held_out])
+    maximum = value_of_one(seen, source.maximum, data_name=source.name, standardise=standardise)
     train = Split(source.train_images.flatten(1).contiguous(), source.train_labels, source.groups)
     if source.test_images is not None:
         held_out = Split(source.test_images.flatten(1).contiguous(), source.test_labels)
@@ -61,9 +67,10 @@ def load_data(
         train, tuning = _take_out("validation", train, validation, split_seed, source)
 
     if standardise:
-        offset, factor = standardisation(Images.from_features(train.pixels), source.maximum)
+        offset, factor = standardisation(Images.from_features(train.pixels), maximum)
     else:
-        offset, factor = torch.tensor(0.0), torch.tensor(1 / source.maximum)
+        assert maximum is not None  # only standardised values may have any range
+        offset, factor = torch.tensor(0.0), torch.tensor(1 / maximum)
     channels, height, width = source.train_images.shape[1:]
     return DataSet(
         name=source.name,
@@ -72,7 +79,7 @@ def load_data(
         test=Images(held_out.pixels, held_out.labels, offset, factor),
         shape=(channels, height, width),
         classes=source.classes,
-        maximum=source.maximum,
+        maximum=seen.magnitude if maximum is None else maximum,
     )
 
 

@@ -1,5 +1,6 @@
 """From images in a file to a data set: some held out, the others left where they are."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -7,10 +8,14 @@ import torch
 
 from dbn.data.hold_out import split_size, split_stream, standardisation, stratified_split
 from dbn.data.images import DataSet, Images
+from dbn.data.ranges import Range, value_of_one
 from dbn.data.strata import distinct
 from dbn.data.streamed import StreamedImages
 from dbn.data.streamed_source import StreamedSource
-from dbn.errors import DataError
+from dbn.streams import stream
+
+LOOKED_AT, LOOKED_AT_BYTES = 1000, 64 << 20
+"""Training images, and bytes of them, at most, whose values are looked at before training."""
 
 AnyImages = TypeVar("AnyImages", bound=Images)
 
@@ -27,17 +32,21 @@ def load_streamed(
 
     Raises:
         SettingError: as :func:`dbn.data.load_data`.
-        DataError: as there; or a file cannot be read, or one cannot tell what stands for 1.0.
+        DataError: as there; or a file cannot be read. Values of the training images outside 0 to the maximum are
+            refused where some of a thousand images, drawn from all of the file, show them, else when they are read.
     """
     train, held_out, tuning = source.train, source.test, source.validation
     if held_out is None:
         train, held_out = _take_out("test", train, test, split_seed, source)
     if tuning is None:
         train, tuning = _take_out("validation", train, validation, split_seed, source)
-    maximum = source.maximum or _natural_maximum(held_out, source)
+    seen = _seen(train, (held_out, tuning))
+    maximum = value_of_one(seen, source.maximum, data_name=source.name, standardise=standardise)
     if standardise:
         offset, factor = standardisation(train, maximum)
     else:
+        assert maximum is not None  # only standardised values may have any range
+        train = replace(train, rows=replace(train.rows, limit=maximum))
         offset, factor = torch.tensor(0.0), torch.tensor(1 / maximum)
 
     def read_so(images: AnyImages) -> AnyImages:
@@ -50,7 +59,7 @@ def load_streamed(
         test=read_so(held_out),
         shape=source.shape,
         classes=source.classes,
-        maximum=maximum,
+        maximum=seen.magnitude if maximum is None else maximum,
     )
 
 
@@ -71,17 +80,13 @@ def _take_out(
     return images.without(index), images.take(index[torch.randperm(size, generator=generator)])
 
 
-def _natural_maximum(test: Images, source: StreamedSource) -> float:
-    """255 for bytes, 1 for real numbers.
+def _seen(train: StreamedImages, held_out: Iterable[Images]) -> Range:
+    """Values of all images that are held out, and of some of the training images, drawn from all of the file.
 
-    Raises:
-        DataError: the test images are bytes of 0 and 1 only, which may be a whole range or the dark end of one.
+    To look at all of them would take an epoch's reading. Those that are not looked at are checked as they are read.
     """
-    if test.pixels.dtype != torch.uint8:
-        return 1.0
-    if test.pixels.max() <= 1:
-        raise DataError(
-            f"data.maximum=null: the test images of data={source.name} are bytes of 0 and 1 only, so 255 is hardly "
-            "what stands for 1.0. Set data.maximum=1 for binary images, or 255 if these are very dark ones."
-        )
-    return 255.0
+    n = min(len(train), LOOKED_AT, max(1, LOOKED_AT_BYTES // max(1, train.rows.file.row_bytes)))
+    some = train.take(distinct(len(train), n, stream(0, "sample")))
+    seen = [some.pixels, *(images.pixels for images in held_out)]
+    whose = "the images" if n == len(train) else f"{sum(map(len, seen))} images that were looked at"
+    return Range.of(seen, whole=train.rows.file.dtype.kind in "bui", whose=whose)

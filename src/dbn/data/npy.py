@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,7 @@ class NpyFile:
         """
         try:
             with path.open("rb") as file:
-                shape, fortran, dtype = _header(file)
+                shape, fortran, dtype = read_header(file)
                 offset, length = file.tell(), file.seek(0, 2)
         except FileNotFoundError as error:
             raise DataError(f"{path} does not exist. Write it with numpy.save.") from error
@@ -97,7 +97,7 @@ class NpyFile:
         """
         if not out.size:
             return
-        left = out.data.cast("B")
+        left = out.reshape(-1).view(np.uint8).data  # strings and big-endian numbers cannot be cast by Python
         try:
             file.seek(self.offset + start * self.row_bytes)
             while left:
@@ -115,8 +115,12 @@ class NpyFile:
             ) from error
 
 
-def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether in Fortran order, type of the values."""
+def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Of an array: its shape, whether it is in Fortran order, and the type of its values.
+
+    Raises:
+        ValueError: it is no .npy file, or of a version that is not known.
+    """
     version = np.lib.format.read_magic(file)
     if version not in HEADERS:
         raise ValueError(f"format version {version}, known are 1.0 and 2.0")

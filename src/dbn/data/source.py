@@ -23,7 +23,8 @@ class Source:
         validation_images: as ``test_images``.
         validation_labels: as ``test_labels``.
         classes: names of the k classes; empty: "0" to "k-1", or no labels.
-        maximum: stored value that stands for 1.0, such as 255.
+        maximum: stored value that stands for 1.0, such as 255; None: what the images show by themselves, see
+            :func:`dbn.data.ranges.value_of_one`, or :func:`dbn.data.load_data` refuses them.
         groups: ``(n,)`` int64, of the training images: what shares a number, such as the images of one person, is
             never on two sides of a split; None: every image stands for itself.
         copies: images of a group are copies of one picture. A picture is held out once, whatever the number of its
@@ -43,15 +44,16 @@ class Source:
     validation_images: Tensor | None = None
     validation_labels: Tensor | None = None
     classes: tuple[str, ...] = ()
-    maximum: float = 255.0
+    maximum: float | None = None
     groups: Tensor | None = None
     copies: bool = False
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.maximum, (int, float)) and 0 < self.maximum < math.inf):
+        number = isinstance(self.maximum, (int, float)) and not isinstance(self.maximum, bool)
+        if self.maximum is not None and not (number and 0 < self.maximum < math.inf):
             raise SettingError(
                 f"data.maximum={self.maximum} cannot be used for data={self.name}: it is the stored value that stands "
-                "for 1.0. Use a positive number such as 255, or null to have it chosen."
+                "for 1.0. Use a positive number such as 255, or null where the images show it by themselves."
             )
         self._check_split("train", self.train_images, self.train_labels)
         self._check_train_labels()
@@ -61,6 +63,11 @@ class Source:
         if not self.classes and self.train_labels is not None:
             names = tuple(str(label) for label in range(int(self.train_labels.max()) + 1))
             object.__setattr__(self, "classes", names)  # the dataclass is frozen for everyone else
+
+    @property
+    def held_out(self) -> tuple[Tensor, ...]:
+        """The test and the validation images that are there."""
+        return tuple(images for images in (self.test_images, self.validation_images) if images is not None)
 
     def _check_split(self, split: str, images: Tensor | None, labels: Tensor | None) -> None:
         where = f"data={self.name}: {split}_images"

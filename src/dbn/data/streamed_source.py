@@ -17,7 +17,7 @@ class StreamedSource:
         validation: validation images; None: likewise.
         shape: channels, height, width.
         classes: names of the classes; empty where there are no labels.
-        maximum: stored value that stands for 1.0; None: 255 for uint8, 1 for float32.
+        maximum: stored value that stands for 1.0; None: what the images show, as in :class:`dbn.data.Source`.
     """
 
     name: str

@@ -250,7 +250,8 @@ def _section(runs: list[Run], key: Key, reference: str | None, metric: str | Non
 
 def _metric_of(runs: list[Run], task: str, metric: str | None) -> str:
     present = {key for run in runs for key in run.metrics}
-    for candidate in (metric, DEFAULT_METRIC.get(task), *DEFAULT_METRIC.values()):
+    without_test = [f"validation/{own.rpartition('/')[2]}" for own in DEFAULT_METRIC.values()]  # data.test=0
+    for candidate in (metric, DEFAULT_METRIC.get(task), *DEFAULT_METRIC.values(), *without_test):
         if candidate in present and candidate is not None:
             return candidate
     tests = sorted(key for key in present if key.startswith("test/")) or sorted(present)

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from PIL import Image
+from scipy.io import savemat
 
 import dbn.data
 from dbn.data import Source, load_data
@@ -33,13 +35,15 @@ def composed(tmp_path):
 
 
 def test_the_choices():
-    assert {"digits", "mnist", "fashion_mnist", "binarized_mnist", "npz", "image_folder", "memmap"} <= set(CHOICES)
+    assert {"digits", "mnist", "fashion_mnist", "binarized_mnist", "npz", "image_folder", "memmap", "mat"} <= set(
+        CHOICES
+    )
 
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_a_choice_composes_and_every_interpolation_resolves(composed, choice, monkeypatch):
     monkeypatch.setenv("DBN_DATA", "somewhere")
-    needs_path = choice in ("npz", "image_folder", "memmap")
+    needs_path = choice in ("npz", "mat", "image_folder", "memmap")
     config = composed(f"data={choice}", *(["data.path=of/mine"] if needs_path else []))
     data = OmegaConf.to_container(config.data, resolve=True, throw_on_missing=True)
     assert data["name"] == choice
@@ -94,3 +98,34 @@ def test_image_folder_from_configuration(composed, tmp_path):
     source = instantiate(composed("data=image_folder", f"data.path={tmp_path / 'own'}", "data.grey=false").data.source)
     assert isinstance(source, Source)
     assert source.train_images.shape == (10, 3, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("override", "shape", "corner"),
+    [
+        ("data.size=[6,2]", (1, 6, 2), 255),
+        ("data.size=5", (1, 5, 5), 255),
+        ("data.background=black", (1, 3, 4), 0),
+        ("data.background=7", (1, 3, 4), 7),
+        ('data.background="#070707"', (1, 3, 4), 7),
+    ],
+)
+def test_pictures_as_the_command_line_asks_for_them(composed, tmp_path, override, shape, corner):
+    for name in ("a", "b"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        Image.new("RGBA", (4, 3), (0, 0, 0, 0)).save(tmp_path / "own" / name / "0.png")
+    source = instantiate(composed("data=image_folder", f"data.path={tmp_path / 'own'}", override).data.source)
+    assert source.train_images.shape == (2, *shape)
+    assert source.train_images.unique().tolist() == [corner]
+
+
+def test_matlab_file_and_arrays_by_other_names_from_configuration(composed, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (30, 2, 3)).astype(np.uint8)
+    savemat(tmp_path / "mine.mat", {"X": np.moveaxis(images, 0, -1), "y": np.arange(30) % 3})
+    np.savez(tmp_path / "mine.npz", X=images, y=np.arange(30) % 3)
+    for choice, more in (("mat", ["data.images_last=true"]), ("npz", [])):
+        path = f"data.path={tmp_path / 'mine'}.{choice}"
+        data = loaded(composed(f"data={choice}", path, "data.images=X", "data.labels=y", "data.test=0", *more))
+        assert len(data.test) == 0
+        both = torch.cat([data.train.pixels, data.validation.pixels]).numpy()
+        assert sorted(map(bytes, both)) == sorted(map(bytes, images.reshape(30, 6)))

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from dbn.data import image_folder
-from dbn.errors import DataError
+from dbn.errors import DataError, SettingError
 
 
 def picture(path, value=100, size=(4, 3), mode="L"):
@@ -103,10 +103,68 @@ def test_unreadable_and_truncated_images_are_named(two_classes):
         image_folder(two_classes)
 
 
-def test_pixels_of_16_bits_are_refused_rather_than_clipped(two_classes):
-    Image.fromarray(np.full((3, 4), 40000, np.uint16)).save(two_classes / "a/deep.png")
-    with pytest.raises(DataError, match=r"deep\.png has pixels of more than 8 bits.*data\.maximum"):
+def test_pictures_of_several_sizes_are_resized_where_that_is_asked_for(two_classes):
+    picture(two_classes / "b/odd.png", 50, size=(7, 5))
+    with pytest.raises(DataError, match=r"'data\.size=\[3,4\]' \(height, width\)"):
         image_folder(two_classes)
+    for size, shape in (([3, 4], (1, 3, 4)), (6, (1, 6, 6))):
+        source = image_folder(two_classes, size=size)
+        assert source.train_images.shape == (5, *shape)
+        assert source.train_images[:, 0, 1, 1].tolist() == [30, 40, 20, 10, 50]
+    square = two_classes / "square"
+    for name in ("a/0", "a/1", "b/0"):
+        picture(square / f"{name}.png", size=(4, 4))
+    picture(square / "b/1.png", size=(8, 8))
+    with pytest.raises(DataError, match=r"Set data\.size=4 "):
+        image_folder(square)
+    assert image_folder(square, size=4).train_images.shape == (4, 1, 4, 4)
+
+
+def test_folders_inside_class_folders_are_read_and_files_that_are_not_are_counted(two_classes, caplog):
+    """As torchvision's ImageFolder: the class is the uppermost folder. What is left out is said, with a name."""
+    for value, name in ((60, "a/deep/er/0.png"), (50, "a/deep/0.png"), (1, "loose.png")):
+        picture(two_classes / name, value)
+    for name in ("a/notes.txt", "b/deep.heic", "a/deep/list.csv", "a/.hidden"):
+        (two_classes / name).parent.mkdir(exist_ok=True)
+        (two_classes / name).write_text("no image")
+    (two_classes / "b/back").symlink_to(two_classes / "b")  # without end, if it was followed again and again
+    source = image_folder(two_classes)
+    assert source.train_images[:, 0, 0, 0].tolist() == [50, 60, 30, 40, 20, 10]
+    assert source.train_labels.tolist() == [0, 0, 0, 0, 1, 1]
+    said = caplog.text
+    assert "3 files are not read, as no images by their name" in said
+    assert "1 files are not read, as they lie in no class's folder: loose.png" in said
+    assert "2 files are read from folders inside the classes' folders: a/deep/0.png and others" in said
+
+
+def test_without_labels_images_may_lie_anywhere(tmp_path):
+    """What the message about one class, and that about no folders, advise works."""
+    for value, name in ((3, "2.png"), (1, "1.png"), (2, "sub/9.png")):
+        picture(tmp_path / name, value)
+    with pytest.raises(DataError, match=r"same label, 'sub'.*data\.labels=false"):
+        image_folder(tmp_path)
+    source = image_folder(tmp_path, labels=False)
+    assert source.train_images[:, 0, 0, 0].tolist() == [1, 3, 2]
+    assert source.train_labels is None
+    assert source.classes == ()
+    (tmp_path / "sub/9.png").unlink()
+    (tmp_path / "sub").rmdir()
+    with pytest.raises(DataError, match=r"has no folders in it.*data\.labels=false"):
+        image_folder(tmp_path)
+    assert len(image_folder(tmp_path, labels=False).train_images) == 2
+    for split, value in (("train", 8), ("test", 9)):
+        picture(tmp_path / "split" / split / "0.png", value)
+    source = image_folder(tmp_path / "split", labels=False)
+    assert (source.train_images[0, 0, 0, 0], source.test_images[0, 0, 0, 0]) == (8, 9)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DataError, match="none has no images in it"):
+        image_folder(tmp_path / "none", labels=False)
+
+
+@pytest.mark.parametrize(("key", "value"), [("grey", "yes"), ("labels", None), ("grey", 1)])
+def test_switches_are_true_or_false(two_classes, key, value):
+    with pytest.raises(SettingError, match=rf"data\.{key}={value}: use true or false"):
+        image_folder(two_classes, **{key: value})
 
 
 def test_an_empty_class_is_named(two_classes):

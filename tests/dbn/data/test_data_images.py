@@ -105,7 +105,7 @@ def test_to_pixels_clips_and_works_for_a_data_set_built_by_hand():
 
 def test_pixels_are_flattened_channel_row_column():
     images = torch.arange(2 * 3 * 4 * 5, dtype=torch.uint8).reshape(2, 3, 4, 5)
-    data = load_data(Source("x", images, test_images=images), validation=0)
+    data = load_data(Source("x", images, test_images=images, maximum=255), validation=0)
     channel, row, column = 2, 1, 3
     assert data.train.pixels[1, (channel * 4 + row) * 5 + column] == images[1, channel, row, column]
     assert data.shape == (3, 4, 5)

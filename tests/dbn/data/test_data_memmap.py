@@ -115,7 +115,7 @@ def test_channels_come_last_in_the_file_and_first_in_the_features(save: Save) ->
 
 @pytest.mark.parametrize(("features", "shape"), [(16, (1, 4, 4)), (15, (1, 1, 15))])
 def test_flat_images_are_square_where_they_can_be(save: Save, features: int, shape: tuple[int, int, int]) -> None:
-    assert loaded(save(images=np.full((30, features), 9, np.uint8))).shape == shape
+    assert loaded(save(images=np.full((30, features), 200, np.uint8))).shape == shape
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
@@ -133,7 +133,7 @@ def test_images_anywhere_in_the_file_are_read_right(save: Save, dtype: type) -> 
 
 def test_images_to_watch_come_from_all_of_the_file(save: Save) -> None:
     images = np.arange(2000, dtype=np.float32)[:, None]
-    watched = streamed(loaded(save(images=images), maximum=1.0)).sample(200)[:, 0]
+    watched = 2000 * streamed(loaded(save(images=images), maximum=2000)).sample(200)[:, 0]
     assert len(watched.unique()) == 200
     assert abs(float(watched.mean()) - 1000) < 5 * 2000 / 12**0.5 / 200**0.5
 
@@ -151,34 +151,44 @@ def test_unit_interval_is_checked_in_the_file(save: Save) -> None:
     outside[17, 2] = 1.5
     check_unit_interval(loaded(save(images=inside), test=1).train, data_name="x")
     folder = save(images=outside, test_images=inside)
-    with pytest.raises(DataError, match=r"from 1 to 1\.5"):
-        check_unit_interval(loaded(folder).train, data_name="x")
-    with pytest.raises(DataError, match="data=x"):
-        check_unit_interval(loaded(save(images=PIXELS, test_images=PIXELS), maximum=200).train, data_name="x")
+    with pytest.raises(DataError, match=r"data=x.*from .* to .*data\.maximum"):
+        check_unit_interval(loaded(folder, standardise=True).train, data_name="x")
 
 
 def test_what_stands_for_one(save: Save) -> None:
     assert loaded(save(images=PIXELS)).maximum == 255
-    assert loaded(save(images=PIXELS.astype(np.float32))).maximum == 1
-    binary = save(images=(PIXELS > 100).astype(np.uint8))
-    with pytest.raises(DataError, match=r"data\.maximum=null.*data\.maximum=1 "):
-        loaded(binary)
-    assert loaded(binary, maximum=1).train.features().unique().tolist() == [0, 1]
+    assert loaded(save(images=PIXELS.astype(np.float32) / 255)).maximum == 1
+    for dtype in (np.uint8, np.bool_, np.int64):
+        binary = loaded(save(images=(PIXELS > 100).astype(dtype)))
+        assert binary.maximum == 1
+        assert binary.train.features().unique().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("dtype", ["?", "i1", "<i2", ">i4", "u8", "f2", ">f4", "f8"])
+@pytest.mark.parametrize("shape", [(60, 4, 3), (60, 2, 2, 3)])
+def test_numbers_of_any_type_are_read_as_they_are(save: Save, dtype: str, shape: tuple[int, ...]) -> None:
+    """Training images in the file and those held out are the images that were written, as float32."""
+    images = np.arange(720).reshape(shape) % 120
+    images = (images > 60 if dtype == "?" else images).astype(dtype)
+    data = loaded(save(images=images), maximum=1 if dtype == "?" else 128, window=0.0001)
+    expected = torch.from_numpy(images.astype(np.float32)).reshape(60, *shape[1:3], -1).permute(0, 3, 1, 2).flatten(1)
+    scale = 1 if dtype == "?" else 128
+    assert torch.equal(streamed(data).features() * scale, expected[data.train.rows.row_of(torch.arange(54))])  # type: ignore[attr-defined]
+    assert {tuple(row) for row in (data.test.features() * scale).tolist()} <= {tuple(row) for row in expected.tolist()}
 
 
 FAULTS: list[tuple[dict[str, Any], str]] = [
     ({}, r"images\.npy does not exist"),
     ({"images": np.array([None, "x"])}, r"images\.npy holds pickled objects"),
     ({"images": np.asfortranarray(PIXELS)}, r"images\.npy is in Fortran order.*ascontiguousarray"),
-    ({"images": PIXELS.astype(np.float64)}, r"images\.npy holds .*float64.*Save uint8 or \(native\) float32"),
-    ({"images": PIXELS.astype(">f4")}, r"images\.npy holds >f4"),
-    ({"images": PIXELS > 3}, r"images\.npy holds .*bool"),
+    ({"images": PIXELS.astype(complex)}, r"images\.npy holds complex128"),
+    ({"images": PIXELS.astype("U3")}, r"images\.npy holds <U3"),
     ({"images": np.uint8(3)}, r"images\.npy holds a single number"),
     ({"images": PIXELS[0, 0]}, r"images\.npy holds an array of shape \(3,\)"),
     ({"images": PIXELS[:0]}, r"images\.npy holds an array of shape \(0, 4, 3\)"),
     ({"images": np.zeros((5, 2, 2, 7), np.uint8)}, "7 channels"),
     ({"images": PIXELS, "labels": LABELS[:-1]}, r"labels\.npy holds 59 labels, but .*images\.npy holds 60 images"),
-    ({"images": PIXELS, "labels": np.eye(60)}, r"labels\.npy holds float64 of shape \(60, 60\)"),
+    ({"images": PIXELS, "labels": np.eye(60)}, r"labels\.npy have shape \(60, 60\).*not one-hot.*argmax\(1\)"),
     ({"images": PIXELS, "labels": LABELS * 0 + 4}, r"labels\.npy: every image has the same label, 4"),
     ({"images": PIXELS, "test_images": PIXELS[:, :2]}, r"test_images\.npy holds uint8 images of \(1, 2, 3\)"),
     ({"images": PIXELS, "test_images": PIXELS.astype(np.float32)}, r"test_images\.npy holds float32 images"),
@@ -243,11 +253,42 @@ def test_held_out_images_that_leave_none(save: Save, key: str) -> None:
 
 
 def test_values_that_are_not_finite_are_found_when_they_are_read(save: Save) -> None:
-    images = PIXELS.astype(np.float32)
-    images[33, 1, 1] = np.nan
+    images = np.full((30_000, 2, 2), 0.5, np.float32)
     data = load_data(memmap(save(images=images, test_images=images[:3])), validation=0)
-    with pytest.raises(DataError, match=r"images\.npy holds NaN or infinite values, the first in image 33 "):
+    images[12_345, 1, 1] = np.nan  # not among the images that are looked at before training
+    save(images=images)
+    with pytest.raises(DataError, match=r"images\.npy holds NaN or infinite values, the first in image 12345 "):
         list(BlockLoader(data.train, batch_size=10, seed=0))
+    images[:] = np.nan
+    with pytest.raises(DataError, match=r"images\.npy holds NaN or infinite values"):
+        load_data(memmap(save(images=images, test_images=np.ones((3, 2, 2), np.float32))), validation=0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (LABELS[:, None], ("0", "1", "2")),
+        (LABELS.astype(np.float64), ("0", "1", "2")),
+        (LABELS.astype(">i2"), ("0", "1", "2")),
+        (np.array(["a", "emu", "b"])[LABELS], ("a", "b", "emu")),
+        (np.array([b"a", b"emu", b"b"])[LABELS], ("a", "b", "emu")),
+        (LABELS > 0, ("False", "True")),
+    ],
+)
+def test_labels_of_any_kind(save: Save, labels: np.ndarray, classes: tuple[str, ...]) -> None:
+    data = loaded(save(images=PIXELS, labels=labels))
+    assert data.classes == classes
+    assert data.train.labels is not None
+    names = [name.decode() if isinstance(name, bytes) else str(name) for name in labels.reshape(-1).tolist()]
+    kept = data.train.rows.row_of(torch.arange(54)).tolist()  # type: ignore[attr-defined]
+    written = [str(int(float(names[k]))) if labels.dtype.kind == "f" else names[k] for k in kept]
+    assert [classes[label] for label in data.train.labels] == written
+
+
+def test_without_test_images(save: Save) -> None:
+    data = loaded(save(images=PIXELS, labels=LABELS), test=0)
+    assert (len(data.train), len(data.test)) == (60, 0)
+    assert rows(data.train, PIXELS) == list(range(60))
 
 
 PEAK = """
@@ -257,7 +298,7 @@ from dbn.data import check_unit_interval, load_data, memmap
 from dbn.training import fit
 from dbn import RBM
 from dbn.units import Bernoulli
-data = load_data(memmap(sys.argv[1], window=4), validation=500, test=500)
+data = load_data(memmap(sys.argv[1], 255, window=4), validation=500, test=500)
 check_unit_interval(data.train, data_name='x')
 sum(float(chunk.sum()) for chunk in data.train.chunks())
 fit(RBM(Bernoulli(1024), Bernoulli(4)), data.train, epochs=1, batch_size=1000)

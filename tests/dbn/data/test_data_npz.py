@@ -7,7 +7,7 @@ import torch
 from dbn.data import load_data, npz
 from dbn.errors import DataError, SettingError
 
-PIXELS = np.arange(6 * 2 * 3, dtype=np.uint8).reshape(6, 2, 3)
+PIXELS = (np.arange(6 * 2 * 3, dtype=np.uint8) * 7).reshape(6, 2, 3)
 LABELS = np.array([0, 1, 0, 1, 0, 1])
 
 
@@ -26,7 +26,7 @@ def test_grey_pictures_with_labels(save):
     assert np.array_equal(source.train_images.numpy()[:, 0], PIXELS)
     assert source.train_images.dtype == torch.uint8
     assert source.train_labels.tolist() == LABELS.tolist()
-    assert (source.classes, source.maximum, source.name) == (("0", "1"), 255.0, "npz")
+    assert (source.classes, load_data(source, validation=0, test=2).maximum, source.name) == (("0", "1"), 255.0, "npz")
 
 
 def test_channels_come_last_in_the_file_and_first_in_the_tensor(save):
@@ -52,26 +52,29 @@ def test_test_arrays(save):
     ("array", "given", "maximum", "dtype"),
     [
         (PIXELS, None, 255.0, torch.uint8),
-        (PIXELS > 7, None, 1.0, torch.uint8),
-        ((PIXELS > 7).astype(np.uint8), None, 1.0, torch.uint8),
-        ((PIXELS > 7).astype(np.int64), None, 1.0, torch.uint8),
+        (PIXELS > 49, None, 1.0, torch.uint8),
+        ((PIXELS > 49).astype(np.uint8), None, 1.0, torch.uint8),
+        ((PIXELS > 49).astype(np.int64), None, 1.0, torch.uint8),
         (PIXELS.astype(np.int64), None, 255.0, torch.uint8),
         (PIXELS / 255, None, 1.0, torch.float32),
         ((PIXELS / 255).astype(">f4"), None, 1.0, torch.float32),
-        (PIXELS.astype(np.float32), 35, 35.0, torch.float32),
-        (PIXELS, 35, 35.0, torch.uint8),
-        (PIXELS.astype(np.uint16) * 1000, 65535.0, 65535.0, torch.float32),
+        (PIXELS.astype(np.float32), 245, 245.0, torch.float32),
+        (PIXELS, 245, 245.0, torch.uint8),
+        (PIXELS.astype(np.int64), 245, 245.0, torch.uint8),
+        (PIXELS.astype(np.uint16) * 200, 65535.0, 65535.0, torch.float32),
     ],
 )
 def test_what_stands_for_one(save, array, given, maximum, dtype):
     source = npz(save(images=array), maximum=given)
-    assert source.maximum == maximum
+    assert load_data(source, validation=0, test=1).maximum == maximum
     assert source.train_images.dtype == dtype
     assert np.allclose(source.train_images.numpy()[:, 0], array.astype(float), rtol=1e-6)
 
 
 def test_binary_training_images_with_grey_test_images_are_grey(save):
-    assert npz(save(images=PIXELS // 255, test_images=PIXELS)).maximum == 255.0
+    for test_images in (PIXELS, PIXELS.astype(np.int64)):
+        source = npz(save(images=PIXELS // 245, test_images=test_images))
+        assert load_data(source, validation=0).maximum == 255.0
 
 
 @pytest.mark.parametrize(
@@ -81,6 +84,8 @@ def test_binary_training_images_with_grey_test_images_are_grey(save):
         (np.array([b"b", b"a", b"a", b"a", b"a", b"a"]), [1, 0, 0, 0, 0, 0], ("a", "b")),
         (np.array([7, -3, 100, 7, 7, 7], np.int16), [1, 0, 2, 1, 1, 1], ("-3", "7", "100")),
         (np.array([1, 0, 0, 0, 0, 0], bool), [1, 0, 0, 0, 0, 0], ("False", "True")),
+        (np.array([2.0, -1.0, 10.0, 2.0, 2.0, 2.0]), [1, 0, 2, 1, 1, 1], ("-1", "2", "10")),
+        (np.array([[7], [3], [7], [7], [7], [7]]), [1, 0, 1, 1, 1, 1], ("3", "7")),
     ],
 )
 def test_labels_are_numbered_in_sorted_order(save, labels, numbers, classes):
@@ -105,7 +110,11 @@ def bad(**arrays):
         ({}, r"no array 'images', only: nothing"),
         (bad(labels=LABELS[:5]), r"shape \(5,\), but there are 6"),
         (bad(labels=np.eye(6, dtype=int)), r"labels have shape \(6, 6\).*not one-hot"),
-        (bad(labels=LABELS / 1.0), r"labels are of type float64"),
+        (bad(labels=LABELS / 2), r"labels hold 0\.5, the label of image 1 .*whole numbers or strings"),
+        (bad(labels=[0, 1, np.nan, 1, np.nan, 1]), r"labels hold NaN or infinite values: 2 of 6, .*image 2 "),
+        (bad(labels=[0, 1, np.inf, 1, 0, 1]), r"labels hold NaN or infinite values: 1 of 6"),
+        (bad(labels=LABELS * 1j), r"labels are of type complex128"),
+        (bad(labels=LABELS.reshape(1, 6)), r"labels have shape \(1, 6\)"),
         (bad(labels=LABELS[:0]), r"labels are empty"),
         (bad(labels=LABELS * 0), r"same label, '0'"),
         (bad(labels=LABELS, test_images=PIXELS, test_labels=LABELS + 1), r"test_labels hold 2, which no training"),
@@ -122,8 +131,6 @@ def bad(**arrays):
         ({"images": np.zeros((3, 0, 2))}, r"images have shape \(3, 0, 2\)"),
         ({"images": np.zeros(5)}, r"images have shape \(5,\)"),
         ({"images": np.zeros((5, 3, 32, 32))}, r"32 channels. Channels come last"),
-        ({"images": np.full((3, 2, 2), 256)}, r"images \(int64\) go from 256 to 256.*data\.maximum"),
-        ({"images": np.full((3, 2, 2), -1)}, r"go from -1 to -1"),
         ({"images": np.full((3, 2, 2), 1j)}, r"images are of type complex128"),
         ({"images": np.full((3, 2, 2), "x")}, r"images are of type <U1"),
         ({"images": np.full((3, 2, 2), None)}, r"pickled objects"),

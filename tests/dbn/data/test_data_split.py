@@ -83,6 +83,20 @@ def test_counts_and_zero_validation():
     assert data.validation.labels.shape == (0,)
 
 
+@pytest.mark.parametrize("labelled", [True, False])
+def test_without_test_images(labelled):
+    """All images are trained on, or validated on: what the others are does not depend on there being no test images."""
+    source = numbered([40, 60])
+    if not labelled:
+        source = Source("x", source.train_images, maximum=100.0)
+    data = load_data(source, test=0, validation=20)
+    assert (len(data.train), len(data.validation), len(data.test)) == (80, 20, 0)
+    assert sorted(numbers(data.train) + numbers(data.validation)) == list(range(100))
+    everything = load_data(source, test=0, validation=0)
+    assert numbers(everything.train) == list(range(100))
+    assert everything.test.features().shape == (0, 1)
+
+
 def test_unlabelled_images_are_split_too():
     source = Source("x", torch.arange(50, dtype=torch.float32).reshape(-1, 1, 1, 1), maximum=50.0)
     data = load_data(source, validation=0.1, test=0.1)
@@ -117,10 +131,17 @@ def test_an_unusable_validation_size_is_refused_by_name(validation):
         load_data(source, validation=validation)
 
 
-@pytest.mark.parametrize("test", [0, 20, 1.5])
+@pytest.mark.parametrize("test", [-1, 20, 1.5, 0.0, True, None])
 def test_an_unusable_test_size_is_refused_by_name(test):
-    with pytest.raises(SettingError, match=rf"data\.test={test} "):
+    with pytest.raises(SettingError, match=rf"data\.test={'null' if test is None else test} "):
         load_data(numbered([10, 10]), test=test)
+
+
+def test_a_single_image_can_only_be_trained_on():
+    source = Source("x", torch.ones(1, 1, 1, 1))
+    with pytest.raises(SettingError, match=r"data\.test=0\.2 .* 1 images .*to train on\. Use 0 for none"):
+        load_data(source)
+    assert len(load_data(source, test=0, validation=0).train) == 1
 
 
 def test_fewer_validation_images_than_classes_is_refused():

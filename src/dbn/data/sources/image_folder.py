@@ -1,72 +1,148 @@
 """A person's own images, as files in one folder per class."""
 
+import logging
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
+from dbn.data.picture_file import PictureReader, background_colour, picture_size
+from dbn.data.ranges import USED
 from dbn.data.source import Source
-from dbn.errors import DataError
+from dbn.errors import DataError, SettingError
 
-EXTENSIONS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+log = logging.getLogger(__name__)
+
+EXTENSIONS = {
+    ".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
+}  # fmt: skip
 SPLITS = {"train": "train", "test": "test", "validation": "validation", "val": "validation"}
 
 
-def image_folder(path: str | Path | None, grey: bool = True, name: str = "image_folder") -> Source:
+def image_folder(
+    path: str | Path | None,
+    grey: bool = True,
+    name: str = "image_folder",
+    *,
+    background: str | int = "white",
+    size: Any = None,
+    labels: bool = True,
+    maximum: float = 255.0,
+) -> Source:
     """Images from a folder that has one folder per class; the folders' names are the classes, sorted.
 
     The folder may instead hold ``train/`` and, each may be left out, ``test/`` and ``validation/`` (or ``val/``), with
-    one folder per class in each. Hidden files and files that are no images by their name are passed over.
+    one folder per class in each. Images come in the order of their names, also from folders inside the class folders,
+    however deep, as torchvision's ``ImageFolder`` has it. Hidden files are passed over; other files that are no
+    images by their name, and images that lie beside the class folders, are counted and said.
+
+    Pictures are read as a viewer shows them, see :class:`dbn.data.picture_file.PictureReader`.
 
     Args:
         path: of the folder.
         grey: True: one channel of grey values; False: three channels, red, green, blue. 256 levels each.
         name: what the data is called in messages and results.
+        background: behind transparent pixels: a colour's name, a grey value from 0 to 255, or "#rrggbb".
+        size: pixels that every image is resized to: a number for height and width, or ``[height, width]``; its
+            proportions are not kept. None: all images must have one size.
+        labels: False: folders are no classes; images may then lie anywhere in the folder.
+        maximum: pixel value, of 0 to 255, that stands for 1.0.
 
     Raises:
         DataError: the folder is missing or empty, a class has no images, an image cannot be read or has another size
             than the first, or a class is tested but not trained.
+        SettingError: ``background``, ``size``, ``grey``, ``labels`` or ``maximum`` cannot be used.
     """
+    for key, value in (("grey", grey), ("labels", labels)):
+        if not isinstance(value, bool):
+            raise SettingError(f"data.{key}={value}: use true or false.")
+    reader = PictureReader(grey, background_colour(background), picture_size(size))
     if not path:
         raise DataError(f"data.path is not set: data={name} needs the path of a folder with one folder per class.")
     path = Path(path).expanduser()
     if not path.is_dir():
         raise DataError(f"{path} is not a folder. Set data.path to a folder with one folder of images per class.")
-    folders = _split_folders(path)
-    files = {split: _files_by_class(folder) for split, folder in folders.items()}
-    classes = tuple(sorted(files["train"]))
-    for split, by_class in files.items():
+    dropped = Dropped()
+    folders = _split_folders(path, labels)
+    listed = {
+        split: _by_class(folder, dropped) if labels else _all(folder, dropped) for split, folder in folders.items()
+    }
+    classes = tuple(sorted(listed["train"]))
+    for split, by_class in listed.items():
         if unseen := sorted(set(by_class) - set(classes)):
             raise DataError(
                 f"{folders[split] / unseen[0]}: there is no folder {unseen[0]!r} in {folders['train']}. "
                 "Add training images of that class, or take the folder away."
             )
-    first = files["train"][classes[0]][0]
-    read = {split: _read_all(by_class, classes, grey, first) for split, by_class in files.items()}
-    images, labels = read["train"]
+    if labels and len(classes) == 1:
+        raise DataError(
+            f"data={name}: every training image has the same label, {classes[0]!r}. Put images of two classes or more "
+            f"into {folders['train']}, a folder each, or set data.labels=false: folders are no classes then."
+        )
+    dropped.say(path)
+    first = listed["train"][classes[0]][0]
+    read = {split: _read_all(by_class, classes, reader, first) for split, by_class in listed.items()}
+    brightest = max(int(images.max()) for images, _ in read.values())
+    if brightest < USED and maximum == 255:
+        log.warning(
+            "%s: the brightest pixel of all images is %d of 255; data.maximum=%d would make it 1.0", path, brightest,
+            max(1, brightest),
+        )  # fmt: skip
+    images, numbers = read["train"]
     test_images, test_labels = read.get("test", (None, None))
     validation_images, validation_labels = read.get("validation", (None, None))
     return Source(
         name=name,
         train_images=images,
-        train_labels=labels,
+        train_labels=numbers if labels else None,
         test_images=test_images,
-        test_labels=test_labels,
+        test_labels=test_labels if labels else None,
         validation_images=validation_images,
-        validation_labels=validation_labels,
-        classes=classes,
-        maximum=255.0,
+        validation_labels=validation_labels if labels else None,
+        classes=classes if labels else (),
+        maximum=maximum,
     )
 
 
-def _split_folders(path: Path) -> dict[str, Path]:
-    """Where the class folders of each split are."""
-    inside = {folder.name: folder for folder in _visible(path) if folder.is_dir()}
-    if not inside:
-        raise DataError(f"{path} has no folders in it. Put the images of each class into a folder of their own.")
+@dataclass
+class Dropped:
+    """Files that are there and not read, and files that are read from folders inside class folders.
+
+    Attributes:
+        others: no images by their name.
+        beside: images beside the class folders.
+        nested: images in folders inside class folders.
+    """
+
+    others: list[Path] = field(default_factory=list)
+    beside: list[Path] = field(default_factory=list)
+    nested: list[Path] = field(default_factory=list)
+
+    def say(self, path: Path) -> None:
+        """How many there are, and one of them."""
+        kinds = " ".join(sorted(EXTENSIONS))
+        for files, what in (
+            (self.others, f"not read, as no images by their name ({kinds})"),
+            (self.beside, "not read, as they lie in no class's folder"),
+            (self.nested, "read from folders inside the classes' folders"),
+        ):
+            if files:
+                log.warning("%s: %d files are %s: %s%s", path, len(files), what, files[0].relative_to(path),
+                            " and others" if len(files) > 1 else "")  # fmt: skip
+
+
+def _split_folders(path: Path, labels: bool) -> dict[str, Path]:
+    """Where the images of each split are."""
+    inside = {entry.name: entry for entry in _visible(path) if entry.is_dir()}
+    if not inside and labels:
+        raise DataError(
+            f"{path} has no folders in it. Put the images of each class into a folder of their own; or set "
+            "data.labels=false to have images without labels."
+        )
     if not inside.keys() & SPLITS.keys():
         return {"train": path}
     others = sorted(inside.keys() - SPLITS.keys())
@@ -78,19 +154,51 @@ def _split_folders(path: Path) -> dict[str, Path]:
     return {SPLITS[name]: folder for name, folder in inside.items()}
 
 
-def _files_by_class(folder: Path) -> dict[str, list[Path]]:
-    by_class = {
-        inside.name: [file for file in _visible(inside) if file.suffix.lower() in EXTENSIONS]
-        for inside in _visible(folder)
-        if inside.is_dir()
-    }
+def _by_class(folder: Path, dropped: Dropped) -> dict[str, list[Path]]:
+    """Images by the name of the class."""
+    by_class = {}
+    for entry in _visible(folder):
+        if entry.is_dir():
+            files = _images(entry, dropped)
+            if not files:
+                kinds = " ".join(sorted(EXTENSIONS))
+                raise DataError(f"{entry} has no images in it ({kinds}). Add some, or take the folder away.")
+            by_class[entry.name] = files
+            dropped.nested += [file for file in files if file.parent != entry]
+        else:
+            (dropped.beside if is_image(entry) else dropped.others).append(entry)
     if not by_class:
         raise DataError(f"{folder} has no class folders in it. Put the images of each class into a folder of its own.")
-    for name, files in by_class.items():
-        if not files:
-            kinds = " ".join(sorted(EXTENSIONS))
-            raise DataError(f"{folder / name} has no images in it ({kinds}). Add some, or take the folder away.")
     return by_class
+
+
+def _all(folder: Path, dropped: Dropped) -> dict[str, list[Path]]:
+    """All images, as of one class without a name."""
+    files = _images(folder, dropped)
+    if not files:
+        raise DataError(
+            f"{folder} has no images in it ({' '.join(sorted(EXTENSIONS))}). Set data.path to a folder of them."
+        )
+    return {"": files}
+
+
+def _images(folder: Path, dropped: Dropped) -> list[Path]:
+    """Images in a folder and in those inside it, links followed, in the order of their names."""
+    files: list[Path] = []
+    seen, waiting = {folder.resolve()}, [folder]
+    while waiting:
+        for entry in _visible(waiting.pop()):
+            if not entry.is_dir():
+                (files if is_image(entry) else dropped.others).append(entry)
+            elif entry.resolve() not in seen:  # a link may lead back
+                seen.add(entry.resolve())
+                waiting.append(entry)
+    return sorted(files)
+
+
+def is_image(file: Path) -> bool:
+    """Whether a file is an image by its name."""
+    return file.suffix.lower() in EXTENSIONS
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -99,18 +207,20 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _read_all(
-    by_class: dict[str, list[Path]], classes: tuple[str, ...], grey: bool, first: Path
+    by_class: dict[str, list[Path]], classes: tuple[str, ...], reader: PictureReader, first: Path
 ) -> tuple[Tensor, Tensor]:
     """Images ``(n, channels, height, width)`` uint8 and labels ``(n,)``, all of the size of the image ``first``."""
     pairs = [(file, label) for label, name in enumerate(classes) for file in by_class.get(name, [])]
-    reference = _read(first, grey)
+    reference = reader.read(first)
     images = np.empty((len(pairs), *reference.shape), np.uint8)
     for place, (file, _) in enumerate(pairs):
-        image = _read(file, grey)
+        image = reader.read(file)
         if image.shape != reference.shape:
+            height, width = reference.shape[1:]
+            size = f"data.size={height}" if height == width else f"'data.size=[{height},{width}]' (height, width)"
             raise DataError(
                 f"{file} is {_size(image)} pixels (width x height), but {first} is {_size(reference)}. "
-                "Bring all images to one size."
+                f"Set {size} to have all images resized to that, or another size."
             )
         images[place] = image
     return torch.from_numpy(images), torch.tensor([label for _, label in pairs])
@@ -118,20 +228,3 @@ def _read_all(
 
 def _size(image: NDArray[np.uint8]) -> str:
     return f"{image.shape[2]} x {image.shape[1]}"
-
-
-def _read(file: Path, grey: bool) -> NDArray[np.uint8]:
-    """One image, ``(channels, height, width)``."""
-    try:
-        with Image.open(file) as image:
-            if image.mode[0] in "IF":  # converting to 8 bits would clip, not scale
-                raise DataError(
-                    f"{file} has pixels of more than 8 bits (mode {image.mode}). Save it with 8 bits, or put the "
-                    "images into an .npz file and use data=npz with data.maximum."
-                )
-            pixels = np.asarray(image.convert("L" if grey else "RGB"))
-    except DataError:
-        raise
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise DataError(f"{file} cannot be read as an image ({error}). Replace it or take it away.") from error
-    return pixels[np.newaxis] if grey else pixels.transpose(2, 0, 1)

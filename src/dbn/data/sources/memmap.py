@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from dbn.data.images import Images
-from dbn.data.labels import encode_labels
+from dbn.data.labels import encode_labels, plain_labels
 from dbn.data.npy import NpyFile
 from dbn.data.rows import Rows
 from dbn.data.streamed import StreamedImages
@@ -27,22 +27,25 @@ def memmap(
 
     The files:
 
-    - ``images.npy``: uint8 or float32, ``(n, height, width)``, ``(n, height, width, channels)`` or flat,
-      ``(n, features)``, which is taken for a square picture where ``features`` is a square number, else for one row;
-    - ``labels.npy`` (may be left out): ``(n,)``, whole numbers; the classes are their distinct values, sorted. Labels
-      are held in memory, 8 bytes each;
+    - ``images.npy``: numbers or booleans, ``(n, height, width)``, ``(n, height, width, channels)`` or flat,
+      ``(n, features)``, which is taken for a square picture where ``features`` is a square number, else for one row.
+      uint8 and float32 are read as they are; other types are converted as they are read;
+    - ``labels.npy`` (may be left out): ``(n,)``, whole numbers or strings; the classes are their distinct values,
+      sorted. Labels are held in memory, 8 bytes each;
     - ``test_images.npy``, ``validation_images.npy`` (may be left out) and their labels, ``test_labels.npy``,
       ``validation_labels.npy``: as the above, but held in memory.
 
     Args:
         path: of the folder.
-        maximum: stored value that stands for 1.0; None: 255 for uint8, 1 for float32.
+        maximum: stored value that stands for 1.0; None: what the images show by themselves, see
+            :func:`dbn.data.ranges.value_of_one`. To look at all pixels would take an epoch's reading, so the images
+            that are held out and a thousand others are looked at before training, and all as they are read.
         window: MiB of training images that are read together and shuffled among each other. Memory holds two windows.
         name: what the data is called in messages and results.
 
     Raises:
         DataError: a file is missing, damaged, or does not hold what it should; see :class:`NpyFile`. NaN in training
-            images shows when they are read.
+            images shows when they are read, and so do values above ``maximum`` that were not met before.
         SettingError: ``maximum`` or ``window`` is not a positive number.
     """
     check_number("data.window", window, low=0, above=True)
@@ -89,8 +92,8 @@ PREFIXES = {"train": "", "test": "test_", "validation": "validation_"}
 def _rows(path: Path, like: Rows | None = None) -> Rows:
     """The images of a file, of the type and shape of the training images ``like``."""
     file = NpyFile.open(path)
-    if file.dtype not in (np.dtype(np.uint8), np.dtype(np.float32)):
-        raise DataError(f"{path} holds {file.dtype.str} ({file.dtype}). Save uint8 or (native) float32.")
+    if file.dtype.kind not in "buif":
+        raise DataError(f"{path} holds {file.dtype}. Save numbers: uint8 or float32.")
     shape = _picture_shape(file)
     if like is not None and (file.dtype, shape) != (like.file.dtype, like.shape):
         raise DataError(
@@ -123,15 +126,10 @@ def _picture_shape(file: NpyFile) -> tuple[int, int, int]:
 
 def _labels(path: Path) -> NDArray:
     file = NpyFile.open(path)
-    if file.dtype.kind not in "iu" or len(file.shape) != 1 or not file.shape[0]:
-        raise DataError(
-            f"{path} holds {file.dtype} of shape {file.shape}. Save a whole number for each image: shape (n,), not "
-            "one-hot."
-        )
     labels = np.empty(file.shape, file.dtype)
     with file.unbuffered() as opened:
         file.read(opened, 0, labels)
-    return labels
+    return plain_labels(str(path), labels)
 
 
 def _check_counts(folder: Path, prefix: str, rows: Rows | None, n_labels: int | None, *, labelled: bool) -> None:

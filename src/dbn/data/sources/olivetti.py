@@ -45,8 +45,9 @@ def olivetti(root: str | Path | None = None, split: str = "person", size: int = 
         images = F.avg_pool2d(images.float(), SIDE // size)
     people = torch.arange(PEOPLE).repeat_interleave(IMAGES_EACH)
     if split == "image":
-        return Source("olivetti", images, people, classes=tuple(str(person) for person in range(PEOPLE)))
-    return Source("olivetti", images, groups=people)
+        classes = tuple(str(person) for person in range(PEOPLE))
+        return Source("olivetti", images, people, classes=classes, maximum=255.0)
+    return Source("olivetti", images, groups=people, maximum=255.0)
 
 
 def _read(path: Path) -> torch.Tensor:

@@ -1,0 +1,190 @@
+"""A person's own images as named arrays: which of them is what, and from there to a source."""
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dbn.data.labels import encode_labels, plain_labels
+from dbn.data.source import Source
+from dbn.errors import DataError, SettingError
+
+log = logging.getLogger(__name__)
+
+ROLES = ("images", "labels", "test_images", "test_labels", "validation_images", "validation_labels")
+"""What an array can be; an array of that name is it, where nothing else is said."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An array in a file, not yet read.
+
+    Attributes:
+        shape: of the array.
+        kind: type of its values, in the words of the format.
+        numeric: whether these are numbers.
+        matlab: a row may stand for one dimension, and the last one may count the images.
+    """
+
+    shape: tuple[int, ...]
+    kind: str
+    numeric: bool
+    matlab: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.shape} {self.kind}"
+
+    @property
+    def may_be_images(self) -> bool:
+        """Whether it has numbers, in rows of several."""
+        return self.numeric and len(self.shape) in (2, 3, 4) and math.prod(self.shape[1:]) > 1 and self.shape[0] > 1
+
+    def may_label(self, images: "Found") -> bool:
+        """Whether it has one value for each image."""
+        counts = {images.shape[0], images.shape[-1]} if self.matlab else {images.shape[0]}
+        return any(self.shape in ((n,), (n, 1)) or (self.matlab and self.shape == (1, n)) for n in counts)
+
+
+def choose(path: Path, found: Mapping[str, Found], names: Mapping[str, str | None]) -> dict[str, str]:
+    """Which array of a file is what.
+
+    Args:
+        path: of the file, for messages.
+        found: its arrays by name.
+        names: for each of :data:`ROLES` the name of its array, None for none; one that is called as its role may be
+            missing, all but ``images``.
+
+    Returns:
+        Name of the array by role, of those that are there.
+
+    Raises:
+        SettingError: ``images`` is None.
+        DataError: an array is missing. The message says what is there, and what to set where that is clear.
+    """
+    if names["images"] is None:
+        raise SettingError(f"data.images=null: say which array of {path} holds the images.{_advice(found, names)}")
+    chosen = {}
+    for role in ROLES:
+        wanted = names.get(role)
+        if wanted is None:
+            continue
+        name = str(wanted)
+        if name in found:
+            chosen[role] = name
+        elif role == "images" or name != role:
+            said = "" if name == role else f"data.{role}={name}: "
+            there = ", ".join(f"{key} {own}" for key, own in found.items()) or "nothing"
+            advice = _advice(found, names) if role == "images" else f" Set data.{role} to one of these, or to null."
+            raise DataError(f"{said}{path} has no array {name!r}, only: {there}.{advice}")
+    unused = [f"{key} {own}" for key, own in found.items() if key not in chosen.values()]
+    if unused:
+        log.info("%s: not used: %s; data.labels=<name> and the like name arrays", path, ", ".join(unused))
+    return chosen
+
+
+def _advice(found: Mapping[str, Found], names: Mapping[str, str | None]) -> str:
+    plausible = [key for key, own in found.items() if own.may_be_images]
+    if not plausible:
+        return " None of them can be images. Save them with np.savez(path, images=...)."
+    if len(plausible) > 1:
+        roles = ", ".join(f"data.{role}" for role in ROLES[1:])
+        return f" Set data.images to the training images, one of {', '.join(plausible)}; {roles} name the others."
+    (images,) = plausible
+    labels = [key for key, own in found.items() if key != images and own.may_label(found[images])]
+    settings = [setting("images", images)]
+    if len(labels) == 1 and names.get("labels") not in found:
+        settings.append(setting("labels", labels[0]))
+    return f" Only {images} can be images: set {' '.join(settings)}."
+
+
+def setting(role: str, name: str) -> str:
+    """``data.images=arr_0`` as it can be typed in a shell, whatever the name."""
+    plain = name.replace("_", "").isalnum() and name.isascii() and not name.isdigit()
+    return f"data.{role}={name}" if plain else f"'data.{role}=\"{name}\"'"
+
+
+def source_of(
+    path: Path, arrays: Mapping[str, NDArray], names: Mapping[str, str], *, maximum: float | None, name: str
+) -> Source:
+    """A source from arrays by role.
+
+    Args:
+        path: of the file, for messages.
+        arrays: by role; images as :func:`dbn.data.npz` describes them.
+        names: of the arrays in the file, by role, for messages.
+        maximum: stored value that stands for 1.0, or None.
+        name: what the data is called.
+
+    Raises:
+        DataError: an array has a wrong shape or type, or does not fit the others.
+        SettingError: ``maximum`` is not a positive number.
+    """
+    renamed = ", ".join(f"{role}={own}" for role, own in names.items() if role != own)
+    try:
+        images = {role: _as_pictures(role, array) for role, array in arrays.items() if role.endswith("images")}
+        labels = {role: plain_labels(role, array) for role, array in arrays.items() if role.endswith("labels")}
+        tensors = _tensors(images)
+        numbers, classes = encode_labels(labels)
+        return Source(
+            name=name,
+            train_images=tensors["images"],
+            train_labels=numbers.get("labels"),
+            test_images=tensors.get("test_images"),
+            test_labels=numbers.get("test_labels"),
+            validation_images=tensors.get("validation_images"),
+            validation_labels=numbers.get("validation_labels"),
+            classes=classes,
+            maximum=maximum,
+        )
+    except DataError as error:
+        raise DataError(f"{path}{f' ({renamed})' if renamed else ''}: {error}") from error
+
+
+def _as_pictures(role: str, array: NDArray) -> NDArray:
+    """``(n, channels, height, width)``."""
+    if array.dtype.kind not in "buif":
+        raise DataError(f"{role} are of type {array.dtype}. Save them as uint8 or float32.")
+    if array.size == 0 or array.ndim not in (2, 3, 4):
+        raise DataError(
+            f"{role} have shape {array.shape}. Use (n, height, width), (n, height, width, channels) or (n, features), "
+            "with at least one image."
+        )
+    if array.ndim == 4:
+        if array.shape[3] > 4:
+            raise DataError(
+                f"{role} have shape {array.shape}, which would make {array.shape[3]} channels. Channels come last: "
+                "(n, height, width, channels), 1 to 4 of them."
+            )
+        return array.transpose(0, 3, 1, 2)
+    if array.ndim == 3:
+        return array[:, np.newaxis]
+    n, features = array.shape
+    side = math.isqrt(features)
+    return array.reshape((n, 1, side, side) if side * side == features else (n, 1, 1, features))
+
+
+def _tensors(images: Mapping[str, NDArray]) -> dict[str, Tensor]:
+    """uint8 where all are whole numbers from 0 to 255, else float32.
+
+    Whole numbers of a wider range become float32, and real ones stay apart from whole ones: :class:`Source` refuses
+    splits of two types.
+    """
+    whole = {role: array for role, array in images.items() if array.dtype.kind in "bui"}
+    bytes_will_do = all(array.dtype == np.uint8 or fits_bytes(array) for array in whole.values())
+    tensors = {}
+    for role, array in images.items():
+        dtype = np.uint8 if role in whole and bytes_will_do else np.float32
+        with np.errstate(over="ignore"):  # too large for float32 becomes infinite, which Source refuses by name
+            tensors[role] = torch.from_numpy(np.array(array, dtype=dtype, order="C"))
+    return tensors
+
+
+def fits_bytes(whole: NDArray) -> bool:
+    """Whether whole numbers lie between 0 and 255."""
+    return bool(whole.dtype == np.bool_ or (whole.min() >= 0 and whole.max() <= 255))

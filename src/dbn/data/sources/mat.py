@@ -1,0 +1,156 @@
+"""A person's own images, as arrays in a MATLAB file."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.io
+import scipy.sparse
+from numpy.typing import NDArray
+
+from dbn.data.source import Source
+from dbn.data.sources.arrays import Found, choose, source_of
+from dbn.data.sources.sparse import densified
+from dbn.errors import DataError, SettingError, UserError
+
+log = logging.getLogger(__name__)
+
+NUMERIC = {"double", "single", "logical", "sparse", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}  # fmt: skip  # noqa: E501
+"""MATLAB's classes of numbers."""
+
+
+def mat(
+    path: str | Path | None,
+    maximum: float | None = None,
+    name: str = "mat",
+    *,
+    images_last: bool | None = None,
+    images: str = "images",
+    labels: str | None = "labels",
+    test_images: str | None = "test_images",
+    test_labels: str | None = "test_labels",
+    validation_images: str | None = "validation_images",
+    validation_labels: str | None = "validation_labels",
+) -> Source:
+    """Images from the arrays of a MATLAB file, version 4 to 7.2 (``save('mine.mat', 'images', 'labels', '-v7')``).
+
+    Arrays, their names and ``maximum`` are those of :func:`dbn.data.npz`, but for this: labels may be a row or a
+    column, numbers, rows of characters, or a cell array of them; matrices may be sparse; and MATLAB's pictures mostly
+    have the images as their last dimension, ``(height, width, n)``. Flat images ``(n, features)`` are read row by row
+    of a picture, as numpy flattens it; MATLAB flattens by column, so that pictures are shown transposed: keep them as
+    ``(height, width, n)``.
+
+    Args:
+        path: of the file.
+        maximum: stored value that stands for 1.0.
+        name: what the data is called in messages and results.
+        images_last: the last dimension of the images counts them: ``(height, width, n)``,
+            ``(height, width, channels, n)`` or ``(features, n)``. None: the dimension, first or last, that is as long
+            as the labels; where both are, or there are no labels, the first of two dimensions, and of more this has to
+            be said.
+        images: name of the array.
+        labels: name of the array; None: there are none, whatever the file has. An array that is called as its argument
+            here may be missing.
+        test_images: likewise.
+        test_labels: likewise.
+        validation_images: likewise.
+        validation_labels: likewise.
+
+    Raises:
+        DataError: the file is missing, damaged, or of version 7.3; an array is missing, has a wrong shape or type, or
+            does not fit the others; or it is not clear which dimension counts the images.
+        SettingError: ``maximum`` is not a positive number, or ``images_last`` neither true nor false nor null.
+    """
+    names = {
+        "images": images,
+        "labels": labels,
+        "test_images": test_images,
+        "test_labels": test_labels,
+        "validation_images": validation_images,
+        "validation_labels": validation_labels,
+    }
+    if images_last not in (True, False, None):
+        raise SettingError(f"data.images_last={images_last!r}: use true, false or null.")
+    if not path:
+        raise DataError(f"data.path is not set: data={name} needs the path of a .mat file.")
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise DataError(f"{path} is not a file. Set data.path to the .mat file that holds the images.")
+    if path.suffix == ".npz":
+        raise DataError(f"{path} is numpy's file. Read it with data=npz.")
+    arrays, chosen = _read(path, names)
+    n_labels = len(arrays["labels"]) if "labels" in arrays else None
+    last = images_last if images_last is not None else _counts_last(path, arrays["images"], n_labels)
+    if last:
+        arrays = {role: _first(own) if role.endswith("images") else own for role, own in arrays.items()}
+    return source_of(path, arrays, chosen, maximum=maximum, name=name)
+
+
+def _read(path: Path, names: dict[str, str | None]) -> tuple[dict[str, NDArray], dict[str, str]]:
+    """Arrays by role, and their names by role."""
+    try:
+        with path.open("rb") as file:
+            if file.read(8) == b"\x89HDF\r\n\x1a\n" or _is_hdf5(path):
+                raise NotImplementedError
+        found = {
+            key: Found(tuple(shape), kind, kind in NUMERIC, matlab=True) for key, shape, kind in scipy.io.whosmat(path)
+        }
+        chosen = choose(path, found, names)
+        read: dict[str, Any] = scipy.io.loadmat(path, variable_names=list(chosen.values()))
+    except UserError:
+        raise
+    except NotImplementedError as error:
+        raise DataError(
+            f"{path} is a MATLAB file of version 7.3 (HDF5), which is not read. Save it in MATLAB with "
+            "save('mine.mat', 'images', 'labels', '-v7'), or in Python with numpy.savez for data=npz."
+        ) from error
+    except Exception as error:  # scipy has no type of its own for what is damaged: anything can come
+        raise DataError(f"{path} is damaged or not a MATLAB file ({error}). Save or copy it again.") from error
+    arrays = {}
+    for role, key in chosen.items():
+        value = read[key]
+        if scipy.sparse.issparse(value):
+            value = densified(path, value)
+        arrays[role] = _labels(value) if role.endswith("labels") else value
+    return arrays, chosen
+
+
+def _is_hdf5(path: Path) -> bool:
+    """Version 7.3 has a MATLAB header of 512 bytes before HDF5's."""
+    with path.open("rb") as file:
+        file.seek(512)
+        return file.read(8) == b"\x89HDF\r\n\x1a\n"
+
+
+def _labels(array: NDArray) -> NDArray:
+    """``(n,)`` from a row or a column, as MATLAB has no arrays of one dimension; characters without padding blanks."""
+    if array.dtype == object:
+        cells = array.reshape(-1).tolist()
+        if all(isinstance(cell, np.ndarray) and cell.dtype.kind == "U" and cell.size <= 1 for cell in cells):
+            return np.array([str(cell.item()) if cell.size else "" for cell in cells])
+        return array
+    if array.dtype.kind == "U":
+        return np.char.rstrip(array)
+    return array.reshape(-1) if array.ndim == 2 and 1 in array.shape else array
+
+
+def _counts_last(path: Path, images: NDArray, n_labels: int | None) -> bool:
+    """Whether the last dimension counts the images, see :func:`mat`."""
+    first, last = images.shape[0], images.shape[-1]
+    if n_labels is not None and (first == n_labels) != (last == n_labels):
+        return bool(last == n_labels)
+    if images.ndim < 3:
+        return False
+    raise DataError(
+        f"{path}: images have shape {images.shape}: are these {last} images of {_shape(images.shape[:-1])}, or {first} "
+        f"of {_shape(images.shape[1:])}? Set data.images_last=true for the former, false for the latter."
+    )
+
+
+def _first(images: NDArray) -> NDArray:
+    return np.moveaxis(images, -1, 0)
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

@@ -1,0 +1,56 @@
+"""Sparse matrices: read as the dense images that training needs, where memory holds them."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from dbn.data.sources.arrays import fits_bytes
+from dbn.errors import DataError
+
+SPARSE_PARTS = {"data", "format", "shape"}
+"""Arrays of every file that :func:`scipy.sparse.save_npz` writes."""
+DENSE_BYTES = 4 << 30
+"""Of a matrix that is made dense, at most: more is better read from a file."""
+
+
+def dense(path: Path) -> NDArray:
+    """The matrix ``(n, features)`` of a file of :func:`scipy.sparse.save_npz`.
+
+    Returns:
+        uint8 where that holds it, else float32, or the file's type of whole numbers.
+
+    Raises:
+        DataError: it is too large.
+        ValueError: the file is not what it seems to be.
+    """
+    try:
+        return densified(path, scipy.sparse.load_npz(path))
+    except (KeyError, IndexError, TypeError) as error:
+        raise ValueError(f"no sparse matrix: {error}") from error
+
+
+def densified(path: Path, matrix: scipy.sparse.spmatrix) -> NDArray:
+    """The same of a matrix at hand.
+
+    Raises:
+        DataError: it is too large.
+    """
+    matrix = matrix.tocsr()  # adds up values that are stored several times
+    dtype: np.dtype[Any] = np.dtype(np.float32)
+    if matrix.dtype.kind in "bui":
+        dtype = np.dtype(np.uint8) if matrix.nnz == 0 or fits_bytes(matrix.data) else matrix.dtype
+    size = math.prod(matrix.shape) * dtype.itemsize
+    if size > DENSE_BYTES:
+        raise DataError(
+            f"{path} holds a sparse matrix of shape {matrix.shape}, {size / 2**30:.3g} GiB where it is dense, which "
+            f"training needs; up to {DENSE_BYTES / 2**30:.3g} GiB are read. Write it to images.npy in a folder, some "
+            "rows at a time, and use data=memmap data.path=<folder>: images = numpy.lib.format.open_memmap("
+            f"'images.npy', mode='w+', dtype='{dtype}', shape={matrix.shape}), then images[i:j] = "
+            "matrix.tocsr()[i:j].toarray()."
+        )
+    with np.errstate(over="ignore"):  # too large for float32 becomes infinite, which is refused by name
+        return np.asarray(matrix.astype(dtype).toarray())
