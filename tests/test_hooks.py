@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import called
+from dbn import pretrain
 from dbn.data import blocks
 from dbn.loop import BlockModule
 from dbn.stack import DBN
@@ -76,8 +77,11 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
             train.main()
         code = "stack.layers=[6,{n_hidden:3,hidden:gaussian}]"
         more = ["arm=dbn", "task=autoencoder", "training.trajectory=0", "sampler=cd", code]
+        more += ["name='${base_name}_${sizes:${stack.layers}}'"]
         patch.setattr(sys, "argv", ["dbn-finetune", *settings, *more])
         train.main()
+        patch.setattr(sys, "argv", ["dbn-pretrain", "stack.layers=[6]", "stack.every_layer.epochs=1", "progress=false"])
+        pretrain.main()
         file = next(Path("runs/alone").rglob("dbn.safetensors"))
         print(DBN.load(file), Network([4, 3, 2], dropout_hidden=0.2))
         yield calls, asked

@@ -44,7 +44,7 @@ def load_data(
 
     Raises:
         SettingError: ``validation`` or ``test`` is no usable number or fraction, or leaves nothing to train on.
-        DataError: ``source`` is none; a class has too few images to be present in every split; or values lie outside 0 to
+        DataError: ``source`` is none; a class has too few images to be in every split; or values lie outside 0 to
             ``source.maximum``, or are of a range that has to be said, see :func:`dbn.data.ranges.value_of_one`.
     """
     if not isinstance(source, (Source, StreamedSource)):
