@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+import numpy as np
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dbn.command import config_directory
+from dbn.command import config_directory, quoted
 from dbn.errors import SettingError
 from dbn.naming import folder_name, swept_override, value_text
 from finetune import sweep, train
@@ -93,6 +94,33 @@ def test_any_override_can_be_swept(overrides: list[str]) -> None:
         assert 0 < len(folder.encode()) <= 200
         assert "/" not in folder
         assert not folder.startswith(".")
+
+
+POOL = {
+    "data.path": ["a/b", "a-b", "", " ", "1", "1.0", "null", "x" * 250, "x" * 251, "é", "e", "[1,2]", "{a: 1}", ".a"],
+    "init.stack": ["null", "'null'", "''", "a", "/a"],
+    "optimizer.lr": ["1", "1.0", "0.1", "1e-1", "0.10000001"],
+    "stack.layers": ["[8]", "[8,8]", "[{n_hidden:8}]", "[[8]]", "[]"],
+    "augment@stack.augment": ["none", "affine"],
+    "seed": ["0", "1", "7"],
+    "study": ["s", "s/t", "s-t", "2026"],
+    "arm": ["dbn", "marginals"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_no_two_jobs_of_a_random_multirun_share_a_directory(number: int) -> None:
+    """Jobs that are the same, such as 1 and 1.0 of a learning rate, or of no study of their own, do."""
+    rng = np.random.default_rng(number)
+    words = ["data=npz"]
+    for key in rng.choice(list(POOL), size=2, replace=False):
+        values = [str(value) for value in rng.choice(POOL[key], size=3)]
+        words.append(f"{key}={','.join(map(quoted, values) if key == 'data.path' else values)}")
+    jobs = planned(*words)
+    check_directories(jobs)
+    assert len(jobs) == 9
+    different = {(json.dumps(job.settings, sort_keys=True), job.seed) for job in jobs}
+    assert len(folders(jobs)) == len(different)
 
 
 def test_one_job_always_finds_its_own_directory() -> None:
