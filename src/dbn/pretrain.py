@@ -13,16 +13,20 @@ from rich.console import Console
 from rich.table import Table
 
 from dbn.augment import Augment
+from dbn.check_config import check_place, check_pretraining
 from dbn.command import plain, run_command, task_overrides
 from dbn.data import DataSet, load_data
 from dbn.growing import Place
+from dbn.layers import layers_of as layers_of
+from dbn.memory_needed import check_memory
 from dbn.pictures import pictures_of_stack, save_pictures, sheets
 from dbn.pretraining import pretrain_stacks
 from dbn.processes import is_first
 from dbn.runs import INCIDENTAL, Run, execute_all
 from dbn.seeds import by_seed, checkpoint_folder
-from dbn.settings import check_keys, check_number, settings_of
+from dbn.settings import settings_of
 from dbn.stack import DBN
+from dbn.texts import with_texts
 from dbn.tracking import Tracker, Tracking, tracking
 from dbn.training import LayerSettings
 
@@ -64,7 +68,8 @@ def pretrain_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
         For each seed the content of ``result.json``, of those that were done before, too. The stack is in
         ``dbn.safetensors`` beside it.
     """
-    check_number("checkpoint_seconds", config["checkpoint_seconds"], low=0)
+    config = with_texts(config)
+    check_place(config)
     return pretrain_together([pretraining_config(own, name=own["name"]) for own in by_seed(config)], overrides)
 
 
@@ -97,31 +102,16 @@ def data_of(config: Mapping[str, Any]) -> DataSet:
     return load_data(source, **{name: data[name] for name in names if name in data})
 
 
-def layers_of(stack: Mapping[str, Any]) -> list[LayerSettings]:
-    """Settings of every layer: its own, over those of layers above the first, over those of every layer.
-
-    Raises:
-        SettingError: a key that is no setting of a layer, or a value that cannot be used.
-    """
-    known = LayerSettings.__dataclass_fields__
-    check_keys("stack.every_layer", stack["every_layer"], known)
-    check_keys("stack.upper_layers", stack["upper_layers"], known)
-    layers = [{"n_hidden": layer} if isinstance(layer, int) else dict(layer) for layer in stack["layers"]]
-    for layer in layers:
-        check_keys("stack.layers", layer, known)
-    upper = [{}, *[stack["upper_layers"]] * len(layers)]
-    return [
-        LayerSettings(**{**stack["every_layer"], **above, **layer}) for above, layer in zip(upper, layers, strict=False)
-    ]
-
-
 def _work(runs: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:
     """Pretrain the runs' stacks, with checkpoints within a layer in ``folder``; gives each run's part of the result."""
     config = runs[0].config
+    check_pretraining(config)
     data = data_of(config)
     layers = layers_of(config["stack"])
+    check_memory("stack.layers", [data.n_features, *(layer.n_hidden for layer in layers)], len(runs))
     augment = settings_of("stack.augment", Augment, config["stack"]["augment"])
-    with Tracking([partial(_tracked, run, data) for run in runs], [run.directory for run in runs]) as tracked:
+    openers, directories = [partial(_tracked, run, data) for run in runs], [run.directory for run in runs]
+    with Tracking(openers, directories, config["logger"]["wandb"]) as tracked:
         places = [
             Place(run.config["seed"], run.directory, own) for run, own in zip(runs, tracked.trackers, strict=True)
         ]

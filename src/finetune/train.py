@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from safetensors.torch import save as serialise
 
+from dbn.check_config import check_place
 from dbn.command import in_multirun, plain, run_command, task_overrides
 from dbn.data import DataSet, label_subset
 from dbn.errors import SettingError
@@ -26,11 +27,13 @@ from dbn.pretrain import run_directory as pretraining_directory
 from dbn.processes import is_first
 from dbn.runs import Run, execute_all
 from dbn.seeds import by_seed, checkpoint_folder
-from dbn.settings import calling, check_choice, check_keys, check_number, settings_of
+from dbn.settings import calling, check_keys, settings_of
 from dbn.stack import DBN
+from dbn.texts import with_texts
 from dbn.tracking import Tracker, Tracking, tracking
 from finetune.baseline_runs import check_baselines, run_baselines
-from finetune.features import before_and_after, check_features, features_of
+from finetune.check_config import check_finetuning
+from finetune.features import before_and_after, features_of
 from finetune.fitting import check_training, fit_networks
 from finetune.initialise import Initialisation, unroll
 from finetune.network import Network
@@ -43,7 +46,6 @@ from finetune.trajectory import Trajectory
 from finetune.weights import weight_changes
 
 NETWORK_FILE = "network.safetensors"
-TASKS = ("classifier", "autoencoder")
 
 
 def main() -> None:
@@ -80,10 +82,10 @@ def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
         For each seed the content of ``result.json``, of those that were done before, too. The network's weights are in
         ``network.safetensors`` beside it. Nothing where ``pretrain_only`` is set: the stacks are left for later runs.
     """
-    check_number("checkpoint_seconds", config["checkpoint_seconds"], low=0)
-    check_choice("task.name", config["task"]["name"], TASKS)
-    check_features(config["features"])
+    config = with_texts(config)
+    check_place(config)
     if config["pretrain_only"]:
+        check_finetuning(config)
         starting_points(by_seed(config), data_of(config))
         return []
     runs = [Run(run_directory(own), own) for own in by_seed(config)]
@@ -94,6 +96,7 @@ def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
 def _work(runs: Sequence[Run], waiting: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:
     """Fine-tune, with checkpoints in ``folder``; gives the part of the result of each run that waits for one."""
     config = runs[0].config
+    check_finetuning(config)
     settings = settings_of("training", TrainingSettings, config["training"])
     data = data_of(config)
     check_training(settings, data, len(runs))
@@ -104,7 +107,8 @@ def _work(runs: Sequence[Run], waiting: Sequence[Run], folder: Path) -> Iterator
     before = [deepcopy(start.network) for start in starts]
     watched = data.validation if len(data.validation) else data.train  # the same for all arms and seeds
     trajectory = Trajectory(watched.sample(settings.trajectory), settings.epochs) if settings.trajectory else None
-    with Tracking([partial(_tracked, run, data) for run in members], [run.directory for run in members]) as tracked:
+    openers, directories = [partial(_tracked, run, data) for run in members], [run.directory for run in members]
+    with Tracking(openers, directories, config["logger"]["wandb"]) as tracked:
         fitted = fit_networks(
             [start.network for start in starts], sets, settings, [run.config for run in members], folder,
             tracked.trackers, trajectory,
