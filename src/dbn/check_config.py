@@ -13,7 +13,7 @@ from torch import nn
 from dbn.augment import AUGMENT_CHECKS
 from dbn.configuration import plain
 from dbn.errors import SettingError
-from dbn.factories import check_factory
+from dbn.factories import check_factory, target_of
 from dbn.layers import layers_of
 from dbn.loop import TRAINER_CHECKS
 from dbn.memory_needed import check_memory
@@ -58,15 +58,13 @@ def check_share(key: str, value: Any) -> None:
 
 RUN_CHECKS: dict[str, Check] = {
     "study": check_folder,
-    "base_name": lambda key, value: check_text(key, value, what="a name"),
-    "name": lambda key, value: check_text(key, value, what="a name"),
     "seed": within(low=0, whole=True),
     "n_parallel_seeds": within(low=1, high=LARGEST_GROUP, whole=True),
     "precision": choice(*PRECISIONS),
     "progress": check_flag,
     "checkpoint_seconds": within(low=0),
 }
-"""Of settings at the top that every run has."""
+"""Of settings at the top that every run has, beside its name."""
 
 DATA_CHECKS: dict[str, Check] = {
     "name": check_text,
@@ -131,10 +129,11 @@ def check_pretraining(config: Mapping[str, Any]) -> None:
             raise SettingError(f"{key}: this setting is missing. Give it a value, {key}=..., or leave ~{key} away.")
     check_place(config)
     for key, check in RUN_CHECKS.items():
-        if key in config:
-            check(key, config[key])
+        check(key, config[key])
     check_data(config["data"])
     check_stack(config["stack"], config["n_parallel_seeds"])
+    for key in ("base_name", "name"):  # after what they are made from
+        check_text(key, config.get(key, "abc"), what="a name")
     check_factory("sampler", config["sampler"], lambda sampler: sampler(steps=1))
     check_table("trainer", config["trainer"], TRAINER_CHECKS)
     check_table("logger", config["logger"], {"wandb": optional(check_wandb)}, needed=["wandb"])
@@ -148,6 +147,7 @@ def check_data(data: Any) -> None:
     """
     check_group("data", data)
     check_group("data.source", data.get("source"))
+    target_of("data.source", data["source"])
     own = {key for key in data["source"] if not key.startswith("_")}
     checks = {**DATA_CHECKS, **{key: SOURCE_CHECKS[key] for key in own & SOURCE_CHECKS.keys()}}
     check_table("data", data, checks, needed=["name", "representations"], others={*own, "source"})
@@ -155,6 +155,12 @@ def check_data(data: Any) -> None:
         "data.source", data["source"], {key: SOURCE_CHECKS[key] for key in own & SOURCE_CHECKS.keys()},
         others=data["source"],
     )  # fmt: skip
+
+
+def check_stack_name(key: str, value: Any) -> None:
+    """Raise :class:`SettingError` unless ``value`` is text; that of a stack without layers is empty."""
+    if value != "":
+        check_text(key, value)
 
 
 def check_stack(stack: Any, n_together: int) -> None:
@@ -165,7 +171,7 @@ def check_stack(stack: Any, n_together: int) -> None:
     """
     needed = ["name", "visible", "layers", "every_layer", "upper_layers", "optimizer", "augment"]
     checks: dict[str, Check] = {
-        "name": check_text,
+        "name": check_stack_name,
         "visible": choice(*UNITS),
         "every_layer": check_group,
         "upper_layers": check_group,

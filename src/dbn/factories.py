@@ -40,9 +40,14 @@ def check_factory(group: str, settings: Any, attempt: Callable[[Any], Any], *, p
     error = _refusal(settings, attempt)
     if error is None:
         return
-    for key, value in given.items():
-        if _refusal({name: other for name, other in settings.items() if name != key}, attempt) is None:
-            raise SettingError(f"{group}.{key}={shown(value)}: {_sentence(error)}") from error
+    without = {
+        key: _refusal({name: value for name, value in settings.items() if name != key}, attempt) for key in given
+    }
+    cleared = [key for key, left in without.items() if left is None]
+    guilty = cleared or [key for key, left in without.items() if str(left) != str(error)]
+    if guilty:  # several, where settings depend on each other
+        named = ", ".join(f"{group}.{key}={shown(given[key])}" for key in guilty)
+        raise SettingError(f"{named}: {_sentence(error)}") from error
     raise SettingError(f"{group}: {_sentence(error)} See the settings of {group} with --help.") from error
 
 

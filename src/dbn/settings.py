@@ -88,6 +88,8 @@ def optional(check: Check) -> Check:
             try:
                 check(key, value)
             except SettingError as error:
+                if not str(error).startswith(f"{key}="):  # of something inside it
+                    raise
                 raise SettingError(f"{str(error).removesuffix('.')}, or null.") from error
 
     return passes
@@ -167,7 +169,7 @@ def calling(group: str, factory: Callable[..., T], *arguments: Any, **keywords: 
     """
     try:
         return factory(*arguments, **keywords)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise SettingError(f"{group}: {error}. See the settings of {group} with --help.") from error
 
 

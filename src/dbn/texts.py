@@ -7,7 +7,8 @@ from typing import Any
 TEXTS = frozenset(
     {
         "study", "name", "base_name", "arm.name", "labels.name", "stack.name", "ladder.what",
-        "data.name", "data.path", "data.root", "paths.runs", "init.stack", "search.chosen",
+        "data.name", "data.path", "data.root", "data.source.name", "data.source.path", "data.source.root",
+        "paths.runs", "init.stack", "search.chosen",
         "logger.wandb.project", "logger.wandb.entity", "path", "reference",
     }
 )  # fmt: skip

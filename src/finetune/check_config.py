@@ -59,11 +59,11 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
     for key in ("task", "init", "optimizer", "schedule", "augment", "search", "arm", "network", "training"):
         if key not in config:
             raise SettingError(f"{key}: this group is missing. Choose one, {key}=..., or leave ~{key} away.")
+    check_table("arm", config["arm"], {"name": check_text, "sgd_lr": within(low=0)}, needed=["name"])
+    check_labels(config)
     check_pretraining(config)
     check_flag("pretrain_only", config.get("pretrain_only", False))
     check_features(config.get("features", 0))
-    check_labels(config)
-    check_table("arm", config["arm"], {"name": check_text, "sgd_lr": within(low=0)}, needed=["name"])
     check_table("augment", config["augment"], AUGMENT_CHECKS)
     check_group("network", config["network"])
     check_table("network", config["network"], {}, others=("activation", "dropout_input", "dropout_hidden"))
@@ -113,8 +113,14 @@ def check_initialisation(init: Any) -> None:
     check_factory("init", own, lambda initialise: initialise.needs_stack, partial=False)
 
 
-def check_schedule(schedule: Any, optimizer: Mapping[str, Any], epochs: int) -> None:
+def check_schedule(schedule: Any, optimizer: Mapping[str, Any], epochs: int, steps_per_epoch: int = 1000) -> None:
     """Check the group ``schedule`` with the optimiser that it will move.
+
+    Args:
+        schedule: the group.
+        optimizer: the group ``optimizer``, checked.
+        epochs: of training.
+        steps_per_epoch: in an epoch; a likely number where that is not known yet.
 
     Raises:
         SettingError: a setting has a value that cannot be used.
@@ -122,20 +128,28 @@ def check_schedule(schedule: Any, optimizer: Mapping[str, Any], epochs: int) -> 
     needed = ("factory", "interval", "length")
     check_table("schedule", schedule, {"interval": choice("step", "epoch")}, needed=needed, others=needed)
     check_group("schedule.factory", schedule["factory"])
-    target, length = target_of("schedule.factory", schedule["factory"]), schedule["length"]
-    if length is not None:
-        check_text("schedule.length", length, what="the name of the schedule's argument for its length")
+    target, name = target_of("schedule.factory", schedule["factory"]), schedule["length"]
+    length = epochs * (steps_per_epoch if schedule["interval"] == "step" else 1)
+    if name is not None:
+        check_text("schedule.length", name, what="the name of the schedule's argument for its length")
         try:
-            check_arguments("schedule", target, {length: max(epochs, STEPS_TRIED)})
+            check_arguments("schedule", target, {name: length})
         except SettingError as error:
-            raise SettingError(f"schedule.length={shown(length)}: {target.__name__} has no such argument.") from error
-    lengths = {} if length is None else {length: max(epochs, STEPS_TRIED)}
+            raise SettingError(f"schedule.length={shown(name)}: {target.__name__} has no such argument.") from error
 
     def attempt(factory: Any) -> None:
         moved = take_a_step(hydra.utils.instantiate(optimizer))
-        scheduler = factory(moved, **lengths)
-        for _ in range(STEPS_TRIED - 1):
+        scheduler = factory(moved, **({} if name is None else {name: length}))
+        for _ in range(min(STEPS_TRIED, length) - 1):
             moved.step()
             scheduler.step()
 
+    if name is None:  # or a schedule's settings would be blamed for what it is not told
+        try:
+            attempt(hydra.utils.instantiate(schedule["factory"]))
+        except (TypeError, ValueError) as error:
+            if "missing" in str(error) or "must define" in str(error):
+                raise SettingError(
+                    f"schedule.length=null: it must name the argument for the length. {error}"
+                ) from error
     check_factory("schedule.factory", schedule["factory"], attempt)

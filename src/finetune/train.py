@@ -32,7 +32,7 @@ from dbn.stack import DBN
 from dbn.texts import with_texts
 from dbn.tracking import Tracker, Tracking, tracking
 from finetune.baseline_runs import check_baselines, run_baselines
-from finetune.check_config import check_finetuning
+from finetune.check_config import check_finetuning, check_schedule
 from finetune.features import before_and_after, features_of
 from finetune.fitting import check_training, fit_networks
 from finetune.initialise import Initialisation, unroll
@@ -103,6 +103,8 @@ def _work(runs: Sequence[Run], waiting: Sequence[Run], folder: Path) -> Iterator
     seeds = together(folder / "checkpoints", [seed_of(run) for run in waiting], [seed_of(run) for run in runs])
     members = [run for run in runs if seed_of(run) in seeds]
     sets = [labelled(data, run.config) for run in members]
+    steps_per_epoch = -(-len(sets[0].train) // settings.batch_size)
+    check_schedule(config["schedule"], config["optimizer"], settings.epochs, steps_per_epoch)
     starts = starting_points([run.config for run in members], sets[0])
     before = [deepcopy(start.network) for start in starts]
     watched = data.validation if len(data.validation) else data.train  # the same for all arms and seeds
