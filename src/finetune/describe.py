@@ -11,10 +11,12 @@ from rich.table import Table
 
 from dbn import flops
 from dbn.command import plain, run_command
+from dbn.data.shapes import facts_of
 from dbn.errors import SettingError
+from dbn.layers import layers_of
 from dbn.memory_needed import check_memory
-from dbn.pretrain import data_of, layers_of
 from dbn.settings import check_number, shown
+from finetune.check_config import check_finetuning
 from finetune.network import Dropout, Network
 from finetune.train import build_network
 
@@ -63,8 +65,11 @@ def describe(config: Mapping[str, Any]) -> Description:
         SettingError: ``sizes`` is not a list of at least two numbers of units.
     """
     if config["sizes"] is None:
-        data = data_of(config)
-        return of_network(build_network(data, config, [layer.n_hidden for layer in layers_of(config["stack"])]))
+        check_finetuning(config)
+        data = facts_of(config["data"])
+        hidden = [layer.n_hidden for layer in layers_of(config["stack"])]
+        check_memory("stack.layers", [data.n_features, *hidden])
+        return of_network(build_network(data, config, hidden))
     check_sizes(config["sizes"])
     return of_network(Network(config["sizes"], **config["network"]))
 

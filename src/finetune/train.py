@@ -18,6 +18,7 @@ from safetensors.torch import save as serialise
 from dbn.check_config import check_place
 from dbn.command import in_multirun, plain, run_command, task_overrides
 from dbn.data import DataSet, label_subset
+from dbn.data.shapes import Facts
 from dbn.errors import SettingError
 from dbn.files import write_bytes
 from dbn.parallel import together
@@ -264,8 +265,17 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
     ]
 
 
-def build_network(data: DataSet, config: Mapping[str, Any], hidden: list[int]) -> Network:
-    """The network of a configuration, the same for every arm: hidden layers as in the stack."""
+def build_network(data: DataSet | Facts, config: Mapping[str, Any], hidden: list[int]) -> Network:
+    """The network of a configuration, the same for every arm: hidden layers as in the stack.
+
+    Raises:
+        SettingError: a classifier of data without labels.
+    """
+    if config["task"]["name"] == "classifier" and not data.classes:
+        raise SettingError(
+            f"task=classifier: data={data.name} has no labels to train a classifier on. Use task=autoencoder, or "
+            "dbn-pretrain for a stack alone."
+        )
     if config["task"]["name"] == "autoencoder":
         sizes, code = [data.n_features, *hidden, *reversed(hidden[:-1]), data.n_features], len(hidden)
     else:
