@@ -186,7 +186,9 @@ def test_a_wrong_value_of_any_setting_gets_a_message_that_names_it(name: str) ->
     assert "list" in refused or key.endswith((".choices", ".tags")), f"{key} may be a list of anything"
     assert "group" in refused or key in OPEN, f"{key} may be a group of anything"
     texts = key in TEXTS  # numbers are texts as well
-    assert ({"empty", "null"} & refused) if texts else (len(refused) >= FEW), f"{key} may be nearly anything: not {refused}"
+    assert ({"empty", "null"} & refused) if texts else (len(refused) >= FEW), (
+        f"{key} may be nearly anything: not {refused}"
+    )
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda path: str(path.relative_to(CONF)))

@@ -133,7 +133,7 @@ def _explain_interpolation(text: str, overrides: Sequence[str]) -> str:
     if wanted is None:
         return text
     key = wanted.group(1)
-    given = [o for o in overrides if f"${{{key}" in o or o == f"~{key}"]
+    given = [o for o in overrides if f"${{{key}" in o or f"~{key}.".startswith(f"{o}.")]
     where = given[0] if given else place.group(1) if place else "configuration"
     if "interpolation type" in text:
         return f"{where}: there is no ${{{key}:...}}. A setting is referred to as ${{key}}, without a colon."

@@ -100,14 +100,15 @@ def safe(stream: TextIO | None) -> TextIO:
     """A standard stream of this process as one on which writing works."""
     if stream is None:  # closed by the shell, as by >&-
         return Path(os.devnull).open("w", encoding="utf-8")  # until the process ends
-    if not (isinstance(stream, io.TextIOWrapper) and isinstance(stream.buffer, io.BufferedWriter)):
+    if not (isinstance(stream, io.TextIOWrapper) and isinstance(stream.buffer, io.BufferedWriter | io.FileIO)):
         return stream  # a notebook's, or a test's
     stream.flush()
     own = io.BufferedWriter(io.FileIO(stream.fileno(), "w", closefd=False))
+    unbuffered = isinstance(stream.buffer, io.FileIO)  # by python -u, PYTHONUNBUFFERED
     return Output(
         own,
         encoding=stream.encoding,
         errors="dbn_plain",
-        line_buffering=stream.line_buffering,
+        line_buffering=stream.line_buffering or unbuffered,
         write_through=stream.write_through,
     )
