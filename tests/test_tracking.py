@@ -29,7 +29,9 @@ def run_command(folder: Path, *overrides: str) -> None:
 def records(run: Path) -> list[dict[str, Any]]:
     """Every record of an offline run, as Weights & Biases' own inspector reads them."""
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(run)]
-    text = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    text = done.stdout
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 
@@ -140,7 +142,9 @@ def test_fits_that_follow_each_other_share_the_file(tmp_path: Path) -> None:
 
 
 def track(settings: dict[str, Any], name: str = "name", tags: list[str] | None = None, study: str = "study") -> None:
-    with tracking(Path("run"), settings, study=study, stage="finetune", name=name, tags=tags or [], config={}):
+    with tracking(
+        Path("run").resolve(), settings, study=study, stage="finetune", name=name, tags=tags or [], config={}
+    ):
         pass
 
 

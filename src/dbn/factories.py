@@ -119,7 +119,13 @@ def fits(value: Any, hint: Any) -> bool:
 
 def _in_words(hint: Any) -> str:
     """A type hint for a person; what no configuration can hold is left away."""
-    words = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "null"}
+    words = {
+        bool: "true or false",
+        int: "a whole number",
+        float: f"a number up to {LARGEST:.2g}",
+        str: "text",
+        type(None): "null",
+    }
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
         parts = [_in_words(one) for one in arguments]

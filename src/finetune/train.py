@@ -235,9 +235,12 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
     layers = layers_of(config["stack"])
     hidden = [layer.n_hidden for layer in layers]
     if not hidden and (initialise.needs_stack or config["task"]["name"] == "autoencoder"):
+        code = "[200,{n_hidden:30,hidden:gaussian,learning_rate:0.001}]"
         raise SettingError(
-            "stack.layers=[]: a network without a hidden layer can neither be pretrained nor be an autoencoder. Give "
-            "layers, stack.layers=[200], or start from random weights, arm=random_relu."
+            f"stack.layers=[]: an autoencoder needs layers, the last of which is its code. Give 'stack.layers={code}'."
+            if config["task"]["name"] == "autoencoder"
+            else "stack.layers=[]: a network without a hidden layer cannot be pretrained. Give layers, "
+            "stack.layers=[200], or start from random weights, arm=random_relu."
         )
     stacks: list[DBN | None] = [None] * len(configs)
     pretraining: list[dict[str, Any]] = [{"seconds": 0.0, "flops": 0}] * len(configs)
