@@ -6,8 +6,8 @@ import hydra
 import pytest
 
 from dbn.command import config_directory
-from dbn.configured import layers_of
 from dbn.errors import SettingError
+from dbn.layers import layers_of
 from dbn.pretrain import pretrain, pretraining_config
 from dbn.pretrain import run_directory as pretraining_directory
 from finetune.fitting import make_module

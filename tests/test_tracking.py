@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from wandb.errors import AuthenticationError, CommError, UsageError
 
+from dbn.errors import SettingError, TrackingError
 from dbn.metrics import MetricsFile
+from dbn.tracking import Tracking, tracking
+from dbn.wandb_settings import explaining, short
 
 SMALL = ["stack.layers=[12]", "stack.every_layer.epochs=3", "training.epochs=4", "study=tracked", "logger=wandb"]
 
@@ -25,7 +29,9 @@ def run_command(folder: Path, *overrides: str) -> None:
 def records(run: Path) -> list[dict[str, Any]]:
     """Every record of an offline run, as Weights & Biases' own inspector reads them."""
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(run)]
-    text = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    text = done.stdout
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 
@@ -139,3 +145,69 @@ def test_fits_that_follow_each_other_share_the_file(tmp_path: Path) -> None:
     MetricsFile(path).log_metrics({"epoch": 0, "layer1/x": 1.0})
     MetricsFile(path, first_epoch=1).log_metrics({"epoch": 0, "layer2/x": 2.0})
     assert path.read_text() == "epoch,layer1/x,layer2/x\n0,1.0,\n1,,2.0\n"
+
+
+def track(settings: dict[str, Any], name: str = "name", tags: list[str] | None = None, study: str = "study") -> None:
+    with tracking(
+        Path("run").resolve(), settings, study=study, stage="finetune", name=name, tags=tags or [], config={}
+    ):
+        pass
+
+
+@pytest.fixture
+def no_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has logged in here."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.delenv("NETRC", raising=False)
+
+
+@pytest.mark.usefixtures("no_account")
+def test_without_a_key_it_says_what_to_do_and_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"project": "dbn", "entity": None, "tags": [], "mode": None}
+    for attempt in (lambda: track(settings), lambda: Tracking([lambda: None] * 2, [Path()] * 2, settings).__enter__()):
+        with pytest.raises(
+            TrackingError, match=r"wandb login .* WANDB_API_KEY.*WANDB_MODE=offline .*logger.wandb.mode=offline"
+        ):
+            attempt()
+    track({**settings, "mode": "offline"})
+    assert offline_runs(Path("run"))
+    monkeypatch.setenv("WANDB_MODE", "ofline")
+    with pytest.raises(SettingError, match=r"WANDB_MODE='ofline'.*Did you mean offline"):
+        track(settings)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (AuthenticationError("invalid: API key must have 40+ characters"), "does not take the key: .*wandb login"),
+        (CommError("Timed out while retrying: no such host"), "does not answer: .*no such host.*WANDB_MODE=offline"),
+        (UsageError("No API key configured."), "there is no key .*wandb login"),
+    ],
+)
+def test_what_weights_and_biases_refuses_is_said_with_the_cure(error: Exception, words: str) -> None:
+    with pytest.raises(TrackingError, match=words), explaining({}):
+        raise error
+
+
+def test_names_and_tags_that_are_too_long_are_shortened_and_stay_apart() -> None:
+    long = "n" * 300
+    track({"project": "dbn", "tags": "one", "mode": "offline"}, name=long, tags=[long, f"{long}x"], study=long)
+    (offline,) = offline_runs(Path("run"))
+    (run,) = (record["run"] for record in records(offline) if record["type"] == "run")
+    assert run["display_name"].startswith("nnn")
+    assert len(run["display_name"]) == len(run["run_group"]) == 128
+    assert len(run["tags"]) == 3
+    assert "one" in run["tags"]
+    assert max(map(len, run["tags"])) == 64
+    assert short("abc", 64) == "abc"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("tags", ["a" * 65]), ("tags", [""]), ("tags", {"a": 1}), ("project", "a/b"), ("project", "p" * 129),
+     ("entity", "a#b"), ("mode", "ofline"), ("nosuch", 1)],
+)  # fmt: skip
+def test_a_setting_that_weights_and_biases_would_refuse(key: str, value: Any) -> None:
+    with pytest.raises(SettingError, match=f"logger.wandb.{key}"):
+        track({"project": "dbn", key: value})

@@ -8,7 +8,17 @@ from kornia.filters import gaussian_blur2d
 from kornia.geometry.transform import remap
 from torch import Tensor
 
-from dbn.settings import check_number
+from dbn.settings import Check, check_table, within
+
+AUGMENT_CHECKS: dict[str, Check] = {
+    "rotation": within(low=0, high=180),
+    "translation": within(low=0, high=1),
+    "scale": within(low=0, high=1, below=True),
+    "shear": within(low=0, high=90, below=True),
+    "elastic_alpha": within(low=0),
+    "elastic_sigma": within(low=0, above=True),
+}
+"""Of its settings, for training and for pretraining."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +51,7 @@ class Augment:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        check_number("augment.rotation", self.rotation, low=0, high=180)
-        check_number("augment.translation", self.translation, low=0, high=1)
-        check_number("augment.scale", self.scale, low=0, high=1, below=True)
-        check_number("augment.shear", self.shear, low=0, high=90, below=True)
-        check_number("augment.elastic_alpha", self.elastic_alpha, low=0)
-        check_number("augment.elastic_sigma", self.elastic_sigma, low=0, above=True)
+        check_table("augment", vars(self), AUGMENT_CHECKS)
 
     @property
     def is_nothing(self) -> bool:

@@ -5,7 +5,7 @@ import io
 import logging
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -67,6 +67,9 @@ class LastCheckpoint(MovableCheckpoint):
         seconds: least time between two checkpoints; 0 for one after every epoch, none within.
     """
 
+    latest: ClassVar[Path | None] = None
+    """The file of the last checkpoint that this process has written, or gone on from."""
+
     def __init__(self, directory: Path, seconds: float) -> None:
         super().__init__(
             dirpath=directory, filename=LAST, save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
@@ -86,8 +89,8 @@ class LastCheckpoint(MovableCheckpoint):
         due = self.seconds > 0 and time.monotonic() - self.saved >= self.seconds
         if batch_idx + 1 < trainer.num_training_batches and (told or agreed(trainer, due)):
             self.flush_rows(trainer)
-            trainer.save_checkpoint(Path(self.dirpath or ".") / f"{LAST}.ckpt")
-            self.saved = time.monotonic()
+            trainer.save_checkpoint(self.file)
+            self.has_saved()
             if told:
                 raise PreemptedError
 
@@ -103,9 +106,19 @@ class LastCheckpoint(MovableCheckpoint):
             return
         self.flush_rows(trainer)
         super().on_train_epoch_end(trainer, pl_module)
-        self.saved = time.monotonic()
+        self.has_saved()
         if told and not over:
             raise PreemptedError
+
+    @property
+    def file(self) -> Path:
+        """``last.ckpt``."""
+        return Path(self.dirpath or ".") / f"{LAST}.ckpt"
+
+    def has_saved(self) -> None:
+        """Remember when, and which file."""
+        self.saved = time.monotonic()
+        LastCheckpoint.latest = self.file
 
     def flush_rows(self, trainer: pl.Trainer) -> None:
         """Write the rows of ``metrics.csv`` that there are."""
@@ -128,6 +141,12 @@ def resume_path(directory: Path | None) -> Path | None:
     path = None if directory is None else directory / f"{LAST}.ckpt"
     if path is None or not path.is_file():
         return None
-    saved = datetime.datetime.fromtimestamp(path.stat().st_mtime).astimezone()
-    log.info("%s: going on from the checkpoint of %s.", path.parent.parent, saved.strftime("%d %B %Y, %H:%M:%S"))
+    LastCheckpoint.latest = path
+    log.info("%s: going on from the checkpoint of %s.", path.parent.parent, time_of(path))
     return path
+
+
+def time_of(file: Path) -> str:
+    """When a file was written, as a person reads it."""
+    written = datetime.datetime.fromtimestamp(file.stat().st_mtime).astimezone()
+    return written.strftime("%d %B %Y, %H:%M:%S")

@@ -1,4 +1,4 @@
-"""What a configuration describes: its data set, and how each layer of its stack is trained."""
+"""The data set that a configuration describes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,8 +8,6 @@ import hydra
 from dbn.data import DataSet, load_data
 from dbn.data.content import content_of
 from dbn.errors import DataError
-from dbn.settings import check_keys
-from dbn.training import LayerSettings
 
 
 def data_of(config: Mapping[str, Any]) -> DataSet:
@@ -28,21 +26,3 @@ def data_of(config: Mapping[str, Any]) -> DataSet:
             "complete."
         )
     return loaded
-
-
-def layers_of(stack: Mapping[str, Any]) -> list[LayerSettings]:
-    """Settings of every layer: its own, over those of layers above the first, over those of every layer.
-
-    Raises:
-        SettingError: a key that is no setting of a layer, or a value that cannot be used.
-    """
-    known = LayerSettings.__dataclass_fields__
-    check_keys("stack.every_layer", stack["every_layer"], known)
-    check_keys("stack.upper_layers", stack["upper_layers"], known)
-    layers = [{"n_hidden": layer} if isinstance(layer, int) else dict(layer) for layer in stack["layers"]]
-    for layer in layers:
-        check_keys("stack.layers", layer, known)
-    upper = [{}, *[stack["upper_layers"]] * len(layers)]
-    return [
-        LayerSettings(**{**stack["every_layer"], **above, **layer}) for above, layer in zip(upper, layers, strict=False)
-    ]

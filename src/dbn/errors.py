@@ -24,5 +24,9 @@ class RunConflictError(UserError, RuntimeError):
     """A run's directory already belongs to another configuration, or another process is at work in it."""
 
 
+class TrackingError(UserError, RuntimeError):
+    """Weights & Biases cannot be used as asked for."""
+
+
 class DivergenceError(UserError, ArithmeticError):
     """Training met a value that is not finite."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from dbn.augment import Augment
-from dbn.configured import layers_of
 from dbn.data.content import content_of
+from dbn.layers import layers_of
 from dbn.settings import settings_of
 from dbn.training import LayerSettings
 

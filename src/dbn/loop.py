@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,24 +26,49 @@ from dbn.graphs import BlockGraphs
 from dbn.memory import keep_freed_memory
 from dbn.metrics import MetricsFiles
 from dbn.preemption import preemption
-from dbn.settings import check_keys
+from dbn.settings import Check, check_number, check_table, check_text, choice, optional, within
 from dbn.threads import threads_for
 
 log = logging.getLogger(__name__)
 
 Optimizer = torch.optim.Optimizer
 
-TRAINER_KEYS = {
-    "accelerator",
-    "devices",
-    "fast_dev_run",
-    "limit_train_batches",
-    "limit_val_batches",
-    "num_nodes",
-    "overfit_batches",
-    "profiler",
-    "strategy",
+
+def check_devices(key: str, value: Any) -> None:
+    """Raise :class:`SettingError` unless Lightning takes ``value`` for devices: how many, which, or all there are."""
+    if isinstance(value, list):
+        for number_of_device in value:
+            check_number(key, number_of_device, low=0, high=MOST_DEVICES, whole=True)
+    elif value not in (-1, "auto", "-1"):
+        check_number(key, value, low=1, high=MOST_DEVICES, whole=True)
+
+
+def check_limit(key: str, value: Any) -> None:
+    """Raise :class:`SettingError` unless ``value`` is a number of blocks or a fraction of them."""
+    check_number(key, value, low=0)
+    if isinstance(value, float) and value > 1:
+        raise SettingError(f"{key}={value}: it must be a whole number of blocks, or a fraction up to 1.0.")
+
+
+def check_fast(key: str, value: Any) -> None:
+    """Raise :class:`SettingError` unless ``value`` is true, false, or a number of blocks."""
+    if not isinstance(value, bool):
+        check_number(key, value, low=0, whole=True)
+
+
+MOST_DEVICES = 4096
+TRAINER_CHECKS: dict[str, Check] = {
+    "accelerator": choice("auto", "cpu", "gpu", "cuda", "mps"),
+    "devices": check_devices,
+    "fast_dev_run": check_fast,
+    "limit_train_batches": optional(check_limit),
+    "limit_val_batches": optional(check_limit),
+    "num_nodes": within(low=1, high=MOST_DEVICES, whole=True),
+    "overfit_batches": check_limit,
+    "profiler": optional(choice("simple", "advanced", "pytorch")),
+    "strategy": check_text,
 }
+"""Of the settings of Lightning's Trainer that are left to a person."""
 
 
 class BlockModule(pl.LightningModule):
@@ -155,7 +181,7 @@ def make_trainer(
     """
     keep_freed_memory()
     options = dict(options or {})
-    check_keys("trainer", options, TRAINER_KEYS)
+    check_table("trainer", options, TRAINER_CHECKS)
     callbacks = list(callbacks)
     try:
         trainer = pl.Trainer(
@@ -220,8 +246,25 @@ def fit(trainer: pl.Trainer, module: BlockModule, train: Any, validation: Any, c
             f"n_parallel_seeds={len(module.seeds)}: several processes share the work of one seed. Use "
             "n_parallel_seeds=1, or trainer.devices=1."
         )
-    with preemption.during_fit(), threads_for(module.largest_product):
+    with preemption.during_fit(), threads_for(module.largest_product), interrupts_passing():
         trainer.fit(module, train, validation, ckpt_path=resume_path(checkpoints), weights_only=True)
+
+
+@contextmanager
+def interrupts_passing() -> Iterator[None]:
+    """A fit in a notebook that Ctrl-C interrupts, where Lightning ends the process and ignores all further ones.
+
+    Raises:
+        KeyboardInterrupt: it did.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as left:
+        if not isinstance(left.__context__, KeyboardInterrupt):
+            raise
+        signal.signal(signal.SIGINT, before)
+        raise left.__context__ from None
 
 
 @contextmanager

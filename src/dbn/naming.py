@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -129,8 +129,10 @@ def folder_in_configuration(key: str, *, _root_: DictConfig) -> str:
         return NOT_NAMED
 
 
-def sizes(layers: Iterable[Any]) -> str:
+def sizes(layers: Any) -> str:
     """``${sizes:${stack.layers}}``: layers in a name, ``500_500_2000``."""
+    if not isinstance(layers, list | ListConfig):
+        return "layers"  # no list, which is said where layers are checked
     return "_".join(str(one.get("n_hidden") if isinstance(one, DictConfig) else one) for one in layers)
 
 

@@ -1,4 +1,7 @@
-"""Told to stop: the signal that SLURM sends before a job is preempted or out of time, and going back in the queue."""
+"""Told to stop: the signal that SLURM sends before a job is preempted or out of time, and going back in the queue.
+
+Ctrl-C stops a run in the same way (:mod:`dbn.interrupts`), but for good.
+"""
 
 import logging
 import os
@@ -28,10 +31,13 @@ class Preemption:
 
     Attributes:
         requested: it has been told.
+        by_person: by a person, with Ctrl-C.
+        fitting: a fit is under way.
     """
 
     def __init__(self) -> None:
         self.requested = False
+        self.by_person = False
         self.fitting = False
 
     def receive(self, number: int, frame: FrameType | None) -> None:
@@ -91,6 +97,8 @@ def requeueing() -> Iterator[None]:
         preemption.stop_if_requested()  # it came between the run before and this one
         yield
     except PreemptedError:
+        if preemption.by_person:
+            raise
         signal.signal(SIGNAL, signal.SIG_IGN)  # once is enough
         requeue()
     finally:  # a signal after the last run is nobody's any more

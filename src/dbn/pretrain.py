@@ -14,19 +14,23 @@ from rich.console import Console
 from rich.table import Table
 
 from dbn.augment import Augment
+from dbn.check_config import check_place, check_pretraining
 from dbn.command import plain, run_command, task_overrides
-from dbn.configured import data_of, layers_of
+from dbn.configured import data_of
 from dbn.data import DataSet
 from dbn.errors import UserError
 from dbn.growing import Place
 from dbn.identity import INCIDENTAL, stack_identity, stack_name, with_content
+from dbn.layers import layers_of
+from dbn.memory_needed import check_memory
 from dbn.pictures import pictures_of_stack, save_pictures, sheets
 from dbn.pretraining import pretrain_stacks
 from dbn.processes import is_first
 from dbn.runs import Run, execute_all, study_directory
 from dbn.seeds import by_seed, checkpoint_folder
-from dbn.settings import check_number, settings_of
+from dbn.settings import settings_of
 from dbn.stack import DBN
+from dbn.texts import with_texts
 from dbn.tracking import Tracker, Tracking, tracking
 from dbn.training import LayerSettings
 
@@ -85,7 +89,8 @@ def pretrain_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
         For each seed the content of ``result.json``, of those that were done before, too. The stack is in
         ``dbn.safetensors`` beside it.
     """
-    check_number("checkpoint_seconds", config["checkpoint_seconds"], low=0)
+    config = with_texts(config)
+    check_place(config)
     return pretrain_together([pretraining_config(own) for own in by_seed(with_content(config))], overrides)
 
 
@@ -109,10 +114,13 @@ def pretraining_config(config: Mapping[str, Any]) -> dict[str, Any]:
 def _work(runs: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:
     """Pretrain the runs' stacks, with checkpoints within a layer in ``folder``; gives each run's part of the result."""
     config = runs[0].config
+    check_pretraining(config)
     data = data_of(config)
     layers = layers_of(config["stack"])
+    check_memory("stack.layers", [data.n_features, *(layer.n_hidden for layer in layers)], len(runs))
     augment = settings_of("stack.augment", Augment, config["stack"]["augment"])
-    with Tracking([partial(_tracked, run, data) for run in runs], [run.directory for run in runs]) as tracked:
+    openers, directories = [partial(_tracked, run, data) for run in runs], [run.directory for run in runs]
+    with Tracking(openers, directories, config["logger"]["wandb"]) as tracked:
         places = [
             Place(run.config["seed"], run.directory, own) for run, own in zip(runs, tracked.trackers, strict=True)
         ]

@@ -9,6 +9,9 @@ from typing import Any
 from dbn.runs import Run
 from dbn.settings import check_number
 
+LARGEST_GROUP = 10_000
+"""Seeds that train together at most: each has a directory of its own."""
+
 
 def by_seed(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The configuration of each of ``n_parallel_seeds`` seeds, from ``seed`` up.
@@ -18,7 +21,7 @@ def by_seed(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     first, n = config["seed"], config["n_parallel_seeds"]
     check_number("seed", first, low=0, whole=True)
-    check_number("n_parallel_seeds", n, low=1, whole=True)
+    check_number("n_parallel_seeds", n, low=1, high=LARGEST_GROUP, whole=True)
     return [{**config, "seed": seed} for seed in range(first, first + n)]
 
 

@@ -8,6 +8,13 @@ from typing import Any, TypeVar
 from dbn.errors import SettingError
 
 T = TypeVar("T")
+Check = Callable[[str, Any], None]
+"""Raises :class:`SettingError` unless a setting, by its dotted key, has a value that can be used."""
+
+LARGEST = 2.0**63
+"""Beyond it a number is no number of anything, and none that torch takes."""
+LONGEST = 80
+"""Letters of a value that a message shows."""
 
 
 def check_number(
@@ -30,36 +37,127 @@ def check_number(
     """
     kind = "a whole number" if whole else "a number"
     accepted_type = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+    if high == float("inf") and accepted_type and abs(value) > LARGEST:
+        high = LARGEST
     if accepted_type and (low < value if above else low <= value) and (value < high if below else value <= high):
         return
     limits = f"above {low:g}" if above else f"from {low:g}"
     if high != float("inf"):
         limits += f" and below {high:g}" if below else f" to {high:g}"
-    raise SettingError(f"{key}={value!r}: it must be {kind} {limits}.")
+    raise SettingError(f"{key}={shown(value)}: it must be {kind} {limits}.")
 
 
 def check_choice(key: str, value: Any, choices: Collection[str]) -> None:
     """Raise :class:`SettingError` unless ``value`` is one of ``choices``; the message names the nearest."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise SettingError(
-            f"{key}={value!r}: no such choice.{near(str(value), choices)} Use one of {', '.join(sorted(choices))}."
+            f"{key}={shown(value)}: no such choice.{near(str(value), choices)} Use one of {', '.join(sorted(choices))}."
         )
+
+
+def check_flag(key: str, value: Any) -> None:
+    """Raise :class:`SettingError` unless ``value`` is true or false."""
+    if not isinstance(value, bool):
+        raise SettingError(f"{key}={shown(value)}: it must be true or false.")
+
+
+def check_text(key: str, value: Any, *, what: str = "text") -> None:
+    """Raise :class:`SettingError` unless ``value`` is text and not empty; ``what`` says what it stands for."""
+    if not isinstance(value, str) or not value.strip():
+        raise SettingError(f"{key}={shown(value)}: it must be {what}, such as {key}=abc.")
+
+
+def check_list(key: str, value: Any) -> None:
+    """Raise :class:`SettingError` unless ``value`` is a list; the message shows how one is written."""
+    if not isinstance(value, list | tuple):
+        example = value if isinstance(value, str | int | float) and value != "" else "a,b"
+        raise SettingError(f"{key}={shown(value)}: it must be a list, which is written {key}=[{example}].")
+
+
+def check_group(key: str, value: Any) -> None:
+    """Raise :class:`SettingError` unless ``value`` is a group of settings."""
+    if not isinstance(value, Mapping):
+        raise SettingError(f"{key}={shown(value)}: it must be a group of settings, written {key}={{name:value}}.")
+
+
+def optional(check: Check) -> Check:
+    """The same check, which null passes, too."""
+
+    def passes(key: str, value: Any) -> None:
+        if value is not None:
+            try:
+                check(key, value)
+            except SettingError as error:
+                if not str(error).startswith(f"{key}="):  # of something inside it
+                    raise
+                raise SettingError(f"{str(error).removesuffix('.')}, or null.") from error
+
+    return passes
+
+
+def within(**limits: Any) -> Check:
+    """:func:`check_number` with limits."""
+    return lambda key, value: check_number(key, value, **limits)
+
+
+def choice(*choices: str) -> Check:
+    """:func:`check_choice` among choices."""
+    return lambda key, value: check_choice(key, value, choices)
+
+
+def check_table(
+    group: str, given: Any, checks: Mapping[str, Check], *, needed: Collection[str] = (), others: Collection[str] = ()
+) -> None:
+    """Check the settings of a group one by one.
+
+    Args:
+        group: dotted name of the group.
+        given: its settings.
+        checks: for each setting that it may have.
+        needed: settings that it must have.
+        others: settings that it may have, too, and that are checked elsewhere.
+
+    Raises:
+        SettingError: one of them cannot be used, is not known, or missing.
+    """
+    check_group(group, given)
+    check_keys(group, given, {*checks, *others})
+    for key in needed:
+        if key not in given:
+            raise SettingError(f"{group}.{key}: this setting is missing. Give it a value: {group}.{key}=...")
+    for key, check in checks.items():
+        if key in given:
+            check(f"{group}.{key}", given[key])
+
+
+def shown(value: Any) -> str:
+    """A value as a person writes it, a long one shortened."""
+    words = {None: "null", True: "true", False: "false"}
+    text = words[value] if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def check_keys(group: str, given: Mapping[str, Any], known: Collection[str]) -> None:
     """Raise :class:`SettingError` if ``given`` has a key that is not ``known``; the message names the nearest."""
     for key in given:
         if key not in known:
-            raise SettingError(f"{group}.{key}: no such setting.{near(key, known)} Known: {', '.join(sorted(known))}.")
+            raise SettingError(
+                f"{group}.{key}: no such setting.{near(str(key), known)} Known: {', '.join(sorted(known))}."
+            )
 
 
 def settings_of(group: str, kind: Callable[..., T], given: Mapping[str, Any]) -> T:
     """A settings dataclass from a group of the configuration.
 
     Raises:
-        SettingError: the group has a key that is no field of it.
+        SettingError: the group is none, has a key that is no field of it, or lacks one.
     """
-    check_keys(group, given, [name for name in inspect.signature(kind).parameters if name != "self"])
+    check_group(group, given)
+    fields = inspect.signature(kind).parameters
+    check_keys(group, given, fields)
+    for name, field in fields.items():
+        if field.default is inspect.Parameter.empty and name not in given:
+            raise SettingError(f"{group}.{name}: this setting is missing. Give it a value: {group}.{name}=...")
     return kind(**given)
 
 
@@ -71,7 +169,7 @@ def calling(group: str, factory: Callable[..., T], *arguments: Any, **keywords: 
     """
     try:
         return factory(*arguments, **keywords)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise SettingError(f"{group}: {error}. See the settings of {group} with --help.") from error
 
 

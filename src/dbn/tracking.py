@@ -12,7 +12,7 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 from dbn.files import write_text
 from dbn.metrics import METRICS, MetricsFile, MetricsFiles
 from dbn.processes import is_first
-from dbn.settings import check_keys
+from dbn.wandb_settings import LONGEST_NAME, LONGEST_TAG, check_login, check_wandb, explaining, short, tags_of
 
 WANDB_ID = "wandb_id"
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
@@ -112,30 +112,35 @@ def tracking(
 
     Yields:
         The tracker. An interrupted run goes on under the id that is kept in its directory.
+
+    Raises:
+        SettingError, TrackingError: Weights & Biases cannot be used as asked for.
     """
     if settings is None:
         yield Tracker(directory)
         return
     import wandb
 
-    check_keys("logger.wandb", settings, {"project", "entity", "tags", "mode"})
+    check_wandb("logger.wandb", settings)
     id_file = directory / WANDB_ID
     if not id_file.is_file():
         write_text(id_file, uuid.uuid4().hex[:12])
-    run = wandb.init(
-        project=settings.get("project", "dbn"),
-        entity=settings.get("entity"),
-        mode=settings.get("mode"),  # None leaves it to WANDB_MODE
-        id=id_file.read_text().strip(),
-        resume="allow",
-        dir=str(directory),
-        group=study,
-        job_type=stage,
-        name=name,
-        tags=[*tags, *settings.get("tags", [])],
-        config=dict(config),
-        settings=wandb.Settings(silent=True, x_disable_stats=True),  # the statistics process outlives a killed job
-    )
+    own_tags = tags_of("logger.wandb.tags", settings.get("tags", []))
+    with explaining(settings):
+        run = wandb.init(
+            project=settings.get("project", "dbn"),
+            entity=settings.get("entity"),
+            mode=settings.get("mode"),  # None leaves it to WANDB_MODE
+            id=id_file.read_text().strip(),
+            resume="allow",
+            dir=str(directory),
+            group=short(study, LONGEST_NAME),
+            job_type=stage,
+            name=short(name, LONGEST_NAME),
+            tags=list(dict.fromkeys([*(short(tag, LONGEST_TAG) for tag in tags), *own_tags])),
+            config=dict(config),
+            settings=wandb.Settings(silent=True, x_disable_stats=True),  # the statistics process outlives a killed job
+        )
     failed = True
     try:
         yield Tracker(directory, run)
@@ -152,20 +157,31 @@ class Tracking:
     Args:
         openers: open each run's tracking, see :func:`tracking`.
         directories: of the runs.
+        settings: ``logger.wandb``, or None.
 
     Attributes:
         trackers: while the runs train.
     """
 
     def __init__(
-        self, openers: Sequence[Callable[[], AbstractContextManager[Tracker]]], directories: Sequence[Path]
+        self,
+        openers: Sequence[Callable[[], AbstractContextManager[Tracker]]],
+        directories: Sequence[Path],
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.openers = openers
         self.trackers = [Tracker(directory) for directory in directories]
+        self.settings = settings
         self.open = ExitStack()
 
     def __enter__(self) -> "Tracking":
-        """Open the tracking of a run that trains alone."""
+        """Open the tracking of a run that trains alone; of several, see that it can be opened later.
+
+        Raises:
+            TrackingError: it cannot.
+        """
+        if len(self.openers) > 1 and self.settings is not None and is_first():
+            check_login(self.settings)
         if len(self.openers) == 1 and is_first():
             self.trackers = [self.open.enter_context(self.openers[0]())]
         return self

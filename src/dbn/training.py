@@ -17,18 +17,35 @@ from dbn.data.from_arrays import training_images
 from dbn.data.images import Images
 from dbn.errors import DivergenceError, SettingError
 from dbn.graphs import BlockGraphs
-from dbn.loop import BlockModule, Optimizer, add_gradients, loader_context, make_trainer, quiet
+from dbn.loop import BlockModule, Optimizer, add_gradients, interrupts_passing, loader_context, make_trainer, quiet
 from dbn.optimizer import SGD
 from dbn.parallel import members_of
 from dbn.precision import PRECISIONS, Bfloat16RBM, choose_precision
 from dbn.rbm import RBM, Phases
 from dbn.samplers import ContrastiveDivergence, Sampler
-from dbn.settings import calling, check_choice, check_keys, check_number
+from dbn.settings import Check, calling, check_choice, check_flag, check_keys, check_number, check_table, choice, within
 from dbn.streams import Noise, streams
 from dbn.threads import threads_for
 from dbn.units import UNITS
 
 OptimizerFactory = Callable[..., Optimizer]
+
+
+LAYER_CHECKS: dict[str, Check] = {
+    "n_hidden": within(low=1, whole=True),
+    "hidden": choice(*UNITS),
+    "steps": within(low=1, whole=True),
+    "learning_rate": within(low=0, above=True),
+    "initial_momentum": within(low=0, high=1, below=True),
+    "initial_momentum_epochs": within(low=0, whole=True),
+    "momentum": within(low=0, high=1, below=True),
+    "weight_cost": within(low=0),
+    "epochs": within(low=1, whole=True),
+    "batch_size": within(low=1, whole=True),
+    "weight_std": within(low=0),
+    "bias_from_data": check_flag,
+}
+"""Of the settings of a layer, wherever they are given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,15 +85,7 @@ class LayerSettings:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        for name in ("n_hidden", "steps", "epochs", "batch_size"):
-            check_number(f"stack.layers.{name}", getattr(self, name), low=1, whole=True)
-        check_number("stack.layers.initial_momentum_epochs", self.initial_momentum_epochs, low=0, whole=True)
-        check_number("stack.layers.learning_rate", self.learning_rate, low=0, above=True)
-        for name in ("momentum", "initial_momentum"):
-            check_number(f"stack.layers.{name}", getattr(self, name), low=0, high=1, below=True)
-        for name in ("weight_cost", "weight_std"):
-            check_number(f"stack.layers.{name}", getattr(self, name), low=0)
-        check_choice("stack.layers.hidden", self.hidden, UNITS)
+        check_table("stack.layers", vars(self), LAYER_CHECKS)
 
     def momentum_at(self, epoch: int) -> float:
         """Momentum of ``epoch``, counted from 0."""
@@ -355,7 +364,7 @@ def fit(
     with quiet():
         trainer = make_trainer(directory=None, max_epochs=epochs, callbacks=callbacks, options=options)
         loader = BlockLoader(images, batch_size=layer.batch_size, seed=seed, counters=(1,), **loader_context(trainer))
-        with threads_for(module.largest_product):
+        with threads_for(module.largest_product), interrupts_passing():
             trainer.fit(module, loader)
     return rbm.to(device)  # Lightning leaves what it trained on a GPU on the CPU
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from dbn.configured import layers_of
 from dbn.data import DataSet, Images, StreamedImages
 from dbn.errors import SettingError
+from dbn.layers import layers_of
 from dbn.runs import execute, study_directory
 from dbn.settings import check_choice
 from finetune.baselines import logistic_pca, pca

@@ -11,9 +11,12 @@ from rich.table import Table
 
 from dbn import flops
 from dbn.command import plain, run_command
-from dbn.configured import data_of, layers_of
+from dbn.data.shapes import facts_of
 from dbn.errors import SettingError
-from dbn.settings import check_number
+from dbn.layers import layers_of
+from dbn.memory_needed import check_memory
+from dbn.settings import check_number, shown
+from finetune.check_config import check_finetuning
 from finetune.network import Dropout, Network
 from finetune.train import build_network
 
@@ -62,14 +65,24 @@ def describe(config: Mapping[str, Any]) -> Description:
         SettingError: ``sizes`` is not a list of at least two numbers of units.
     """
     if config["sizes"] is None:
-        data = data_of(config)
-        return of_network(build_network(data, config, [layer.n_hidden for layer in layers_of(config["stack"])]))
-    sizes = config["sizes"]
+        check_finetuning(config)
+        data = facts_of(config["data"])
+        hidden = [layer.n_hidden for layer in layers_of(config["stack"])]
+        check_memory("stack.layers", [data.n_features, *hidden])
+        return of_network(build_network(data, config, hidden))
+    check_sizes(config["sizes"])
+    return of_network(Network(config["sizes"], **config["network"]))
+
+
+def check_sizes(sizes: Any) -> None:
+    """Raise :class:`SettingError` unless ``sizes`` is null or the units of a network's layers."""
+    if sizes is None:
+        return
     if not isinstance(sizes, Sequence) or isinstance(sizes, str) or len(sizes) < 2:
-        raise SettingError(f"sizes={sizes!r}: give the units of every layer, inputs first: sizes=[3,2,2,3].")
+        raise SettingError(f"sizes={shown(sizes)}: give the units of every layer, inputs first: sizes=[3,2,2,3].")
     for size in sizes:
         check_number("sizes", size, low=1, whole=True)
-    return of_network(Network(sizes, **config["network"]))
+    check_memory("sizes", sizes)
 
 
 def of_network(network: Network) -> Description:

@@ -59,6 +59,22 @@ def check_training(settings: TrainingSettings, data: DataSet, n_networks: int) -
         )
 
 
+def check_task(settings: TrainingSettings, task: str) -> None:
+    """Refuse what a task has no use for.
+
+    Raises:
+        SettingError: an autoencoder is to have what only a classifier has.
+    """
+    if task == "classifier":
+        return
+    if settings.head_epochs or settings.label_smoothing or settings.trajectory or settings.loss != "cross_entropy":
+        raise SettingError(
+            f"training.head_epochs={settings.head_epochs}, training.label_smoothing={settings.label_smoothing}, "
+            f"training.trajectory={settings.trajectory}, training.loss={settings.loss}: an autoencoder has neither a "
+            "new output layer nor labels nor class probabilities. Leave them at 0, 0, 0 and cross_entropy."
+        )
+
+
 def make_module(
     network: Network,
     data: DataSet,
@@ -68,6 +84,7 @@ def make_module(
     epochs_before: int = 0,
 ) -> FineTuning:
     """The LightningModule of the task; where training goes on from another run, after ``epochs_before`` epochs."""
+    check_task(settings, config["task"]["name"])
     augment = settings_of("augment", Augment, config["augment"])
     schedule = settings_of("schedule", Schedule, hydra.utils.instantiate(config["schedule"]))
     options: dict[str, Any] = {
@@ -82,12 +99,6 @@ def make_module(
     }
     if config["task"]["name"] == "classifier":
         return Classifier(network, settings, **options)
-    if settings.head_epochs or settings.label_smoothing or settings.trajectory or settings.loss != "cross_entropy":
-        raise SettingError(
-            f"training.head_epochs={settings.head_epochs}, training.label_smoothing={settings.label_smoothing}, "
-            f"training.trajectory={settings.trajectory}, training.loss={settings.loss}: an autoencoder has neither a "
-            "new output layer nor labels nor class probabilities. Leave them at 0, 0, 0 and cross_entropy."
-        )
     return Autoencoder(network, settings, real=has_real_outputs(config), **options)
 
 

@@ -170,7 +170,8 @@ def unroll(stack: DBN, network: Network) -> None:
     for number, (wanted, found) in enumerate(zip([*encoder, *decoder], network.activations, strict=False), start=1):
         if wanted != found:
             cure = (
-                "Give the stack's top layer hidden: gaussian"
+                "Give the stack's top layer hidden: gaussian, and a learning_rate that such units bear, as in "
+                "'stack.layers=[200,{n_hidden:30,hidden:gaussian,learning_rate:0.001}]'"
                 if number == network.code
                 else f"Use network.activation={wanted} with init=dbn"
             )

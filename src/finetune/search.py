@@ -10,8 +10,20 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dbn.configuration import plain
 from dbn.errors import DataError, SettingError
-from dbn.settings import check_keys, check_number, near
+from dbn.settings import (
+    Check,
+    check_flag,
+    check_group,
+    check_keys,
+    check_number,
+    check_table,
+    check_text,
+    near,
+    optional,
+    within,
+)
 from dbn.streams import stream
 
 Space = Mapping[str, Mapping[str, Any]]
@@ -50,12 +62,36 @@ def _draw_one(key: str, dimension: Mapping[str, Any], trial: int) -> Any:
     check_keys(where, dimension, ("low", "high", "log"))
     if not {"low", "high"} <= dimension.keys():
         raise SettingError(f"{where}={dict(dimension)}: give low and high, or choices.")
-    logarithmic = bool(dimension.get("log", False))
+    logarithmic = dimension.get("log", False)
+    check_flag(f"{where}.log", logarithmic)
     low = dimension["low"]
     check_number(f"{where}.low", low, low=0 if logarithmic else -math.inf, above=logarithmic)
     check_number(f"{where}.high", dimension["high"], low=low, above=True)
     value = low * (dimension["high"] / low) ** u if logarithmic else low + (dimension["high"] - low) * u
     return float(f"{value:.4g}")  # as a person would write it
+
+
+def check_search(search: Any) -> None:
+    """Check the group ``search``: what there is to draw from, and what is asked for.
+
+    Raises:
+        SettingError: a setting has a value that cannot be used.
+    """
+    checks: dict[str, Check] = {
+        "space": check_space,
+        "trial": optional(within(low=0, whole=True)),
+        "chosen": optional(lambda key, value: check_text(key, value, what="a file")),
+        "settings": check_group,
+    }
+    check_table("search", search, checks, needed=list(checks))
+
+
+def check_space(where: str, space: Any) -> None:
+    """Raise :class:`SettingError` unless something can be drawn from every dimension of ``space``."""
+    check_group(where, space)
+    for key, dimension in space.items():
+        check_group(f"{where}.{key}", dimension)
+        _draw_one(key, dimension, 0)
 
 
 def searched(config: DictConfig) -> DictConfig:
@@ -65,6 +101,8 @@ def searched(config: DictConfig) -> DictConfig:
         SettingError: both are asked for; a key of the space is no setting; nothing was chosen for the arm.
         DataError: the file of chosen settings is missing or damaged.
     """
+    check_group("search", config.get("search"))
+    check_search(plain(config.search))
     trial, chosen = config.search.trial, config.search.chosen
     if trial is None and chosen is None:
         return config

@@ -23,8 +23,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dbn.command import explain, plain, say
+from dbn.command import plain, say
 from dbn.errors import SettingError, UserError
+from dbn.explain import explain
 from dbn.files import write_json
 from dbn.identity import INCIDENTAL
 from dbn.naming import NOT_NAMED, folder_name

@@ -15,12 +15,15 @@ from rich.console import Console
 from rich.table import Table
 from safetensors.torch import save as serialise
 
+from dbn.check_config import check_place
 from dbn.command import in_multirun, plain, run_command, task_overrides
-from dbn.configured import data_of, layers_of
+from dbn.configured import data_of
 from dbn.data import DataSet, label_subset
+from dbn.data.shapes import Facts
 from dbn.errors import SettingError
 from dbn.files import write_bytes
 from dbn.identity import with_content
+from dbn.layers import layers_of
 from dbn.naming import folder_name
 from dbn.parallel import together
 from dbn.pictures import filters, save_pictures, sheets
@@ -29,12 +32,14 @@ from dbn.pretrain import run_directory as pretraining_directory
 from dbn.processes import is_first
 from dbn.runs import Run, execute_all, study_directory
 from dbn.seeds import by_seed, checkpoint_folder
-from dbn.settings import calling, check_choice, check_keys, check_number, settings_of
+from dbn.settings import calling, check_keys, settings_of
 from dbn.stack import DBN
+from dbn.texts import with_texts
 from dbn.tracking import Tracker, Tracking, tracking
 from finetune.baseline_runs import check_baselines, run_baselines
+from finetune.check_config import check_finetuning, check_schedule
 from finetune.continuing import Earlier, advice, earlier_run
-from finetune.features import before_and_after, check_features, features_of
+from finetune.features import before_and_after, features_of
 from finetune.fitting import check_training, fit_networks
 from finetune.initialise import Initialisation, unroll
 from finetune.inputs import check_inputs
@@ -48,7 +53,6 @@ from finetune.trajectory import Trajectory
 from finetune.weights import weight_changes
 
 NETWORK_FILE = "network.safetensors"
-TASKS = ("classifier", "autoencoder")
 
 
 def main() -> None:
@@ -85,11 +89,11 @@ def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
         For each seed the content of ``result.json``, of those that were done before, too. The network's weights are in
         ``network.safetensors`` beside it. Nothing where ``pretrain_only`` is set: the stacks are left for later runs.
     """
-    check_number("checkpoint_seconds", config["checkpoint_seconds"], low=0)
-    check_choice("task.name", config["task"]["name"], TASKS)
-    check_features(config["features"])
+    config = with_texts(config)
+    check_place(config)
     config = with_content(config)
     if config["pretrain_only"]:
+        check_finetuning(config)
         starting_points(by_seed(config), inputs_of(config))
         return []
     earlier = earlier_run(config)
@@ -103,17 +107,21 @@ def _work(
 ) -> Iterator[dict[str, Any]]:
     """Fine-tune, with checkpoints in ``folder``; gives the part of the result of each run that waits for one."""
     config = runs[0].config
+    check_finetuning(config)
     settings = settings_of("training", TrainingSettings, config["training"])
     data = inputs_of(config)
     check_training(settings, data, len(runs))
     seeds = together(folder / "checkpoints", [seed_of(run) for run in waiting], [seed_of(run) for run in runs])
     members = [run for run in runs if seed_of(run) in seeds]
     sets = [labelled(data, run.config) for run in members]
+    steps_per_epoch = -(-len(sets[0].train) // settings.batch_size)
+    check_schedule(config["schedule"], config["optimizer"], settings.epochs, steps_per_epoch)
     starts = starting_points([run.config for run in members], sets[0])
     before = [deepcopy(start.network) for start in starts]
     watched = data.validation if len(data.validation) else data.train  # the same for all arms and seeds
     trajectory = Trajectory(watched.sample(settings.trajectory), settings.epochs) if settings.trajectory else None
-    with Tracking([partial(_tracked, run, data) for run in members], [run.directory for run in members]) as tracked:
+    openers, directories = [partial(_tracked, run, data) for run in members], [run.directory for run in members]
+    with Tracking(openers, directories, config["logger"]["wandb"]) as tracked:
         fitted = fit_networks(
             [start.network for start in starts], sets, settings, [run.config for run in members], folder,
             tracked.trackers, trajectory, earlier,
@@ -236,9 +244,12 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
     layers = layers_of(config["stack"])
     hidden = [layer.n_hidden for layer in layers]
     if not hidden and (initialise.needs_stack or config["task"]["name"] == "autoencoder"):
+        code = "[200,{n_hidden:30,hidden:gaussian,learning_rate:0.001}]"
         raise SettingError(
-            "stack.layers=[]: a network without a hidden layer can neither be pretrained nor be an autoencoder. Give "
-            "layers, stack.layers=[200], or start from random weights, arm=random_relu."
+            f"stack.layers=[]: an autoencoder needs layers, the last of which is its code. Give 'stack.layers={code}'."
+            if config["task"]["name"] == "autoencoder"
+            else "stack.layers=[]: a network without a hidden layer cannot be pretrained. Give layers, "
+            "stack.layers=[200], or start from random weights, arm=random_relu."
         )
     stacks: list[DBN | None] = [None] * len(configs)
     pretraining: list[dict[str, Any]] = [{"seconds": 0.0, "flops": 0}] * len(configs)
@@ -287,8 +298,17 @@ def initialisation_of(config: Mapping[str, Any]) -> Initialisation:
     return initialise
 
 
-def build_network(data: DataSet, config: Mapping[str, Any], hidden: list[int]) -> Network:
-    """The network of a configuration, the same for every arm: hidden layers as in the stack."""
+def build_network(data: DataSet | Facts, config: Mapping[str, Any], hidden: list[int]) -> Network:
+    """The network of a configuration, the same for every arm: hidden layers as in the stack.
+
+    Raises:
+        SettingError: a classifier of data without labels.
+    """
+    if config["task"]["name"] == "classifier" and not data.classes:
+        raise SettingError(
+            f"task=classifier: data={data.name} has no labels to train a classifier on. Use task=autoencoder, or "
+            "dbn-pretrain for a stack alone."
+        )
     if config["task"]["name"] == "autoencoder":
         sizes, code = [data.n_features, *hidden, *reversed(hidden[:-1]), data.n_features], len(hidden)
     else:

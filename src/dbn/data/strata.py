@@ -67,7 +67,10 @@ def label_subset(labels: Tensor | None, n_labelled: int | None, seed: int, *, da
         DataError: there are no labels.
     """
     if labels is None:
-        raise DataError(f"data={data_name} has no labels: nothing can be trained or tested by class on it.")
+        raise DataError(
+            f"data={data_name} has no labels: nothing can be trained or tested by class on "
+            "it. Use task=autoencoder, or dbn-pretrain for a stack alone."
+        )
     labels = labels.cpu()
     if n_labelled is None:
         return torch.arange(len(labels))

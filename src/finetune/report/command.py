@@ -1,11 +1,15 @@
 """The command ``dbn-report``: a study's results as a page, a table and a CSV file."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
 from dbn.command import plain, run_command
 from dbn.errors import SettingError
+from dbn.settings import check_text, optional
+from dbn.texts import with_texts
 from finetune.report.overview import studies_below, write_overview
 from finetune.report.write import write_report
 
@@ -16,7 +20,8 @@ def main() -> None:
 
 
 def _report(config: DictConfig) -> None:
-    settings = plain(config)
+    settings = with_texts(plain(config))
+    check_report(settings)
     path = Path(settings["path"])
     output = None if settings["output"] is None else Path(settings["output"])
     if studies_below(path):
@@ -33,6 +38,17 @@ def _report(config: DictConfig) -> None:
     print(f"\nreport: {report.html}\ntable:  {report.table}\ncsv:    {report.csv}")
     if report.chosen is not None:
         print(f"chosen: {report.chosen}")
+
+
+def check_report(settings: Mapping[str, Any]) -> None:
+    """Check what dbn-report and dbn-status are asked for.
+
+    Raises:
+        SettingError: it cannot be.
+    """
+    check_text("path", settings["path"], what="a study's folder")
+    for key in ("reference", "metric"):
+        optional(check_text)(key, settings.get(key))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,11 @@
 from collections import Counter
 from pathlib import Path
 
+from omegaconf import DictConfig
+
 from dbn.command import plain, run_command
+from dbn.texts import with_texts
+from finetune.report.command import check_report
 from finetune.report.read import Study, scan_study
 
 ORDER = ("running", "failed", "damaged", "unfinished", "missing")
@@ -11,7 +15,13 @@ ORDER = ("running", "failed", "damaged", "unfinished", "missing")
 
 def main() -> None:
     """Console entry point."""
-    run_command("status", lambda config: print(status_text(Path(plain(config)["path"]))), positional="path")
+    run_command("status", _status, positional="path")
+
+
+def _status(config: DictConfig) -> None:
+    settings = with_texts(plain(config))
+    check_report(settings)
+    print(status_text(Path(settings["path"])))
 
 
 def status_text(directory: Path) -> str:

@@ -127,7 +127,7 @@ def source_of(
     """
     renamed = ", ".join(f"{role}={own}" for role, own in names.items() if role != own)
     try:
-        images = {role: _as_pictures(role, array) for role, array in arrays.items() if role.endswith("images")}
+        images = {role: as_pictures(role, array) for role, array in arrays.items() if role.endswith("images")}
         labels = {role: plain_labels(role, array) for role, array in arrays.items() if role.endswith("labels")}
         tensors = _tensors(images)
         numbers, classes = encode_labels(labels)
@@ -146,7 +146,7 @@ def source_of(
         raise DataError(f"{path}{f' ({renamed})' if renamed else ''}: {error}") from error
 
 
-def _as_pictures(role: str, array: NDArray) -> NDArray:
+def as_pictures(role: str, array: NDArray) -> NDArray:
     """``(n, channels, height, width)``."""
     if array.dtype.kind not in "buif":
         raise DataError(f"{role} are of type {array.dtype}. Save them as uint8 or float32.")

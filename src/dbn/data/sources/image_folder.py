@@ -67,9 +67,10 @@ def image_folder(
     if not path.is_dir():
         raise DataError(f"{path} is not a folder. Set data.path to a folder with one folder of images per class.")
     dropped = Dropped()
-    folders = _split_folders(path, labels)
+    folders = split_folders(path, labels)
     listed = {
-        split: _by_class(folder, dropped) if labels else _all(folder, dropped) for split, folder in folders.items()
+        split: images_by_class(folder, dropped) if labels else all_images(folder, dropped)
+        for split, folder in folders.items()
     }
     classes = tuple(sorted(listed["train"]))
     for split, by_class in listed.items():
@@ -135,7 +136,7 @@ class Dropped:
                             " and others" if len(files) > 1 else "")  # fmt: skip
 
 
-def _split_folders(path: Path, labels: bool) -> dict[str, Path]:
+def split_folders(path: Path, labels: bool) -> dict[str, Path]:
     """Where the images of each split are."""
     inside = {entry.name: entry for entry in _visible(path) if entry.is_dir()}
     if not inside and labels:
@@ -154,7 +155,7 @@ def _split_folders(path: Path, labels: bool) -> dict[str, Path]:
     return {SPLITS[name]: folder for name, folder in inside.items()}
 
 
-def _by_class(folder: Path, dropped: Dropped) -> dict[str, list[Path]]:
+def images_by_class(folder: Path, dropped: Dropped) -> dict[str, list[Path]]:
     """Images by the name of the class."""
     by_class = {}
     for entry in _visible(folder):
@@ -172,7 +173,7 @@ def _by_class(folder: Path, dropped: Dropped) -> dict[str, list[Path]]:
     return by_class
 
 
-def _all(folder: Path, dropped: Dropped) -> dict[str, list[Path]]:
+def all_images(folder: Path, dropped: Dropped) -> dict[str, list[Path]]:
     """All images, as of one class without a name."""
     files = _images(folder, dropped)
     if not files:

@@ -90,7 +90,7 @@ def _read(path: Path, names: dict[str, str | None]) -> tuple[dict[str, NDArray],
         with file:
             if set(file.files) >= SPARSE_PARTS and names["images"] not in file.files:
                 return {"images": dense(path)}, {"images": "images"}
-            chosen = choose(path, _found(file), names)
+            chosen = choose(path, arrays_in(file), names)
             return {role: file[key] for role, key in chosen.items()}, chosen
     except UserError:
         raise
@@ -104,7 +104,7 @@ def _read(path: Path, names: dict[str, str | None]) -> tuple[dict[str, NDArray],
         raise DataError(f"{path} is damaged or not an .npz file ({error}). Save or copy it again.") from error
 
 
-def _found(file: Any) -> dict[str, Found]:
+def arrays_in(file: Any) -> dict[str, Found]:
     """The arrays of an open file, by what their headers say."""
     found = {}
     for key in file.files:

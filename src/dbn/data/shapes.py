@@ -1,0 +1,134 @@
+"""What a network needs to know of a data set, without its images: their shape, and the classes."""
+
+import math
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+
+from dbn.data.labels import encode_labels, plain_labels
+from dbn.data.load import load_data
+from dbn.data.picture_file import PictureReader, background_colour, picture_size
+from dbn.data.sources.arrays import ROLES, as_pictures, choose
+from dbn.data.sources.easypr import CLASSES as EASYPR_CLASSES
+from dbn.data.sources.easypr import SIDE as EASYPR_SIDE
+from dbn.data.sources.image_folder import Dropped, all_images, images_by_class, split_folders
+from dbn.data.sources.mnist import FASHION_CLASSES
+from dbn.data.sources.npz import arrays_in
+from dbn.data.sources.olivetti import PEOPLE
+from dbn.data.sources.sparse import SPARSE_PARTS
+from dbn.errors import DataError, UserError
+
+Shape = tuple[int, int, int]
+DIGITS = tuple(str(digit) for digit in range(10))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What there is to know of a data set without its images.
+
+    Attributes:
+        name: what the data is called.
+        shape: channels, height, width.
+        classes: a name for each label; empty where there are no labels.
+    """
+
+    name: str
+    shape: Shape
+    classes: tuple[str, ...]
+
+    @property
+    def n_features(self) -> int:
+        """Number of features of an image."""
+        return math.prod(self.shape)
+
+
+def facts_of(data: Mapping[str, Any]) -> Facts:
+    """Facts on the data set that the group ``data`` describes: known ones, or what its files say at their beginning.
+
+    Raises:
+        DataError, SettingError: one's own data cannot be read.
+    """
+    source = {key: value for key, value in data["source"].items() if key != "_target_"}
+    find = FACTS.get(str(data["source"]["_target_"]).removeprefix("dbn.data.").rsplit(".", 1)[-1])
+    if find is not None and str(data["source"]["_target_"]).startswith("dbn."):
+        shape, classes = find(source)
+        return Facts(data["name"], shape, classes)
+    loaded = load_data(hydra.utils.instantiate(data["source"]), validation=0)
+    return Facts(loaded.name, loaded.shape, loaded.classes)
+
+
+def _olivetti(source: Mapping[str, Any]) -> tuple[Shape, tuple[str, ...]]:
+    people = tuple(str(person) for person in range(PEOPLE))
+    return (1, source["size"], source["size"]), people if source["split"] == "image" else ()
+
+
+def _npz(source: Mapping[str, Any]) -> tuple[Shape, tuple[str, ...]]:
+    """From the headers of the arrays, and the labels."""
+    path = _there(source["path"], "an .npz file")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = arrays_in(file)
+            if source["images"] not in found and set(file.files) >= SPARSE_PARTS:
+                raise ValueError("it is a sparse matrix")
+            chosen = choose(path, found, {role: source[role] for role in ROLES})
+            labels = file[chosen["labels"]] if "labels" in chosen else None
+        shape = found[chosen["images"]].shape
+        one = as_pictures("images", np.broadcast_to(np.zeros((), np.uint8), (1, *shape[1:])))
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # the reader says what it is
+        return _whole("dbn.data.npz", source)
+    classes = () if labels is None else encode_labels({"labels": plain_labels("labels", labels)})[1]
+    return (one.shape[1], one.shape[2], one.shape[3]), classes
+
+
+def _image_folder(source: Mapping[str, Any]) -> tuple[Shape, tuple[str, ...]]:
+    """From the first image, and the names of the folders."""
+    folder = _there(source["path"], "a folder with one folder per class")
+    train = split_folders(folder, source["labels"])["train"]
+    files = images_by_class(train, Dropped()) if source["labels"] else all_images(train, Dropped())
+    classes = tuple(sorted(files))
+    reader = PictureReader(source["grey"], background_colour(source["background"]), picture_size(source["size"]))
+    channels, height, width = reader.read(files[classes[0]][0]).shape
+    return (channels, height, width), classes if source["labels"] else ()
+
+
+def _whole(target: str, source: Mapping[str, Any]) -> tuple[Shape, tuple[str, ...]]:
+    """From all of the data."""
+    read = hydra.utils.instantiate({**source, "_target_": target})
+    channels, height, width = read.train_images.shape[1:]
+    return (channels, height, width), read.classes
+
+
+def _memmap(source: Mapping[str, Any]) -> tuple[Shape, tuple[str, ...]]:
+    """From the headers of the files, and the labels: images stay where they are."""
+    from dbn.data.sources.memmap import memmap
+
+    streamed = memmap(**source)
+    return streamed.shape, streamed.classes
+
+
+def _there(path: str | None, what: str) -> Path:
+    if not path or not Path(path).expanduser().exists():
+        raise DataError(f"data.path={path}: there is nothing there. Set it to {what}.")
+    return Path(path).expanduser()
+
+
+FACTS: dict[str, Callable[[Mapping[str, Any]], tuple[Shape, tuple[str, ...]]]] = {
+    "digits": lambda source: ((1, 8, 8), DIGITS),
+    "mnist": lambda source: ((1, 28, 28), DIGITS),
+    "fashion_mnist": lambda source: ((1, 28, 28), FASHION_CLASSES),
+    "binarized_mnist": lambda source: ((1, 28, 28), ()),
+    "easypr": lambda source: ((1, EASYPR_SIDE, EASYPR_SIDE), EASYPR_CLASSES),
+    "olivetti": _olivetti,
+    "npz": _npz,
+    "image_folder": _image_folder,
+    "memmap": _memmap,
+    "mat": lambda source: _whole("dbn.data.mat", source),
+}
+"""By the name of the function that reads the data; others are read whole."""
