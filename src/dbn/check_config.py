@@ -53,7 +53,7 @@ def check_size(key: str, value: Any) -> None:
 
 def check_background(key: str, value: Any) -> None:
     """Raise :class:`SettingError` unless ``value`` is a colour, see :func:`dbn.data.picture_file.background_colour`."""
-    background_colour(value)
+    background_colour(value, key)
 
 
 def check_labels_name(key: str, value: Any) -> None:

@@ -65,6 +65,8 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
     for key in ("base_name", "name"):  # after what they are made from
         check_text(key, config.get(key), what="a name")
     check_list("swept", config.get("swept", []))
+    for key in config.get("swept", []):
+        check_text("swept", key, what="a list of keys")
     if config.get("continue_from") is not None:
         check_text("continue_from", config["continue_from"], what="a run's directory")
     check_flag("pretrain_only", config.get("pretrain_only", False))

@@ -100,11 +100,12 @@ def _of_16_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def background_colour(value: Any) -> tuple[int, int, int]:
+def background_colour(value: Any, key: str = "data.background") -> tuple[int, int, int]:
     """Red, green and blue of ``data.background``.
 
     Args:
         value: a grey value from 0 to 255, a colour's name such as white, or #rrggbb.
+        key: name of the setting, for the message.
 
     Raises:
         SettingError: it is none of these.
@@ -119,7 +120,7 @@ def background_colour(value: Any) -> tuple[int, int, int]:
     except (ValueError, TypeError, OverflowError):
         pass
     raise SettingError(
-        f"data.background={value}: it must be white, black, another colour's name, a grey value from 0 to 255, or "
+        f"{key}={value}: it must be white, black, another colour's name, a grey value from 0 to 255, or "
         '"#rrggbb" in quotation marks: \'data.background="#ff8000"\'.'
     )
 
