@@ -21,7 +21,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     """Status, what is said, and the configuration that would be run; nothing is."""
 
     def called(line: str) -> Said:
-        monkeypatch.delenv(FULL_ERROR, raising=False)
+        monkeypatch.setenv(FULL_ERROR, "0")  # which the command sets, and the test takes back
         monkeypatch.setattr(sys, "argv", ["dbn-finetune", *shlex.split(line)])
         GlobalHydra.instance().clear()
         ran: list[DictConfig] = []
