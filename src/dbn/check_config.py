@@ -159,7 +159,7 @@ def check_data(data: Any) -> None:
     target_of("data.source", data["source"])
     own = {key for key in data["source"] if not key.startswith("_")}
     checks = {**DATA_CHECKS, **{key: SOURCE_CHECKS[key] for key in own & SOURCE_CHECKS.keys()}}
-    check_table("data", data, checks, needed=["name", "representations"], others={*own, "source"})
+    check_table("data", data, checks, needed=["name", "representations"], others={*own, "source", "content"})
     check_table(
         "data.source", data["source"], {key: SOURCE_CHECKS[key] for key in own & SOURCE_CHECKS.keys()},
         others=data["source"],

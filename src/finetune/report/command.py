@@ -47,7 +47,7 @@ def check_report(settings: Mapping[str, Any]) -> None:
         SettingError: it cannot be.
     """
     check_text("path", settings["path"], what="a study's folder")
-    for key in ("reference", "metric"):
+    for key in ("reference", "metric", "output"):
         optional(check_text)(key, settings.get(key))
 
 
