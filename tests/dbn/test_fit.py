@@ -105,7 +105,7 @@ def test_units_take_what_they_can_have() -> None:
 def test_stored_images_with_another_maximum_are_cured_where_they_are_made() -> None:
     pictures = BYTES.reshape(-1, 1, 4, 4).float()
     with pytest.raises(DataError, match=r"Source\(\.\.\., maximum=(\S+)\)") as caught:
-        trained(load_data(Source("mine", pictures, maximum=100.0), validation=0, test=1).train)
+        trained(Images(pictures.flatten(1), None, torch.tensor(0.0), torch.tensor(1 / 100)))
     (maximum,) = re.findall(r"maximum=([\d.]+)\)", str(caught.value))
     trained(load_data(Source("mine", pictures, maximum=float(maximum)), validation=0, test=1).train)
 

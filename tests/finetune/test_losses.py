@@ -86,7 +86,13 @@ def test_the_ladders_perceptron_separates_what_can_be_separated(compose: Compose
     result = finetune(
         compose(
             "finetune",
-            ["experiment=ladder_1_perceptron", "data=npz", f"data.path={tmp_path}/two.npz", "training.epochs=60"],
+            [
+                "experiment=ladder_1_perceptron",
+                "data=npz",
+                f"data.path={tmp_path}/two.npz",
+                "training.epochs=300",
+                "training.weights=last",
+            ],
         )
     )
     assert result["sizes"] == [3, 2]

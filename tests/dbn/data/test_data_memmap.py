@@ -151,7 +151,7 @@ def test_unit_interval_is_checked_in_the_file(save: Save) -> None:
     outside[17, 2] = 1.5
     check_unit_interval(loaded(save(images=inside), test=1).train, data_name="x")
     folder = save(images=outside, test_images=inside)
-    with pytest.raises(DataError, match=r"data=x.*from .* to .*data\.maximum"):
+    with pytest.raises(DataError, match=r"data=x.*from .* to .*data\.standardise=false"):
         check_unit_interval(loaded(folder, standardise=True).train, data_name="x")
 
 

@@ -139,7 +139,7 @@ def test_iteration_that_is_left_early_leaves_no_thread(folder: Path) -> None:
 def test_training_that_stops_early_or_fails_leaves_no_thread(folder: Path) -> None:
     images = numbered(folder, [], 8)
     with pytest.raises(ArithmeticError):
-        fit(RBM(Gaussian(1), Gaussian(2)), images, epochs=3, batch_size=5, learning_rate=1e30)
+        fit(RBM(Gaussian(1), Gaussian(2)), images, epochs=3, batch_size=5, learning_rate=1e18)
     assert not readers()
 
 
