@@ -23,6 +23,15 @@ from dbn.units import make_units
 from finetune.train import finetune_seeds
 from helpers import Composer
 
+
+@pytest.fixture(autouse=True)
+def _interrupts_are_not_ignored() -> Iterator[None]:
+    """As they are in what a script starts in the background: these tests, too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 MODULES = {"dbn-finetune": "finetune.train", "dbn-pretrain": "dbn.pretrain"}
 LONG = ["stack.layers=[30]", "checkpoint_seconds=1000", "progress=false"]
 
