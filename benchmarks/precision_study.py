@@ -18,13 +18,13 @@ import torch
 from dbn.command import config_directory, plain
 from dbn.configured import data_of
 from dbn.likelihood import annealed_importance_sampling
-from dbn.pretrain import STACK_FILE, pretraining_config
-from dbn.pretrain import run_directory as pretraining_directory
+from dbn.models.dbn import DBN
+from dbn.pretraining.run import STACK_FILE, pretraining_config
+from dbn.pretraining.run import run_directory as pretraining_directory
 from dbn.runs import environment
-from dbn.stack import DBN
 from dbn.streams import stream
 from finetune.report.statistics import difference_of
-from finetune.train import finetune
+from finetune.run import finetune
 
 HERE = Path(__file__).resolve().parent
 QUANTITIES = {

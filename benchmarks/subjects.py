@@ -61,10 +61,11 @@ def step(n_visible: int, n_hidden: int, batch: int, n: int, data: str, precision
     import torch
 
     from dbn import RBM
+    from dbn.models.units import Bernoulli
     from dbn.precision import choose_precision
+    from dbn.pretraining import LayerSettings
+    from dbn.pretraining.contrastive import ContrastiveStep, RBMTraining
     from dbn.samplers import ContrastiveDivergence
-    from dbn.training import ContrastiveStep, LayerSettings, RBMTraining
-    from dbn.units import Bernoulli
 
     rbm, settings = RBM(Bernoulli(n_visible), Bernoulli(n_hidden)), LayerSettings(n_hidden=n_hidden)
     sampler = ContrastiveDivergence()
@@ -106,8 +107,7 @@ def public(
     dataset = data_set(images(n_visible, n, data), images(n_visible, 2000, data))
 
     def work() -> int:
-        from dbn.pretraining import pretrain_stack
-        from dbn.training import LayerSettings
+        from dbn.pretraining import LayerSettings, pretrain_stack
 
         with tempfile.TemporaryDirectory() as folder:
             layer = LayerSettings(n_hidden=n_hidden, batch_size=batch, epochs=epochs, steps=k)
@@ -122,14 +122,13 @@ def public(
 
 def seeds(n_visible: int, n_hidden: int, batch: int, n: int, data: str, *, at_once: bool, n_seeds: int = 16) -> Work:
     """Our public path for several seeds: trained together, or one after another."""
-    from dbn.growing import Place
+    from dbn.pretraining.growing import Place
     from dbn.tracking import Tracker
 
     dataset = data_set(images(n_visible, n, data), images(n_visible, 500, data))
 
     def work() -> int:
-        from dbn.pretraining import pretrain_stacks
-        from dbn.training import LayerSettings
+        from dbn.pretraining import LayerSettings, pretrain_stacks
 
         with tempfile.TemporaryDirectory() as folder:
             layer = LayerSettings(n_hidden=n_hidden, batch_size=batch, epochs=5)
@@ -265,7 +264,7 @@ def network_public(batch: int, n: int, data: str, precision: str = "float32") ->
     def work() -> int:
         with tempfile.TemporaryDirectory() as folder:
             settings = TrainingSettings(**config["training"])
-            fit_networks([Network(NETWORK)], [dataset], settings, [config], Path(folder), [Tracker(Path(folder))])
+            fit_networks([Network.dense(NETWORK)], [dataset], settings, [config], Path(folder), [Tracker(Path(folder))])
         return 2 * n
 
     return work
@@ -291,7 +290,7 @@ def network_seeds(batch: int, n: int, data: str, *, at_once: bool, n_seeds: int 
         with tempfile.TemporaryDirectory() as folder:
             for group in [configs] if at_once else [[config] for config in configs]:
                 homes = [Path(folder) / str(config["seed"]) for config in group]
-                networks, sets = [Network([64, 100, 10]) for _ in group], [dataset] * len(group)
+                networks, sets = [Network.dense([64, 100, 10]) for _ in group], [dataset] * len(group)
                 fit_networks(networks, sets, settings, group, homes[0] / "fit", [Tracker(home) for home in homes])
         return n * n_seeds * 5
 

@@ -9,16 +9,20 @@ import torch
 
 from dbn import RBM
 from dbn.command import config_directory, plain
-from dbn.pretrain import pretraining_config, run_directory
-from dbn.units import UNITS, make_units
+from dbn.models.units import Units, make_units
+from dbn.pretraining.run import pretraining_config, run_directory
 
 Composer = Callable[..., dict[str, Any]]
 """Composes a configuration; the fixture ``compose``."""
 
-PAIRS = [(visible, hidden) for visible in sorted(UNITS) for hidden in sorted(UNITS)]
+PAIRS = [(visible, hidden) for visible in sorted(Units.registry) for hidden in sorted(Units.registry)]
 """Every pair of unit types."""
 
-NORMALISED = [(visible, hidden) for visible, hidden in PAIRS if UNITS[visible].normalised and UNITS[hidden].normalised]
+NORMALISED = [
+    (visible, hidden)
+    for visible, hidden in PAIRS
+    if Units.registry[visible].normalised and Units.registry[hidden].normalised
+]
 """Those that have likelihoods."""
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from dbn.command import config_directory
 from dbn.errors import SettingError
-from dbn.layers import layers_of
-from dbn.pretrain import pretrain, pretraining_config
-from dbn.pretrain import run_directory as pretraining_directory
+from dbn.pretraining.configured import layers_of
+from dbn.pretraining.run import pretrain, pretraining_config
+from dbn.pretraining.run import run_directory as pretraining_directory
 from finetune.fitting import make_module
-from finetune.train import finetune, run_directory
+from finetune.run import finetune, run_directory
 from helpers import Composer
 
 CONF = config_directory()
@@ -124,7 +124,7 @@ def test_a_schedule_is_told_the_length_of_training(compose: Composer, digits_dat
 
     config = compose("finetune", ["optimizer.lr=0.5", "training.epochs=3", "training.batch_size=50"])
     settings = TrainingSettings(**config["training"])
-    module = make_module(Network([64, 10]), digits_data, settings, config, [0])  # type: ignore[arg-type]
+    module = make_module(Network.dense([64, 10]), digits_data, settings, config, [0])  # type: ignore[arg-type]
     scheduler = module.configure_optimizers()["lr_scheduler"]["scheduler"]
     assert scheduler.total_steps == 3 * 23  # 1149 images in minibatches of 50
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from dbn.errors import RunConflictError, SettingError
+from finetune.run import finetune, finetune_seeds
 from finetune.tasks import FineTuning
-from finetune.train import finetune, finetune_seeds
 from helpers import Composer
 
 SMALL = [

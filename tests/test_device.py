@@ -9,10 +9,10 @@ import torch
 from pytorch_lightning.strategies import SingleDeviceStrategy
 
 from dbn.data import blocks
+from dbn.pretraining.contrastive import RBMTraining
 from dbn.samplers import PersistentContrastiveDivergence
-from dbn.training import RBMTraining
+from finetune.run import finetune_seeds
 from finetune.tasks import FineTuning
-from finetune.train import finetune_seeds
 from helpers import Composer
 
 SMALL = [

@@ -15,8 +15,8 @@ import called
 from dbn import pretrain
 from dbn.data import blocks
 from dbn.loop import BlockModule
-from dbn.stack import DBN
-from dbn.training import RBMTraining
+from dbn.models.dbn import DBN
+from dbn.pretraining.contrastive import RBMTraining
 from finetune import train
 from finetune.network import Network
 from finetune.tasks import FineTuning
@@ -33,7 +33,7 @@ NOT_AT_ALL = {
     **{name: why for name, why in NOT_BY_A_FRAMEWORK.items() if name != "dbn.metrics.MetricsFile.log_metrics"},
     "dbn.loop.BlockModule.begin_block": "both stages have their own",
     "dbn.loop.BlockModule.minibatch_step": "both stages have their own",
-    "dbn.training.RBMTraining.optimizer_stays_in_place": "on a GPU only: tests/dbn/test_graphs.py",
+    "dbn.pretraining.RBMTraining.optimizer_stays_in_place": "on a GPU only: tests/dbn/test_graphs.py",
 }
 
 
@@ -83,7 +83,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
         patch.setattr(sys, "argv", ["dbn-pretrain", "stack.layers=[6]", "stack.every_layer.epochs=1", "progress=false"])
         pretrain.main()
         file = next(Path("runs/alone").rglob("dbn.safetensors"))
-        print(DBN.load(file), Network([4, 3, 2], dropout_hidden=0.2))
+        print(DBN.load(file), Network.dense([4, 3, 2], dropout_hidden=0.2))
         yield calls, asked
     finally:
         patch.undo()

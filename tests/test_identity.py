@@ -15,8 +15,8 @@ from safetensors.numpy import load_file
 from dbn.data.content import content_of
 from dbn.errors import DataError, RunConflictError
 from dbn.identity import run_identity, with_content
-from dbn.pretrain import pretrain_together, pretraining_config, run_directory
-from finetune.train import finetune
+from dbn.pretraining.run import pretrain_together, pretraining_config, run_directory
+from finetune.run import finetune
 from helpers import Composer
 
 SMALL = ["stack.layers=[6,5]", "stack.every_layer.epochs=2", "stack.every_layer.batch_size=50"]
@@ -44,10 +44,9 @@ CHOICES: list[list[list[str]]] = [
         ["stack.every_layer.initial_momentum=0.6"],
         ["stack.every_layer.initial_momentum_epochs=0"],
         ["stack.every_layer.initial_momentum_epochs=0", "stack.every_layer.initial_momentum=0.6"],
-        ["stack.every_layer.steps=2"],
         ["stack.every_layer.bias_from_data=true"],
     ],
-    [[], ["sampler=pcd"], ["sampler.sample_visible=true"]],
+    [[], ["sampler=pcd"], ["sampler.steps=2"], ["sampler.sample_visible=true"]],
     [[], ["augment@stack.augment=affine"], ["stack.augment.elastic_sigma=9"]],
     [[], ["trainer=cpu"], ["trainer.devices=1", "progress=false"], ["checkpoint_seconds=3"], ["logger=csv"]],
     [[], ["+trainer.limit_train_batches=1.0"], ["arm=dbn_dropout"], ["training.epochs=7"], ["name=another"]],

@@ -11,9 +11,9 @@ import torch
 
 from dbn.data import blocks
 from dbn.metrics import MetricsFile, MetricsFiles
-from dbn.training import RBMTraining
+from dbn.pretraining.contrastive import RBMTraining
+from finetune.run import finetune_seeds
 from finetune.tasks import FineTuning
-from finetune.train import finetune_seeds
 from helpers import Composer
 
 SMALL = ["arm=dbn", "stack.layers=[9]", "stack.every_layer.epochs=3", "training.epochs=3", "study=s"]

@@ -17,10 +17,10 @@ from pytorch_lightning.callbacks import Callback
 from dbn import RBM
 from dbn.checkpoints import LastCheckpoint
 from dbn.interrupts import farewell, interruptible, receive
+from dbn.models.units import make_units
 from dbn.preemption import PreemptedError, preemption
-from dbn.training import fit
-from dbn.units import make_units
-from finetune.train import finetune_seeds
+from dbn.pretraining import fit
+from finetune.run import finetune_seeds
 from helpers import Composer
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dbn.training import monitor
+from dbn.pretraining.contrastive import rbm_metrics
 from finetune.losses import LOSSES
 from finetune.report.sureness import COLUMNS
 from finetune.report.tables import _AFTER
@@ -26,7 +26,7 @@ def test_every_metric_is_on_the_page() -> None:
     tasks: list[TaskMetrics] = [ClassifierMetrics(loss) for loss in LOSSES]
     tasks += [AutoencoderMetrics(real) for real in (True, False)]
     names = {name for task in tasks for name in task.named}
-    names |= monitor(make_rbm(), torch.rand(3, 5).double(), torch.rand(2, 5).double()).keys()
+    names |= rbm_metrics(make_rbm(), torch.rand(3, 5).double(), torch.rand(2, 5).double()).keys()
     assert len(names) > 8
     assert names <= NAMED
 

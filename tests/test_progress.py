@@ -9,9 +9,9 @@ import pytest
 from rich.progress import Progress
 
 from dbn.data.blocks import IMAGES_PER_BLOCK
+from dbn.pretraining.contrastive import RBMTraining
 from dbn.progress import FitProgress
-from dbn.training import RBMTraining
-from finetune.train import finetune_seeds
+from finetune.run import finetune_seeds
 from helpers import Composer
 
 SMALL = ["arm=dbn", "stack.layers=[9]", "stack.every_layer.epochs=4", "training.epochs=4", "study=s", "progress=true"]

@@ -18,11 +18,12 @@ import torch
 from dbn import RBM
 from dbn.data import blocks
 from dbn.loop import BlockModule
+from dbn.models.units import Bernoulli
+from dbn.pretraining import fit
+from dbn.pretraining.contrastive import RBMTraining
 from dbn.streams import stream
-from dbn.training import RBMTraining, fit
-from dbn.units import Bernoulli
+from finetune.run import finetune_seeds
 from finetune.tasks import FineTuning
-from finetune.train import finetune_seeds
 from helpers import Composer
 
 N_IMAGES, BATCH, EPOCHS = 500, 20, 4

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from scipy.special import expit, logsumexp
 
+from dbn.configured import data_of
 from dbn.data import DataSet
 from dbn.loop import Stopwatch
-from dbn.pretrain import data_of, pretrain
-from dbn.pretrain import run_directory as pretraining_directory
-from finetune.train import finetune, finetune_seeds, labelled, run_directory
+from dbn.pretraining.run import pretrain
+from dbn.pretraining.run import run_directory as pretraining_directory
+from finetune.run import finetune, finetune_seeds, labelled, run_directory
 from helpers import Composer
 
 Floats = NDArray[np.float64]

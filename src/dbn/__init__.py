@@ -1,11 +1,11 @@
 """Restricted Boltzmann machines and deep belief networks in PyTorch.
 
->>> from dbn import RBM, DBN
->>> from dbn.units import Bernoulli
+>>> from dbn import RBM, Bernoulli
 >>> rbm = RBM(Bernoulli(784), Bernoulli(500))
 """
 
-from dbn.rbm import RBM
-from dbn.stack import DBN
+from dbn.models.dbn import DBN
+from dbn.models.rbm import RBM
+from dbn.models.units import Bernoulli, Gaussian, ReLU
 
-__all__ = ["DBN", "RBM"]
+__all__ = ["DBN", "RBM", "Bernoulli", "Gaussian", "ReLU"]

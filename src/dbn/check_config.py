@@ -16,11 +16,12 @@ from dbn.data.picture_file import background_colour
 from dbn.data.sources.arrays import ROLES
 from dbn.errors import SettingError
 from dbn.factories import check_factory, target_of
-from dbn.layers import layers_of
 from dbn.loop import TRAINER_CHECKS
 from dbn.memory_needed import check_memory
 from dbn.precision import PRECISIONS
-from dbn.representations import REPRESENTATIONS
+from dbn.pretraining.arguments import check_method
+from dbn.pretraining.configured import layers_of, visible_of
+from dbn.pretraining.representations import REPRESENTATIONS
 from dbn.seeds import LARGEST_GROUP
 from dbn.settings import (
     Check,
@@ -34,7 +35,6 @@ from dbn.settings import (
     within,
 )
 from dbn.texts import with_texts
-from dbn.units import UNITS
 from dbn.wandb_settings import check_wandb
 
 
@@ -132,7 +132,7 @@ def check_pretraining(config: Mapping[str, Any]) -> None:
         SettingError: a setting has a value that cannot be used.
     """
     config = with_texts(config)
-    for key in ("paths", "data", "stack", "sampler", "trainer", "logger"):
+    for key in ("paths", "data", "stack", "sampler", "method", "trainer", "logger"):
         if key not in config:
             raise SettingError(f"{key}: this group is missing. Choose one, {key}=..., or leave ~{key} away.")
     for key in ("study", "seed", "n_parallel_seeds", "precision", "progress", "checkpoint_seconds"):
@@ -143,7 +143,8 @@ def check_pretraining(config: Mapping[str, Any]) -> None:
         check(key, config[key])
     check_data(config["data"])
     check_stack(config["stack"], config["n_parallel_seeds"])
-    check_factory("sampler", config["sampler"], lambda sampler: sampler(steps=1))
+    check_factory("sampler", config["sampler"], lambda sampler: sampler())
+    check_factory("method", config["method"], check_method, partial=False)
     check_table("trainer", config["trainer"], TRAINER_CHECKS)
     check_table("logger", config["logger"], {"wandb": optional(check_wandb)}, needed=["wandb"])
 
@@ -174,11 +175,11 @@ def check_stack(stack: Any, n_together: int) -> None:
     """
     needed = ["visible", "layers", "every_layer", "upper_layers", "optimizer", "augment"]
     checks: dict[str, Check] = {
-        "visible": choice(*UNITS),
         "every_layer": check_group,
         "upper_layers": check_group,
     }
     check_table("stack", stack, checks, needed=needed, others=needed)
+    visible_of(stack)
     layers = layers_of(stack)
     check_memory("stack.layers", [1, *(layer.n_hidden for layer in layers)], n_together)
     check_table("stack.augment", stack["augment"], AUGMENT_CHECKS)

@@ -83,7 +83,8 @@ def check_arguments(group: str, target: Any, given: Mapping[str, Any]) -> None:
                 f"{group}.{key}: no such setting of {target.__name__}.{near(str(key), known)} "
                 f"Known: {', '.join(sorted(known))}."
             )
-        if key in hints and not fits(value, hints[key]):
+        made = isinstance(value, Mapping) and "_target_" in value  # something made of settings of its own
+        if key in hints and not made and not fits(value, hints[key]):
             raise SettingError(f"{group}.{key}={shown(value)}: it must be {_in_words(hints[key])}.")
 
 

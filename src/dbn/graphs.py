@@ -10,13 +10,13 @@ from dbn.data.blocks import Block, Minibatch
 from dbn.streams import Generators
 
 Capture = Callable[[Callable[[], None], Sequence[torch.Generator]], Callable[[], None]]
-"""Makes of work and the generators that it draws from what does the work again and again."""
+"""Records ``work``, which draws from the given generators, and returns a callable that replays it."""
 
 
 def cuda_graph(work: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
-    """Record ``work`` as a CUDA graph, without doing it; what is returned does it in one launch.
+    """Record ``work`` as a CUDA graph without running it; returns a callable that runs it in one launch.
 
-    Each replay reads the seeds and offsets of ``generators`` anew and moves them on, so that it draws what the work
+    Each replay reads the seeds and offsets of ``generators`` anew and advances them, so that it draws what the work
     would draw.
     """
     graph = torch.cuda.CUDAGraph()
@@ -32,9 +32,10 @@ def cuda_graph(work: Callable[[], None], generators: Sequence[torch.Generator]) 
 class BlockGraphs:
     """Takes the steps of a block, all but the last, by replaying a recording of them.
 
-    The last one is left to the caller, who tells Lightning of it. Steps must work in memory that stays where it is,
-    and the optimiser in place: the parameters, gradients and momentum of a :class:`dbn.optimizer.SGD` do. A recording
-    holds for blocks of the same lengths under the same settings of the optimiser: momentum that changes makes another.
+    The last one is left to the caller, who tells Lightning of it. Features and labels of each block are copied into
+    fixed buffers that the recorded steps read. Steps must write to memory that stays where it is, and the optimiser
+    work in place: the parameters, gradients and momentum of a :class:`dbn.optimizer.SGD` do. A recording holds for
+    blocks of the same lengths under the same settings of the optimiser: momentum that changes makes another.
 
     Args:
         capture: makes a recording.
@@ -44,6 +45,7 @@ class BlockGraphs:
         self.capture = capture
         self.recordings: dict[Any, Callable[[], None]] = {}
         self.features: Tensor | None = None
+        self.labels: Tensor | None = None
         self.generators: list[torch.Generator] = []
         self.warm = False
 
@@ -80,13 +82,20 @@ class BlockGraphs:
         settings = tuple(
             (name, value) for group in optimizer.param_groups for name, value in group.items() if name != "params"
         )
-        shape = block.features.shape
-        if self.features is None or self.features[..., : shape[-2], :].shape != shape:
-            self.features, self.recordings = torch.empty_like(block.features), {}
-        fixed = block.with_features(self.features[..., : shape[-2], :])
-        fixed.features.copy_(block.features)
+        fixed = self.in_fixed_memory(block)
         key = (block.lengths, block.counts, settings)
         if key not in self.recordings:
             self.recordings = {known: kept for known, kept in self.recordings.items() if known[-1] == settings}
             self.recordings[key] = self.capture(lambda: take_steps(fixed), self.generators)
         self.recordings[key]()
+
+    def in_fixed_memory(self, block: Block) -> Block:
+        """The block's features and labels, copied to where those of the blocks before were."""
+        n = block.features.shape[-2]
+        if self.features is None or self.features[..., :n, :].shape != block.features.shape:
+            self.features, self.recordings = torch.empty_like(block.features), {}
+            self.labels = None if block.labels is None else torch.empty_like(block.labels)
+        features = self.features[..., :n, :].copy_(block.features)
+        if self.labels is None or block.labels is None:
+            return block.holding(features, None)
+        return block.holding(features, self.labels[..., :n].copy_(block.labels))

@@ -1,10 +1,12 @@
 """What a model's visible units ask of the data that it is trained and tested on."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from dbn.data.checks import Interval, check_interval
 from dbn.data.images import DataSet
 from dbn.errors import DataError
-from dbn.settings import check_choice
-from dbn.units import UNITS
+from dbn.models.units import Units
 
 
 def check_data(data: DataSet, allowed: Interval, needed_by: str) -> None:
@@ -30,7 +32,7 @@ def check_data(data: DataSet, allowed: Interval, needed_by: str) -> None:
     check_interval(splits, allowed, data_name=data.name, needed_by=needed_by)
 
 
-def check_visible(data: DataSet, visible: str) -> None:
+def check_visible(data: DataSet, visible: str | Mapping[str, Any]) -> None:
     """:func:`check_data`, for a model whose visible units are of the type ``visible``.
 
     Bernoulli units need features in [0, 1], rectified ones features from 0; Gaussian units take any.
@@ -39,5 +41,5 @@ def check_visible(data: DataSet, visible: str) -> None:
         SettingError: no unit type is called so.
         DataError: as :func:`check_data`.
     """
-    check_choice("stack.visible", visible, UNITS)
-    check_data(data, UNITS[visible].interval, f"stack.visible={visible}")
+    units, _ = Units.check_wanted(visible, "stack.visible")
+    check_data(data, units.interval, f"stack.visible={units.kind}")

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 import warnings
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +18,9 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.loggers import Logger
-from torch import nn
 
 from dbn.checkpoints import WholeCheckpointIO, resume_path
-from dbn.data.blocks import Block, Minibatch, Place
+from dbn.data.blocks import Block, Destination, Minibatch
 from dbn.errors import SettingError
 from dbn.graphs import BlockGraphs
 from dbn.memory import keep_freed_memory
@@ -83,9 +83,9 @@ class BlockModule(pl.LightningModule):
     seeds: Sequence[int]
     """The run's seed; where several models train together, each one's."""
     graphs: BlockGraphs | None = None
-    """Recordings of blocks, where steps are taken so."""
-    place: Place | None = None
-    """Where minibatches are wanted, if that is all the same memory: saves :meth:`minibatch_step` a copy."""
+    """Replays the steps of a block from a recording, on a GPU; None takes them one by one."""
+    destination: Destination | None = None
+    """Reusable buffer for the features of a minibatch: saves :meth:`minibatch_step` a copy."""
     latest: Sequence[Mapping[str, float]] = ()
     """The metrics of each model that were logged last."""
 
@@ -97,9 +97,9 @@ class BlockModule(pl.LightningModule):
         """Prepare for a block (streams, augmentation); returns the block to train on."""
         return block
 
+    @abstractmethod
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
-        """One update of the parameters from one minibatch."""
-        raise NotImplementedError
+        """One update of the parameters from one minibatch: its features, and its labels where there are any."""
 
     def training_step(self, block: Block, index: int) -> None:
         """Walk through the block's minibatches."""
@@ -110,16 +110,16 @@ class BlockModule(pl.LightningModule):
         if self.graphs is not None:
             self.graphs.all_but_last(block, optimizer, self.minibatch_step)
         # Lightning counts steps in its own wrapper, which costs as much as a small minibatch: once per block.
-        for number, batch in enumerate(block.minibatches(self.place)):
+        for number, batch in enumerate(block.minibatches(self.destination)):
             if number == last:
                 self.minibatch_step(batch, lightning_optimizer)
             elif self.graphs is None:
                 self.minibatch_step(batch, optimizer)
 
     @property
+    @abstractmethod
     def largest_product(self) -> int:
         """Multiplications in the largest product of a minibatch with weights, of all models that train together."""
-        return self.batch_size * max(parameter.numel() for parameter in self.parameters())
 
     def lightning_optimizer(self) -> LightningOptimizer:
         """Lightning's wrapper of the one optimiser."""
@@ -234,7 +234,9 @@ class Stopwatch(Callback):
         self.before = state_dict["seconds"]
 
 
-def fit(trainer: pl.Trainer, module: BlockModule, train: Any, validation: Any, checkpoints: Path | None) -> None:
+def fit_resumably(
+    trainer: pl.Trainer, module: BlockModule, train: Any, validation: Any, checkpoints: Path | None
+) -> None:
     """Fit, from ``last.ckpt`` in ``checkpoints`` if a fit was interrupted there.
 
     Raises:
@@ -269,20 +271,20 @@ def interrupts_passing() -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without what Lightning says at every fit that a person can do nothing about."""
+    """Suppress warnings that Lightning gives at every fit and that a person can do nothing about."""
     logger = logging.getLogger("pytorch_lightning")
     level = logger.level
     logger.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
-            for words in SAID_IN_VAIN:
+            for words in IGNORED_WARNINGS:
                 warnings.filterwarnings("ignore", words)
             yield
     finally:
         logger.setLevel(level)
 
 
-SAID_IN_VAIN = (
+IGNORED_WARNINGS = (
     ".*does not have many workers.*",
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*log_every_n_steps.*",
@@ -293,19 +295,6 @@ SAID_IN_VAIN = (
     ".*treespec.*deprecated.*",
     ".*callbacks used to create the checkpoint need to be provided.*",
 )
-
-
-def add_gradients(module: nn.Module) -> None:
-    """Add the gradients of all processes up, in one exchange of one flat buffer; alone, do nothing.
-
-    Gradients written by hand are not reduced by Lightning: without this, processes drift apart silently.
-    """
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return
-    gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
-    flat = nn.utils.parameters_to_vector(gradients)
-    torch.distributed.all_reduce(flat)
-    nn.utils.vector_to_parameters(flat, gradients)
 
 
 class LoaderContext(TypedDict):

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from dbn.data import DataSet
 from dbn.files import replacing
-from dbn.stack import DBN
+from dbn.models.dbn import DBN
+from dbn.models.linear import Linear
 from dbn.streams import stream
 
 PICTURES = "pictures.npz"
@@ -33,17 +34,19 @@ def pictures_of_stack(stack: DBN, data: DataSet, seed: int) -> dict[str, np.ndar
     """Filters, images with their reconstructions, and samples of a pretrained stack.
 
     Returns:
-        ``filters`` ``(k, c, h, w)``; ``images``, ``reconstructions``, ``samples`` ``(m, c, h, w)`` in [0, 1].
+        ``images``, ``reconstructions`` ``(m, c, h, w)`` in [0, 1]; of a dense first layer ``filters`` ``(k, c, h, w)``;
+        of a stack that can be sampled from ``samples`` ``(m, c, h, w)`` in [0, 1].
     """
     shown = data.validation if len(data.validation) else data.train
     features = shown.sample(20)
-    samples = stack.sample(20, steps=500, generator=stream(seed, "samples"))
-    return {
-        "filters": filters(stack[0].weight, data.shape),
-        "images": data.to_pixels(features).numpy(),
-        "reconstructions": data.to_pixels(stack.reconstruct(features)).numpy(),
-        "samples": data.to_pixels(samples).numpy(),
-    }
+    encoder, _ = stack[0].encoder()
+    pictures = {"filters": filters(encoder.weight.T, data.shape)} if isinstance(encoder, Linear) else {}
+    pictures["images"] = data.to_pixels(features).numpy()
+    pictures["reconstructions"] = data.to_pixels(stack.reconstruct(features)).numpy()
+    if stack.is_generative:
+        samples = stack.sample(20, steps=500, generator=stream(seed, "samples"))
+        pictures["samples"] = data.to_pixels(samples).numpy()
+    return pictures
 
 
 def save_pictures(directory: Path, pictures: Mapping[str, np.ndarray]) -> None:

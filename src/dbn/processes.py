@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from dbn.errors import RunConflictError
 from dbn.files import write_json
@@ -51,6 +52,19 @@ def of_each(value: torch.Tensor) -> list[torch.Tensor]:
     values = [torch.empty_like(value) for _ in range(torch.distributed.get_world_size())]
     torch.distributed.all_gather(values, value)
     return values
+
+
+def add_gradients(module: nn.Module) -> None:
+    """Add the gradients of all processes up, in one exchange of one flat buffer; alone, do nothing.
+
+    Gradients written by hand are not reduced by Lightning: without this, processes drift apart silently.
+    """
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return
+    gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+    flat = nn.utils.parameters_to_vector(gradients)
+    torch.distributed.all_reduce(flat)
+    nn.utils.vector_to_parameters(flat, gradients)
 
 
 WORD = Path(".hydra") / "first_process.json"

@@ -1,11 +1,13 @@
 """Runs of several seeds that train together: their configurations, and the folder for what is theirs in common."""
 
+import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from dbn.files import write_json
 from dbn.runs import Run
 from dbn.settings import check_number
 
@@ -52,3 +54,31 @@ def ranges(numbers: Sequence[int]) -> str:
         else:
             words.append([number])
     return "_".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in words)
+
+
+SEEDS = "seeds.json"
+"""In a folder of checkpoints: the seeds that train together, in their order."""
+
+
+def seeds_to_resume(checkpoints: Path | None, seeds: Sequence[int], among: Sequence[int]) -> list[int]:
+    """The seeds to train together: ``seeds``, or those of an interrupted fit whose checkpoints are there.
+
+    A checkpoint holds all members of its fit, of which some may have been finished before the interruption. One whose
+    members are not all at hand any more is of no use, and is deleted.
+
+    Args:
+        checkpoints: folder of the fit's checkpoints; None where none are kept.
+        seeds: those that are not finished, of which there is at least one.
+        among: those that could take part.
+    """
+    if checkpoints is None:
+        return list(seeds)
+    file = checkpoints / SEEDS
+    if file.is_file():
+        kept: list[int] = json.loads(file.read_text(encoding="utf-8"))
+        if set(kept) <= set(among):
+            return kept
+        shutil.rmtree(checkpoints)
+    if len(among) > 1:
+        write_json(file, list(seeds))
+    return list(seeds)

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from dbn.data import DataSet, Images, StreamedImages
 from dbn.errors import SettingError
-from dbn.layers import layers_of
+from dbn.pretraining.configured import layers_of
 from dbn.runs import execute, study_directory
 from dbn.settings import check_choice
 from finetune.baselines import logistic_pca, pca

@@ -74,7 +74,7 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
     check_table("augment", config["augment"], AUGMENT_CHECKS)
     check_group("network", config["network"])
     check_table("network", config["network"], {}, others=("activation", "dropout_input", "dropout_hidden"))
-    Network([1, 1], **config["network"])
+    Network.dense([1, 1], **config["network"])
     settings = settings_of("training", TrainingSettings, config["training"])
     check_the_task(config["task"])
     check_task(settings, config["task"]["name"])

@@ -10,7 +10,7 @@ from dbn.data import DataSet
 from dbn.pictures import MOST, filters
 from dbn.settings import check_number
 from dbn.streams import stream
-from finetune.network import ACTIVATIONS, Network
+from finetune.network import Network
 
 STEPS, RESTARTS = 100, 3
 """Of gradient ascent: steps, and starting points for each unit."""
@@ -34,7 +34,7 @@ def features_of(network: Network, data: DataSet, n_units: int, seed: int) -> dic
         ``(units, channels, height, width)`` each: inputs of the norm that images have on average, and sums of filters.
     """
     norm = float(data.train.sample(MEAN_NORM_OF).norm(dim=1).mean())
-    n_layers = len(network.sizes) - 1
+    n_layers = len(network.blocks)
     pictures = {}
     for layer in range(2, (network.code or n_layers) + 1):
         name = "output" if layer == n_layers else f"layer{layer}"
@@ -71,14 +71,10 @@ def field(network: Network, x: Tensor, layer: int) -> Tensor:
     Returns:
         ``(batch, sizes[layer])``.
     """
-    steps = zip(network.linear_layers(), network.dropouts, network.activations, strict=True)
-    for number, (linear, dropout, activation) in enumerate(steps, start=1):
-        x = linear(dropout(x))
-        if number < layer:
-            x = ACTIVATIONS[activation](x)
-        else:
-            break
-    return x
+    *below, last = network.blocks[:layer]
+    for block in below:
+        x = block(x)
+    return last.field(x)
 
 
 def maximise(
@@ -114,7 +110,7 @@ def maximise(
     """
     k, n_features = len(units), network.sizes[0]
     columns = units.repeat(restarts)
-    weight = network.linear_layers()[0].weight
+    weight = network.layers[0].weight
     x = torch.randn(restarts * k, n_features, generator=generator).to(weight)
     x *= norm / x.norm(dim=1, keepdim=True)
     best, best_field = x.clone(), x.new_full((len(x),), -torch.inf)
@@ -158,7 +154,7 @@ def combine(network: Network, layer: int, units: Tensor) -> Tensor:
     References:
         Lee, Ekanadham & Ng (2008); Erhan et al. (2009), section 3.3.
     """
-    layers = network.linear_layers()
+    layers = network.layers
     rows = layers[layer - 1].weight[units]
     for below in reversed(layers[: layer - 1]):
         rows = rows @ below.weight

@@ -15,14 +15,14 @@ from dbn.data import DataSet
 from dbn.data.blocks import BlockLoader
 from dbn.data.parallel import all_to, loader_of
 from dbn.errors import SettingError
-from dbn.loop import Stopwatch, fit, loader_context, make_trainer, quiet
+from dbn.loop import Stopwatch, fit_resumably, loader_context, make_trainer, quiet
 from dbn.progress import FitProgress
 from dbn.settings import settings_of
 from dbn.tracking import Tracker, loggers_of
 from finetune.continuing import Earlier, take_over
 from finetune.inputs import has_real_outputs
 from finetune.network import Network
-from finetune.parallel import BestMembers, ParallelNetwork, group_of
+from finetune.parallel import BestMembers, NetworkGroup, together
 from finetune.settings import Schedule, TrainingSettings
 from finetune.tasks import Autoencoder, Classifier, FineTuning
 from finetune.trajectory import Trajectory
@@ -134,7 +134,7 @@ def fit_networks(
     config, n, n_validation = configs[0], len(networks), len(data[0].validation)
     seeds = [own["seed"] for own in configs]
     checkpoints = folder / "checkpoints"
-    network = group_of(networks)
+    network = together(networks)
     epochs_before = 0 if earlier is None else earlier.epochs
     module = make_module(network, data[0], settings, config, seeds, epochs_before)
     if earlier is not None:
@@ -172,17 +172,17 @@ def fit_networks(
         ]
         held_out = data[0].validation.to(device)
         validation = [BlockLoader(held_out, batch_size=1000, minibatches_per_block=1, **context) for _ in networks]
-        fit(trainer, module, loader_of(train), loader_of(validation) if n_validation else None, checkpoints)
+        fit_resumably(trainer, module, loader_of(train), loader_of(validation) if n_validation else None, checkpoints)
     facts = {
         "seconds": watch.seconds / n,
-        "flops": operations(network.sizes, trainer.current_epoch, settings) * len(data[0].train),
+        "flops": operations(network.operations, trainer.current_epoch, settings) * len(data[0].train),
         "trained_together": n,
         "epochs": trainer.current_epoch,
-        "precision": [layer.precision for layer in network.linear_layers()],
+        "precision": [layer.precision for layer in network.layers],
     }
     best_epochs = restore_best(module, best) if settings.weights == "best" else []
     module.cpu()
-    if isinstance(network, ParallelNetwork):
+    if isinstance(network, NetworkGroup):
         network.hand_back()
         modules = [make_module(*each, settings, config, [0]) for each in zip(networks, data, strict=True)]
     else:
@@ -191,10 +191,10 @@ def fit_networks(
     return [(own, {**facts, "best_epoch": epoch}) for own, epoch in zip(modules, epochs, strict=True)]
 
 
-def operations(sizes: Sequence[int], epochs: int, settings: TrainingSettings) -> int:
-    """Floating-point operations per image of training that has lasted ``epochs``."""
+def operations(multiplications: Sequence[int], epochs: int, settings: TrainingSettings) -> int:
+    """Floating-point operations per image of training that has lasted ``epochs``, see :mod:`dbn.flops`."""
     head = min(settings.head_epochs, epochs)
-    return head * flops.backpropagation(sizes, 1) + (epochs - head) * flops.backpropagation(sizes)
+    return head * flops.backpropagation(multiplications, 1) + (epochs - head) * flops.backpropagation(multiplications)
 
 
 def best_checkpoint(directory: Path, monitor: str) -> MovableCheckpoint:

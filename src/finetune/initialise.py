@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from dbn.errors import SettingError
+from dbn.models.dbn import DBN
+from dbn.models.linear import WeightLayer
 from dbn.settings import check_number
-from dbn.stack import DBN
 from dbn.streams import stream
-from finetune.linear import Linear
 from finetune.network import Network
 
 
@@ -41,8 +41,8 @@ class Random(Initialisation):
     @torch.no_grad()
     def __call__(self, network: Network, seed: int, stack: DBN | None = None) -> None:
         """Draw the weights of every layer from a normal distribution."""
-        for number, layer in enumerate(network.linear_layers(), start=1):
-            draw_normal(layer, self.standard_deviation(layer.in_features, layer.out_features), seed, number)
+        for number, layer in enumerate(network.layers, start=1):
+            draw_normal(layer, self.standard_deviation(layer.fan_in, layer.fan_out), seed, number)
 
 
 class Glorot(Random):
@@ -76,7 +76,7 @@ class He(Random):
         return math.sqrt(2 / n_inputs)
 
 
-class Gaussian(Random):
+class Normal(Random):
     """One standard deviation for every layer.
 
     Args:
@@ -130,7 +130,7 @@ class Marginals(FromStack):
 
     @torch.no_grad()
     def __call__(self, network: Network, seed: int, stack: DBN | None = None) -> None:
-        """Unroll, then shuffle the marks of structure away."""
+        """Unroll, then resample values with replacement."""
         super().__call__(network, seed, stack)
         assert stack is not None
         for number, layer in enumerate(unrolled_layers(network, stack), start=1):
@@ -140,12 +140,11 @@ class Marginals(FromStack):
                 parameter.copy_(values[torch.randint(len(values), parameter.shape, generator=generator)])
 
 
-@torch.no_grad()
 def unroll(stack: DBN, network: Network) -> None:
-    """Copy a stack into a network: a classifier's hidden layers, or encoder and decoder of an autoencoder.
+    """Put a stack's encoders into a network, and its decoders, mirrored, into an autoencoder.
 
-    Before training the network then computes the stack's mean-field pass at every layer. A decoder layer has the
-    transposed weights and the visible biases of its RBM; the two are separate parameters from then on.
+    Before training the network then computes the stack's mean-field pass at every layer. The decoder of an RBM has the
+    transposed weights and the visible biases; encoder and decoder are separate parameters from then on.
 
     Args:
         stack: the pretrained stack.
@@ -165,45 +164,39 @@ def unroll(stack: DBN, network: Network) -> None:
             f"A stack of {'-'.join(map(str, stack.sizes))} units does not fit a network of "
             f"{'-'.join(map(str, network.sizes))}: choose the stack that the network's sizes come from (stack=...)."
         )
-    encoder = [stack[k].hidden.activation for k in range(depth)]
-    decoder = [stack[k].visible.activation for k in reversed(range(1, depth))] if network.code is not None else []
-    for number, (wanted, found) in enumerate(zip([*encoder, *decoder], network.activations, strict=False), start=1):
-        if wanted != found:
+    encoders = [stack[k].encoder() for k in range(depth)]
+    decoders = [stack[k].decoder() for k in reversed(range(depth))] if network.code is not None else []
+    parts = [*encoders, *decoders]
+    for number, (block, (layer, activation)) in enumerate(zip(network.blocks, parts, strict=False), start=1):
+        if block.activation != activation and number < len(network.blocks):
             cure = (
                 "Give the stack's top layer hidden: gaussian, and a learning_rate that such units bear, as in "
                 "'stack.layers=[200,{n_hidden:30,hidden:gaussian,learning_rate:0.001}]'"
                 if number == network.code
-                else f"Use network.activation={wanted} with init=dbn"
+                else f"Use network.activation={activation} with init=dbn"
             )
             raise SettingError(
-                f"network.activation={found}: hidden layer {number} was pretrained with {wanted} units, and weights "
-                f"learned for those mean nothing to {found} units. {cure}, or a random initialisation (init=he)."
+                f"network.activation={block.activation}: hidden layer {number} was pretrained with {activation} units, "
+                f"and weights learned for those mean nothing to {block.activation} units. {cure}, or a random "
+                "initialisation (init=he)."
             )
-    layers = network.linear_layers()
-    for k in range(depth):
-        rbm = stack[k]
-        layers[k].weight.copy_(rbm.weight.T)
-        layers[k].bias.copy_(rbm.hidden.bias)
-        if network.code is not None:
-            layers[-1 - k].weight.copy_(rbm.weight)
-            layers[-1 - k].bias.copy_(rbm.visible.bias)
+        block.layer = layer
 
 
-def unrolled_layers(network: Network, stack: DBN) -> list[Linear]:
+def unrolled_layers(network: Network, stack: DBN) -> list[WeightLayer]:
     """The layers of the network that come from the stack."""
-    layers = network.linear_layers()
-    return layers if network.code is not None else layers[: len(stack)]
+    return network.layers if network.code is not None else network.layers[: len(stack)]
 
 
 def draw_output_layer(network: Network, stack: DBN, std: float, seed: int) -> None:
     """Draw the layers of the network that the stack does not have."""
     known = len(unrolled_layers(network, stack))
-    for number, layer in enumerate(network.linear_layers()[known:], start=known + 1):
+    for number, layer in enumerate(network.layers[known:], start=known + 1):
         draw_normal(layer, std, seed, number)
 
 
 @torch.no_grad()
-def draw_normal(layer: Linear, std: float, seed: int, number: int) -> None:
+def draw_normal(layer: WeightLayer, std: float, seed: int, number: int) -> None:
     """Weights of layer ``number`` from N(0, ``std``^2), biases zero."""
     noise: Tensor = torch.randn(layer.weight.shape, generator=stream(seed, "network", number))
     layer.weight.copy_(noise * std)

@@ -6,9 +6,9 @@ from typing import Any
 from dbn.data import DataSet
 from dbn.data.checks import UNIT, is_standardised
 from dbn.inputs import check_data, check_visible
-from dbn.settings import check_choice
-from dbn.stack import DBN
-from dbn.units import UNITS, Gaussian
+from dbn.models.dbn import DBN
+from dbn.models.units import Gaussian, Units
+from dbn.pretraining.configured import visible_of
 
 
 def check_inputs(data: DataSet, config: Mapping[str, Any], *, needs_stack: bool) -> None:
@@ -35,7 +35,6 @@ def check_inputs(data: DataSet, config: Mapping[str, Any], *, needs_stack: bool)
         ModelFileError: ``init.stack`` is no DBN file.
     """
     visible = visible_units(config)
-    check_choice("stack.visible", visible, UNITS)
     autoencoder = config["task"]["name"] == "autoencoder"
     if autoencoder and not has_real_outputs(config):
         check_data(data, UNIT, f"an autoencoder's cross-entropy (stack.visible={config['stack']['visible']})")
@@ -43,13 +42,14 @@ def check_inputs(data: DataSet, config: Mapping[str, Any], *, needs_stack: bool)
         check_visible(data, visible)
 
 
-def visible_units(config: Mapping[str, Any]) -> str:
+def visible_units(config: Mapping[str, Any]) -> str | Mapping[str, Any]:
     """The type of the visible units: of the stack in ``init.stack`` where there is one, otherwise ``stack.visible``."""
     file = config["init"].get("stack")
-    kind: str = config["stack"]["visible"] if file is None else DBN.describe(file)["layers"][0]["visible"]
-    return kind
+    wanted: str | Mapping[str, Any] = visible_of(config["stack"]) if file is None else DBN.load(file)[0].input_type
+    return wanted
 
 
 def has_real_outputs(config: Mapping[str, Any]) -> bool:
     """Whether an autoencoder's outputs are means of real pixels (squared error), not probabilities (cross-entropy)."""
-    return bool(config["stack"]["visible"] == Gaussian.kind)
+    units, _ = Units.check_wanted(visible_of(config["stack"]), "stack.visible")
+    return bool(units.interval == Gaussian.interval)

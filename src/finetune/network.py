@@ -1,24 +1,19 @@
-"""The feed-forward network that every arm trains: layers, activation, dropout, max-norm."""
+"""The feed-forward network that every arm trains: a list of blocks of dropout, weights and activation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from dbn.errors import SettingError
+from dbn.models.activations import ACTIVATIONS
+from dbn.models.linear import Linear, WeightLayer
 from dbn.noise import uniform
 from dbn.precision import choose_precision
 from dbn.settings import check_choice, check_number
 from dbn.streams import Noise
-from finetune.linear import Linear
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
-    "relu": torch.relu,
-    "identity": lambda x: x,
-}
 
 
 class Dropout(nn.Module):
@@ -58,69 +53,135 @@ class Dropout(nn.Module):
         return f"{self.probability:g}"
 
 
-class Network(nn.Module):
-    """A multilayer perceptron; its last layer gives logits (or means of real units), without activation.
+class NetworkBlock(nn.Module):
+    """One block of a network: dropout of its inputs, a layer of weights, an activation.
 
     Args:
-        sizes: units per layer, inputs first.
-        activation: of the hidden layers: sigmoid, tanh or relu.
-        code: number of the hidden layer (1 is the first) that is an autoencoder's code: linear, without dropout. None
-            for a classifier.
-        dropout_input: probability of dropping an input.
-        dropout_hidden: probability of dropping a hidden unit.
+        layer: the weights.
+        activation: name of the activation, see :mod:`dbn.models.activations`.
+        dropout: probability of dropping an input.
 
-    Raises:
-        SettingError: a value that cannot be used.
+    Shape:
+        ``(batch, layer.in_features)`` -> ``(batch, layer.out_features)``.
+    """
+
+    def __init__(self, layer: WeightLayer, activation: str, dropout: float) -> None:
+        super().__init__()
+        self.layer = layer
+        self.activation = activation
+        self.dropout = Dropout(dropout)
+
+    def field(self, x: Tensor) -> Tensor:
+        """What the units receive, their bias included and before their activation."""
+        field: Tensor = self.layer(self.dropout(x))
+        return field
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Dropout, weights, activation."""
+        return ACTIVATIONS[self.activation](self.field(x))
+
+    def extra_repr(self) -> str:
+        """The activation, for ``print(network)``."""
+        return self.activation
+
+
+Blocks = Sequence[NetworkBlock]
+"""What a network's list of modules is, to a type checker."""
+
+
+class Network(nn.Module):
+    """A feed-forward network; its last block gives logits (or means of real units), without activation.
+
+    Args:
+        blocks: from the inputs on.
+        code: number of the hidden block (1 is the first) that is an autoencoder's code; None for a classifier.
 
     Shape:
         ``(batch, sizes[0])`` -> ``(batch, sizes[-1])``.
     """
 
-    def __init__(
-        self,
-        sizes: Sequence[int],
+    def __init__(self, blocks: Sequence[NetworkBlock], code: int | None = None) -> None:
+        super().__init__()
+        self.code = code
+        self.blocks: Blocks = nn.ModuleList(blocks)  # type: ignore[assignment]
+
+    @classmethod
+    def of_layers(
+        cls,
+        layers: Sequence[WeightLayer],
         *,
         activation: str = "sigmoid",
         code: int | None = None,
         dropout_input: float = 0.0,
         dropout_hidden: float = 0.0,
-    ) -> None:
-        super().__init__()
-        check_choice("network.activation", activation, ("sigmoid", "tanh", "relu"))
+    ) -> "Network":
+        """A network whose hidden blocks are alike.
+
+        Args:
+            layers: the layers of weights, from the inputs on.
+            activation: of the hidden blocks, such as sigmoid, tanh or relu.
+            code: number of the hidden block that is an autoencoder's code: linear, and not dropped.
+            dropout_input: probability of dropping an input.
+            dropout_hidden: probability of dropping a hidden unit.
+
+        Raises:
+            SettingError: a value that cannot be used.
+        """
+        check_choice("network.activation", activation, ACTIVATIONS.keys() - {"identity"})
         check_number("network.dropout_input", dropout_input, low=0, high=1, below=True)
         check_number("network.dropout_hidden", dropout_hidden, low=0, high=1, below=True)
+        hidden = range(1, len(layers))
+        activations = ["identity" if k == code else activation for k in hidden] + ["identity"]
+        dropouts = [dropout_input, *(0.0 if k == code else dropout_hidden for k in hidden)]
+        return cls(list(map(NetworkBlock, layers, activations, dropouts)), code)
+
+    @classmethod
+    def dense(cls, sizes: Sequence[int], **options: Any) -> "Network":
+        """A multilayer perceptron.
+
+        Args:
+            sizes: units per layer, inputs first.
+            **options: of :meth:`of_layers`.
+
+        Raises:
+            SettingError: fewer than two sizes, or a value that cannot be used.
+
+        Example:
+            >>> Network.dense([784, 500, 10], activation="relu", dropout_hidden=0.5)
+        """
         if len(sizes) < 2:
             raise SettingError(f"sizes={list(sizes)}: a network needs inputs and outputs.")
-        self.sizes = list(sizes)
-        self.code = code
-        n_hidden = len(sizes) - 2
-        self.activations = ["identity" if k == code else activation for k in range(1, n_hidden + 1)] + ["identity"]
-        self.layers = nn.ModuleList(Linear(below, above) for below, above in pairwise(sizes))
-        hidden = [Dropout(0.0 if k == code else dropout_hidden) for k in range(1, n_hidden + 1)]
-        self.dropouts = nn.ModuleList([Dropout(dropout_input), *hidden])
+        return cls.of_layers([Linear(below, above) for below, above in pairwise(sizes)], **options)
+
+    @property
+    def layers(self) -> list[WeightLayer]:
+        """The layers of weights, from the inputs on."""
+        return [block.layer for block in self.blocks]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Units per layer, inputs first."""
+        layers = self.layers
+        return [layers[0].in_features, *(layer.out_features for layer in layers)]
+
+    @property
+    def operations(self) -> list[int]:
+        """Multiplications for an input, of each layer."""
+        return [layer.operations for layer in self.layers]
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs ``(batch, sizes[-1])`` of inputs ``(batch, sizes[0])``."""
-        for layer, dropout, activation in zip(self.layers, self.dropouts, self.activations, strict=True):
-            x = ACTIVATIONS[activation](layer(dropout(x)))
+        for block in self.blocks:
+            x = block(x)
         return x
 
     def hidden(self, x: Tensor) -> list[Tensor]:
-        """Outputs of every layer, the first hidden one first, ``(batch, sizes[k])`` each."""
+        """Outputs of every block, the first hidden one first, ``(batch, sizes[k])`` each."""
         outputs = []
-        for layer, dropout, activation in zip(self.layers, self.dropouts, self.activations, strict=True):
-            x = ACTIVATIONS[activation](layer(dropout(x)))
+        for block in self.blocks:
+            x = block(x)
             outputs.append(x)
         return outputs
-
-    def linear_layers(self) -> list[Linear]:
-        """The layers of weights, the first one first."""
-        return [layer for layer in self.layers if isinstance(layer, Linear)]
-
-    def largest_product(self, x: Tensor) -> int:
-        """Multiplications in the largest of the products with the weights that inputs ``x`` take."""
-        images = x.shape[:-1].numel()
-        return images * max(layer.in_features * layer.out_features for layer in self.linear_layers())
 
     def choose_precision(self, wanted: str, batch: int, device: torch.device) -> None:
         """Choose each layer's precision in training on minibatches of ``batch``.
@@ -130,28 +191,21 @@ class Network(nn.Module):
             batch: images in a minibatch.
             device: where training runs.
         """
-        for layer in self.linear_layers():
-            layer.precision = choose_precision(wanted, batch * layer.in_features * layer.out_features, device)
+        for layer in self.layers:
+            layer.precision = choose_precision(wanted, batch * layer.operations, device, layer.has_bfloat16)
 
     def use_noise_from(self, generator: Noise) -> None:
-        """Let every dropout layer draw from ``generator``."""
-        for dropout in self.dropouts:
-            assert isinstance(dropout, Dropout)
-            dropout.generator = generator
+        """Let the dropout of every block draw from ``generator``."""
+        for block in self.blocks:
+            block.dropout.generator = generator
 
     @torch.no_grad()
     def compensate_dropout(self) -> None:
         """Divide weights into layers with dropout by ``keep``: in use, the network computes what it did without."""
-        for layer, dropout in zip(self.linear_layers(), self.dropouts, strict=True):
-            assert isinstance(dropout, Dropout)
-            layer.weight.div_(dropout.keep)
+        for block in self.blocks:
+            block.layer.weight.div_(block.dropout.keep)
 
-    @torch.no_grad()
     def limit_norms(self, max_norm: float) -> None:
-        """Scale each hidden unit's incoming weights down to the norm ``max_norm`` where they exceed it.
-
-        The factor is ``1 / max(1, norm / max_norm)``: exactly 1 below the limit, so that such a unit keeps its bits.
-        """
-        for layer in self.linear_layers()[:-1]:
-            norms = torch.linalg.vector_norm(layer.weight, dim=-1, keepdim=True)
-            layer.weight.mul_(norms.div_(max_norm).clamp_(min=1.0).reciprocal_())
+        """Limit the norm of each hidden unit's incoming weights, see :meth:`WeightLayer.limit_norms`."""
+        for layer in self.layers[:-1]:
+            layer.limit_norms(max_norm)

@@ -1,7 +1,6 @@
 """Networks of one shape that train together, and the best weights of each."""
 
 from collections.abc import Sequence
-from copy import deepcopy
 from typing import Any
 
 import pytorch_lightning as pl
@@ -10,64 +9,40 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 
 from dbn.loop import BlockModule
-from dbn.products import faster_products
-from finetune.linear import Bfloat16Linear, Linear
-from finetune.network import Network
+from finetune.network import Network, NetworkBlock
 
 
-class ParallelLinear(Linear):
-    """Layers of weights side by side: weights ``(members, n_outputs, n_inputs)``, biases ``(members, 1, n_outputs)``.
-
-    Args:
-        layers: one of each member; their parameters are copied.
-    """
-
-    def __init__(self, layers: Sequence[Linear]) -> None:
-        nn.Module.__init__(self)
-        self.in_features, self.out_features = layers[0].in_features, layers[0].out_features
-        self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
-        self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers]).unsqueeze(1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``x @ W^T + b`` of each member, ``(members, batch, n_inputs)`` -> ``(members, batch, n_outputs)``."""
-        if self.precision == "bf16" and self.training:
-            output: Tensor = Bfloat16Linear.apply(x, self.weight, self.bias)
-            return output
-        with faster_products(x.numel() * self.out_features):
-            return torch.baddbmm(self.bias, x, self.weight.mT)
-
-
-class ParallelNetwork(Network):
-    """Networks of the same sizes, activations and dropout, the members: one product multiplies those of all of them.
+class NetworkGroup(Network):
+    """Networks of the same layers, activations and dropout, the members: one product multiplies those of all of them.
 
     Inputs and outputs are ``(members, batch, n)``. Members do not touch each other: with the noise of its own generator
     each is trained as it would be by itself, up to the order in which products add up.
 
     Args:
         networks: the members; their parameters are copied, and given back by :meth:`hand_back`.
+
+    Raises:
+        SettingError: a layer of theirs cannot be trained so.
     """
 
     def __init__(self, networks: Sequence[Network]) -> None:
-        nn.Module.__init__(self)
-        first = networks[0]
-        self.sizes, self.code, self.activations = first.sizes, first.code, first.activations
-        self.layers = nn.ModuleList(map(ParallelLinear, zip(*(net.linear_layers() for net in networks), strict=True)))
-        self.dropouts = deepcopy(first.dropouts)
+        blocks = []
+        for column in zip(*(network.blocks for network in networks), strict=True):
+            layer = type(column[0].layer).group([block.layer for block in column])
+            blocks.append(NetworkBlock(layer, column[0].activation, column[0].dropout.probability))
+        super().__init__(blocks, networks[0].code)
         self.networks = list(networks)  # a list: no part of this module
 
-    @torch.no_grad()
     def hand_back(self) -> None:
         """Copy the trained parameters into the networks that the members came from."""
         for number, network in enumerate(self.networks):
-            for own, layer in zip(network.linear_layers(), self.linear_layers(), strict=True):
-                own.weight.copy_(layer.weight[number])
-                own.bias.copy_(layer.bias[number, 0])
-                own.precision = layer.precision
+            for own, layer in zip(network.layers, self.layers, strict=True):
+                layer.copy_member(number, own)
 
 
-def group_of(networks: Sequence[Network]) -> Network:
+def together(networks: Sequence[Network]) -> Network:
     """Networks as one that trains them together; a single one, itself."""
-    return networks[0] if len(networks) == 1 else ParallelNetwork(networks)
+    return networks[0] if len(networks) == 1 else NetworkGroup(networks)
 
 
 class BestMembers(Callback):

@@ -21,7 +21,7 @@ def weight_changes(before: Network, after: Network) -> list[dict[str, Any]]:
         layer starts at zero, ``cosine`` where it starts or ends there.
     """
     rows = []
-    pairs = zip(before.linear_layers(), after.linear_layers(), strict=True)
+    pairs = zip(before.layers, after.layers, strict=True)
     for number, (first, last) in enumerate(pairs, start=1):
         start, end = first.weight.double(), last.weight.double()
         norm_start, norm_end = float(start.norm()), float(end.norm())

@@ -4,14 +4,11 @@ import torch
 
 from dbn import RBM
 from dbn.augment import Augment
-from dbn.augmented import AugmentedBelow
 from dbn.data import DataSet, digits, load_data
-from dbn.growing import Place
-from dbn.parallel import group_of
-from dbn.pretraining import pretrain_stack, pretrain_stacks
+from dbn.models.units import Bernoulli
+from dbn.pretraining import LayerSettings, StackRun, pretrain_stack, pretrain_stacks
+from dbn.pretraining.augmented import AugmentedBelow
 from dbn.streams import stream, streams
-from dbn.training import LayerSettings
-from dbn.units import Bernoulli
 
 AUGMENT = Augment(rotation=20.0, translation=0.125)
 LAYERS = [LayerSettings(n_hidden=n, epochs=3, batch_size=50) for n in (20, 10)]
@@ -36,7 +33,7 @@ def test_a_group_sees_what_its_members_see() -> None:
     data = some_digits()
     v = torch.stack([data.train.features(slice(0, 30)), data.train.features(slice(30, 60))])
     rbms = [RBM(Bernoulli(64), Bernoulli(20), generator=stream(k, "init")) for k in range(2)]
-    together = AugmentedBelow(AUGMENT, data.shape, [group_of(rbms)])(v, streams([0, 1], "x"))
+    together = AugmentedBelow(AUGMENT, data.shape, [RBM.group(rbms)])(v, streams([0, 1], "x"))
     for k in range(2):
         alone = AugmentedBelow(AUGMENT, data.shape, [rbms[k]])(v[k], stream(k, "x"))
         torch.testing.assert_close(together[k], alone, rtol=0, atol=1e-6)
@@ -57,7 +54,9 @@ def test_every_layer_trains_on_other_images_than_without() -> None:
 def test_stacks_that_train_together_are_statistically_those_alone() -> None:
     """In float32 on so few images no draw turns: the same weights up to rounding."""
     data = some_digits()
-    pair = pretrain_stacks(data, LAYERS, [Place(0), Place(1)], augment=AUGMENT, precision="float32", progress=False)
+    pair = pretrain_stacks(
+        data, LAYERS, [StackRun(0), StackRun(1)], augment=AUGMENT, precision="float32", progress=False
+    )
     for seed in range(2):
         alone = pretrain_stack(data, LAYERS, seed=seed, augment=AUGMENT, precision="float32", progress=False)
-        torch.testing.assert_close(pair[seed][1].weight, alone[1].weight, rtol=0, atol=1e-3)
+        torch.testing.assert_close(pair[seed].stack[1].weight, alone[1].weight, rtol=0, atol=1e-3)

@@ -8,13 +8,14 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from dbn import RBM, flops
-from dbn.loop import fit
-from dbn.pretrain import data_of, pretrain
+from dbn.configured import data_of
+from dbn.loop import fit_resumably
+from dbn.models.units import Bernoulli
+from dbn.pretraining.contrastive import ContrastiveStep
+from dbn.pretraining.run import pretrain
 from dbn.samplers import ContrastiveDivergence, PersistentContrastiveDivergence, Sampler
-from dbn.training import ContrastiveStep
-from dbn.units import Bernoulli
 from finetune.network import Network
-from finetune.train import finetune
+from finetune.run import finetune
 from helpers import Composer
 
 
@@ -27,27 +28,27 @@ def test_a_step_of_contrastive_divergence(sampler: Sampler) -> None:
     step(torch.rand(50, 30), optimizer)  # persistent chains have started
     with FlopCounterMode(display=False) as counter:
         step(torch.rand(50, 30), optimizer)
-    assert counter.get_total_flops() == 50 * flops.contrastive_divergence(30, 20, sampler.products)
+    assert counter.get_total_flops() == 50 * flops.contrastive_divergence(30 * 20, sampler.products)
 
 
 @pytest.mark.parametrize("sizes", [[30, 10], [30, 20, 15, 10], [30, 20, 8, 20, 30]])
 def test_a_step_of_backpropagation(sizes: list[int]) -> None:
     """Of a classifier, and of an autoencoder with a code of 8."""
-    network = Network(sizes)
+    network = Network.dense(sizes)
     with FlopCounterMode(display=False) as counter:
         network(torch.rand(50, 30)).sum().backward()
-    assert counter.get_total_flops() == 50 * flops.backpropagation(sizes)
+    assert counter.get_total_flops() == 50 * flops.backpropagation(network.operations)
 
 
 @pytest.mark.parametrize("learning", [1, 2, 3])
 def test_a_step_in_which_only_the_upper_layers_learn(learning: int) -> None:
     sizes = [30, 20, 15, 10]
-    network = Network(sizes)
-    for layer in network.linear_layers()[: 3 - learning]:
+    network = Network.dense(sizes)
+    for layer in network.layers[: 3 - learning]:
         layer.requires_grad_(False)
     with FlopCounterMode(display=False) as counter:
         network(torch.rand(50, 30)).sum().backward()
-    assert counter.get_total_flops() == 50 * flops.backpropagation(sizes, learning)
+    assert counter.get_total_flops() == 50 * flops.backpropagation(network.operations, learning)
 
 
 def counted(fit: Callable[[], object]) -> int:
@@ -67,10 +68,10 @@ def test_fine_tuning_counts_its_phases_apart(compose: Composer) -> None:
     found = []
 
     def fit_and_count(*arguments: Any) -> None:
-        found.append(counted(lambda: fit(*arguments)))
+        found.append(counted(lambda: fit_resumably(*arguments)))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("finetune.fitting.fit", fit_and_count)
+        patch.setattr("finetune.fitting.fit_resumably", fit_and_count)
         result = finetune(config)
     assert result["flops"]["fine_tuning"] == found[0]
     assert result["epochs"] == 3
@@ -87,10 +88,10 @@ def test_pretraining_counts_the_way_up(representations: str, augment: str, compo
     config = compose("pretrain", overrides)
     n = len(data_of(config).train)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dbn.pretraining.MONITOR_IMAGES", 0)
-        patch.setattr("dbn.training.monitor", lambda *_: {"nothing": 0.0})
-        patch.setattr("dbn.pretrain.pictures_of_stack", lambda *_: {})
-        patch.setattr("dbn.pretrain.sheets", lambda _: {})
+        patch.setattr("dbn.pretraining.greedy.WATCHED_IMAGES", 0)
+        patch.setattr("dbn.pretraining.contrastive.rbm_metrics", lambda *_: {"nothing": 0.0})
+        patch.setattr("dbn.pretraining.run.pictures_of_stack", lambda *_: {})
+        patch.setattr("dbn.pretraining.run.sheets", lambda _: {})
         results: list[dict[str, Any]] = []
         found = counted(lambda: results.append(pretrain(config)))
     assert results[0]["flops"] == found

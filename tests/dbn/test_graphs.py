@@ -1,6 +1,7 @@
 """A block's steps replayed from a recording are the steps."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,14 +10,14 @@ import torch
 from dbn import RBM
 from dbn.data import DataSet
 from dbn.graphs import BlockGraphs
-from dbn.growing import Place
-from dbn.pretraining import pretrain_stacks
-from dbn.training import LayerSettings, RBMTraining
+from dbn.pretraining import LayerSettings, RBMPretraining, StackRun, pretrain_stacks
+from dbn.pretraining.contrastive import RBMTraining
+from dbn.samplers import ContrastiveDivergence
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 LAYERS = [
     LayerSettings(n_hidden=60, epochs=4, batch_size=20, initial_momentum_epochs=2),
-    LayerSettings(n_hidden=30, hidden="gaussian", epochs=4, batch_size=20, learning_rate=0.001, steps=2),
+    LayerSettings(n_hidden=30, hidden="gaussian", epochs=4, batch_size=20, learning_rate=0.001),
 ]
 
 
@@ -40,8 +41,10 @@ class Recorder:
 
 def pretrained(data: DataSet, n_seeds: int, **options: Any) -> list[RBM]:
     """Every RBM of stacks of two layers."""
-    stacks = pretrain_stacks(data, LAYERS, [Place(seed) for seed in range(n_seeds)], progress=False, **options)
-    return [rbm for stack in stacks for rbm in stack]
+    method = RBMPretraining(partial(ContrastiveDivergence, steps=2))
+    runs = [StackRun(seed) for seed in range(n_seeds)]
+    found = pretrain_stacks(data, LAYERS, runs, method=method, progress=False, **options)
+    return [rbm for own in found for rbm in own.stack]
 
 
 def assert_equal(found: list[RBM], expected: list[RBM]) -> None:

@@ -14,7 +14,7 @@ from dbn.likelihood import (
     log_partition_function,
     reverse_annealed_importance_sampling,
 )
-from dbn.units import Gaussian
+from dbn.models.units import Gaussian
 from helpers import NORMALISED, PAIRS, make_rbm
 
 

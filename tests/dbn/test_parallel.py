@@ -12,15 +12,13 @@ from dbn.data import DataSet, Images, digits, load_data
 from dbn.data.blocks import BlockLoader
 from dbn.data.parallel import ParallelLoader
 from dbn.errors import DivergenceError, SettingError
-from dbn.growing import Place
-from dbn.parallel import SEEDS, ParallelRBM, together
-from dbn.pretrain import pretrain_seeds, run_directory
-from dbn.pretraining import pretrain_stack, pretrain_stacks
+from dbn.models.units import Bernoulli, Units, make_units
+from dbn.pretraining import LayerSettings, StackRun, pretrain_stack, pretrain_stacks
+from dbn.pretraining.contrastive import ContrastiveStep, RBMTraining
+from dbn.pretraining.run import pretrain_seeds, run_directory
 from dbn.samplers import ContrastiveDivergence
-from dbn.seeds import ranges
+from dbn.seeds import SEEDS, ranges, seeds_to_resume
 from dbn.streams import stream, streams
-from dbn.training import ContrastiveStep, LayerSettings, RBMTraining
-from dbn.units import UNITS, Bernoulli, make_units
 from helpers import PAIRS, Composer
 
 
@@ -60,7 +58,7 @@ def test_every_member_takes_the_steps_it_would_take_alone(
             step(v, optimizer, streams(seeds, "gibbs", number))
         return rbm
 
-    group = ParallelRBM(new_rbms(visible, hidden))
+    group = RBM.group(new_rbms(visible, hidden))
     trained(group, v, [0, 1, 2])
     for seed, (rbm, member) in enumerate(zip(new_rbms(visible, hidden), group.members(), strict=True)):
         start = rbm.weight.detach().clone()
@@ -70,10 +68,10 @@ def test_every_member_takes_the_steps_it_would_take_alone(
             torch.testing.assert_close(found, alone, rtol=0, atol=1e-12, msg=name)
 
 
-@pytest.mark.parametrize("kind", sorted(UNITS))
+@pytest.mark.parametrize("kind", sorted(Units.registry))
 def test_members_are_the_group_s_memory(kind: str) -> None:
     rbms = new_rbms(kind, kind)
-    group = ParallelRBM(rbms)
+    group = RBM.group(rbms)
     v = torch.rand(5, 6, dtype=torch.float64)
     for rbm, member in zip(rbms, group.members(), strict=True):
         assert torch.equal(member.free_energy(v), rbm.free_energy(v))
@@ -88,22 +86,22 @@ def test_bfloat16_products_of_a_group_are_its_members_own() -> None:
     """A member's gradient in a group is what it is alone, but for the order in which products add up."""
     v = torch.rand(3, 50, 60)
     rbms = [RBM(Bernoulli(60), Bernoulli(40), generator=stream(seed, "init")) for seed in range(3)]
-    group = ParallelRBM(rbms)
+    group = RBM.group(rbms)
 
     def gradients(rbm: RBM, v: torch.Tensor, seeds: list[int]) -> list[torch.Tensor]:
         optimizer = torch.optim.SGD(rbm.parameters(), lr=0.0)
         ContrastiveStep(rbm, ContrastiveDivergence(), "bf16")(v, optimizer, streams(seeds, "gibbs"))
         return [parameter.grad for parameter in rbm.parameters() if parameter.grad is not None]
 
-    weight = gradients(group, v, [0, 1, 2])[0]
+    weight = gradients(group, v, [0, 1, 2])[-1]
     for seed, rbm in enumerate(rbms):
-        alone = gradients(rbm, v[seed], [seed])[0]
+        alone = gradients(rbm, v[seed], [seed])[-1]
         assert (weight[seed] - alone).norm() < 2**-8 * alone.norm()
 
 
 def test_rbms_of_different_shapes_do_not_train_together() -> None:
     with pytest.raises(SettingError, match="one shape"):
-        ParallelRBM([RBM(Bernoulli(6), Bernoulli(4)), RBM(Bernoulli(6), Bernoulli(5))])
+        RBM.group([RBM(Bernoulli(6), Bernoulli(4)), RBM(Bernoulli(6), Bernoulli(5))])
 
 
 def test_blocks_of_a_group_are_its_members_blocks() -> None:
@@ -140,12 +138,12 @@ def distance(a: DBN, b: DBN) -> float:
 
 def test_a_stack_is_what_it_would_be_alone_whoever_trains_with_it(digits_data: DataSet) -> None:
     """Within what a draw that rounding turns makes of a few epochs; other seeds are a hundred times further away."""
-    three = pretrain_stacks(digits_data, LAYERS, [Place(seed) for seed in (4, 5, 6)], progress=False)
-    two = pretrain_stacks(digits_data, LAYERS, [Place(seed) for seed in (6, 4)], progress=False)
+    three = pretrain_stacks(digits_data, LAYERS, [StackRun(seed) for seed in (4, 5, 6)], progress=False)
+    two = pretrain_stacks(digits_data, LAYERS, [StackRun(seed) for seed in (6, 4)], progress=False)
     alone = {seed: pretrain_stack(digits_data, LAYERS, seed=seed, progress=False) for seed in (4, 5, 6)}
-    for seed, stack in zip((4, 5, 6, 6, 4), [*three, *two], strict=True):
-        assert distance(stack, alone[seed]) < 0.01
-    assert distance(three[0], three[1]) > 0.5
+    for seed, found in zip((4, 5, 6, 6, 4), [*three, *two], strict=True):
+        assert distance(found.stack, alone[seed]) < 0.01
+    assert distance(three[0].stack, three[1].stack) > 0.5
 
 
 def test_each_run_has_its_own_place_and_is_done_once(compose: Composer) -> None:
@@ -169,19 +167,19 @@ def test_each_run_has_its_own_place_and_is_done_once(compose: Composer) -> None:
 
 def test_an_interrupted_group_goes_on_with_all_its_members(compose: Composer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped between epochs of the second layer, and again between two members' results: the same bits in the end."""
-    from dbn import pretrain, training
+    from dbn.pretraining import contrastive, run
 
     small = ["stack.layers=[12,8]", "stack.every_layer.epochs=3", "n_parallel_seeds=3", "checkpoint_seconds=0"]
     undisturbed = pretrain_seeds(compose("pretrain", [*small, "study=undisturbed"]))
     config = compose("pretrain", [*small, "study=disturbed"])
-    monitor, finish = training.monitor, pretrain._finish
-    calls = {"monitor": 0, "finish": 0}
+    metrics, finish = contrastive.rbm_metrics, run._finish
+    calls = {"metrics": 0, "finish": 0}
 
-    def failing_monitor(*arguments: Any) -> dict[str, float]:
-        calls["monitor"] += 1
-        if calls["monitor"] == 3 * 3 + 3 + 2:  # three members, three epochs of layer 1, one of layer 2, member 2
+    def failing_metrics(*arguments: Any) -> dict[str, float]:
+        calls["metrics"] += 1
+        if calls["metrics"] == 3 * 3 + 3 + 2:  # three members, three epochs of layer 1, one of layer 2, member 2
             raise StoppedError
-        return monitor(*arguments)
+        return metrics(*arguments)
 
     def failing_finish(*arguments: Any) -> dict[str, Any]:
         calls["finish"] += 1
@@ -189,8 +187,8 @@ def test_an_interrupted_group_goes_on_with_all_its_members(compose: Composer, mo
             raise StoppedError
         return finish(*arguments)
 
-    monkeypatch.setattr(training, "monitor", failing_monitor)
-    monkeypatch.setattr(pretrain, "_finish", failing_finish)
+    monkeypatch.setattr(contrastive, "rbm_metrics", failing_metrics)
+    monkeypatch.setattr(run, "_finish", failing_finish)
     for n_done in (0, 1):
         with pytest.raises(StoppedError):
             pretrain_seeds(config)
@@ -205,13 +203,13 @@ def test_an_interrupted_group_goes_on_with_all_its_members(compose: Composer, mo
 
 def test_who_trains_together(tmp_path: Path) -> None:
     folder = tmp_path / "layer1"
-    assert together(None, [1, 2], [1, 2]) == [1, 2]
-    assert together(folder, [1], [1]) == [1]
+    assert seeds_to_resume(None, [1, 2], [1, 2]) == [1, 2]
+    assert seeds_to_resume(folder, [1], [1]) == [1]
     assert not folder.exists()
-    assert together(folder, [1, 2], [0, 1, 2]) == [1, 2]
-    assert together(folder, [2], [0, 1, 2]) == [1, 2]  # its checkpoint holds both
+    assert seeds_to_resume(folder, [1, 2], [0, 1, 2]) == [1, 2]
+    assert seeds_to_resume(folder, [2], [0, 1, 2]) == [1, 2]  # its checkpoint holds both
     (folder / "last.ckpt").touch()
-    assert together(folder, [2, 3], [0, 2, 3]) == [2, 3]  # a checkpoint of others is of no use
+    assert seeds_to_resume(folder, [2, 3], [0, 2, 3]) == [2, 3]  # a checkpoint of others is of no use
     assert not (folder / "last.ckpt").exists()
     assert json.loads((folder / SEEDS).read_text()) == [2, 3]
 
@@ -225,11 +223,11 @@ def test_the_seed_that_diverges_is_named(digits_data: DataSet) -> None:
     rbms = [RBM(Bernoulli(64), Bernoulli(10)) for _ in range(3)]
     with torch.no_grad():
         rbms[1].weight[0, 0] = torch.inf
-    module = RBMTraining(ParallelRBM(rbms), LayerSettings(n_hidden=10), ContrastiveDivergence(), seeds=[7, 8, 9])
+    module = RBMTraining(RBM.group(rbms), LayerSettings(n_hidden=10), ContrastiveDivergence(), seeds=[7, 8, 9])
     assert module.diverged() == " for seed 8"
     bad = LayerSettings(n_hidden=10, hidden="gaussian", learning_rate=1e6, epochs=5)
     with pytest.raises(DivergenceError, match=r"diverged in epoch \d+ for seed 0, 1: its parameters"):
-        pretrain_stacks(digits_data, [bad], [Place(0), Place(1)], progress=False)
+        pretrain_stacks(digits_data, [bad], [StackRun(0), StackRun(1)], progress=False)
 
 
 def test_images_in_a_file_are_for_one_seed_at_a_time(tmp_path: Path) -> None:
@@ -240,7 +238,7 @@ def test_images_in_a_file_are_for_one_seed_at_a_time(tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", digits().train_images.squeeze(1).numpy())
     data = load_data(memmap(tmp_path, maximum=16), validation=100, test=100)
     with pytest.raises(SettingError, match=r"n_parallel_seeds=2.*n_parallel_seeds=1"):
-        pretrain_stacks(data, LAYERS, [Place(0), Place(1)], progress=False)
+        pretrain_stacks(data, LAYERS, [StackRun(0), StackRun(1)], progress=False)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "many"])

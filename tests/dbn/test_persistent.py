@@ -7,11 +7,11 @@ from torch import Tensor
 from dbn import RBM
 from dbn.errors import SettingError
 from dbn.likelihood import log_likelihood
-from dbn.rbm import Phases
+from dbn.models.phases import Phases
+from dbn.models.units import Bernoulli
+from dbn.pretraining.contrastive import ContrastiveStep
 from dbn.samplers import PersistentContrastiveDivergence
 from dbn.streams import stream
-from dbn.training import ContrastiveStep
-from dbn.units import Bernoulli
 from helpers import make_rbm
 
 
@@ -20,7 +20,7 @@ def negative_states(sampler: PersistentContrastiveDivergence, rbm: RBM, v: Tenso
     """What the sampler gives for the minibatch ``v``, with the noise of ``call``."""
     phases = Phases(rbm, len(v))
     phases.positive.v.copy_(v)
-    phases.positive.look(rbm)
+    phases.positive.condition_on_visible(rbm)
     sampler.write_negative_states(rbm, phases.positive, phases.negative.v, stream(0, "gibbs", call))
     return phases.negative.v
 

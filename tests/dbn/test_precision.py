@@ -6,12 +6,13 @@ import torch
 from dbn import RBM
 from dbn.data import Images
 from dbn.errors import SettingError
-from dbn.precision import SMALLEST_PRODUCT, Bfloat16RBM, choose_precision, has_bfloat16
-from dbn.rbm import Phases
+from dbn.models.phases import Phases
+from dbn.models.units import Bernoulli, Gaussian
+from dbn.precision import SMALLEST_PRODUCT, choose_precision, has_bfloat16
+from dbn.pretraining import LayerSettings, fit
+from dbn.pretraining.contrastive import RBMTraining
 from dbn.samplers import ContrastiveDivergence
 from dbn.streams import stream
-from dbn.training import LayerSettings, RBMTraining, fit
-from dbn.units import Bernoulli, Gaussian
 
 CPU = torch.device("cpu")
 
@@ -37,31 +38,31 @@ def test_a_device_without_bfloat16_products_says_so() -> None:
 def test_gradient_is_float32_s_within_the_rounding_of_its_parts() -> None:
     """Relative to the two phases' statistics, whose difference the gradient is: a few times 2^-8."""
     rbm = RBM(Bernoulli(60), Gaussian(40), generator=stream(0, "init"))
-    reduced = Bfloat16RBM(rbm)
+    reduced = rbm.in_precision("bf16")
     gradients = []
     v = torch.rand(2, 50, 60, generator=stream(0, "v"))
     for model in (rbm, reduced):
         phases = Phases(rbm, 50)
         phases.v.copy_(v.flatten(0, 1))
         with torch.no_grad():
-            phases.positive.look(model)
-            phases.negative.look(model)
+            phases.positive.condition_on_visible(model)
+            phases.negative.condition_on_visible(model)
             statistics = phases.positive.v.T @ phases.positive.mean / 50
-            model.write_gradient(phases)
+            phases.write_gradient(model)
         gradients.append([parameter.grad.clone() for parameter in rbm.parameters() if parameter.grad is not None])
     for exact, rounded in zip(*gradients, strict=True):
         assert rounded.dtype == torch.float32
         assert (exact - rounded).norm() < 4 * 2**-8 * statistics.norm()
-    assert not torch.equal(gradients[0][0], gradients[1][0])
+    assert not torch.equal(gradients[0][-1], gradients[1][-1])
 
 
 def test_the_reduced_rbm_follows_the_weights() -> None:
     rbm = RBM(Bernoulli(6), Bernoulli(4))
-    reduced = Bfloat16RBM(rbm)
+    reduced = rbm.in_precision("bf16")
     with torch.no_grad():
         rbm.weight.fill_(0.5)
         assert not torch.equal(reduced.hidden_field(torch.ones(1, 6)), torch.full((1, 4), 3.0))
-        reduced.refresh()
+        reduced.connection.refresh()
         assert torch.equal(reduced.hidden_field(torch.ones(1, 6)), torch.full((1, 4), 3.0))
         assert torch.equal(reduced.visible_field(torch.ones(1, 4)), torch.full((1, 6), 2.0))
 

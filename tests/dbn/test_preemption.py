@@ -14,9 +14,9 @@ from dbn.checkpoints import LastCheckpoint
 from dbn.data import Images
 from dbn.data.blocks import BlockLoader
 from dbn.preemption import PreemptedError, Preemption, job_id, preemption, requeueing
-from dbn.pretrain import pretraining_config
-from dbn.pretrain import run_directory as pretraining_directory
-from finetune.train import finetune_seeds, run_directory
+from dbn.pretraining.run import pretraining_config
+from dbn.pretraining.run import run_directory as pretraining_directory
+from finetune.run import finetune_seeds, run_directory
 from helpers import Composer
 
 SMALL = [

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from dbn import RBM, products
+from dbn.models.linear import Linear
+from dbn.models.units import Bernoulli
 from dbn.products import SMALLEST_PRODUCT, OneDNN, faster_products, keeps_float32, matmul, onednn_is_faster
 from dbn.streams import stream
-from dbn.units import Bernoulli
-from finetune.linear import Linear
 
 AMD = {"vendor_id": "AuthenticAMD", "flags": "avx2 avx512f avx512_bf16"}
 
@@ -118,10 +118,11 @@ def test_models_choose_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
         return products.AS_IT_IS
 
     monkeypatch.setattr(products, "faster_products", listening)
-    monkeypatch.setattr("finetune.linear.faster_products", listening)
+    monkeypatch.setattr("dbn.models.linear.faster_products", listening)
     rbm = RBM(Bernoulli(7), Bernoulli(5))
     rbm.hidden_field(torch.rand(3, 7))
     rbm.visible_field(torch.rand(3, 5))
-    rbm.statistics(torch.rand(6, 7), torch.rand(6, 5))
+    with torch.no_grad():
+        rbm.connection.write_gradient(torch.rand(6, 7), torch.rand(6, 5), torch.ones(6))
     Linear(7, 5)(torch.rand(3, 7))
     assert told == [105, 105, 210, 105]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dbn import RBM
 from dbn.likelihood import log_likelihood, log_partition_function
-from dbn.rbm import Phases
+from dbn.models.phases import Phases
 from helpers import NORMALISED, PAIRS, make_rbm, random_states
 
 DISCRETE = [pair for pair in NORMALISED if "bernoulli" in pair]
@@ -87,12 +87,12 @@ def log_z(rbm: RBM) -> Tensor:
 
 
 def phases_of(rbm: RBM, data: Tensor, model: Tensor) -> Phases:
-    """Both phases, looked at."""
+    """Both phases, with field and means."""
     phases = Phases(rbm, len(data))
     for phase, v in ((phases.positive, data), (phases.negative, model)):
         phase.v.copy_(v)
         with torch.no_grad():
-            phase.look(rbm)
+            phase.condition_on_visible(rbm)
     return phases
 
 
@@ -103,7 +103,7 @@ def test_explicit_gradient_against_autograd(visible: str, hidden: str) -> None:
     loss = rbm.free_energy(data).mean() - rbm.free_energy(model).mean()
     expected = torch.autograd.grad(loss, list(rbm.parameters()))
     with torch.no_grad():
-        rbm.write_gradient(phases_of(rbm, data, model))
+        phases_of(rbm, data, model).write_gradient(rbm)
     for parameter, gradient in zip(rbm.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=1e-10)
 
@@ -138,7 +138,7 @@ def test_gradient_with_exact_model_samples_is_that_of_the_log_likelihood(visible
     parameters = list(rbm.parameters())
     anchor = random_states(visible, 1, 3)
     with torch.no_grad():
-        rbm.write_gradient(phases_of(rbm, data, anchor.expand_as(data)))
+        phases_of(rbm, data, anchor.expand_as(data)).write_gradient(rbm)
     at_anchor = torch.autograd.grad(rbm.free_energy(anchor).sum(), parameters)
     of_log_z = torch.autograd.grad(log_z(rbm), parameters)  # minus the model's mean of the free energy's gradient
     for (name, parameter), anchored, negative in zip(rbm.named_parameters(), at_anchor, of_log_z, strict=True):

@@ -13,11 +13,10 @@ from dbn import DBN, RBM
 from dbn.data import DataSet, Images, StreamedImages, load_data, memmap
 from dbn.data.blocks import BlockLoader
 from dbn.errors import DataError, SettingError
-from dbn.pretrain import pretrain
-from dbn.pretraining import pretrain_stack
-from dbn.representations import RaisedImages, on_disk, propagate
-from dbn.training import LayerSettings
-from finetune.train import finetune
+from dbn.pretraining import LayerSettings, pretrain_stack
+from dbn.pretraining.representations import RaisedImages, on_disk, propagate
+from dbn.pretraining.run import pretrain
+from finetune.run import finetune
 from helpers import Composer
 
 LAYERS = [LayerSettings(n_hidden=n, epochs=2, batch_size=20, bias_from_data=True) for n in (30, 20, 10)]
@@ -97,8 +96,8 @@ def test_raised_images_are_the_images_a_layer_up(folder: Path) -> None:
 
 
 def trained_one(images: Images) -> RBM:
-    from dbn.training import fit
-    from dbn.units import Bernoulli
+    from dbn.models.units import Bernoulli
+    from dbn.pretraining import fit
 
     return fit(RBM(Bernoulli(64), Bernoulli(7)), images, epochs=1).requires_grad_(False)
 
@@ -107,25 +106,25 @@ def test_on_disk_is_written_once_and_deleted_at_the_end(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stop in layer 3, go on: what is on disk is not written again, and the stack is that of no interruption."""
-    from dbn import pretraining
+    from dbn.pretraining import greedy
 
     expected = trained(streamed(folder), representations="disk", directory=tmp_path / "undisturbed")
     assert not list(tmp_path.rglob("*.npy"))
-    train_layer = pretraining.train_layer
+    train_layer = greedy.train_layer
 
     def failing(*arguments: Any, number: int, **options: Any) -> float:
         if number == 3:
             raise KeyboardInterrupt
         return train_layer(*arguments, number=number, **options)
 
-    monkeypatch.setattr(pretraining, "train_layer", failing)
+    monkeypatch.setattr(greedy, "train_layer", failing)
     with pytest.raises(KeyboardInterrupt):
         trained(streamed(folder), representations="disk", directory=tmp_path)
     files = sorted((tmp_path / "checkpoints").glob("*.npy"))
     assert [file.name for file in files] == ["representations1.npy", "representations2.npy"]
     assert np.load(files[0]).shape == (1049, 30)
-    monkeypatch.setattr(pretraining, "train_layer", train_layer)
-    monkeypatch.setattr("dbn.representations._write", lambda *_: pytest.fail("written again"))
+    monkeypatch.setattr(greedy, "train_layer", train_layer)
+    monkeypatch.setattr("dbn.pretraining.representations._write", lambda *_: pytest.fail("written again"))
     assert same(trained(streamed(folder), representations="disk", directory=tmp_path), expected)
     assert not list(tmp_path.rglob("*.npy"))
     np.save(files[0], np.zeros(3))  # as if killed between the last layer and deleting
@@ -163,12 +162,12 @@ def test_the_command_pretrains_and_resumes(
     settings = ["data=memmap", *data, f"data.representations={kind}", *SMALL]
     done = pretrain(compose("pretrain", [*settings, "study=undisturbed"]))
     assert done["metrics"]["layer2/reconstruction_error"] > 0
-    from dbn.training import RBMTraining
+    from dbn.pretraining.contrastive import RBMTraining
 
     at_end = RBMTraining.on_train_epoch_end
 
     def failing(self: RBMTraining) -> None:
-        if self.layer == 2 and self.current_epoch == 1:
+        if self.number == 2 and self.current_epoch == 1:
             raise KeyboardInterrupt
         at_end(self)
 
@@ -188,16 +187,16 @@ def test_the_command_pretrains_and_resumes(
 def test_fine_tuning_holds_the_labelled_images_only_or_streams(
     n_labelled: str, folder: Path, compose: Composer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from finetune import train
+    from finetune import run
 
     kinds = []
-    fit_networks = train.fit_networks
+    fit_networks = run.fit_networks
 
     def watched(networks: Any, data: list[DataSet], *arguments: Any) -> Any:
         kinds.append((type(data[0].train), len(data[0].train)))
         return fit_networks(networks, data, *arguments)
 
-    monkeypatch.setattr(train, "fit_networks", watched)
+    monkeypatch.setattr(run, "fit_networks", watched)
     data = [f"data.path={folder}", "data.maximum=16", "data.validation=100", "data.window=0.02"]
     result = finetune(
         compose("finetune", ["data=memmap", *data, f"data.n_labelled={n_labelled}", "training.epochs=5", *SMALL])

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from dbn import DBN, RBM
 from dbn.errors import ModelFileError, SettingError
-from dbn.units import Bernoulli, Gaussian
+from dbn.models.units import Bernoulli, Gaussian
 from helpers import make_rbm
 
 
@@ -58,7 +58,7 @@ def test_a_saved_stack_comes_back_bit_for_bit(tmp_path: Path) -> None:
     stack = make_stack()
     stack.save(tmp_path / "dbn.safetensors", {"data": "digits"})
     loaded = DBN.load(tmp_path / "dbn.safetensors")
-    assert [type(rbm.hidden) for rbm in loaded.rbms] == [Bernoulli, Bernoulli, Gaussian]
+    assert [type(rbm.hidden) for rbm in loaded.layers] == [Bernoulli, Bernoulli, Gaussian]
     for name, tensor in stack.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor), name
     assert DBN.describe(tmp_path / "dbn.safetensors")["description"] == {"data": "digits"}
@@ -91,7 +91,7 @@ def test_missing_truncated_foreign_and_lying_files_are_refused(tmp_path: Path) -
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + length])
     inner = json.loads(header["__metadata__"]["dbn"])
-    inner["sizes"][1] = 7
+    inner["layers"][0]["hidden_shape"] = [7]
     header["__metadata__"]["dbn"] = json.dumps(inner)
     lying = json.dumps(header).encode()
     (tmp_path / "lying.safetensors").write_bytes(struct.pack("<Q", len(lying)) + lying + content[8 + length :])

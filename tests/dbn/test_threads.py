@@ -7,10 +7,10 @@ import torch
 
 from dbn import RBM
 from dbn.data import Images
+from dbn.models.units import Bernoulli
+from dbn.pretraining import fit
 from dbn.samplers import ContrastiveDivergence
 from dbn.threads import SMALLEST_SHARED, threads_for
-from dbn.training import fit
-from dbn.units import Bernoulli
 
 
 @pytest.fixture(autouse=True)

@@ -13,11 +13,12 @@ from dbn import RBM
 from dbn.data import Images
 from dbn.data.blocks import BlockLoader
 from dbn.errors import DivergenceError, SettingError
-from dbn.rbm import Phase, Phases
+from dbn.models.phases import Phase, Phases
+from dbn.models.units import Bernoulli, Gaussian
+from dbn.pretraining import LayerSettings, fit
+from dbn.pretraining.contrastive import ContrastiveStep, RBMTraining, rbm_metrics
 from dbn.samplers import ContrastiveDivergence, Sampler
 from dbn.streams import stream
-from dbn.training import ContrastiveStep, LayerSettings, RBMTraining, fit, monitor
-from dbn.units import Bernoulli, Gaussian
 from helpers import make_rbm
 
 
@@ -55,7 +56,7 @@ def test_contrastive_divergence_is_a_gibbs_chain_from_the_data(steps: int) -> No
         phases = Phases(rbm, 50)
         phases.positive.v.copy_(v)
         with torch.no_grad():
-            phases.positive.look(rbm)
+            phases.positive.condition_on_visible(rbm)
             before = phases.positive.mean.clone()
             sampler.write_negative_states(rbm, phases.positive, phases.negative.v, stream(0, "gibbs"))
         assert torch.equal(phases.positive.v, v)
@@ -80,7 +81,8 @@ def test_contrastive_divergence_learns_a_teacher() -> None:
     student = RBM(Bernoulli(6), Bernoulli(6), weight_std=0.01, generator=stream(0, "init"))
     goal = log_likelihood(teacher, v).mean().item()
     before = log_likelihood(student, v.float()).mean().item()
-    fit(student, v.float(), epochs=160, steps=10, learning_rate=0.02, weight_cost=0.0, batch_size=50)
+    options: dict[str, Any] = {"learning_rate": 0.02, "weight_cost": 0.0, "batch_size": 50}
+    fit(student, v.float(), epochs=160, sampler=ContrastiveDivergence(10), **options)
     after = log_likelihood(student, v.float()).mean().item()
     assert after > goal - 0.02
     assert before < goal - 0.15
@@ -115,7 +117,7 @@ def test_monitored_quantities_by_their_definitions() -> None:
     with torch.no_grad():
         rbm.hidden.bias.copy_(torch.tensor([-40.0, 40.0, 0.0, 0.0]))
     train, validation = torch.rand(20, 6, dtype=torch.float64), torch.rand(30, 6, dtype=torch.float64)
-    found = monitor(rbm, train, validation)
+    found = rbm_metrics(rbm, train, validation)
     h = torch.sigmoid(train @ rbm.weight + rbm.hidden.bias)
     reconstruction = torch.sigmoid(h @ rbm.weight.T + rbm.visible.bias)
     assert found["reconstruction_error"] == pytest.approx((train - reconstruction).square().sum(1).mean().item())
@@ -124,7 +126,7 @@ def test_monitored_quantities_by_their_definitions() -> None:
     )
     assert found["weight_norm"] == pytest.approx(rbm.weight.square().sum().sqrt().item())
     assert (found["fraction_inactive"], found["fraction_saturated"]) == (0.25, 0.25)
-    assert "free_energy_gap" not in monitor(rbm, train)
+    assert "free_energy_gap" not in rbm_metrics(rbm, train)
 
 
 def test_what_is_watched_is_the_same_for_two_models_of_one_distribution() -> None:
@@ -140,7 +142,7 @@ def test_what_is_watched_is_the_same_for_two_models_of_one_distribution() -> Non
     train, validation = torch.rand(20, 6, dtype=torch.float64), torch.rand(30, 6, dtype=torch.float64)
     shift = (other.free_energy(train) - rbm.free_energy(train)).detach()
     torch.testing.assert_close(shift, torch.full_like(shift, -math.log((1 + math.exp(2)) / 2)))
-    assert monitor(other, train, validation) == pytest.approx(monitor(rbm, train, validation), rel=1e-12)
+    assert rbm_metrics(other, train, validation) == pytest.approx(rbm_metrics(rbm, train, validation), rel=1e-12)
 
 
 def test_training_that_blows_up_stops_with_layer_epoch_and_cure() -> None:
@@ -158,7 +160,6 @@ def test_training_that_blows_up_stops_with_layer_epoch_and_cure() -> None:
         ("momentum", 1.0),
         ("epochs", 0),
         ("batch_size", 2.5),
-        ("steps", 0),
         ("weight_cost", -1),
         ("hidden", "binary"),
     ],

@@ -8,7 +8,7 @@ import torch
 from scipy import integrate, optimize, stats
 
 from dbn.errors import SettingError
-from dbn.units import UNITS, Bernoulli, Gaussian, ReLU, Units, make_units
+from dbn.models.units import Bernoulli, Gaussian, ReLU, Units, make_units
 
 
 def made(kind: str, size: int) -> Units:
@@ -48,7 +48,7 @@ def test_log_partition_of_rectified_units_is_that_of_the_best_state(field: float
     assert units.mean(f).item() == pytest.approx(best.x, abs=1e-6)
 
 
-@pytest.mark.parametrize("kind", sorted(UNITS))
+@pytest.mark.parametrize("kind", sorted(Units.registry))
 def test_mean_is_the_gradient_of_the_log_partition(kind: str) -> None:
     units = made(kind, 6)
     field = torch.randn(7, 6, dtype=torch.float64, requires_grad=True)
@@ -56,7 +56,7 @@ def test_mean_is_the_gradient_of_the_log_partition(kind: str) -> None:
     torch.testing.assert_close(units.mean(field), gradient, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("kind", sorted(UNITS))
+@pytest.mark.parametrize("kind", sorted(Units.registry))
 def test_parameter_gradients_against_autograd(kind: str) -> None:
     units = made(kind, 6)
     x, field = torch.rand(14, 6, dtype=torch.float64), torch.randn(14, 6, dtype=torch.float64)
@@ -76,7 +76,7 @@ def test_parameter_gradients_against_autograd(kind: str) -> None:
             torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=1e-11)
 
 
-@pytest.mark.parametrize("kind", sorted(UNITS))
+@pytest.mark.parametrize("kind", sorted(Units.registry))
 def test_moments_of_a_million_samples(kind: str) -> None:
     """Mean and variance within five standard errors, for fields on both sides of zero."""
     units = made(kind, 3)
@@ -115,7 +115,7 @@ def test_a_rectified_draw_is_near_a_sum_of_shifted_binary_units() -> None:
         assert units.sample(field, torch.Generator().manual_seed(2)).mean().item() == pytest.approx(exact, rel=0.02)
 
 
-@pytest.mark.parametrize("kind", sorted(UNITS))
+@pytest.mark.parametrize("kind", sorted(Units.registry))
 def test_bias_from_data_gives_the_base_rates(kind: str) -> None:
     units = make_units(kind, 4).double()
     rates = torch.tensor([0.1, 0.5, 0.73, 0.99], dtype=torch.float64)

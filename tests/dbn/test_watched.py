@@ -8,13 +8,14 @@ import torch
 
 from dbn import RBM
 from dbn.data import DataSet, Images, Source, load_data
+from dbn.models.dbn import DBN
+from dbn.models.units import Bernoulli
 from dbn.pictures import pictures_of_stack
-from dbn.pretraining import Place, pretrain_stack, pretrain_stacks
-from dbn.representations import RaisedImages, propagate
-from dbn.stack import DBN
+from dbn.pretraining import LayerSettings, StackRun, fit, pretrain_stack, pretrain_stacks
+from dbn.pretraining.contrastive import RBMTraining, rbm_metrics
+from dbn.pretraining.fit import WATCHED_IMAGES
+from dbn.pretraining.representations import RaisedImages, propagate
 from dbn.streams import stream
-from dbn.training import MONITOR_IMAGES, LayerSettings, RBMTraining, fit, monitor
-from dbn.units import Bernoulli
 
 CLASSES, FEATURES = 10, 20
 
@@ -52,21 +53,21 @@ def test_the_gap_that_is_watched_is_that_of_all_images(data: DataSet) -> None:
     """Within 3 standard errors of two samples without replacement, estimated from all images."""
     rbm = RBM(Bernoulli(FEATURES), Bernoulli(8), weight_std=0.01, generator=stream(0, "init"))
     fit(rbm, data.train, epochs=3)
-    watched = monitor(rbm, data.train.sample(MONITOR_IMAGES), data.validation.sample(MONITOR_IMAGES))
+    watched = rbm_metrics(rbm, data.train.sample(WATCHED_IMAGES), data.validation.sample(WATCHED_IMAGES))
     variance = 0.0
     for images in (data.train, data.validation):
         energies = rbm.free_energy(images.features()).detach()
-        variance += float(energies.var()) / MONITOR_IMAGES * (1 - MONITOR_IMAGES / len(images))
-    whole = monitor(rbm, data.train.features(), data.validation.features())
+        variance += float(energies.var()) / WATCHED_IMAGES * (1 - WATCHED_IMAGES / len(images))
+    whole = rbm_metrics(rbm, data.train.features(), data.validation.features())
     assert abs(watched["free_energy_gap"] - whole["free_energy_gap"]) < 3 * variance**0.5
-    first = monitor(rbm, data.train.features(slice(0, 1000)), data.validation.features(slice(0, 1000)))
+    first = rbm_metrics(rbm, data.train.features(slice(0, 1000)), data.validation.features(slice(0, 1000)))
     assert abs(first["free_energy_gap"] - whole["free_energy_gap"]) > 3 * variance**0.5, "or this tests nothing"
 
 
 def test_fit_watches_the_sample(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = recorded(monkeypatch)
     fit(RBM(Bernoulli(FEATURES), Bernoulli(8)), data.train, epochs=1)
-    assert torch.equal(seen[0][0], data.train.sample(MONITOR_IMAGES))
+    assert torch.equal(seen[0][0], data.train.sample(WATCHED_IMAGES))
 
 
 def test_every_seed_layer_and_resumed_fit_watches_the_same_images(
@@ -75,12 +76,12 @@ def test_every_seed_layer_and_resumed_fit_watches_the_same_images(
     """The images behind what each layer watches: alone, with other seeds, and after an interruption, however kept."""
     seen = recorded(monkeypatch)
     layers = [LayerSettings(n_hidden=6, epochs=1), LayerSettings(n_hidden=5, epochs=1)]
-    stacks = pretrain_stacks(data, layers, [Place(0), Place(7)], progress=False)
+    stacks = pretrain_stacks(data, layers, [StackRun(0), StackRun(7)], progress=False)
     assert len(seen) == 4  # two layers, two seeds
     for number, (train, validation) in enumerate(seen):
         layer, member = divmod(number, 2)
         for images, found in ((data.train, train), (data.validation, validation)):
-            expected = stacks[member].up(images.sample(MONITOR_IMAGES), layer)
+            expected = stacks[member].stack.up(images.sample(WATCHED_IMAGES), layer)
             torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
     for representations in ("memory", "compute", "disk"):
         directory = tmp_path / representations
@@ -90,8 +91,8 @@ def test_every_seed_layer_and_resumed_fit_watches_the_same_images(
             data, layers, directory=directory, representations=representations, progress=False
         )  # the first layer is there
         ((train, validation),) = seen
-        torch.testing.assert_close(train, resumed.up(data.train.sample(MONITOR_IMAGES), 1), rtol=0, atol=1e-6)
-        torch.testing.assert_close(validation, resumed.up(data.validation.sample(MONITOR_IMAGES), 1), rtol=0, atol=1e-6)
+        torch.testing.assert_close(train, resumed.up(data.train.sample(WATCHED_IMAGES), 1), rtol=0, atol=1e-6)
+        torch.testing.assert_close(validation, resumed.up(data.validation.sample(WATCHED_IMAGES), 1), rtol=0, atol=1e-6)
 
 
 def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -100,8 +101,8 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.Tensor, torch.
     start = RBMTraining.on_fit_start
 
     def on_fit_start(self: RBMTraining) -> None:
-        assert self.monitor_train is not None
-        seen.extend(zip(self.monitor_train, self.monitor_validation or self.monitor_train, strict=True))
+        assert self.watched is not None
+        seen.extend(zip(self.watched, self.watched_validation or self.watched, strict=True))
         start(self)
 
     monkeypatch.setattr(RBMTraining, "on_fit_start", on_fit_start)

@@ -9,10 +9,10 @@ import torch
 
 from dbn import RBM
 from dbn.errors import DivergenceError
-from dbn.units import Bernoulli
+from dbn.models.units import Bernoulli
 from finetune.network import Network
+from finetune.run import finetune, finetune_seeds, run_directory
 from finetune.tasks import Classifier
-from finetune.train import finetune, finetune_seeds, run_directory
 from helpers import Composer
 
 SMALL = ["arm=random_relu_dropout", "stack.layers=[9]", "training.epochs=3"]
@@ -47,5 +47,5 @@ def test_a_network_that_blows_up_stops_with_epoch_and_cure(compose: Composer) ->
 
 
 def test_what_is_printed_says_how_many_units_and_how_much_dropout() -> None:
-    assert "Dropout(0.25)" in str(Network([4, 3, 2], dropout_hidden=0.25))
+    assert "Dropout(0.25)" in str(Network.dense([4, 3, 2], dropout_hidden=0.25))
     assert "(visible): Bernoulli(7)" in str(RBM(Bernoulli(7), Bernoulli(3)))

@@ -10,13 +10,13 @@ from scipy.optimize import minimize
 from dbn import RBM
 from dbn.data import DataSet
 from dbn.errors import SettingError
+from dbn.models.dbn import DBN
+from dbn.models.units import Bernoulli
 from dbn.pictures import sheets
-from dbn.stack import DBN
-from dbn.units import Bernoulli
 from finetune.features import combine, features_of, field, maximise
 from finetune.initialise import unroll
 from finetune.network import Network
-from finetune.train import finetune, run_directory
+from finetune.run import finetune, run_directory
 from finetune.weights import weight_changes
 from helpers import Composer
 
@@ -27,8 +27,8 @@ def generator() -> torch.Generator:
 
 def test_a_linear_unit_is_excited_most_by_its_own_weights() -> None:
     """Under a limit on the norm the maximum of ``w . x + b`` is ``rho w / ||w||``."""
-    network = Network([30, 8]).double()
-    weight = network.linear_layers()[0].weight
+    network = Network.dense([30, 8]).double()
+    weight = network.layers[0].weight
     found = maximise(network, 1, torch.tensor([6, 0, 3]), norm=2.5, steps=100, generator=generator())
     expected = 2.5 * weight / weight.norm(dim=1, keepdim=True)
     torch.testing.assert_close(found, expected[[6, 0, 3]].detach(), rtol=0, atol=1e-4)
@@ -36,9 +36,9 @@ def test_a_linear_unit_is_excited_most_by_its_own_weights() -> None:
 
 def test_a_unit_above_is_excited_most_where_scipy_says() -> None:
     torch.manual_seed(1)
-    network = Network([5, 7, 3], activation="sigmoid", dropout_hidden=0.3).double().eval()
+    network = Network.dense([5, 7, 3], activation="sigmoid", dropout_hidden=0.3).double().eval()
     with torch.no_grad():
-        network.linear_layers()[0].weight.mul_(4)
+        network.layers[0].weight.mul_(4)
     found = maximise(network, 2, torch.arange(3), norm=3.0, steps=200, restarts=10, generator=generator())
     torch.testing.assert_close(found.norm(dim=1), torch.full((3,), 3.0, dtype=torch.float64))
     for unit in range(3):
@@ -53,7 +53,7 @@ def test_a_unit_above_is_excited_most_where_scipy_says() -> None:
 
 
 def test_maximisation_leaves_the_network_as_it_was() -> None:
-    network = Network([6, 5, 4], dropout_input=0.5, activation="relu")
+    network = Network.dense([6, 5, 4], dropout_input=0.5, activation="relu")
     network.layers[0].requires_grad_(False)
     before = {name: (p.clone(), p.requires_grad, p.grad) for name, p in network.named_parameters()}
     first = maximise(network, 2, torch.arange(4), norm=1.0, generator=generator())
@@ -66,15 +66,15 @@ def test_maximisation_leaves_the_network_as_it_was() -> None:
 
 
 def test_dead_units_give_finite_pictures() -> None:
-    network = Network([6, 5, 4], activation="relu")
+    network = Network.dense([6, 5, 4], activation="relu")
     with torch.no_grad():
-        network.linear_layers()[0].bias.fill_(-100.0)
+        network.layers[0].bias.fill_(-100.0)
     found = maximise(network, 2, torch.arange(4), norm=2.0, generator=generator())
     torch.testing.assert_close(found.norm(dim=1), torch.full((4,), 2.0))
 
 
 def test_the_field_is_the_activation_before_the_activation_function() -> None:
-    network = Network([6, 5, 4, 3], activation="tanh", dropout_input=0.2, dropout_hidden=0.4).eval()
+    network = Network.dense([6, 5, 4, 3], activation="tanh", dropout_input=0.2, dropout_hidden=0.4).eval()
     x = torch.randn(10, 6)
     for layer, output in enumerate(network.hidden(x), start=1):
         fields = field(network, x, layer)
@@ -82,8 +82,8 @@ def test_the_field_is_the_activation_before_the_activation_function() -> None:
 
 
 def test_combined_filters_are_what_a_linear_network_computes() -> None:
-    network = Network([6, 5, 4, 3])
-    first, second, third = (layer.weight.detach().numpy().astype(float) for layer in network.linear_layers())
+    network = Network.dense([6, 5, 4, 3])
+    first, second, third = (layer.weight.detach().numpy().astype(float) for layer in network.layers)
     found = combine(network, 3, torch.tensor([2, 0])).numpy()
     np.testing.assert_allclose(found, (third @ second @ first)[[2, 0]], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(combine(network, 1, torch.tensor([1])).numpy(), first[[1]])
@@ -95,7 +95,7 @@ def test_a_stack_s_top_units_are_shown_through_the_unrolled_network(digits_data:
     lower, upper = RBM(Bernoulli(64), Bernoulli(12)), RBM(Bernoulli(12), Bernoulli(12))
     with torch.no_grad():
         upper.weight.copy_(torch.eye(12))
-    network = Network([64, 12, 12, 10])
+    network = Network.dense([64, 12, 12, 10])
     unroll(DBN([lower, upper]), network)
     pictures = features_of(network, digits_data, 5, seed=0)
     assert {name: array.shape[0] for name, array in pictures.items()} == {
@@ -142,10 +142,10 @@ def test_a_run_keeps_pictures_and_weights_of_its_start_and_its_end(compose: Comp
 
 
 def test_weights_worked_by_hand() -> None:
-    before, after = Network([2, 1, 1]), Network([2, 1, 1])
+    before, after = Network.dense([2, 1, 1]), Network.dense([2, 1, 1])
     with torch.no_grad():
         for network, values in ((before, ([3.0, 0.0], [0.0])), (after, ([3.0, 4.0], [2.0]))):
-            for layer, own in zip(network.linear_layers(), values, strict=True):
+            for layer, own in zip(network.layers, values, strict=True):
                 layer.weight.copy_(torch.tensor([own]))
     assert weight_changes(before, after) == [
         {"layer": 1, "change": pytest.approx(4 / 3), "cosine": pytest.approx(0.6), "norm_start": 3.0, "norm_end": 5.0},

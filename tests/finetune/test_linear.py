@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from dbn.models.linear import Linear
 from dbn.precision import SMALLEST_PRODUCT
-from finetune.linear import Linear
 from finetune.network import Network
 
 CPU = torch.device("cpu")
@@ -43,8 +43,8 @@ def test_in_use_it_is_float32() -> None:
 
 def test_a_network_s_layers_choose_by_their_own_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dbn.precision.has_bfloat16", lambda device: True)
-    network = Network([1000, 1000, 10])
+    network = Network.dense([1000, 1000, 10])
     network.choose_precision("auto", SMALLEST_PRODUCT // 1_000_000, CPU)
-    assert [layer.precision for layer in network.linear_layers()] == ["bf16", "float32"]
+    assert [layer.precision for layer in network.layers] == ["bf16", "float32"]
     network.choose_precision("float32", 100, CPU)
-    assert [layer.precision for layer in network.linear_layers()] == ["float32", "float32"]
+    assert [layer.precision for layer in network.layers] == ["float32", "float32"]

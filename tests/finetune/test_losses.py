@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from dbn.errors import SettingError
 from finetune.losses import LOSSES, cross_entropy, perceptron, squared
+from finetune.run import finetune
 from finetune.settings import TrainingSettings
-from finetune.train import finetune
 from helpers import Composer
 
 

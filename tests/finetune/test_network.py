@@ -7,11 +7,11 @@ import torch
 
 from dbn import DBN, RBM
 from dbn.errors import SettingError
+from dbn.models.units import Bernoulli
 from dbn.streams import stream
-from dbn.units import Bernoulli
-from finetune.initialise import FromStack, Gaussian, Glorot, He, Initialisation, Marginals, unroll
+from finetune.initialise import FromStack, Glorot, He, Initialisation, Marginals, Normal, unroll
 from finetune.network import Dropout, Network
-from finetune.parallel import group_of
+from finetune.parallel import together
 from helpers import make_rbm
 
 
@@ -22,12 +22,12 @@ def binary_stack() -> DBN:
 
 def coding_stack() -> DBN:
     """6-5-4-2 with a real code."""
-    return DBN([*binary_stack().rbms, make_rbm("bernoulli", "gaussian", 4, 2)])
+    return DBN([*binary_stack().layers, make_rbm("bernoulli", "gaussian", 4, 2)])
 
 
 def test_an_unrolled_classifier_computes_the_stack_at_every_layer() -> None:
     stack = binary_stack()
-    network = Network([6, 5, 4, 10]).double()
+    network = Network.dense([6, 5, 4, 10]).double()
     unroll(stack, network)
     v = torch.rand(7, 6, dtype=torch.float64)
     for layers, found in enumerate(network.hidden(v)[:2], start=1):
@@ -39,7 +39,7 @@ def test_an_unrolled_autoencoder_reconstructs_as_the_stack_does(dropout_input: f
     """Dropout changes nothing before training either: the weights into dropped layers are divided by ``keep``."""
     stack = coding_stack()
     sizes = [6, 5, 4, 2, 4, 5, 6]
-    network = Network(sizes, code=3, dropout_input=dropout_input, dropout_hidden=dropout_hidden).double()
+    network = Network.dense(sizes, code=3, dropout_input=dropout_input, dropout_hidden=dropout_hidden).double()
     FromStack()(network, 0, stack)
     network.compensate_dropout()
     v = torch.rand(7, 6, dtype=torch.float64)
@@ -50,9 +50,9 @@ def test_an_unrolled_autoencoder_reconstructs_as_the_stack_does(dropout_input: f
 
 def test_encoder_and_decoder_are_untied() -> None:
     stack = coding_stack()
-    network = Network([6, 5, 4, 2, 4, 5, 6], code=3).double()
+    network = Network.dense([6, 5, 4, 2, 4, 5, 6], code=3).double()
     unroll(stack, network)
-    layers = network.linear_layers()
+    layers = network.layers
     with torch.no_grad():
         layers[0].weight.add_(1)
     torch.testing.assert_close(layers[-1].weight.detach(), stack[0].weight.detach())
@@ -63,15 +63,15 @@ def test_activations_that_pretraining_did_not_use_are_refused_with_the_cure() ->
     with pytest.raises(
         SettingError, match=r"network.activation=relu.*pretrained with sigmoid.*network.activation=sigmoid"
     ):
-        unroll(binary_stack(), Network([6, 5, 4, 10], activation="relu"))
+        unroll(binary_stack(), Network.dense([6, 5, 4, 10], activation="relu"))
     with pytest.raises(SettingError, match="top layer hidden: gaussian"):
-        unroll(binary_stack(), Network([6, 5, 4, 5, 6], code=2))
+        unroll(binary_stack(), Network.dense([6, 5, 4, 5, 6], code=2))
 
 
 @pytest.mark.parametrize("sizes", [[6, 5, 3, 10], [6, 5, 10], [7, 5, 4, 10]])
 def test_stacks_of_other_sizes_are_refused(sizes: list[int]) -> None:
     with pytest.raises(SettingError, match="does not fit"):
-        unroll(binary_stack(), Network(sizes))
+        unroll(binary_stack(), Network.dense(sizes))
 
 
 @pytest.mark.parametrize(
@@ -80,34 +80,34 @@ def test_stacks_of_other_sizes_are_refused(sizes: list[int]) -> None:
         (Glorot(), math.sqrt(2 / 700)),
         (Glorot(gain=4.0), 4 * math.sqrt(2 / 700)),
         (He(), math.sqrt(2 / 400)),
-        (Gaussian(0.03), 0.03),
+        (Normal(0.03), 0.03),
     ],
 )
 def test_random_weights_have_the_standard_deviation_of_their_formula(initialise: Initialisation, std: float) -> None:
     """400 x 300 weights: within five standard errors, which are std / sqrt(2 n)."""
-    network = Network([400, 300, 10])
+    network = Network.dense([400, 300, 10])
     initialise(network, 0)
-    weight = network.linear_layers()[0].weight
+    weight = network.layers[0].weight
     assert abs(weight.std().item() - std) < 5 * std / math.sqrt(2 * weight.numel())
     assert abs(weight.mean().item()) < 5 * std / math.sqrt(weight.numel())
-    assert network.linear_layers()[0].bias.abs().max() == 0
+    assert network.layers[0].bias.abs().max() == 0
 
 
 def test_layers_get_different_numbers_and_seeds_differ() -> None:
-    first, second = Network([8, 8, 8]), Network([8, 8, 8])
+    first, second = Network.dense([8, 8, 8]), Network.dense([8, 8, 8])
     He()(first, 0)
     He()(second, 1)
-    assert not torch.equal(first.linear_layers()[0].weight, first.linear_layers()[1].weight)
-    assert not torch.equal(first.linear_layers()[0].weight, second.linear_layers()[0].weight)
+    assert not torch.equal(first.layers[0].weight, first.layers[1].weight)
+    assert not torch.equal(first.layers[0].weight, second.layers[0].weight)
 
 
 def test_marginals_keep_the_values_and_lose_the_structure() -> None:
     stack = DBN([RBM(Bernoulli(60), Bernoulli(50), generator=stream(0, "init"))])
     with torch.no_grad():
         stack[0].hidden.bias.copy_(torch.linspace(-2, 2, 50))
-    network = Network([60, 50, 10])
+    network = Network.dense([60, 50, 10])
     Marginals()(network, 0, stack)
-    layer = network.linear_layers()[0]
+    layer = network.layers[0]
     assert set(layer.weight.flatten().tolist()) <= set(stack[0].weight.flatten().tolist())
     assert set(layer.bias.tolist()) <= set(stack[0].hidden.bias.tolist())
     assert abs(
@@ -127,7 +127,7 @@ def test_dropout_keeps_the_stated_share_in_training_and_the_expectation_in_use()
 
 
 def test_dropout_draws_from_its_stream_only() -> None:
-    network = Network([5, 4, 3], dropout_input=0.5)
+    network = Network.dense([5, 4, 3], dropout_input=0.5)
     outputs = []
     for _ in range(2):
         network.use_noise_from(stream(0, "dropout"))
@@ -137,14 +137,14 @@ def test_dropout_draws_from_its_stream_only() -> None:
 
 
 def test_max_norm_limits_hidden_units_and_leaves_the_others() -> None:
-    network = Network([4, 3, 2])
+    network = Network.dense([4, 3, 2])
     with torch.no_grad():
-        network.linear_layers()[0].weight.copy_(torch.tensor([[3.0, 4, 0, 0], [0.3, 0.4, 0, 0], [0, 0, 0, 0]]))
-        network.linear_layers()[1].weight.fill_(9)
+        network.layers[0].weight.copy_(torch.tensor([[3.0, 4, 0, 0], [0.3, 0.4, 0, 0], [0, 0, 0, 0]]))
+        network.layers[1].weight.fill_(9)
     network.limit_norms(2.0)
     expected = torch.tensor([[1.2, 1.6, 0, 0], [0.3, 0.4, 0, 0], [0, 0, 0, 0]])
-    torch.testing.assert_close(network.linear_layers()[0].weight.detach(), expected)
-    assert (network.linear_layers()[1].weight == 9).all()
+    torch.testing.assert_close(network.layers[0].weight.detach(), expected)
+    assert (network.layers[1].weight == 9).all()
 
 
 def weights_of_norms(norms: torch.Tensor, n_inputs: int, dtype: torch.dtype) -> torch.Tensor:
@@ -164,9 +164,9 @@ def test_max_norm_keeps_every_bit_of_a_unit_below_for_any_limit(members: int, dt
     """
     n_inputs, n_hidden = 24, 40
     rounding = (n_inputs + 2) / 2 * torch.finfo(dtype).eps
-    networks = [Network([n_inputs, n_hidden, 3]).to(dtype) for _ in range(members)]
-    network = group_of(networks)
-    (layer, output), shape = network.linear_layers(), (*(() if members == 1 else (members,)), n_hidden)
+    networks = [Network.dense([n_inputs, n_hidden, 3]).to(dtype) for _ in range(members)]
+    network = together(networks)
+    (layer, output), shape = network.layers, (*(() if members == 1 else (members,)), n_hidden)
     limits = torch.rand(400, generator=stream(0, "limits"), dtype=torch.float64) * 5 + 0.05
     touched = limits.to(dtype).reciprocal() * limits.to(dtype) != 1
     assert 20 < touched.sum() < 200
@@ -193,4 +193,4 @@ def test_max_norm_keeps_every_bit_of_a_unit_below_for_any_limit(members: int, dt
 @pytest.mark.parametrize("options", [{"activation": "swish"}, {"dropout_input": 1.0}, {"dropout_hidden": -0.1}])
 def test_bad_options_are_named(options: dict[str, object]) -> None:
     with pytest.raises(SettingError, match=next(iter(options))):
-        Network([4, 3, 2], **options)  # type: ignore[arg-type]
+        Network.dense([4, 3, 2], **options)  # type: ignore[arg-type]

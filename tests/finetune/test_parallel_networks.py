@@ -13,10 +13,10 @@ from dbn.data.blocks import Minibatch
 from dbn.errors import RunConflictError, SettingError
 from dbn.streams import stream, streams
 from finetune.network import Network
-from finetune.parallel import ParallelNetwork
+from finetune.parallel import NetworkGroup
+from finetune.run import finetune_seeds, run_directory
 from finetune.settings import TrainingSettings
 from finetune.tasks import Autoencoder, Classifier, FineTuning
-from finetune.train import finetune_seeds, run_directory
 from helpers import Composer
 
 
@@ -27,7 +27,7 @@ class StoppedError(Exception):
 def networks(sizes: list[int], **options: Any) -> list[Network]:
     """Three with weights of their own, in float64."""
     torch.manual_seed(5)
-    return [Network(sizes, **options).double() for _ in range(3)]
+    return [Network.dense(sizes, **options).double() for _ in range(3)]
 
 
 def sgd(groups: Any) -> torch.optim.Optimizer:
@@ -52,24 +52,24 @@ def test_every_member_takes_the_steps_it_would_take_alone(kind: type[FineTuning]
             module.minibatch_step(Minibatch(x, y, 20), optimizer)
         return module.train_loss
 
-    group = ParallelNetwork(networks(sizes, **options))
+    group = NetworkGroup(networks(sizes, **options))
     losses = trained(group, x, y, [0, 1, 2])
     group.hand_back()
     for seed, (network, member) in enumerate(zip(networks(sizes, **options), group.networks, strict=True)):
-        start = network.linear_layers()[0].weight.detach().clone()
+        start = network.layers[0].weight.detach().clone()
         (loss,) = trained(network, x[seed], y[seed], [seed])
         assert float(losses[seed]) == pytest.approx(float(loss), rel=1e-6)  # added up in float32
-        assert not torch.allclose(network.linear_layers()[0].weight, start, atol=1e-2)
+        assert not torch.allclose(network.layers[0].weight, start, atol=1e-2)
         for (name, alone), (_, found) in zip(network.named_parameters(), member.named_parameters(), strict=True):
             torch.testing.assert_close(found, alone, rtol=0, atol=1e-12, msg=name)
 
 
 def test_bfloat16_layers_of_a_group_are_its_members_own() -> None:
     alone = [network.float() for network in networks([60, 40, 10])]
-    group = ParallelNetwork(alone)
+    group = NetworkGroup(alone)
     x, weights = torch.randn(3, 50, 60), torch.randn(3, 50, 10)
     for network in (group, *alone):
-        for layer in network.linear_layers():
+        for layer in network.layers:
             layer.precision = "bf16"
     outputs = group(x)
     (outputs * weights).sum().backward()
@@ -77,7 +77,7 @@ def test_bfloat16_layers_of_a_group_are_its_members_own() -> None:
         own = network(x[number])
         (own * weights[number]).sum().backward()
         assert (outputs[number] - own).norm() < 2**-8 * own.norm()
-        for layer, layers in zip(network.linear_layers(), group.linear_layers(), strict=True):
+        for layer, layers in zip(network.layers, group.layers, strict=True):
             for mine, theirs in ((layer.weight.grad, layers.weight.grad), (layer.bias.grad, layers.bias.grad)):
                 assert mine is not None
                 assert theirs is not None

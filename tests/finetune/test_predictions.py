@@ -14,7 +14,7 @@ from finetune.predictions import PREDICTIONS_FILE, predict, read_predictions, wr
 
 def test_the_largest_output_without_dropout() -> None:
     images = load_data(digits()).test
-    network = Network([64, 20, 10], dropout_hidden=0.5)
+    network = Network.dense([64, 20, 10], dropout_hidden=0.5)
     expected = network.eval()(images.features()).argmax(1)
     network.train()
     assert torch.equal(predict(network, images), expected)

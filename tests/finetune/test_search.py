@@ -13,8 +13,8 @@ from scipy import stats
 from dbn.command import config_directory, plain
 from dbn.errors import DataError, SettingError
 from finetune.report import write_report
+from finetune.run import finetune_seeds
 from finetune.search import draw, read_chosen, searched
-from finetune.train import finetune_seeds
 
 SPACE = {
     "optimizer.lr": {"low": 0.003, "high": 1.0, "log": True},

@@ -15,9 +15,9 @@ from dbn.data.blocks import Block, BlockLoader, Minibatch
 from dbn.errors import SettingError
 from finetune.fitting import PatientStopping
 from finetune.network import Network
+from finetune.run import finetune, run_directory
 from finetune.settings import TrainingSettings
 from finetune.tasks import Autoencoder, Classifier
-from finetune.train import finetune, run_directory
 from helpers import Composer
 
 
@@ -29,7 +29,9 @@ def sgd(groups: Any) -> torch.optim.Optimizer:
 def make_classifier(**settings: Any) -> Classifier:
     """5-4-3 with reproducible weights."""
     torch.manual_seed(1)
-    return Classifier(Network([5, 4, 3]), TrainingSettings(epochs=3, **settings), optimizer=sgd, steps_per_epoch=2)
+    return Classifier(
+        Network.dense([5, 4, 3]), TrainingSettings(epochs=3, **settings), optimizer=sgd, steps_per_epoch=2
+    )
 
 
 def block_of(features: torch.Tensor, labels: torch.Tensor | None = None) -> Block:
@@ -58,7 +60,7 @@ def test_in_the_first_phase_only_the_output_layer_learns() -> None:
     x, y = torch.rand(6, 5), torch.tensor([0, 1, 2, 0, 1, 2])
     for epoch, hidden_learns in ((0, False), (1, False), (2, True)):
         before = [p.detach().clone() for p in module.network.parameters()]
-        for layer in module.network.linear_layers()[:-1]:
+        for layer in module.network.layers[:-1]:
             layer.requires_grad_(epoch >= module.settings.head_epochs)
         module.minibatch_step(Minibatch(x, y, 6), optimizer)
         changed = [not torch.equal(p, b) for p, b in zip(module.network.parameters(), before, strict=True)]
@@ -94,7 +96,7 @@ def test_classifier_metrics_by_their_definitions() -> None:
 
 @pytest.mark.parametrize("real", [False, True])
 def test_autoencoder_loss_and_metrics_by_their_definitions(real: bool) -> None:
-    network = Network([5, 2, 5], code=1)
+    network = Network.dense([5, 2, 5], code=1)
     module = Autoencoder(network, TrainingSettings(epochs=1), optimizer=sgd, steps_per_epoch=1, real=real)
     x = torch.rand(6, 5)
     outputs = network(x)
@@ -112,7 +114,7 @@ def test_autoencoder_loss_and_metrics_by_their_definitions(real: bool) -> None:
 
 
 def test_evaluation_sees_every_image_once_without_dropout() -> None:
-    network = Network([5, 4, 3], dropout_input=0.5, dropout_hidden=0.5)
+    network = Network.dense([5, 4, 3], dropout_input=0.5, dropout_hidden=0.5)
     module = Classifier(network, TrainingSettings(epochs=1), optimizer=sgd, steps_per_epoch=1)
     x, y = torch.rand(2300, 5), torch.randint(3, (2300,))
     found = module.evaluate(Images.from_features(x, y))
@@ -178,7 +180,7 @@ def test_choices_that_need_validation_images_are_refused_without(key: str, compo
 
 def test_arms_of_one_seed_see_the_same_labels_and_order(compose: Composer, digits_data: DataSet) -> None:
     """Same seed: same subset of labels; another seed: another."""
-    from finetune.train import labelled
+    from finetune.run import labelled
 
     def subset(*overrides: str) -> torch.Tensor:
         return labelled(digits_data, compose("finetune", ["data.n_labelled=50", *overrides])).train.pixels

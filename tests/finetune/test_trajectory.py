@@ -12,7 +12,7 @@ from dbn.data import DataSet
 from dbn.errors import DataError, SettingError
 from finetune import train
 from finetune.network import Network
-from finetune.train import finetune, finetune_seeds, run_directory
+from finetune.run import finetune, finetune_seeds, run_directory
 from finetune.trajectory import TRAJECTORY_FILE, Trajectory, read_trajectory, snapshot_epochs
 from helpers import Composer
 
@@ -25,7 +25,7 @@ class StoppedError(Exception):
 
 def network_of(directory: Path) -> Network:
     """The trained network of a run of :data:`SMALL`."""
-    network = Network([64, 12, 9, 10], activation="relu", dropout_input=0.1, dropout_hidden=0.2)
+    network = Network.dense([64, 12, 9, 10], activation="relu", dropout_input=0.1, dropout_hidden=0.2)
     network.load_state_dict(load_file(directory / "network.safetensors"))
     return network.eval()
 

@@ -18,8 +18,8 @@ little beside them, few enough to stay in a processor's cache and to be over soo
 FEATURES_AT_ONCE = 100_000
 """Features that are read from stored pixels at once, if a minibatch has no more: few enough for a core's own cache."""
 
-Place = Callable[[int], Tensor]
-"""Where a minibatch of so many images is wanted: ``(batch, n_features)``, the same memory each time."""
+Destination = Callable[[int], Tensor]
+"""Reusable buffer for the features of a minibatch of so many images, ``(batch, n_features)``."""
 
 
 @dataclass(slots=True)
@@ -82,18 +82,22 @@ class Block:
 
     def with_features(self, features: Tensor) -> "Block":
         """The same images, changed: ``features`` ``(n, n_features)``."""
-        return Block(self.number, features, self.labels, self.lengths, self.counts)
+        return self.holding(features, self.labels)
 
-    def minibatches(self, place: Place | None = None) -> Iterator[Minibatch]:
+    def holding(self, features: Tensor, labels: Tensor | None) -> "Block":
+        """A block of the same minibatches that holds other features ``(n, n_features)`` and labels ``(n,)``."""
+        return Block(self.number, features, labels, self.lengths, self.counts)
+
+    def minibatches(self, destination: Destination | None = None) -> Iterator[Minibatch]:
         """The minibatches in order: use each before going on to the next.
 
         Args:
-            place: where features may be read to right away. They lie there only where that saves a copy.
+            destination: buffer that features may be decoded into. They are there only where that saves a copy.
         """
         labels = repeat(None) if self.labels is None else self.labels.split_with_sizes(self.lengths, -1)
-        yield from map(Minibatch, self._features_of_each(place), labels, self.counts)
+        yield from map(Minibatch, self._features_of_each(destination), labels, self.counts)
 
-    def _features_of_each(self, place: Place | None) -> Iterator[Tensor]:
+    def _features_of_each(self, destination: Destination | None) -> Iterator[Tensor]:
         """Features of each minibatch; of stored images, several small minibatches are read at a time, or one large."""
         if not isinstance(self.images, Stored):
             yield from self.images.split_with_sizes(self.lengths, -2)
@@ -103,7 +107,7 @@ class Block:
         for number in range(0, len(self.lengths), some):
             lengths = self.lengths[number : number + some]
             stop = start + sum(lengths)
-            out = place(lengths[0]) if some == 1 and place is not None else None
+            out = destination(lengths[0]) if some == 1 and destination is not None else None
             yield from self.images.some(start, stop, out).split_with_sizes(lengths, -2)
             start = stop
 

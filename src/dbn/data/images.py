@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dbn.data.scaling import Scaling
 from dbn.data.strata import distinct
 from dbn.errors import DataError
 from dbn.streams import stream
@@ -250,12 +251,11 @@ class DataSet:
         """Number of features of an image: channels x height x width."""
         return math.prod(self.shape)
 
-    def to_pixels(self, features: Tensor) -> Tensor:
-        """Pictures ``(n, channels, height, width)`` in [0, 1] of ``features`` ``(n, n_features)``.
+    @property
+    def scaling(self) -> Scaling:
+        """How stored images become features, and back."""
+        return Scaling(self.shape, self.train.offset, self.train.factor, self.maximum)
 
-        Undoes standardisation and clips: samples of Gaussian units may lie outside what a picture can show.
-        """
-        offset, factor = self.train.offset.to(features.device), self.train.factor.to(features.device)
-        stored = features / factor + offset
-        unit = stored * factor if self.maximum is None else stored / self.maximum
-        return unit.clamp(0, 1).reshape(-1, *self.shape)
+    def to_pixels(self, features: Tensor) -> Tensor:
+        """Pictures of features, see :meth:`Scaling.to_pixels`."""
+        return self.scaling.to_pixels(features)

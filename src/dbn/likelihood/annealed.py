@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from dbn.errors import SettingError
 from dbn.likelihood.exact import check_normalised
-from dbn.rbm import RBM
+from dbn.models.rbm import RBM
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ def annealed_importance_sampling(
 ) -> LogPartitionEstimate:
     """Anneal from the model without weights, whose ``log Z`` is known, up to the model.
 
-    On the way the field between the layers is multiplied by ``beta``; biases stay. It holds for any pair of unit types
-    that have likelihoods.
+    On the way the model is at inverse temperature ``beta``, see :class:`dbn.models.rbm.RBM`: the interaction is
+    multiplied by it, biases stay. It holds for any pair of unit types that have likelihoods.
 
     Args:
         rbm: the model.
@@ -90,12 +91,10 @@ def _anneal(
 ) -> LogPartitionEstimate:
     """Walk ``v`` along ``betas``, adding up the log importance weights."""
     log_weights = torch.zeros(len(v), dtype=torch.float64)
-    field = rbm.hidden_field(v)
-    for previous, beta in zip(betas[:-1].tolist(), betas[1:].tolist(), strict=True):
-        ratio = rbm.hidden.log_partition(beta * field) - rbm.hidden.log_partition(previous * field)
-        log_weights += ratio.double().cpu()
-        h = rbm.hidden.sample(beta * field, generator)
-        field = rbm.hidden_field(rbm.visible.sample(beta * rbm.visible_field(h), generator))
+    for previous, beta in pairwise(betas.tolist()):
+        before, after = rbm.free_energy(v, beta=(previous, beta))
+        log_weights += (before - after).double().cpu()
+        v = rbm.gibbs(v, 1, generator, beta)
     log_weights = sign * log_weights + log_z_start.double().cpu()
     log_mean = torch.logsumexp(sign * log_weights, 0) - math.log(len(log_weights))
     relative = (sign * log_weights - log_mean).exp()  # weights over their mean: log_z varies as their mean does

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from dbn.errors import SettingError
-from dbn.rbm import RBM
+from dbn.models.rbm import RBM
 
 
 def check_normalised(rbm: RBM) -> None:

@@ -6,7 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dbn.rbm import RBM, Phase
+from dbn.models.phases import Phase
+from dbn.models.rbm import RBM
 from dbn.streams import Noise
 
 

@@ -3,7 +3,8 @@
 from torch import Tensor
 
 from dbn.errors import SettingError
-from dbn.rbm import RBM, Phase
+from dbn.models.phases import Phase
+from dbn.models.rbm import RBM
 from dbn.samplers.base import Sampler
 from dbn.streams import Noise
 

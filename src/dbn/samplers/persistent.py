@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from dbn.errors import SettingError
-from dbn.rbm import RBM, Phase
+from dbn.models.phases import Phase
+from dbn.models.rbm import RBM
 from dbn.samplers.base import Sampler
 from dbn.settings import check_number
 from dbn.streams import Noise

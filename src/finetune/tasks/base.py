@@ -12,8 +12,8 @@ from dbn.augment import Augment
 from dbn.data.blocks import Block, BlockLoader, Minibatch
 from dbn.data.images import Images
 from dbn.errors import DivergenceError
-from dbn.loop import BlockModule, Optimizer, add_gradients
-from dbn.processes import of_each, sum_over_all
+from dbn.loop import BlockModule, Optimizer
+from dbn.processes import add_gradients, of_each, sum_over_all
 from dbn.products import faster_products
 from dbn.settings import calling
 from dbn.streams import streams
@@ -25,7 +25,7 @@ class FineTuning(BlockModule):
     """Trains a network by backpropagation, or several together.
 
     Args:
-        network: the network, with its starting weights; or a :class:`finetune.parallel.ParallelNetwork`.
+        network: the network, with its starting weights; or a :class:`finetune.parallel.NetworkGroup`.
         settings: how to train it.
         optimizer: makes the optimiser from parameter groups; a ``weight_decay`` of its own applies to weights only.
         steps_per_epoch: optimiser steps in an epoch, for the schedule.
@@ -68,7 +68,13 @@ class FineTuning(BlockModule):
         self.epochs_before = epochs_before
         self.train_loss = torch.zeros(len(seeds))
         self.train_images = 0
+        self.largest_operations = max(network.operations)
         self.validation_metrics = nn.ModuleList(self.metrics() for _ in seeds)
+
+    @property
+    def largest_product(self) -> int:
+        """Multiplications in the largest product of a minibatch with weights, of all models that train together."""
+        return self.batch_size * len(self.seeds) * self.largest_operations
 
     @abstractmethod
     def losses(self, outputs: Tensor, batch: Minibatch) -> Tensor:
@@ -80,7 +86,7 @@ class FineTuning(BlockModule):
 
     def configure_optimizers(self) -> Any:
         """Weight decay applies to weights only."""
-        *hidden, output = self.network.linear_layers()
+        *hidden, output = self.network.layers
         groups: list[dict[str, Any]] = []
         for layers in (hidden, [output]):  # apart: torch's fused SGD wants parameters that start to learn together
             groups.append({"params": [layer.weight for layer in layers]})
@@ -112,14 +118,14 @@ class FineTuning(BlockModule):
         self.train_loss, self.train_images = torch.tensor(losses), int(images)
 
     def on_train_start(self) -> None:
-        """An epoch that goes on from a checkpoint is not started: who learns in it has to be said again."""
+        """Freeze layers anew: an epoch that is resumed from a checkpoint is not started again."""
         self.train_loss = self.train_loss.to(self.device)
-        self.let_learn()
+        self.freeze_hidden()
         self.start_schedule()
 
     def on_train_epoch_start(self) -> None:
         """Start adding up."""
-        self.let_learn()
+        self.freeze_hidden()
         self.train_loss, self.train_images = torch.zeros(len(self.seeds), device=self.device), 0
 
     def start_schedule(self) -> None:
@@ -129,10 +135,10 @@ class FineTuning(BlockModule):
             for group, rate in zip(scheduler.optimizer.param_groups, scheduler.get_last_lr(), strict=True):
                 group["lr"] = rate
 
-    def let_learn(self) -> None:
-        """In the first ``head_epochs`` only the output layer learns."""
+    def freeze_hidden(self) -> None:
+        """Train the output layer alone in the first ``head_epochs``, all layers from then on."""
         head_only = self.current_epoch < self.settings.head_epochs
-        for layer in self.network.linear_layers()[:-1]:
+        for layer in self.network.layers[:-1]:
             layer.requires_grad_(not head_only)
 
     def begin_block(self, block: Block) -> Block:
@@ -148,7 +154,7 @@ class FineTuning(BlockModule):
         """Forward, backward, step, schedule, limits."""
         losses = self.losses(self.network(batch.features), batch)
         optimizer.zero_grad()
-        with faster_products(self.network.largest_product(batch.features)):
+        with faster_products(batch.features.shape[:-1].numel() * self.largest_operations):
             (losses.sum() / batch.count).backward()
         add_gradients(self.network)
         optimizer.step()

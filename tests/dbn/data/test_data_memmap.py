@@ -295,9 +295,9 @@ PEAK = """
 import sys
 from pathlib import Path
 from dbn.data import check_unit_interval, load_data, memmap
-from dbn.training import fit
+from dbn.pretraining import fit
 from dbn import RBM
-from dbn.units import Bernoulli
+from dbn.models.units import Bernoulli
 data = load_data(memmap(sys.argv[1], 255, window=4), validation=500, test=500)
 check_unit_interval(data.train, data_name='x')
 sum(float(chunk.sum()) for chunk in data.train.chunks())

@@ -19,9 +19,9 @@ from dbn.data.npy import NpyFile
 from dbn.data.rows import Rows
 from dbn.data.windows import Layout, Plan
 from dbn.errors import DataError
+from dbn.models.units import Gaussian
+from dbn.pretraining import fit
 from dbn.streams import stream
-from dbn.training import fit
-from dbn.units import Gaussian
 
 MOST = 400
 

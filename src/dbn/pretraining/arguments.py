@@ -1,4 +1,4 @@
-"""Whether what :mod:`dbn.pretraining` is called with from Python is of the kind that it takes."""
+"""Whether what :mod:`dbn.pretraining.greedy` is called with from Python is of the kind that it takes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from dbn.augment import Augment
 from dbn.data import DataSet
 from dbn.errors import DataError, SettingError
-from dbn.samplers import Sampler
-from dbn.training import LayerSettings
+from dbn.pretraining.method import PretrainingMethod
+from dbn.pretraining.settings import LayerSettings
 
 
 def check_layers(layers: Any) -> None:
@@ -40,10 +40,9 @@ def check_augment(augment: Any) -> None:
         raise SettingError(f"augment={augment!r}: give how images are deformed, Augment(rotation=10) say, or None.")
 
 
-def check_sampler(sampler: Any) -> None:
-    """Raise :class:`SettingError` unless this makes samplers: every layer needs one of its own."""
-    if isinstance(sampler, Sampler) or not callable(sampler):
+def check_method(method: Any) -> None:
+    """Raise :class:`SettingError` unless this is a pretraining method, or None."""
+    if method is not None and not isinstance(method, PretrainingMethod):
         raise SettingError(
-            f"sampler={sampler!r}: give what makes a layer's sampler from its steps, such as the class "
-            "ContrastiveDivergence itself, and say steps in the layer's settings."
+            f"method={method!r}: give a pretraining method, such as RBMPretraining(ContrastiveDivergence), or None."
         )

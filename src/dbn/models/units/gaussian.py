@@ -6,9 +6,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from dbn.models.gradients import write_weighted_sum
+from dbn.models.units.base import Units
 from dbn.noise import normal
 from dbn.streams import Noise
-from dbn.units.base import Units, write_weighted_sum
 
 
 class Gaussian(Units):
@@ -20,14 +21,14 @@ class Gaussian(Units):
     one.
 
     Args:
-        size: number of units ``n``.
+        shape: number of units ``n``, or their shape.
 
     References:
         Welling, Rosen-Zvi & Hinton (2005); Hinton (2012), section 13.2; Hinton & Salakhutdinov (2006), Science 313:504.
     """
 
     kind: ClassVar[str] = "gaussian"
-    activation: ClassVar[str] = "identity"
+    activation = "identity"
     interval: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
 
     def energy(self, x: Tensor) -> Tensor:

@@ -6,9 +6,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from dbn.models.gradients import write_weighted_sum
+from dbn.models.units.base import Units
 from dbn.noise import normal
 from dbn.streams import Noise
-from dbn.units.base import Units, write_weighted_sum
 
 
 class ReLU(Units):
@@ -25,14 +26,14 @@ class ReLU(Units):
     while the largest singular value of ``W`` is under one.
 
     Args:
-        size: number of units ``n``.
+        shape: number of units ``n``, or their shape.
 
     References:
         Nair & Hinton (2010), *Rectified Linear Units Improve Restricted Boltzmann Machines*, ICML, section 2.
     """
 
     kind: ClassVar[str] = "relu"
-    activation: ClassVar[str] = "relu"
+    activation = "relu"
     interval: ClassVar[tuple[float, float]] = (0.0, math.inf)
     normalised: ClassVar[bool] = False
 

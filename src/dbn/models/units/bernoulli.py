@@ -7,9 +7,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dbn.errors import SettingError
+from dbn.models.gradients import write_weighted_sum
+from dbn.models.units.base import Units
 from dbn.noise import bernoulli
 from dbn.streams import Noise
-from dbn.units.base import Units, write_weighted_sum
 
 MAX_ENUMERABLE = 20
 
@@ -20,14 +21,14 @@ class Bernoulli(Units):
     Given a field :math:`f`, the units are independent: :math:`p(x_i = 1 \mid f) = \sigma(b_i + f_i)`.
 
     Args:
-        size: number of units ``n``.
+        shape: number of units ``n``, or their shape.
 
     References:
         Hinton (2012), *A Practical Guide to Training Restricted Boltzmann Machines*, section 2.
     """
 
     kind: ClassVar[str] = "bernoulli"
-    activation: ClassVar[str] = "sigmoid"
+    activation = "sigmoid"
     interval: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def energy(self, x: Tensor) -> Tensor:

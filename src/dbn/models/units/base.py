@@ -1,33 +1,40 @@
 """What every unit type answers: the contract between a layer of units and the RBM it belongs to."""
 
+import math
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Sequence
+from copy import copy, deepcopy
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from dbn.errors import SettingError
+from dbn.models.registry import Registered
 from dbn.streams import Noise
 
 
-class Units(nn.Module, ABC):
+class Units(Registered, nn.Module, ABC):
     r"""A layer of units, independent of each other given a field (an exponential family).
 
     A layer has an energy of its own, :math:`E(x)`, and receives a field :math:`f` from the layer at the other side, so
     that :math:`p(x \mid f) \propto \exp(-E(x) + f \cdot x)`. Everything an RBM computes follows from the methods below
     for any pair of unit types (Welling, Rosen-Zvi & Hinton 2005, *Exponential family harmoniums*).
 
+    A type of one's own subclasses this one and says its ``kind``, see :class:`dbn.models.registry.Registered`.
+
     Args:
-        size: number of units ``n``.
+        shape: number of units ``n``, or their shape, such as (maps, height, width). States and fields are flat,
+            ``(batch, n)``, whatever the shape.
 
     Raises:
-        SettingError: ``size`` is not a positive whole number.
+        SettingError: ``shape`` is no positive whole number, and no list of such numbers.
     """
 
-    kind: ClassVar[str]
-    """Name in configurations and DBN files."""
-    activation: ClassVar[str]
-    """Name of ``field + bias -> mean`` as an activation of a feed-forward network."""
+    registry: ClassVar[dict[str, type[Any]]] = {}
+
+    activation: str
+    """Name of ``field + bias -> mean`` as an activation of a network, see :mod:`dbn.models.activations`."""
     normalised: ClassVar[bool] = True
     """Whether :meth:`log_partition` is that of a sum or integral over the states, so that likelihoods exist."""
 
@@ -36,12 +43,14 @@ class Units(nn.Module, ABC):
 
     bias: nn.Parameter
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, shape: int | Sequence[int]) -> None:
         super().__init__()
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise SettingError(f"{type(self).__name__}({size!r}): the number of units must be a whole number from 1.")
-        self.size = size
-        self.bias = nn.Parameter(torch.zeros(size))
+        sizes = tuple(shape) if isinstance(shape, (list, tuple)) else (shape,)
+        if not sizes or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in sizes):
+            raise SettingError(f"{type(self).__name__}({shape!r}): the number of units must be a whole number from 1.")
+        self.shape: tuple[int, ...] = sizes
+        self.size: int = math.prod(sizes)
+        self.bias = nn.Parameter(torch.zeros(self.size))
 
     @abstractmethod
     def energy(self, x: Tensor) -> Tensor:
@@ -104,25 +113,33 @@ class Units(nn.Module, ABC):
         """
         raise SettingError(f"{self.kind} units have infinitely many states: they cannot be enumerated.")
 
+    def matches(self, other: "Units") -> bool:
+        """Whether the other layer has units of the same type, options and number."""
+        return (self.wanted(), self.size) == (other.wanted(), other.size)
+
+    def __str__(self) -> str:
+        """Number and type, as in ``500 bernoulli``."""
+        return f"{self.size} {self.kind}"
+
+    @staticmethod
+    def group(layers: "Sequence[Units]") -> "Units":
+        """Units of models that train together: parameters ``(members, 1, n)``, copies of those of ``layers``."""
+        group = deepcopy(layers[0])
+        for name in dict(group.named_parameters()):
+            own = [layer.get_parameter(name).detach() for layer in layers]
+            setattr(group, name, nn.Parameter(torch.stack(own).unsqueeze(1)))
+        return group
+
+    def member(self, number: int) -> "Units":
+        """Units of member ``number`` of a group, whose parameters are views of the group's."""
+        member = copy(self)
+        member._parameters = {
+            name: None if parameter is None else nn.Parameter(parameter.detach()[number, 0])
+            for name, parameter in self._parameters.items()
+        }
+        return member
+
     def extra_repr(self) -> str:
-        """The size, for ``print(rbm)``."""
-        return str(self.size)
-
-
-def write_weighted_sum(parameter: nn.Parameter, x: Tensor, weights: Tensor) -> None:
-    """``parameter.grad = weights @ x``, for ``x`` ``(states, n)`` and ``weights`` ``(states,)``.
-
-    In a group of models that train together the parameter is ``(members, 1, n)``, ``x`` ``(phases, members, batch, n)``
-    and ``weights`` ``(phases, members, batch)``.
-    """
-    if weights.dim() == 1:
-        torch.mv(x.T, weights, out=gradient_of(parameter))
-    else:
-        torch.sum(weights.unsqueeze(-2) @ x, 0, out=gradient_of(parameter))
-
-
-def gradient_of(parameter: nn.Parameter) -> Tensor:
-    """The parameter's ``grad``, made (zero) if there is none yet."""
-    if parameter.grad is None:
-        parameter.grad = torch.zeros_like(parameter)
-    return parameter.grad
+        """Size or shape, and options, for ``print(rbm)``."""
+        shape = str(self.size if len(self.shape) == 1 else self.shape)
+        return ", ".join([shape, *(f"{name}={getattr(self, name)}" for name in self.options)])

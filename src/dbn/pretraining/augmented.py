@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dbn.augment import Augment
-from dbn.rbm import RBM
+from dbn.models.layer import Layer
 from dbn.streams import Generators
 
 Prepare = Callable[[Tensor, Generators], Tensor]
@@ -25,7 +25,7 @@ class AugmentedBelow:
             groups.
     """
 
-    def __init__(self, augment: Augment, shape: tuple[int, int, int], below: Sequence[RBM]) -> None:
+    def __init__(self, augment: Augment, shape: tuple[int, int, int], below: Sequence[Layer]) -> None:
         self.augment = augment
         self.shape = shape
         self.below = below
@@ -34,6 +34,6 @@ class AugmentedBelow:
     def __call__(self, features: Tensor, generator: Generators) -> Tensor:
         """``(..., batch, n_features)`` -> ``(..., batch, n_visible)`` of the layer that trains."""
         x = self.augment(features, self.shape, generator)
-        for rbm in self.below:
-            x = rbm.mean_hidden(x)
+        for layer in self.below:
+            x = layer.up(x)
         return x

@@ -1,5 +1,6 @@
 """What lower layers make of the images, for the next RBM to train on: in memory, computed as needed, or on disk."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -17,8 +18,8 @@ from dbn.data.streamed import StreamedImages
 from dbn.data.windows import Layout
 from dbn.errors import DataError, SettingError
 from dbn.files import replacing
+from dbn.models.layer import Layer
 from dbn.processes import is_first, wait_for_all
-from dbn.rbm import RBM
 from dbn.settings import check_choice
 
 REPRESENTATIONS = ("memory", "compute", "disk")
@@ -46,15 +47,15 @@ class Representations:
         self.kind = kind
         self.directory = directory
 
-    def above(self, rbm: RBM, images: Images, number: int) -> Images:
+    def above(self, layer: Layer, images: Images, number: int) -> Images:
         """Images whose features are the hidden means of layer ``number``, of the ``images`` that it was trained on.
 
         Raises:
             DataError: the images cannot be read, or the file cannot be written.
         """
         if self.kind == "memory":
-            return propagate(rbm, images)
-        raised = RaisedImages.of(images, rbm)
+            return propagate(layer, images)
+        raised = RaisedImages.of(images, layer)
         if self.directory is None or self.kind == "compute":
             return raised
         return on_disk(raised, self.directory / "checkpoints" / f"representations{number}.npy")
@@ -77,12 +78,12 @@ def same_windows(images: Images, widths: Sequence[int]) -> Images:
 
 
 @torch.no_grad()
-def propagate(rbm: RBM, images: Images) -> Images:
+def propagate(layer: Layer, images: Images) -> Images:
     """Hidden means of every image, in memory."""
-    features = torch.empty(len(images), rbm.n_hidden)
+    features = torch.empty(len(images), math.prod(layer.output_shape))
     start = 0
     for chunk in images.chunks():
-        features[start : start + len(chunk)] = rbm.mean_hidden(chunk)
+        features[start : start + len(chunk)] = layer.up(chunk)
         start += len(chunk)
     return Images.from_features(features, images.labels)
 
@@ -97,17 +98,17 @@ class RaisedImages(Images):
         offset: 0.
         factor: 1.
         below: the images.
-        rbm: goes one layer up from their features.
+        layer: takes their features one layer up.
     """
 
     below: Images
-    rbm: RBM
+    layer: Layer
 
     @classmethod
-    def of(cls, images: Images, rbm: RBM) -> "RaisedImages":
+    def of(cls, images: Images, layer: Layer) -> "RaisedImages":
         """``images``, a layer up."""
-        empty = Images.from_features(torch.empty(0, rbm.n_hidden, device=images.pixels.device))
-        return cls(empty.pixels, images.labels, empty.offset, empty.factor, images, rbm)
+        empty = Images.from_features(torch.empty(0, math.prod(layer.output_shape), device=images.pixels.device))
+        return cls(empty.pixels, images.labels, empty.offset, empty.factor, images, layer)
 
     def __len__(self) -> int:
         """Number of images."""
@@ -116,7 +117,7 @@ class RaisedImages(Images):
     @torch.no_grad()
     def up(self, features: Tensor) -> Tensor:
         """``(m, n_visible)`` -> ``(m, n_hidden)``."""
-        return self.rbm.mean_hidden(features)
+        return self.layer.up(features)
 
     def features(self, index: Tensor | slice | None = None) -> Tensor:
         """Hidden means of the images at ``index`` (None: all), ``(m, n_hidden)`` float32."""
@@ -136,7 +137,7 @@ class RaisedImages(Images):
 
     def to(self, device: torch.device | str) -> "RaisedImages":
         """The same images, computed on ``device``."""
-        return RaisedImages.of(self.below.to(device), deepcopy(self.rbm).to(device))
+        return RaisedImages.of(self.below.to(device), deepcopy(self.layer).to(device))
 
     def reader(self, room: int) -> BlockReader:
         """See :class:`BlockReader`."""
@@ -173,7 +174,7 @@ def on_disk(raised: RaisedImages, file: Path) -> StreamedImages:
     Raises:
         DataError: the file cannot be written, or holds something else.
     """
-    shape, row_bytes = (len(raised), raised.rbm.n_hidden), FLOAT_BYTES * raised.rbm.n_hidden
+    shape, row_bytes = (len(raised), raised.pixels.shape[1]), FLOAT_BYTES * raised.pixels.shape[1]
     if not file.is_file() and is_first():
         _write(file, raised)
     wait_for_all()
@@ -186,7 +187,7 @@ def on_disk(raised: RaisedImages, file: Path) -> StreamedImages:
 
 
 def _write(file: Path, raised: RaisedImages) -> None:
-    shape = (len(raised), raised.rbm.n_hidden)
+    shape = (len(raised), raised.pixels.shape[1])
     try:
         with replacing(file) as temporary, temporary.open("wb") as out:
             header = {

@@ -1,0 +1,130 @@
+"""What every connection answers: the contract between a weight and the RBM it belongs to."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from dbn.errors import SettingError
+from dbn.models.linear import WeightLayer
+from dbn.models.registry import Registered
+
+
+class Connection(Registered, nn.Module, ABC):
+    r"""What lies between a layer of visible and a layer of hidden units, and owns the weight.
+
+    The interaction energy is linear in the weight: :math:`-\sum_k W_k\,\phi_k(v, h)`, with :math:`\phi = v h^T` for a
+    dense connection. States and fields are flat, ``(batch, n)``, whatever the units' shape is.
+
+    A type of one's own subclasses this one, says its ``kind``, and takes ``visible_shape`` and ``n_hidden`` as its
+    first arguments; see :class:`dbn.models.registry.Registered`.
+
+    Args:
+        visible_shape: shape of the visible units.
+        hidden_shape: shape of the hidden units.
+    """
+
+    registry: ClassVar[dict[str, type[Any]]] = {}
+
+    weight: nn.Parameter
+    """The only parameter; weight cost applies to it."""
+    members: tuple[int, ...] = ()
+    """``(members,)`` in a group of models that train together: the first dimensions of states and weight."""
+
+    def __init__(self, visible_shape: Sequence[int], hidden_shape: Sequence[int]) -> None:
+        super().__init__()
+        self.visible_shape = tuple(visible_shape)
+        self.hidden_shape = tuple(hidden_shape)
+
+    @property
+    def n_visible(self) -> int:
+        """Number of visible units."""
+        return math.prod(self.visible_shape)
+
+    @property
+    def n_hidden(self) -> int:
+        """Number of hidden units."""
+        return math.prod(self.hidden_shape)
+
+    @property
+    @abstractmethod
+    def operations(self) -> int:
+        """Multiplications that the field of one state takes, in either direction."""
+
+    @abstractmethod
+    def hidden_field(self, v: Tensor, out: Tensor | None = None) -> Tensor:
+        """Field of the hidden units, ``(batch, n_visible)`` -> ``(batch, n_hidden)``, written to ``out`` if given."""
+
+    @abstractmethod
+    def visible_field(self, h: Tensor, out: Tensor | None = None) -> Tensor:
+        """Field of the visible units, ``(batch, n_hidden)`` -> ``(batch, n_visible)``, written to ``out`` if given."""
+
+    @abstractmethod
+    def write_gradient(self, v: Tensor, h: Tensor, state_weights: Tensor) -> None:
+        r"""Write :math:`\sum_s w_s\,\phi(v_s, h_s)` into the weight's ``grad``: that of minus the weighted energies.
+
+        Args:
+            v: visible states ``(states, n_visible)``.
+            h: hidden states, or their means, ``(states, n_hidden)``; used up as a buffer.
+            state_weights: ``w``, ``(states,)``.
+
+        In a group the shapes are ``(2, members, batch, n)`` and ``(2, members, batch)``, the phases first.
+        """
+
+    @abstractmethod
+    def encoder(self, bias: Tensor) -> WeightLayer:
+        """The layer of a feed-forward network that computes ``hidden_field(v) + bias``, with copies of weight and bias.
+
+        See :class:`dbn.models.linear.WeightLayer` for what a network asks of it.
+        """
+
+    @abstractmethod
+    def decoder(self, bias: Tensor) -> WeightLayer:
+        """The layer of a feed-forward network that computes ``visible_field(h) + bias``, likewise."""
+
+    def initialise(self, std: float, generator: torch.Generator | None = None) -> None:
+        """Draw the weight from N(0, ``std``^2)."""
+        with torch.no_grad():
+            self.weight.copy_(torch.randn(self.weight.shape, generator=generator) * std)
+
+    @property
+    def has_bfloat16(self) -> bool:
+        """Whether :meth:`in_bfloat16` gives one."""
+        return False
+
+    def in_bfloat16(self) -> "Connection":
+        """The same connection for training, its weight shared, its products taken in bfloat16.
+
+        Raises:
+            SettingError: there is no such thing for this type.
+        """
+        raise SettingError(
+            f"precision=bf16: {type(self).__name__} multiplies in float32 only. Use precision=float32, or auto."
+        )
+
+    def refresh(self) -> None:
+        """Take over the weight that the last step of an optimiser has left, where a copy of it is kept."""
+
+    @classmethod
+    def group(cls, connections: Sequence[Any]) -> "Connection":
+        """Copies of connections of one shape, side by side, for models that train together.
+
+        Raises:
+            SettingError: there is no such thing for this type.
+        """
+        raise SettingError(
+            f"n_parallel_seeds={len(connections)}: {cls.__name__} cannot be trained for several seeds at once. Use "
+            "n_parallel_seeds=1."
+        )
+
+    def member(self, number: int) -> "Connection":
+        """Member ``number`` of a group, its weight a view of the group's."""
+        raise SettingError(f"{type(self).__name__} is one connection, not a group of them.")
+
+    def extra_repr(self) -> str:
+        """Shapes and options, for ``print(rbm)``."""
+        shapes = [size[0] if len(size) == 1 else size for size in (self.visible_shape, self.hidden_shape)]
+        return ", ".join([*map(str, shapes), *(f"{name}={getattr(self, name)}" for name in self.options)])

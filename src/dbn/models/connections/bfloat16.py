@@ -1,0 +1,77 @@
+"""A dense connection whose products are taken in bfloat16, for training."""
+
+import torch
+from torch import Tensor
+
+from dbn.models.connections.base import Connection
+from dbn.models.connections.matrix import MatrixConnection
+from dbn.models.gradients import gradient_of
+from dbn.models.linear import WeightLayer
+
+
+class Bfloat16(Connection):
+    """Wraps a dense connection, or a group of them, which keeps the weight: its products are taken in bfloat16.
+
+    Products multiply bfloat16 numbers, add up in float32 and are rounded to bfloat16 once. Fields, means, draws,
+    gradients, weight and optimiser stay in float32. :meth:`refresh` takes over the weight, before each step.
+
+    Args:
+        dense: the connection.
+    """
+
+    def __init__(self, dense: MatrixConnection) -> None:
+        super().__init__(dense.visible_shape, dense.hidden_shape)
+        self.dense = dense
+        self.weight = dense.weight
+        self.members = dense.members
+        self.buffers_by_shape: dict[tuple[str, torch.Size], Tensor] = {}
+        self.matrix16 = dense.matrix().detach().bfloat16()
+
+    @property
+    def operations(self) -> int:
+        """Those of the connection."""
+        return self.dense.operations
+
+    def refresh(self) -> None:
+        """Round the weight."""
+        self.matrix16.copy_(self.dense.matrix())
+
+    def hidden_field(self, v: Tensor, out: Tensor | None = None) -> Tensor:
+        """``v @ W``."""
+        return self._product("up", self._cast("v", v), self.matrix16, out)
+
+    def visible_field(self, h: Tensor, out: Tensor | None = None) -> Tensor:
+        """``h @ W^T``."""
+        return self._product("down", self._cast("h", h), self.matrix16.mT, out)
+
+    def write_gradient(self, v: Tensor, h: Tensor, state_weights: Tensor) -> None:
+        """As that of the connection."""
+        h.mul_(state_weights.unsqueeze(-1))
+        v16, h16 = self._cast_phases("v2", v), self._cast_phases("h2", h)
+        self._product("gradient", v16.mT, h16, gradient_of(self.weight))
+
+    def encoder(self, bias: Tensor) -> WeightLayer:
+        """That of the connection."""
+        return self.dense.encoder(bias)
+
+    def decoder(self, bias: Tensor) -> WeightLayer:
+        """That of the connection."""
+        return self.dense.decoder(bias)
+
+    def _cast(self, name: str, x: Tensor) -> Tensor:
+        return self._buffer(name, x.shape, x.device).copy_(x)
+
+    def _cast_phases(self, name: str, x: Tensor) -> Tensor:
+        """Of a group, ``(2, members, batch, n)``: as ``(members, 2 * batch, n)``, for one product per member."""
+        return self._cast(name, x) if x.dim() == 2 else self._cast(name, x.transpose(0, 1)).flatten(1, 2)
+
+    def _product(self, name: str, a: Tensor, b: Tensor, out: Tensor | None) -> Tensor:
+        shape = torch.Size((*a.shape[:-1], b.shape[-1]))
+        product = torch.matmul(a, b, out=self._buffer(name, shape, a.device))
+        return product.float() if out is None else out.copy_(product)
+
+    def _buffer(self, name: str, shape: torch.Size, device: torch.device) -> Tensor:
+        key = (name, shape)
+        if key not in self.buffers_by_shape:
+            self.buffers_by_shape[key] = torch.empty(shape, dtype=torch.bfloat16, device=device)
+        return self.buffers_by_shape[key]

@@ -1,0 +1,92 @@
+"""The dense connection: every visible unit with every hidden unit, of one model or of several that train together."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from dbn.models.connections.base import Connection
+from dbn.models.connections.bfloat16 import Bfloat16
+from dbn.models.connections.matrix import MatrixConnection
+from dbn.models.gradients import gradient_of
+from dbn.products import matmul
+
+
+class Dense(MatrixConnection):
+    r"""A matrix ``W`` ``(n_visible, n_hidden)``, with the interaction energy :math:`-v^T W h`.
+
+    A subclass that makes its matrix of the weight in another way, such as a masked one, overrides :meth:`matrix` and
+    :meth:`write_gradient`.
+
+    Args:
+        visible_shape: shape of the visible units.
+        n_hidden: number of hidden units.
+    """
+
+    kind: ClassVar[str] = "dense"
+
+    def __init__(self, visible_shape: Sequence[int], n_hidden: int) -> None:
+        super().__init__(visible_shape, (n_hidden,))
+        self.weight = nn.Parameter(torch.zeros(self.n_visible, n_hidden))
+
+    def matrix(self) -> Tensor:
+        """The weight."""
+        return self.weight
+
+    def write_gradient(self, v: Tensor, h: Tensor, state_weights: Tensor) -> None:
+        r""":math:`\sum_s w_s v_s h_s^T`: one product for the states of both phases."""
+        matmul(v.T, h.mul_(state_weights.unsqueeze(-1)), gradient_of(self.weight))
+
+    @property
+    def has_bfloat16(self) -> bool:
+        """Not a subclass, whose gradient may be another."""
+        return type(self) is Dense
+
+    def in_bfloat16(self) -> Connection:
+        """See :class:`Bfloat16`."""
+        return Bfloat16(self) if self.has_bfloat16 else super().in_bfloat16()
+
+    @classmethod
+    def group(cls, connections: Sequence[Any]) -> Connection:
+        """See :class:`DenseGroup`. Not of a subclass, which may multiply by something else than its weight."""
+        return DenseGroup(connections) if cls is Dense else super().group(connections)
+
+
+class DenseGroup(MatrixConnection):
+    """Dense connections of one shape side by side: small products taken at once cost a fraction of one after another.
+
+    The weight is ``(members, n_visible, n_hidden)``; states and fields are ``(members, batch, n)``.
+
+    Args:
+        connections: the members, whose weights are copied.
+    """
+
+    def __init__(self, connections: Sequence[Dense]) -> None:
+        super().__init__(connections[0].visible_shape, connections[0].hidden_shape)
+        self.weight = nn.Parameter(torch.stack([connection.weight.detach() for connection in connections]))
+        self.members = (len(connections),)
+
+    def matrix(self) -> Tensor:
+        """The weights."""
+        return self.weight
+
+    def write_gradient(self, v: Tensor, h: Tensor, state_weights: Tensor) -> None:
+        """That of each member, from ``(2, members, batch, n)``."""
+        h.mul_(state_weights.unsqueeze(-1))
+        torch.bmm(v[0].mT, h[0], out=gradient_of(self.weight)).baddbmm_(v[1].mT, h[1])
+
+    @property
+    def has_bfloat16(self) -> bool:
+        """It has."""
+        return True
+
+    def in_bfloat16(self) -> Connection:
+        """See :class:`Bfloat16`."""
+        return Bfloat16(self)
+
+    def member(self, number: int) -> Dense:
+        """Member ``number``, its weight a view of the group's."""
+        member = Dense(self.visible_shape, self.n_hidden)
+        member.weight = nn.Parameter(self.weight.detach()[number])
+        return member

@@ -1,0 +1,183 @@
+"""The stack of layers that greedy pretraining leaves: up, down, sample, save, load. Of RBMs it is a DBN."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dbn.errors import SettingError
+from dbn.models.layer import Layer
+from dbn.models.model_file import Scaling, read_stack, write_stack
+from dbn.models.rbm import RBM
+from dbn.settings import check_number
+
+
+class DBN(nn.Module):
+    """A deep belief network: RBMs whose hidden units are the next one's visible units.
+
+    The top two layers of units are an RBM; the layers below generate downwards only. Layers of other kinds, such as
+    those of denoising autoencoders, stack in the same way; only RBMs on top can be sampled from.
+
+    Args:
+        layers: from the data upwards.
+        scaling: how images become features, see :class:`dbn.models.model_file.Scaling`; None where nobody said.
+
+    Raises:
+        SettingError: no layer, something else than layers, or two neighbours whose units do not match in type and
+            number.
+
+    References:
+        Hinton, Osindero & Teh (2006), *A fast learning algorithm for deep belief nets*, Neural Computation 18:1527.
+    """
+
+    def __init__(self, layers: Sequence[Layer], scaling: Scaling | None = None) -> None:
+        super().__init__()
+        if not layers:
+            raise SettingError("A DBN needs at least one RBM.")
+        for number, layer in enumerate(layers, start=1):
+            if not isinstance(layer, Layer):
+                raise SettingError(f"A DBN is made of RBMs, from the data upwards; number {number} is {layer!r}.")
+        for number, (lower, upper) in enumerate(pairwise(layers), start=1):
+            outputs, inputs = (lower.output_type, lower.output_shape), (upper.input_type, upper.input_shape)
+            if outputs != inputs:
+                raise SettingError(
+                    f"RBM {number} has {_words(*outputs)} hidden units, RBM {number + 1} has {_words(*inputs)} visible "
+                    "units: neighbours must match."
+                )
+        self.layers = nn.ModuleList(layers)
+        self.scaling = scaling
+
+    def __len__(self) -> int:
+        """Number of layers."""
+        return len(self.layers)
+
+    def __getitem__(self, index: int) -> Any:
+        """Layer number ``index``, counted from the data; of a DBN an :class:`RBM`."""
+        return self.layers[index]
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shape of the units of every layer, the visible ones first."""
+        return [self[0].input_shape, *(self[k].output_shape for k in range(len(self)))]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Units per layer, the visible ones first."""
+        return [torch.Size(shape).numel() for shape in self.shapes]
+
+    @property
+    def is_generative(self) -> bool:
+        """Whether all layers are RBMs."""
+        return all(isinstance(layer, RBM) for layer in self.layers)
+
+    @torch.no_grad()
+    def up(self, v: Tensor, layers: int | None = None) -> Tensor:
+        """Mean-field pass upwards through the first ``layers`` layers (default all).
+
+        Args:
+            v: visible states ``(batch, n_visible)``.
+            layers: how many to go through; 0 gives ``v`` itself.
+
+        Returns:
+            Hidden means of the last of them, ``(batch, n_hidden)``.
+
+        Raises:
+            SettingError: there are not so many layers.
+            DataError: ``v`` cannot be states of the visible units.
+        """
+        self._check_layers(layers)
+        for k in range(len(self) if layers is None else layers):
+            v = self[k].up(v)
+        return v
+
+    @torch.no_grad()
+    def down(self, h: Tensor, layers: int | None = None) -> Tensor:
+        """Mean-field pass downwards through the first ``layers`` layers (default all).
+
+        Args:
+            h: states of the hidden units of layer number ``layers``, ``(batch, n_hidden)``.
+            layers: how many to go through.
+
+        Returns:
+            Visible means ``(batch, n_visible)``.
+
+        Raises:
+            SettingError: there are not so many layers.
+            DataError: ``h`` cannot be states of those hidden units.
+        """
+        self._check_layers(layers)
+        for k in reversed(range(len(self) if layers is None else layers)):
+            h = self[k].down(h)
+        return h
+
+    def _check_layers(self, layers: int | None) -> None:
+        if layers is not None:
+            check_number("layers", layers, low=0, high=len(self), whole=True)
+
+    def reconstruct(self, v: Tensor) -> Tensor:
+        """Up and down again, mean-field: ``(batch, n_visible)`` -> ``(batch, n_visible)``."""
+        return self.down(self.up(v))
+
+    @torch.no_grad()
+    def sample(self, n: int, steps: int = 1000, generator: torch.Generator | None = None) -> Tensor:
+        """Draw from the DBN: Gibbs sampling in the top RBM, then one pass down, its last step a mean.
+
+        Args:
+            n: number of chains.
+            steps: Gibbs steps in the top RBM, which starts from its visible units without a field.
+            generator: source of randomness (default: torch's global one).
+
+        Returns:
+            Visible means ``(n, n_visible)``.
+
+        Raises:
+            SettingError: ``n`` or ``steps`` is no number of chains or steps, or a layer is no RBM.
+        """
+        check_number("n", n, low=1, whole=True)
+        if not self.is_generative:
+            raise SettingError("This stack cannot be sampled from: only RBMs have a distribution.")
+        top = self[len(self) - 1]
+        v = top.visible.sample(top.weight.new_zeros(n, top.n_visible), generator)
+        h = top.sample_hidden(top.gibbs(v, steps, generator), generator)
+        for k in reversed(range(1, len(self))):
+            h = self[k].sample_visible(h, generator)
+        means: Tensor = self[0].mean_visible(h)
+        return means
+
+    def save(self, path: str | Path, description: Mapping[str, Any] | None = None) -> None:
+        """Write the DBN file in one step, see :mod:`dbn.models.model_file`.
+
+        Args:
+            path: where to.
+            description: what else to keep in the header: how each layer was trained, data, version (plain JSON).
+        """
+        layers = [layer for layer in self.layers if isinstance(layer, Layer)]
+        write_stack(Path(path), layers, self.scaling, description or {})
+
+    @classmethod
+    def load(cls, path: str | Path) -> "DBN":
+        """Read a DBN file. Nothing in the file is executed.
+
+        Raises:
+            ModelFileError: the file is missing, is no DBN file, or does not hold what its header says.
+        """
+        layers, scaling, _ = read_stack(Path(path))
+        return cls(layers, scaling)
+
+    @staticmethod
+    def describe(path: str | Path) -> dict[str, Any]:
+        """The header of a DBN file: format, layers, and the description given when it was saved.
+
+        Raises:
+            ModelFileError: as :meth:`load`.
+        """
+        return read_stack(Path(path))[2]
+
+
+def _words(kind: Any, shape: tuple[int, ...]) -> str:
+    """Number and type of units, for a message."""
+    size = str(shape[0]) if len(shape) == 1 else "x".join(map(str, shape))
+    return f"{size} {kind}"

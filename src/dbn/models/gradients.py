@@ -1,0 +1,23 @@
+"""Gradients that are written by hand, without autograd."""
+
+import torch
+from torch import Tensor, nn
+
+
+def gradient_of(parameter: nn.Parameter) -> Tensor:
+    """The parameter's ``grad``, made (zero) if there is none yet."""
+    if parameter.grad is None:
+        parameter.grad = torch.zeros_like(parameter)
+    return parameter.grad
+
+
+def write_weighted_sum(parameter: nn.Parameter, x: Tensor, weights: Tensor) -> None:
+    """``parameter.grad = weights @ x``, for ``x`` ``(states, n)`` and ``weights`` ``(states,)``.
+
+    In a group of models that train together the parameter is ``(members, 1, n)``, ``x`` ``(phases, members, batch, n)``
+    and ``weights`` ``(phases, members, batch)``.
+    """
+    if weights.dim() == 1:
+        torch.mv(x.T, weights, out=gradient_of(parameter))
+    else:
+        torch.sum(weights.unsqueeze(-2) @ x, 0, out=gradient_of(parameter))

@@ -1,0 +1,169 @@
+"""Layers of weights of feed-forward networks; the dense one takes its products in float32 or bfloat16."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dbn.errors import SettingError
+from dbn.models.registry import Registered
+from dbn.products import faster_products
+
+
+class WeightLayer(Registered, nn.Module):
+    """What a network asks of a layer of weights. A type of one's own says its ``kind``, see :class:`Registered`.
+
+    Attributes:
+        weight: the weights, an output's incoming ones in its last dimensions.
+        bias: the biases.
+        in_features: number of inputs.
+        out_features: number of outputs.
+        precision: ``float32`` or ``bf16`` in training; in evaluation mode every product is in float32.
+    """
+
+    registry: ClassVar[dict[str, type[Any]]] = {}
+
+    weight: nn.Parameter
+    bias: nn.Parameter
+    in_features: int
+    out_features: int
+    precision: str = "float32"
+    has_bfloat16: ClassVar[bool] = False
+    """Whether ``precision`` may be ``bf16``."""
+
+    @property
+    def fan_in(self) -> int:
+        """Inputs that an output sums over, for initialisation."""
+        return self.in_features
+
+    @property
+    def fan_out(self) -> int:
+        """Outputs that an input takes part in, for initialisation."""
+        return self.out_features
+
+    @property
+    def operations(self) -> int:
+        """Multiplications for an input."""
+        return self.fan_in * self.out_features
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, in_features)`` -> ``(batch, out_features)``."""
+
+    @torch.no_grad()
+    def limit_norms(self, max_norm: float) -> None:
+        """Scale each output's incoming weights down to the norm ``max_norm`` where they exceed it.
+
+        The factor is ``1 / max(1, norm / max_norm)``: exactly 1 below the limit, so that such a unit keeps its bits.
+        """
+        norms = torch.linalg.vector_norm(self.weight, dim=-1, keepdim=True)
+        self.weight.mul_(norms.div_(max_norm).clamp_(min=1.0).reciprocal_())
+
+    @classmethod
+    def group(cls, layers: Sequence[Any]) -> "WeightLayer":
+        """Copies of layers of one shape side by side, for networks that train together.
+
+        Raises:
+            SettingError: there is no such thing for this type.
+        """
+        raise SettingError(
+            f"n_parallel_seeds={len(layers)}: networks with {cls.__name__} cannot be trained for several seeds at "
+            "once. Use n_parallel_seeds=1."
+        )
+
+    def copy_member(self, number: int, layer: Any) -> None:
+        """Copy the parameters of member ``number`` of a group into a layer of its own."""
+        raise SettingError(f"{type(self).__name__} is one layer, not a group of them.")
+
+
+class Linear(WeightLayer, nn.Linear):  # type: ignore[misc]  # nn.Linear calls its weight a Tensor
+    """:class:`torch.nn.Linear` whose products may be taken in bfloat16 while it trains.
+
+    Args:
+        in_features: number of inputs.
+        out_features: number of outputs.
+    """
+
+    kind: ClassVar[str] = "linear"
+    options: ClassVar[tuple[str, ...]] = ("in_features", "out_features")
+    has_bfloat16: ClassVar[bool] = True
+
+    @classmethod
+    def holding(cls, weight: Tensor, bias: Tensor) -> "Linear":
+        """A layer with copies of ``weight`` ``(n_outputs, n_inputs)`` and ``bias`` ``(n_outputs,)``."""
+        layer = cls(weight.shape[1], weight.shape[0], device=weight.device, dtype=weight.dtype)
+        with torch.no_grad():
+            layer.weight.copy_(weight)
+            layer.bias.copy_(bias)
+        return layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x @ W^T + b``, ``(batch, n_inputs)`` -> ``(batch, n_outputs)``."""
+        if self.precision == "bf16" and self.training:
+            output: Tensor = Bfloat16Linear.apply(x, self.weight, self.bias)
+            return output
+        with faster_products(x.numel() * self.out_features):
+            return F.linear(x, self.weight, self.bias)
+
+    @classmethod
+    def group(cls, layers: Sequence[Any]) -> WeightLayer:
+        """See :class:`LinearGroup`. Not of a subclass, which may compute something else."""
+        return LinearGroup(layers) if cls is Linear else super().group(layers)
+
+
+class LinearGroup(WeightLayer):
+    """Layers side by side: weights ``(members, n_outputs, n_inputs)``, biases ``(members, 1, n_outputs)``.
+
+    Args:
+        layers: one of each member; their parameters are copied.
+    """
+
+    has_bfloat16: ClassVar[bool] = True
+
+    def __init__(self, layers: Sequence[Linear]) -> None:
+        super().__init__()
+        self.in_features, self.out_features = layers[0].in_features, layers[0].out_features
+        self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
+        self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers]).unsqueeze(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x @ W^T + b`` of each member, ``(members, batch, n_inputs)`` -> ``(members, batch, n_outputs)``."""
+        if self.precision == "bf16" and self.training:
+            output: Tensor = Bfloat16Linear.apply(x, self.weight, self.bias)
+            return output
+        with faster_products(x.numel() * self.out_features):
+            return torch.baddbmm(self.bias, x, self.weight.mT)
+
+    @torch.no_grad()
+    def copy_member(self, number: int, layer: Linear) -> None:
+        """Copy the parameters of member ``number`` into a layer of its own."""
+        layer.weight.copy_(self.weight[number])
+        layer.bias.copy_(self.bias[number, 0])
+        layer.precision = self.precision
+
+
+class Bfloat16Linear(torch.autograd.Function):
+    """A linear layer whose three products multiply bfloat16 numbers, add up in float32 and are rounded once.
+
+    Inputs, outputs, weights and gradients are float32 for everyone else. Networks that train together have the members
+    as first dimension of everything, and biases ``(members, 1, n_outputs)``.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """``x @ W^T + b``."""
+        x16, weight16 = x.bfloat16(), weight.bfloat16()
+        ctx.save_for_backward(x16, weight16)
+        return torch.add(x16 @ weight16.mT, bias)  # bfloat16 plus float32 gives float32
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        """Gradients of inputs, weights and biases."""
+        x16, weight16 = ctx.saved_tensors
+        gradient16 = gradient.bfloat16()
+        to_inputs = (gradient16 @ weight16).float() if ctx.needs_input_grad[0] else None
+        to_bias = gradient.sum(-2, keepdim=gradient.dim() > 2)
+        return to_inputs, (gradient16.mT @ x16).float(), to_bias

@@ -1,0 +1,297 @@
+"""The restricted Boltzmann machine: two layers of units and the connection between them."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from dbn.errors import SettingError
+from dbn.models.connections import Connection, Dense, make_connection
+from dbn.models.layer import Layer
+from dbn.models.linear import WeightLayer
+from dbn.models.units import Units, make_units
+from dbn.settings import check_number
+from dbn.streams import Noise
+from dbn.tensors import as_states
+
+WEIGHT_STD = 0.1
+"""Standard deviation of initial weights in Hinton & Salakhutdinov's released code (2006)."""
+
+
+class RBM(Layer):
+    r"""Restricted Boltzmann machine with energy :math:`E(v, h) = E_v(v) + E_h(h) - v^T W h`.
+
+    It holds mathematics only: no optimiser, no data, no logging.
+
+    At an inverse temperature ``beta`` other than 1 the interaction is multiplied by it, :math:`-\beta\,v^T W h`, while
+    the layers keep their own energies: at 0 they are independent, and ``log Z`` is known.
+
+    Args:
+        visible: visible units, ``n_visible`` of them.
+        hidden: hidden units, ``n_hidden`` of them.
+        connection: what lies between them; None makes a dense one, whose weights are draws from N(0, ``weight_std``^2).
+        weight_std: standard deviation of the initial weights of a dense connection that is made here (default 0.1).
+        generator: source of these weights (default: torch's global one).
+
+    States that are given to its methods are tensors or numpy arrays ``(batch, n)``: floating-point numbers of any type,
+    booleans, or zeros and ones; see :func:`dbn.tensors.as_states`. Results are tensors of the type of the weights.
+
+    Raises:
+        SettingError: an argument is not of its kind, or the connection is not one between these units.
+
+    Example:
+        >>> rbm = RBM(Bernoulli(784), Bernoulli(500))
+        >>> rbm.free_energy(torch.rand(100, 784)).shape
+        torch.Size([100])
+
+    References:
+        Smolensky (1986); Hinton (2002), *Training products of experts by minimizing contrastive divergence*.
+    """
+
+    kind: ClassVar[str] = "rbm"
+
+    def __init__(
+        self,
+        visible: Units,
+        hidden: Units,
+        connection: Connection | None = None,
+        *,
+        weight_std: float | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        for name, units in (("visible", visible), ("hidden", hidden)):
+            if not isinstance(units, Units):
+                raise SettingError(f"{name}={units!r}: an RBM is made of units, such as {name}=Bernoulli(100).")
+        if visible is hidden:
+            raise SettingError(f"hidden={hidden!r} are the visible units themselves. Make hidden units of their own.")
+        if connection is None:
+            weight_std = WEIGHT_STD if weight_std is None else weight_std
+            check_number("weight_std", weight_std, low=0)
+            if generator is not None and not isinstance(generator, torch.Generator):
+                raise SettingError(f"generator={generator!r}: give a generator, such as dbn.streams.stream(0, 'init').")
+            connection = Dense(visible.shape, hidden.size)
+            connection.initialise(weight_std, generator)
+        elif not isinstance(connection, Connection):
+            raise SettingError(f"connection={connection!r}: give a connection, such as Dense((784,), 500), or None.")
+        elif weight_std is not None or generator is not None:
+            raise SettingError("weight_std, generator: a connection has its weights: connection.initialise(0.1).")
+        if (connection.n_visible, connection.n_hidden) != (visible.size, hidden.size):
+            raise SettingError(
+                f"connection={connection!r}: it is one of {connection.n_visible} visible with {connection.n_hidden} "
+                f"hidden units; these are {visible.size} and {hidden.size}."
+            )
+        self.visible = visible
+        self.hidden = hidden
+        self.connection = connection
+
+    @property
+    def weight(self) -> nn.Parameter:
+        """The connection's weight; of a dense one ``(n_visible, n_hidden)``."""
+        return self.connection.weight
+
+    @property
+    def n_visible(self) -> int:
+        """Number of visible units."""
+        return self.visible.size
+
+    @property
+    def n_hidden(self) -> int:
+        """Number of hidden units."""
+        return self.hidden.size
+
+    def visible_states(self, v: Any) -> Tensor:
+        """States of the visible units from what a person hands in, see :func:`dbn.tensors.as_states`."""
+        return as_states(v, self.weight, self.n_visible, "visible")
+
+    def hidden_states(self, h: Any) -> Tensor:
+        """States of the hidden units, likewise."""
+        return as_states(h, self.weight, self.n_hidden, "hidden")
+
+    def hidden_field(self, v: Tensor, out: Tensor | None = None, beta: float = 1.0) -> Tensor:
+        """What the hidden units receive: ``beta * v @ W``, ``(batch, n_visible)`` -> ``(batch, n_hidden)``.
+
+        Raises:
+            DataError: ``v`` cannot be states of the visible units. Training, which gives ``out``, is not checked.
+        """
+        field = self.connection.hidden_field(self.visible_states(v) if out is None else v, out)
+        return field if beta == 1 else field.mul_(beta)
+
+    def visible_field(self, h: Tensor, out: Tensor | None = None, beta: float = 1.0) -> Tensor:
+        """What the visible units receive: ``beta * h @ W^T``, ``(batch, n_hidden)`` -> ``(batch, n_visible)``.
+
+        Raises:
+            DataError: ``h`` cannot be states of the hidden units. Training, which gives ``out``, is not checked.
+        """
+        field = self.connection.visible_field(self.hidden_states(h) if out is None else h, out)
+        return field if beta == 1 else field.mul_(beta)
+
+    def energy(self, v: Tensor, h: Tensor, beta: float = 1.0) -> Tensor:
+        """``E(v, h)`` of pairs of states ``(batch, n_visible)``, ``(batch, n_hidden)``; ``(batch,)`` in nats."""
+        v, h = self.visible_states(v), self.hidden_states(h)
+        return self.visible.energy(v) + self.hidden.energy(h) - (self.hidden_field(v, beta=beta) * h).sum(-1)
+
+    def free_energy(self, v: Tensor, beta: float | Sequence[float] = 1.0) -> Tensor:
+        """``F(v) = -log sum_h exp(-E(v, h))`` of ``v`` ``(batch, n_visible)``; returns ``(batch,)`` in nats.
+
+        Of several ``beta`` at once it returns ``(len(beta), batch)``, for the price of one product with the weights.
+        """
+        v = self.visible_states(v)
+        field = self.hidden_field(v)
+        if isinstance(beta, Sequence):
+            own = self.visible.energy(v)
+            return torch.stack([own - self.hidden.log_partition(one * field) for one in beta])
+        return self.visible.energy(v) - self.hidden.log_partition(field if beta == 1 else beta * field)
+
+    def free_energy_hidden(self, h: Tensor, beta: float = 1.0) -> Tensor:
+        """``-log sum_v exp(-E(v, h))`` of ``h`` ``(batch, n_hidden)``; returns ``(batch,)`` in nats."""
+        h = self.hidden_states(h)
+        return self.hidden.energy(h) - self.visible.log_partition(self.visible_field(h, beta=beta))
+
+    def mean_hidden(self, v: Tensor, beta: float = 1.0) -> Tensor:
+        """``E[h | v]``, ``(batch, n_hidden)``."""
+        return self.hidden.mean(self.hidden_field(v, beta=beta))
+
+    def sample_hidden(self, v: Tensor, generator: Noise = None, beta: float = 1.0) -> Tensor:
+        """A draw of ``h | v``, ``(batch, n_hidden)``."""
+        return self.hidden.sample(self.hidden_field(v, beta=beta), generator)
+
+    def mean_visible(self, h: Tensor, beta: float = 1.0) -> Tensor:
+        """``E[v | h]``, ``(batch, n_visible)``."""
+        return self.visible.mean(self.visible_field(h, beta=beta))
+
+    def sample_visible(self, h: Tensor, generator: Noise = None, beta: float = 1.0) -> Tensor:
+        """A draw of ``v | h``, ``(batch, n_visible)``."""
+        return self.visible.sample(self.visible_field(h, beta=beta), generator)
+
+    @torch.no_grad()
+    def gibbs(self, v: Tensor, steps: int, generator: Noise = None, beta: float = 1.0) -> Tensor:
+        """``steps`` steps of block Gibbs sampling from visible states ``v`` ``(batch, n_visible)``; same shape."""
+        check_number("steps", steps, low=0, whole=True)
+        v = self.visible_states(v)
+        for _ in range(steps):
+            v = self.sample_visible(self.sample_hidden(v, generator, beta), generator, beta)
+        return v
+
+    def write_gradient(self, v: Tensor, field: Tensor, mean: Tensor, state_weights: Tensor) -> None:
+        r"""Write :math:`-\sum_s w_s\,\partial F(v_s)` into every ``grad``, without autograd.
+
+        With weights :math:`-1/n` for data and :math:`1/n` for states of the model, that is the gradient of
+        :math:`\langle F(v)\rangle_{data} - \langle F(v)\rangle_{model}`, whose descent climbs the likelihood. The
+        hidden units are summed out: :math:`\partial F/\partial W = -v\,E[h|v]^T`, and the units' own gradients for
+        their parameters. One product takes the statistics of all states.
+
+        Args:
+            v: visible states of both phases ``(states, n_visible)``.
+            field: their hidden fields ``(states, n_hidden)``.
+            mean: their hidden means ``(states, n_hidden)``; used up as a buffer.
+            state_weights: ``w``, the weight of each state's ``-F(v)``, ``(states,)``; they add up to zero.
+
+        In a group of models that train together the shapes are ``(2, members, batch, n)`` and ``(2, members, batch)``.
+
+        References:
+            Hinton (2002), equation 5 onward; notes on summing out the hidden units: Marlin et al. (2010).
+        """
+        self.visible.write_minus_energy_gradient(v, state_weights)
+        self.hidden.write_log_partition_gradient(field, mean, state_weights)
+        self.connection.write_gradient(v, mean, state_weights)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of the visible units."""
+        return self.visible.shape
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of the hidden units."""
+        return self.hidden.shape
+
+    @property
+    def input_type(self) -> Any:
+        """Type of the visible units."""
+        return self.visible.wanted()
+
+    @property
+    def output_type(self) -> Any:
+        """Type of the hidden units."""
+        return self.hidden.wanted()
+
+    @property
+    def operations(self) -> int:
+        """Those of the connection."""
+        return self.connection.operations
+
+    def weights(self) -> list[nn.Parameter]:
+        """The connection's weight."""
+        return [self.connection.weight]
+
+    def up(self, x: Tensor) -> Tensor:
+        """:meth:`mean_hidden`."""
+        return self.mean_hidden(x)
+
+    def down(self, h: Tensor) -> Tensor:
+        """:meth:`mean_visible`."""
+        return self.mean_visible(h)
+
+    def encoder(self) -> tuple[WeightLayer, str]:
+        """The connection upwards with the hidden units' bias, and their activation."""
+        return self.connection.encoder(self.hidden.bias), self.hidden.activation
+
+    def decoder(self) -> tuple[WeightLayer, str]:
+        """The connection downwards with the visible units' bias, and their activation."""
+        return self.connection.decoder(self.visible.bias), self.visible.activation
+
+    @classmethod
+    def group(cls, layers: Sequence["Layer"]) -> "RBM":
+        """RBMs of one shape that train together: copies side by side, states ``(members, batch, n)``.
+
+        Members do not touch each other: with the noise of its own generator each is trained as it would be by itself,
+        up to the order in which products add up. Energies and likelihoods are the members' own.
+
+        Raises:
+            SettingError: members of different shapes, or of a connection that cannot be trained so.
+        """
+        rbms = [layer for layer in layers if isinstance(layer, RBM)]
+        shapes = {f"{rbm.visible} by {rbm.hidden}" for rbm in rbms}
+        if len(shapes) != 1:
+            raise SettingError(f"RBMs that train together must be of one shape; these are {', '.join(sorted(shapes))}.")
+        connection = type(rbms[0].connection).group([rbm.connection for rbm in rbms])
+        return cls(Units.group([rbm.visible for rbm in rbms]), Units.group([rbm.hidden for rbm in rbms]), connection)
+
+    def members(self) -> list["RBM"]:
+        """The members of a group as RBMs of their own, whose parameters are views of its; of any other RBM, itself."""
+        if not self.connection.members:
+            return [self]
+        return [
+            RBM(self.visible.member(k), self.hidden.member(k), self.connection.member(k))
+            for k in range(*self.connection.members)
+        ]
+
+    def in_precision(self, precision: str) -> "RBM":
+        """The RBM whose products are taken in ``float32`` (itself) or ``bf16`` (another, with the same parameters).
+
+        Raises:
+            SettingError: the connection's products are taken in float32 only.
+        """
+        return self if precision != "bf16" else RBM(self.visible, self.hidden, self.connection.in_bfloat16())
+
+    def description(self) -> dict[str, Any]:
+        """Types, shapes and options of units and connection."""
+        return {
+            "kind": self.kind,
+            "visible": self.visible.wanted(),
+            "hidden": self.hidden.wanted(),
+            "connection": self.connection.wanted(),
+            "visible_shape": list(self.visible.shape),
+            "hidden_shape": list(self.hidden.shape),
+        }
+
+    @classmethod
+    def from_description(cls, description: dict[str, Any]) -> "RBM":
+        """An RBM without weights."""
+        shape, hidden_shape = description["visible_shape"], description["hidden_shape"]
+        connection = make_connection(description["connection"], shape, hidden_shape[0])
+        return cls(
+            make_units(description["visible"], shape), make_units(description["hidden"], hidden_shape), connection
+        )

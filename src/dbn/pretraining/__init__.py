@@ -1,0 +1,20 @@
+"""Pretraining: methods that train a layer, and the greedy loop that stacks layers."""
+
+from dbn.pretraining.contrastive import RBMPretraining
+from dbn.pretraining.fit import fit
+from dbn.pretraining.greedy import pretrain_stack, pretrain_stacks
+from dbn.pretraining.growing import Pretrained, StackRun
+from dbn.pretraining.method import LayerTraining, PretrainingMethod
+from dbn.pretraining.settings import LayerSettings
+
+__all__ = [
+    "LayerSettings",
+    "LayerTraining",
+    "Pretrained",
+    "PretrainingMethod",
+    "RBMPretraining",
+    "StackRun",
+    "fit",
+    "pretrain_stack",
+    "pretrain_stacks",
+]

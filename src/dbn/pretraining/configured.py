@@ -1,0 +1,86 @@
+"""From a configuration to settings of each layer, type of the visible units, and pretraining method."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import hydra
+
+from dbn.errors import SettingError
+from dbn.factories import target_of
+from dbn.models.connections import Connection
+from dbn.models.layer import Layer
+from dbn.models.registry import Registered
+from dbn.models.units import Units
+from dbn.pretraining.growing import untrained_layers
+from dbn.pretraining.method import PretrainingMethod
+from dbn.pretraining.settings import LAYER_CHECKS, LayerSettings
+from dbn.settings import check_list, check_table, shown
+
+
+def layers_of(stack: Mapping[str, Any]) -> list[LayerSettings]:
+    """Settings of every layer: its own, over those of layers above the first, over those of every layer.
+
+    Raises:
+        SettingError: a key that is no setting of a layer, or a value that cannot be used.
+    """
+    every, upper = (with_kinds(f"stack.{group}", stack[group]) for group in ("every_layer", "upper_layers"))
+    check_table("stack.every_layer", every, LAYER_CHECKS)
+    check_table("stack.upper_layers", upper, LAYER_CHECKS)
+    check_list("stack.layers", stack["layers"])
+    layers = [
+        with_kinds("stack.layers", layer if isinstance(layer, Mapping) else {"n_hidden": layer})
+        for layer in stack["layers"]
+    ]
+    uppers = [{}, *[upper] * len(layers)]
+    together = [{**every, **above, **layer} for above, layer in zip(uppers, layers, strict=False)]
+    for layer, whole in zip(layers, together, strict=True):
+        check_table("stack.layers", layer, LAYER_CHECKS)
+        check_table("stack.layers", whole, {}, needed=["n_hidden"], others=LAYER_CHECKS)
+    return [LayerSettings(**layer) for layer in together]
+
+
+def visible_of(stack: Mapping[str, Any]) -> str | Mapping[str, Any]:
+    """Type of the visible units, as :func:`dbn.models.units.make_units` takes it.
+
+    Raises:
+        SettingError: there is no such type, or it has no such option.
+    """
+    wanted: str | Mapping[str, Any] = kind_of("stack.visible", stack["visible"], Units)
+    Units.check_wanted(wanted, "stack.visible")
+    return wanted
+
+
+def with_kinds(group: str, settings: Any) -> Any:
+    """Settings of a layer, in which types of one's own are called by their ``kind``; other values, as they are."""
+    if not isinstance(settings, Mapping):
+        return settings
+    families = (("hidden", Units), ("connection", Connection))
+    kinds = {key: kind_of(f"{group}.{key}", settings[key], family) for key, family in families if key in settings}
+    return {**settings, **kinds}
+
+
+def kind_of(key: str, wanted: Any, family: type[Registered]) -> Any:
+    """``{_target_: module.Class, option: value}`` as ``{kind: ..., option: value}``; imports the module.
+
+    Raises:
+        SettingError: there is no such class, or it is none of the family.
+    """
+    if not isinstance(wanted, Mapping) or "_target_" not in wanted:
+        return wanted
+    found = target_of(key, wanted)
+    if not (isinstance(found, type) and issubclass(found, family)):
+        raise SettingError(f"{key}._target_={shown(wanted['_target_'])}: it is no subclass of {family.__name__}.")
+    options = {name: value for name, value in wanted.items() if name != "_target_"}
+    return {"kind": found.kind, **options} if options else found.kind
+
+
+def method_of(config: Mapping[str, Any]) -> PretrainingMethod:
+    """The pretraining method of a configuration."""
+    method: PretrainingMethod = hydra.utils.instantiate(config["method"])
+    return method
+
+
+def untrained_of(config: Mapping[str, Any], shape: Sequence[int]) -> list[Layer]:
+    """The layers of a configuration's stack for images of ``shape``, without weights."""
+    stack = config["stack"]
+    return untrained_layers(method_of(config), layers_of(stack), visible_of(stack), shape)

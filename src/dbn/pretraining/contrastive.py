@@ -1,0 +1,220 @@
+"""Contrastive divergence of RBMs: the step, the module that takes it, and the method that makes both."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dbn import flops
+from dbn.data.blocks import Minibatch
+from dbn.data.images import Images
+from dbn.errors import SettingError
+from dbn.graphs import BlockGraphs
+from dbn.loop import Optimizer
+from dbn.models.connections import make_connection
+from dbn.models.phases import Phases
+from dbn.models.rbm import RBM
+from dbn.models.units import make_units
+from dbn.optimizer import SGD
+from dbn.precision import choose_precision
+from dbn.pretraining.method import LayerTraining, PretrainingMethod
+from dbn.pretraining.settings import LayerSettings
+from dbn.processes import add_gradients
+from dbn.samplers import ContrastiveDivergence, Sampler
+from dbn.settings import calling
+from dbn.streams import Noise
+
+
+class ContrastiveStep:
+    """One update of an RBM from one minibatch: positive phase, negative phase, gradient, optimiser.
+
+    Its buffers are made at the first minibatch of a size and used again by all that follow.
+
+    Args:
+        rbm: the model, changed in place; of a group (:meth:`dbn.models.rbm.RBM.group`), each member takes a step.
+        sampler: where the negative phase comes from.
+        precision: of the matrix products, ``float32`` (the model's own) or ``bf16``.
+    """
+
+    def __init__(self, rbm: RBM, sampler: Sampler, precision: str = "float32") -> None:
+        self.rbm = rbm.in_precision(precision)
+        self.sampler = sampler
+        self.phases: dict[int, Phases] = {}
+
+    @torch.no_grad()
+    def __call__(
+        self, v: Tensor, optimizer: Optimizer | Any, generator: Noise = None, count: int | None = None
+    ) -> None:
+        """Take the step.
+
+        Args:
+            v: data ``(batch, n_visible)``, of a group ``(members, batch, n_visible)``; real values in [0, 1] count as
+                probabilities for binary units.
+            optimizer: any torch optimiser over the model's parameters.
+            generator: source of the sampler's noise.
+            count: images in the whole minibatch where several processes share it; default ``batch``.
+        """
+        rbm, phases = self.rbm, self.phases_of(v.shape[-2])
+        positive, negative = phases.positive, phases.negative
+        rbm.connection.refresh()
+        if v.data_ptr() != positive.v.data_ptr():
+            positive.v.copy_(v)
+        positive.condition_on_visible(rbm)
+        self.sampler.write_negative_states(rbm, positive, negative.v, generator)
+        negative.condition_on_visible(rbm)
+        phases.write_gradient(rbm, count)
+        add_gradients(rbm)
+        optimizer.step()
+
+    def destination(self, batch: int) -> Tensor:
+        """Reusable buffer for the features of a minibatch of ``batch`` images: a step on it has nothing to copy."""
+        return self.phases_of(batch).positive.v
+
+    def phases_of(self, batch: int) -> Phases:
+        """The buffers for minibatches of ``batch`` images."""
+        phases = self.phases.get(batch)
+        if phases is None:
+            phases = self.phases[batch] = Phases(self.rbm, batch)
+        return phases
+
+
+class RBMTraining(LayerTraining):
+    """Trains an RBM, or a group of them, by contrastive steps.
+
+    Args:
+        layer: the RBM.
+        settings: how to train it.
+        sampler: where the negative phase comes from.
+        **options: of :class:`LayerTraining`.
+    """
+
+    layer: RBM
+
+    def __init__(self, layer: RBM, settings: LayerSettings, sampler: Sampler, **options: Any) -> None:
+        super().__init__(layer, settings, **options)
+        self.sampler = sampler
+        self.sampler_state: dict[str, Tensor] | None = None
+
+    @property
+    def flops(self) -> int:
+        """Those of the step's products with the weights."""
+        return flops.contrastive_divergence(self.layer.operations, self.sampler.products)
+
+    def on_fit_start(self) -> None:
+        """Choose the precision, whether to record blocks, and where chains go on, now that the device is known.
+
+        Raises:
+            SettingError: persistent chains and several processes.
+        """
+        product = self.batch_size * self.layer.operations
+        self.precision = choose_precision(self.precision, product, self.device, self.layer.connection.has_bfloat16)
+        self.step = ContrastiveStep(self.layer, self.sampler, self.precision)
+        self.destination = self.step.destination
+        if self.sampler.persistent and self.trainer.world_size > 1:
+            raise SettingError(
+                "sampler=pcd: chains belong to one process, and a checkpoint could not hold those of "
+                f"{self.trainer.world_size}. Use sampler=cd, or trainer.devices=1."
+            )
+        if self.device.type == "cuda" and self.trainer.world_size == 1 and self.optimizer_stays_in_place():
+            self.graphs = BlockGraphs()
+        if self.sampler_state is not None:
+            self.sampler.load_state_dict(self.sampler_state, self.device)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the states of the sampler's chains."""
+        checkpoint["sampler"] = self.sampler.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the sampler's chains: Lightning reads a checkpoint before it moves the module to its device."""
+        self.sampler_state = checkpoint["sampler"]
+
+    def optimizer_stays_in_place(self) -> bool:
+        """Whether a step of the optimiser can be recorded: ours can, of others that is not known."""
+        return isinstance(self.lightning_optimizer().optimizer, SGD)
+
+    def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
+        """One :class:`ContrastiveStep`."""
+        self.step(batch.features, optimizer, self.generator, batch.count)
+
+    def metrics_of(self, member: RBM, train: Tensor, validation: Tensor | None) -> dict[str, float]:
+        """See :func:`rbm_metrics`."""
+        return rbm_metrics(member, train, validation)
+
+
+class RBMPretraining(PretrainingMethod):
+    """RBMs, trained by contrastive divergence or whatever else gives their negative phase.
+
+    Args:
+        sampler: makes a sampler; each layer gets one of its own.
+
+    Raises:
+        SettingError: ``sampler`` makes none.
+    """
+
+    def __init__(self, sampler: Callable[[], Sampler] = ContrastiveDivergence) -> None:
+        if isinstance(sampler, Sampler) or not callable(sampler):
+            raise SettingError(
+                f"sampler={sampler!r}: give what makes a layer's sampler, such as the class ContrastiveDivergence "
+                "itself, or functools.partial(ContrastiveDivergence, steps=3)."
+            )
+        self.sampler = sampler
+
+    def new_layer(
+        self,
+        input_type: str | Mapping[str, Any],
+        input_shape: Sequence[int],
+        settings: LayerSettings,
+        *,
+        generator: torch.Generator | None = None,
+        images: Images | None = None,
+    ) -> RBM:
+        """See :meth:`PretrainingMethod.new_layer`."""
+        visible = make_units(input_type, input_shape, "stack.visible")
+        connection = make_connection(
+            settings.connection, input_shape, settings.n_hidden, "stack.every_layer.connection"
+        )
+        hidden = make_units(settings.hidden, connection.hidden_shape, "stack.every_layer.hidden")
+        if generator is not None:
+            connection.initialise(settings.weight_std, generator)
+        if images is not None and settings.bias_from_data:
+            visible.initialise_bias(images.mean())
+        return RBM(visible, hidden, connection)
+
+    def training(self, layer: RBM, settings: LayerSettings, **options: Any) -> RBMTraining:
+        """See :meth:`PretrainingMethod.training`."""
+        return RBMTraining(layer, settings, calling("sampler", self.sampler), **options)
+
+
+@torch.no_grad()
+def rbm_metrics(rbm: RBM, train: Tensor, validation: Tensor | None = None) -> dict[str, float]:
+    """What tells whether an RBM learns.
+
+    Args:
+        rbm: the model.
+        train: training images ``(n, n_visible)``.
+        validation: validation images ``(m, n_visible)``, or None.
+
+    Returns:
+        ``reconstruction_error``: squared error of the mean-field reconstruction, summed over an image, mean over them.
+        ``free_energy_gap``: mean free energy of validation images less that of training images, in nats: a gap that
+        grows is overfitting (Hinton 2012, section 6). A free energy by itself is known up to log Z alone, so that those
+        of two models, two epochs or two precisions are not comparable: there is no metric of it. ``weight_norm``:
+        Frobenius norm.
+        ``fraction_inactive`` and ``fraction_saturated``: share of hidden units whose mean activation is under 0.01, or
+        over 0.99.
+    """
+    field = rbm.hidden_field(train)
+    h = rbm.hidden.mean(field)
+    activation = h.mean(0)
+    metrics = {
+        "reconstruction_error": F.mse_loss(rbm.mean_visible(h), train) * rbm.n_visible,
+        "weight_norm": rbm.weight.norm(),
+        "fraction_inactive": (activation < 0.01).float().mean(),
+        "fraction_saturated": (activation > 0.99).float().mean(),
+    }
+    if validation is not None and len(validation):
+        free_energy = rbm.visible.energy(train) - rbm.hidden.log_partition(field)
+        metrics["free_energy_gap"] = rbm.free_energy(validation).mean() - free_energy.mean()
+    return {name: float(value) for name, value in metrics.items()}

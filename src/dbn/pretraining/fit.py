@@ -1,0 +1,117 @@
+"""Training one RBM in a notebook or a script."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor
+
+from dbn.data.blocks import BlockLoader
+from dbn.data.from_arrays import training_images
+from dbn.data.images import Images
+from dbn.errors import SettingError
+from dbn.loop import interrupts_passing, loader_context, make_trainer, quiet
+from dbn.models.rbm import RBM
+from dbn.precision import PRECISIONS
+from dbn.pretraining.contrastive import RBMTraining
+from dbn.pretraining.settings import LayerSettings
+from dbn.samplers import ContrastiveDivergence, Sampler
+from dbn.settings import check_choice, check_keys, check_number
+from dbn.threads import threads_for
+
+
+def fit(
+    rbm: RBM,
+    images: Images | Tensor | NDArray[Any],
+    *,
+    epochs: int = 50,
+    sampler: Sampler | None = None,
+    seed: int = 0,
+    precision: str = "auto",
+    callbacks: Iterable[Callback] | Callback = (),
+    **settings: Any,
+) -> RBM:
+    """Train an RBM on images, in a notebook or a script; leaves nothing on disk.
+
+    Args:
+        rbm: the model, changed in place. It is trained on the device that it is on, from the weights that it has.
+        images: training images, such as ``load_data(digits()).train``, or their features: a tensor or an array of any
+            floating-point type, booleans, or zeros and ones, ``(n, n_visible)``, ``(n, height, width)`` or
+            ``(n, channels, height, width)``. Features must be values that the visible units can have: Bernoulli units
+            need [0, 1]. Nothing is scaled here: 8-bit greys are given as ``X / 255``.
+        epochs: passes through the images.
+        sampler: negative phase; None: CD-1.
+        seed: of the order of the images and the Gibbs noise.
+        precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.precision`.
+        callbacks: Lightning callbacks, e.g. ``dbn.progress.FitProgress("my RBM", "layer1/weight_norm", "norm")``.
+        **settings: further fields of :class:`LayerSettings` that say how to train. With ``bias_from_data=True`` the
+            visible biases start anew, from the mean of these images.
+
+    Returns:
+        The same RBM.
+
+    Raises:
+        SettingError: a setting that cannot be used, or that would have no effect here.
+        DataError: there are no images, or they cannot be what the RBM is trained on; see
+            :func:`dbn.data.from_arrays.training_images`.
+        DivergenceError: training met values that are not finite.
+
+    Example:
+        >>> fit(RBM(Bernoulli(64), Bernoulli(100)), X / 255, epochs=20, learning_rate=0.05)
+    """
+    if not isinstance(rbm, RBM):
+        raise SettingError(
+            f"rbm is a {type(rbm).__name__}: fit trains one RBM. Train a stack with dbn.pretraining.pretrain_stack."
+        )
+    check_number("seed", seed, low=0, whole=True)
+    check_choice("precision", precision, PRECISIONS)
+    if sampler is not None and not isinstance(sampler, Sampler):
+        raise SettingError(f"sampler={sampler!r}: give a sampler itself, such as ContrastiveDivergence(1), or None.")
+    sampler = ContrastiveDivergence() if sampler is None else sampler
+    layer = _settings_of_fit(rbm, sampler, {**settings, "epochs": epochs})
+    images = training_images(images, rbm.n_visible, rbm.visible.interval, type(rbm.visible).__name__)
+    device, options = rbm.weight.device, _trainer_on(rbm.weight.device)
+    if layer.bias_from_data:
+        rbm.visible.initialise_bias(images.mean())
+    images = images.to(device)
+    watched = images.sample(WATCHED_IMAGES).to(rbm.weight.dtype)
+    module = RBMTraining(rbm, layer, sampler, seeds=[seed], precision=precision, watched=[watched])
+    callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks
+    with quiet():
+        trainer = make_trainer(directory=None, max_epochs=epochs, callbacks=callbacks, options=options)
+        loader = BlockLoader(images, batch_size=layer.batch_size, seed=seed, counters=(1,), **loader_context(trainer))
+        with threads_for(module.largest_product), interrupts_passing():
+            trainer.fit(module, loader)
+    return rbm.to(device)  # Lightning leaves what it trained on a GPU on the CPU
+
+
+def _settings_of_fit(rbm: RBM, sampler: Sampler, settings: dict[str, Any]) -> LayerSettings:
+    """The settings given to :func:`fit`, checked: none is ignored."""
+    made = "fit trains the RBM that it is given. Say it where the RBM is made:"
+    elsewhere = {
+        "n_hidden": f"{made} RBM({type(rbm.visible).__name__}({rbm.n_visible}), Bernoulli(n_hidden)).",
+        "hidden": f"{made} RBM({type(rbm.visible).__name__}({rbm.n_visible}), Gaussian({rbm.n_hidden})), for instance.",
+        "connection": f"{made} RBM(visible, hidden, connection).",
+        "weight_std": f"{made} RBM(visible, hidden, weight_std={settings.get('weight_std')!r}).",
+        "steps": f"they are a sampler's. Give sampler={type(sampler).__name__}({settings.get('steps')!r}).",
+    }
+    for name, words in elsewhere.items():
+        if name in settings:
+            raise SettingError(f"{name}={settings[name]!r}: {words}")
+    check_keys("fit", settings, LayerSettings.__dataclass_fields__.keys() - elsewhere.keys())
+    return LayerSettings(n_hidden=rbm.n_hidden, **settings)
+
+
+def _trainer_on(device: torch.device) -> dict[str, Any]:
+    """The Trainer's options for training where a model is."""
+    if device.type not in ACCELERATORS:
+        raise SettingError(f"The RBM is on {device}. It can be trained on one of {', '.join(ACCELERATORS)}.")
+    return {"accelerator": ACCELERATORS[device.type], "devices": [device.index] if device.type == "cuda" else 1}
+
+
+ACCELERATORS = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}
+"""Lightning's names of devices."""
+WATCHED_IMAGES = 1000
+"""Images of each split on which an RBM is watched."""

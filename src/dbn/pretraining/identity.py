@@ -1,0 +1,75 @@
+"""What makes two stacks the same one: everything that decides how they are pretrained, and nothing else."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dbn.augment import Augment
+from dbn.identity import data_identity, digest, trainer_identity
+from dbn.pretraining.configured import layers_of, visible_of
+from dbn.pretraining.settings import LayerSettings
+from dbn.settings import settings_of
+
+
+def stack_identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides how a stack is pretrained, out of any configuration: the same for every arm, label count and task.
+
+    Raises:
+        SettingError: a setting of a layer, or of augmentation, that cannot be used.
+    """
+    stack = config["stack"]
+    augment = settings_of("stack.augment", Augment, stack["augment"])
+    trainer = trainer_identity(config["trainer"])
+    trainer.pop("limit_val_batches", None)
+    return {
+        "data": data_identity(config["data"]),
+        "visible": visible_of(stack),
+        "layers": [layer_identity(layer) for layer in layers_of(stack)],
+        "optimizer": stack["optimizer"],
+        "augment": augment_identity(augment),
+        "method": config["method"],
+        "trainer": trainer,
+        "precision": config["precision"],
+        "seed": config["seed"],
+    }
+
+
+def layer_identity(layer: LayerSettings) -> dict[str, Any]:
+    """What decides how a layer is trained: its settings, without a momentum that no epoch has."""
+    n_first = min(layer.initial_momentum_epochs, layer.epochs)
+    own = {**vars(layer), "initial_momentum_epochs": n_first}
+    if n_first == 0:
+        del own["initial_momentum"]
+    if n_first == layer.epochs:
+        del own["momentum"]
+    return own
+
+
+def augment_identity(augment: Augment) -> dict[str, Any] | None:
+    """What decides how images are deformed; None where they are not."""
+    if augment.is_nothing:
+        return None
+    return {key: value for key, value in vars(augment).items() if key != "elastic_sigma" or augment.elastic_alpha}
+
+
+def stack_name(config: Mapping[str, Any]) -> str:
+    """Name of a stack, for all seeds: what it is made of, in words, and ten digits that say all the rest.
+
+    For example ``digits_200_200_200_7c1f0a94de``, or ``mnist_500_500_relu_augmented_03b7a1c2f8``.
+
+    Raises:
+        SettingError: as :func:`stack_identity`.
+    """
+    identity = stack_identity(config)
+    source = str(identity["data"]["source"].get("_target_", "data")).rpartition(".")[2]
+    sizes = [str(layer["n_hidden"]) for layer in identity["layers"]]
+    shown = sizes if len(sizes) <= MOST_SIZES else [*sizes[:MOST_SIZES], "etc"]
+    types = [identity["visible"], *(layer["hidden"] for layer in identity["layers"])]
+    kinds = dict.fromkeys(own if isinstance(own, str) else own["kind"] for own in types)
+    words = [source, *shown, *(kind for kind in kinds if kind != "bernoulli")]
+    words += ["augmented"] if identity["augment"] is not None else []
+    del identity["seed"]
+    return "_".join([*words, digest(identity)])
+
+
+MOST_SIZES = 8
+"""Layers that a name lists."""

@@ -1,0 +1,159 @@
+"""A pretraining run: its directory, what it trains, and what it keeps."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import hydra
+
+from dbn.augment import Augment
+from dbn.check_config import check_place, check_pretraining
+from dbn.configured import data_of
+from dbn.data import DataSet
+from dbn.identity import INCIDENTAL, with_content
+from dbn.memory_needed import check_memory
+from dbn.pictures import pictures_of_stack, save_pictures, sheets
+from dbn.pretraining.configured import layers_of, method_of, visible_of
+from dbn.pretraining.greedy import pretrain_stacks
+from dbn.pretraining.growing import Pretrained, StackRun
+from dbn.pretraining.identity import stack_identity, stack_name
+from dbn.pretraining.settings import LayerSettings
+from dbn.processes import is_first
+from dbn.runs import Run, execute_all, study_directory
+from dbn.seeds import by_seed, checkpoint_folder
+from dbn.settings import settings_of
+from dbn.texts import with_texts
+from dbn.tracking import Tracker, Tracking, tracking
+
+STACK_FILE = "dbn.safetensors"
+OF_A_STACK = frozenset({"data", "stack", "sampler", "method", "trainer", "precision", "seed", "study"})
+"""Parts of a configuration that say how its stack is pretrained."""
+
+
+def run_directory(config: Mapping[str, Any]) -> Path:
+    """Where a pretraining run lives: ``<runs>/<study>/pretrain/<name>_seed<k>``.
+
+    The name is made of what decides how the stack is trained, see :func:`dbn.identity.stack_name`: configurations share
+    a stack exactly when that is the same.
+    """
+    return study_directory(config) / "pretrain" / f"{stack_name(config)}_seed{config['seed']}"
+
+
+def pretrain(config: dict[str, Any], overrides: Sequence[str] | None = None) -> dict[str, Any]:
+    """:func:`pretrain_seeds` where there is one seed; returns its result."""
+    (result,) = pretrain_seeds(config, overrides)
+    return result
+
+
+def pretrain_seeds(config: dict[str, Any], overrides: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Pretrain the stacks of a configuration together: those of ``n_parallel_seeds`` seeds from ``seed`` up.
+
+    Args:
+        config: as ``conf/pretrain.yaml`` composes it, plain and resolved.
+        overrides: what was asked for on the command line, to keep beside the results.
+
+    Returns:
+        For each seed the content of ``result.json``, of those that were done before, too. The stack is in
+        ``dbn.safetensors`` beside it.
+    """
+    config = with_texts(config)
+    check_place(config)
+    return pretrain_together([pretraining_config(own) for own in by_seed(with_content(config))], overrides)
+
+
+def pretrain_together(
+    configs: Sequence[dict[str, Any]], overrides: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """Pretrain the stacks of configurations, see :func:`pretraining_config`, that differ in their seeds only."""
+    runs = [Run(run_directory(config), config, identity=stack_identity) for config in configs]
+    with checkpoint_folder(runs) as folder:
+        return execute_all(runs, lambda waiting: _work(waiting, folder), overrides, folder)
+
+
+def pretraining_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What says how a stack is pretrained, out of a pretraining or a fine-tuning configuration: the same for both."""
+    shared = {
+        key: value for key, value in config.items() if key in OF_A_STACK | INCIDENTAL - {"swept", "pretrain_only"}
+    }
+    return {**shared, "data": {key: value for key, value in config["data"].items() if key != "n_labelled"}}
+
+
+def _work(runs: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:
+    """Pretrain the runs' stacks, with checkpoints within a layer in ``folder``; gives each run's part of the result."""
+    config = runs[0].config
+    check_pretraining(config)
+    data = data_of(config)
+    layers = layers_of(config["stack"])
+    check_memory("stack.layers", [data.n_features, *(layer.n_hidden for layer in layers)], len(runs))
+    augment = settings_of("stack.augment", Augment, config["stack"]["augment"])
+    openers, directories = [partial(_tracked, run, data) for run in runs], [run.directory for run in runs]
+    with Tracking(openers, directories, config["logger"]["wandb"]) as tracked:
+        pretrained = pretrain_stacks(
+            data,
+            layers,
+            [StackRun(run.config["seed"], run.directory, own) for run, own in zip(runs, tracked.trackers, strict=True)],
+            visible=visible_of(config["stack"]),
+            method=method_of(config),
+            optimizer=hydra.utils.instantiate(config["stack"]["optimizer"]),
+            precision=config["precision"],
+            representations=config["data"]["representations"],
+            augment=None if augment.is_nothing else augment,
+            directory=folder,
+            checkpoint_seconds=config["checkpoint_seconds"],
+            trainer_options=config["trainer"],
+            progress=config["progress"],
+        )
+        for number, (run, own) in enumerate(zip(runs, pretrained, strict=True) if is_first() else ()):
+            with tracked.after(number) as tracker:
+                yield _finish(run, own, data, layers, tracker)
+
+
+def _tracked(run: Run, data: DataSet) -> AbstractContextManager[Tracker]:
+    config = run.config
+    name = f"{stack_name(config)}_seed{config['seed']}"
+    tags = [data.name, "-".join(str(layer.n_hidden) for layer in layers_of(config["stack"]))]
+    options = {"study": config["study"], "stage": "pretrain", "name": name, "tags": tags, "config": config}
+    return tracking(run.directory, config["logger"]["wandb"], **options)
+
+
+def _finish(
+    run: Run, pretrained: Pretrained, data: DataSet, layers: Sequence[LayerSettings], tracker: Tracker
+) -> dict[str, Any]:
+    """Save a trained stack and its pictures; returns the run's own part of the result."""
+    directory, config = run.directory, run.config
+    stack, facts = pretrained.stack, pretrained.facts
+    description = {
+        "data": data.name,
+        "seed": config["seed"],
+        "layers": [{**vars(layer), "precision": fact["precision"]} for layer, fact in zip(layers, facts, strict=True)],
+        "method": config["method"],
+        "augment": config["stack"]["augment"],
+        "version": metadata.version("layerwise-dbn"),
+    }
+    stack.save(directory / STACK_FILE, description)
+    pictures = pictures_of_stack(stack, data, config["seed"])
+    save_pictures(directory, pictures)
+    tracker.log_pictures(sheets(pictures))
+    metrics = tracker.last_metrics()
+    tracker.log_summary(metrics)
+    return {
+        "study": config["study"],
+        "stage": "pretrain",
+        "name": stack_name(config),
+        "arm": "dbn",
+        "seed": config["seed"],
+        "data": data.name,
+        "n_labelled": None,
+        "pretrained": True,
+        "metrics": metrics,
+        "seconds": float(sum(fact["seconds"] for fact in facts)),
+        "flops": sum(fact["flops"] for fact in facts),
+        "trained_together": max(len(fact.get("together", [0])) for fact in facts),
+        "precision": [fact["precision"] for fact in facts],
+        "n_parameters": sum(parameter.numel() for parameter in stack.parameters()),
+        "epochs": sum(layer.epochs for layer in layers),
+        "stack": STACK_FILE,
+    }

@@ -1,0 +1,80 @@
+"""How a layer is pretrained: its settings, with the recipe of Hinton & Salakhutdinov (2006) for defaults."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dbn.models.connections import Connection
+from dbn.models.registry import Registered
+from dbn.models.units import Units
+from dbn.settings import Check, check_flag, check_table, within
+
+
+def one_of_family(family: type[Registered]) -> Check:
+    """A check that accepts the name of a type, or a type with its options, see :class:`Registered`."""
+
+    def passes(key: str, value: Any) -> None:
+        family.check_wanted(value, key)
+
+    return passes
+
+
+LAYER_CHECKS: dict[str, Check] = {
+    "n_hidden": within(low=1, whole=True),
+    "hidden": one_of_family(Units),
+    "connection": one_of_family(Connection),
+    "learning_rate": within(low=0, above=True),
+    "initial_momentum": within(low=0, high=1, below=True),
+    "initial_momentum_epochs": within(low=0, whole=True),
+    "momentum": within(low=0, high=1, below=True),
+    "weight_cost": within(low=0),
+    "epochs": within(low=1, whole=True),
+    "batch_size": within(low=1, whole=True),
+    "weight_std": within(low=0),
+    "bias_from_data": check_flag,
+}
+"""Of the settings of a layer, wherever they are given."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerSettings:
+    """How one layer is pretrained. The defaults are the recipe of Hinton & Salakhutdinov's released code (2006).
+
+    Attributes:
+        n_hidden: hidden units, or as many as the connection makes of that (feature maps, say).
+        hidden: their type, ``"bernoulli"``; of one with options, ``{"kind": "softmax", "categories": 4}``.
+        connection: between the layers, likewise.
+        learning_rate: of weights and biases.
+        initial_momentum: momentum of the first epochs.
+        initial_momentum_epochs: how many they are.
+        momentum: momentum from then on.
+        weight_cost: L2 penalty on the weights (not on biases).
+        epochs: passes through the training images.
+        batch_size: images per minibatch.
+        weight_std: standard deviation of the initial weights.
+        bias_from_data: start the visible biases at the training images' mean (Hinton 2012, section 8.1), not at zero.
+
+    Raises:
+        SettingError: a value that cannot be used.
+    """
+
+    n_hidden: int
+    hidden: str | Mapping[str, Any] = "bernoulli"
+    connection: str | Mapping[str, Any] = "dense"
+    learning_rate: float = 0.1
+    initial_momentum: float = 0.5
+    initial_momentum_epochs: int = 5
+    momentum: float = 0.9
+    weight_cost: float = 2e-4
+    epochs: int = 50
+    batch_size: int = 100
+    weight_std: float = 0.1
+    bias_from_data: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        check_table("stack.layers", vars(self), LAYER_CHECKS)
+
+    def momentum_at(self, epoch: int) -> float:
+        """Momentum of ``epoch``, counted from 0."""
+        return self.initial_momentum if epoch < self.initial_momentum_epochs else self.momentum
