@@ -34,6 +34,7 @@ from finetune.fitting import check_task
 from finetune.network import Network
 from finetune.search import check_search, searched
 from finetune.settings import TrainingSettings
+from finetune.starting import network_options
 
 TASKS = ("classifier", "autoencoder")
 STEPS_TRIED = 3
@@ -74,7 +75,7 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
     check_table("augment", config["augment"], AUGMENT_CHECKS)
     check_group("network", config["network"])
     check_table("network", config["network"], {}, others=("activation", "dropout_input", "dropout_hidden"))
-    Network.dense([1, 1], **config["network"])
+    Network.dense([1, 1], **network_options(config))
     settings = settings_of("training", TrainingSettings, config["training"])
     check_the_task(config["task"])
     check_task(settings, config["task"]["name"])

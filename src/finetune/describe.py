@@ -16,7 +16,7 @@ from dbn.pretraining.configured import layers_of, untrained_of
 from dbn.settings import check_number, shown
 from finetune.check_config import check_finetuning
 from finetune.network import Network
-from finetune.starting import build_network
+from finetune.starting import build_network, network_options
 
 
 def describe(config: Mapping[str, Any]) -> Network:
@@ -31,7 +31,7 @@ def describe(config: Mapping[str, Any]) -> Network:
         check_memory("stack.layers", [data.n_features, *(layer.n_hidden for layer in layers_of(config["stack"]))])
         return build_network(data, config, untrained_of(config, data.shape))
     check_sizes(config["sizes"])
-    return Network.dense(config["sizes"], **config["network"])
+    return Network.dense(config["sizes"], **network_options(config))
 
 
 def check_sizes(sizes: Any) -> None:
@@ -54,7 +54,7 @@ def show(network: Network) -> None:
         layer = block.layer
         name = "output" if number == len(network.blocks) else f"hidden {number}"
         counts = (layer.in_features, layer.out_features, layer.weight.numel(), layer.bias.numel())
-        table.add_row(name, *(f"{n:,}" for n in counts), block.activation, f"{block.dropout.probability:g}")
+        table.add_row(name, *(f"{n:,}" for n in counts), str(block.activation), f"{block.dropout.probability:g}")
     console = Console()
     console.print(table)
     weights = sum(layer.weight.numel() for layer in network.layers)

@@ -1,6 +1,6 @@
 """The feed-forward network that every arm trains: a list of blocks of dropout, weights and activation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from dbn.errors import SettingError
-from dbn.models.activations import ACTIVATIONS
+from dbn.models.activations import Activation
 from dbn.models.linear import Linear, WeightLayer
 from dbn.noise import uniform
 from dbn.precision import choose_precision
-from dbn.settings import check_choice, check_number
+from dbn.settings import check_number
 from dbn.streams import Noise
 
 
@@ -58,17 +58,18 @@ class NetworkBlock(nn.Module):
 
     Args:
         layer: the weights.
-        activation: name of the activation, see :mod:`dbn.models.activations`.
+        activation: its type, see :mod:`dbn.models.activations`: ``"sigmoid"``, or a mapping of ``kind`` and options.
         dropout: probability of dropping an input.
 
     Shape:
         ``(batch, layer.in_features)`` -> ``(batch, layer.out_features)``.
     """
 
-    def __init__(self, layer: WeightLayer, activation: str, dropout: float) -> None:
+    def __init__(self, layer: WeightLayer, activation: str | Mapping[str, Any], dropout: float) -> None:
         super().__init__()
         self.layer = layer
         self.activation = activation
+        self.function: Activation = Activation.made(activation, "network.activation")
         self.dropout = Dropout(dropout)
 
     def field(self, x: Tensor) -> Tensor:
@@ -78,11 +79,11 @@ class NetworkBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Dropout, weights, activation."""
-        return ACTIVATIONS[self.activation](self.field(x))
+        return self.function(self.field(x))
 
     def extra_repr(self) -> str:
         """The activation, for ``print(network)``."""
-        return self.activation
+        return str(self.activation)
 
 
 Blocks = Sequence[NetworkBlock]
@@ -110,7 +111,7 @@ class Network(nn.Module):
         cls,
         layers: Sequence[WeightLayer],
         *,
-        activation: str = "sigmoid",
+        activation: str | Mapping[str, Any] = "sigmoid",
         code: int | None = None,
         dropout_input: float = 0.0,
         dropout_hidden: float = 0.0,
@@ -127,11 +128,12 @@ class Network(nn.Module):
         Raises:
             SettingError: a value that cannot be used.
         """
-        check_choice("network.activation", activation, ACTIVATIONS.keys() - {"identity"})
         check_number("network.dropout_input", dropout_input, low=0, high=1, below=True)
         check_number("network.dropout_hidden", dropout_hidden, low=0, high=1, below=True)
         hidden = range(1, len(layers))
-        activations = ["identity" if k == code else activation for k in hidden] + ["identity"]
+        activations: list[str | Mapping[str, Any]] = ["identity" if k == code else activation for k in hidden] + [
+            "identity"
+        ]
         dropouts = [dropout_input, *(0.0 if k == code else dropout_hidden for k in hidden)]
         return cls(list(map(NetworkBlock, layers, activations, dropouts)), code)
 

@@ -78,7 +78,7 @@ def read_network(path: Path | str) -> TrainedNetwork:
         network.to(next(iter(tensors.values())).dtype).load_state_dict(tensors)
         return TrainedNetwork(network.eval(), scaling, header["task"], tuple(header["classes"]))
     except SettingError as error:  # of a type of one's own
-        raise ModelFileError(f"{path}: {error}") from error
+        raise ModelFileError(f"{path}: {error} Import the module of a type of your own before loading.") from error
     except MISFITS as error:
         raise ModelFileError(f"{path}: the header does not fit the tensors ({error}). Write the file again.") from error
 

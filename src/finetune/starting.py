@@ -10,10 +10,11 @@ from dbn.configured import data_of
 from dbn.data import DataSet
 from dbn.data.shapes import Facts
 from dbn.errors import SettingError
+from dbn.models.activations import Activation
 from dbn.models.dbn import DBN
 from dbn.models.layer import Layer
 from dbn.models.linear import Linear
-from dbn.pretraining.configured import untrained_of, visible_of
+from dbn.pretraining.configured import kind_of, untrained_of, visible_of
 from dbn.pretraining.run import STACK_FILE, pretrain_together, pretraining_config
 from dbn.pretraining.run import run_directory as pretraining_directory
 from dbn.settings import calling, check_keys
@@ -116,7 +117,7 @@ def build_network(data: DataSet | Facts, config: Mapping[str, Any], layers: Sequ
             f"task=classifier: data={data.name} has no labels to train a classifier on. Use task=autoencoder, or "
             "dbn-pretrain for a stack alone."
         )
-    options = config["network"]
+    options = network_options(config)
     check_keys("network", options, ("activation", "dropout_input", "dropout_hidden"))
     encoders = [layer.encoder()[0] for layer in layers]
     if config["task"]["name"] == "autoencoder":
@@ -124,3 +125,11 @@ def build_network(data: DataSet | Facts, config: Mapping[str, Any], layers: Sequ
         return Network.of_layers([*encoders, *decoders], code=len(layers), **options)
     n_inputs = encoders[-1].out_features if encoders else data.n_features
     return Network.of_layers([*encoders, Linear(n_inputs, len(data.classes))], **options)
+
+
+def network_options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The group ``network``, in which an activation of one's own is called by its ``kind``."""
+    network = dict(config["network"])
+    if "activation" in network:
+        network["activation"] = kind_of("network.activation", network["activation"], Activation)
+    return network

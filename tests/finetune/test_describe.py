@@ -10,15 +10,16 @@ from helpers import Composer
 @pytest.mark.parametrize(("sizes", "weights", "biases"), [([3, 2, 2, 3], 16, 7), ([3, 4, 3, 3], 33, 10)])
 def test_the_textbooks_networks(sizes: list[int], weights: int, biases: int, compose: Composer) -> None:
     found = describe(compose("describe", [f"sizes={sizes}"]))
-    assert (found.weights, found.biases) == (weights, biases)
+    assert sum(layer.weight.numel() for layer in found.layers) == weights
+    assert sum(layer.bias.numel() for layer in found.layers) == biases
     assert found.sizes == sizes
 
 
 def test_the_network_that_would_be_trained(compose: Composer, capsys) -> None:
     found = describe(compose("describe", ["arm=dbn_dropout", "stack.layers=[30,20]"]))
     assert found.sizes == [64, 30, 20, 10]
-    assert [layer.activation for layer in found.layers] == ["sigmoid", "sigmoid", "identity"]
-    assert [layer.dropout for layer in found.layers] == [0.1, 0.2, 0.2]
+    assert [block.activation for block in found.blocks] == ["sigmoid", "sigmoid", "identity"]
+    assert [block.dropout.probability for block in found.blocks] == [0.1, 0.2, 0.2]
     show(found)
     printed = capsys.readouterr().out
     assert "2,720 weights, 60 biases, 2,780 parameters" in printed
@@ -29,7 +30,7 @@ def test_an_autoencoder_is_described_with_its_decoder(compose: Composer) -> None
     layers = "stack.layers=[30,{n_hidden:5,hidden:gaussian}]"
     found = describe(compose("describe", ["task=autoencoder", layers]))
     assert found.sizes == [64, 30, 5, 30, 64]
-    assert found.layers[1].activation == "identity"
+    assert found.blocks[1].activation == "identity"
 
 
 @pytest.mark.parametrize("sizes", ["3", "[3]", "[3,0]", "[3,x]"])

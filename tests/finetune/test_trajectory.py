@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from dbn.data import DataSet
 from dbn.errors import DataError, SettingError
-from finetune import train
+from finetune import run
 from finetune.network import Network
 from finetune.run import finetune, finetune_seeds, run_directory
 from finetune.trajectory import TRAJECTORY_FILE, Trajectory, read_trajectory, snapshot_epochs
@@ -48,7 +48,7 @@ def test_it_starts_at_the_starting_network_and_ends_at_the_trained_one(
 ) -> None:
     starts: list[torch.Tensor] = []
     shown = digits_data.validation.sample(30)
-    starting_points = train.starting_points
+    starting_points = run.starting_points
 
     def watched(*arguments: Any) -> Any:
         found = starting_points(*arguments)
@@ -57,7 +57,7 @@ def test_it_starts_at_the_starting_network_and_ends_at_the_trained_one(
         found[0].network.train()
         return found
 
-    monkeypatch.setattr(train, "starting_points", watched)
+    monkeypatch.setattr(run, "starting_points", watched)
     config = compose("finetune", [*SMALL, "training.weights=last"])
     finetune(config)
     found = read_trajectory(run_directory(config))

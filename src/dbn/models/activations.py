@@ -1,17 +1,59 @@
-"""Activations of feed-forward networks, by name: what a unit type's mean becomes in a network."""
+"""Activations of feed-forward networks: what a unit type's mean becomes in a network."""
 
-from collections.abc import Callable
+from abc import abstractmethod
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-Activation = Callable[[Tensor], Tensor]
-"""From ``field + bias`` ``(..., n)`` to means, of the same shape."""
+from dbn.models.registry import Registered
 
-ACTIVATIONS: dict[str, Activation] = {
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
-    "relu": torch.relu,
-    "identity": lambda x: x,
-}
-"""Add to it to give the units of a type of one's own, say ``"softmax4"``, a network that they unroll into."""
+
+class Activation(Registered):
+    """From ``field + bias`` to means. One of one's own says its ``kind``, see :class:`Registered`."""
+
+    registry: ClassVar[dict[str, type[Any]]] = {}
+
+    @abstractmethod
+    def __call__(self, x: Tensor) -> Tensor:
+        """``(..., n)`` -> ``(..., n)``."""
+
+
+class Sigmoid(Activation):
+    """The logistic function."""
+
+    kind: ClassVar[str] = "sigmoid"
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """``1 / (1 + exp(-x))``."""
+        return torch.sigmoid(x)
+
+
+class Tanh(Activation):
+    """The hyperbolic tangent."""
+
+    kind: ClassVar[str] = "tanh"
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """``tanh(x)``."""
+        return torch.tanh(x)
+
+
+class ReLU(Activation):
+    """The rectifier."""
+
+    kind: ClassVar[str] = "relu"
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """``max(0, x)``."""
+        return torch.relu(x)
+
+
+class Identity(Activation):
+    """No activation: linear units."""
+
+    kind: ClassVar[str] = "identity"
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """``x`` itself."""
+        return x

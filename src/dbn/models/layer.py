@@ -58,11 +58,11 @@ class Layer(Registered, nn.Module, ABC):
         """Mean-field pass down, ``(batch, n_outputs)`` -> ``(batch, n_inputs)``."""
 
     @abstractmethod
-    def encoder(self) -> tuple[WeightLayer, str]:
-        """The layer of a network that computes :meth:`up`, with copies of the parameters, and its activation's name."""
+    def encoder(self) -> tuple[WeightLayer, Any]:
+        """The layer of a network that computes :meth:`up`, with copies of the parameters, and its activation."""
 
     @abstractmethod
-    def decoder(self) -> tuple[WeightLayer, str]:
+    def decoder(self) -> tuple[WeightLayer, Any]:
         """The layer of a network that computes :meth:`down`, likewise."""
 
     @classmethod

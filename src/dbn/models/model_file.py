@@ -58,7 +58,7 @@ def read_stack(path: Path) -> tuple[list[Layer], Scaling | None, dict[str, Any]]
         stack = nn.ModuleDict({"layers": nn.ModuleList(layers)}).to(next(iter(tensors.values())).dtype)
         stack.load_state_dict(tensors)
     except SettingError as error:  # of a type of one's own
-        raise ModelFileError(f"{path}: {error}") from error
+        raise ModelFileError(f"{path}: {error} Import the module of a type of your own before loading.") from error
     except MISFITS as error:
         raise ModelFileError(f"{path}: the header does not fit the tensors ({error}). Write the file again.") from error
     return layers, scaling, header

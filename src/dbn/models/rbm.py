@@ -234,11 +234,11 @@ class RBM(Layer):
         """:meth:`mean_visible`."""
         return self.mean_visible(h)
 
-    def encoder(self) -> tuple[WeightLayer, str]:
+    def encoder(self) -> tuple[WeightLayer, Any]:
         """The connection upwards with the hidden units' bias, and their activation."""
         return self.connection.encoder(self.hidden.bias), self.hidden.activation
 
-    def decoder(self) -> tuple[WeightLayer, str]:
+    def decoder(self) -> tuple[WeightLayer, Any]:
         """The connection downwards with the visible units' bias, and their activation."""
         return self.connection.decoder(self.visible.bias), self.visible.activation
 

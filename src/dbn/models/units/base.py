@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy, deepcopy
 from typing import Any, ClassVar
 
@@ -33,8 +33,8 @@ class Units(Registered, nn.Module, ABC):
 
     registry: ClassVar[dict[str, type[Any]]] = {}
 
-    activation: str
-    """Name of ``field + bias -> mean`` as an activation of a network, see :mod:`dbn.models.activations`."""
+    activation: str | Mapping[str, Any]
+    """``field + bias -> mean`` as an activation of a network, by name, see :mod:`dbn.models.activations`."""
     normalised: ClassVar[bool] = True
     """Whether :meth:`log_partition` is that of a sum or integral over the states, so that likelihoods exist."""
 
