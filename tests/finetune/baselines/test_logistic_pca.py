@@ -1,19 +1,16 @@
-import gzip
 import math
-import os
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.optimize
-import sklearn.decomposition
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from dbn.errors import DataError, SettingError
-from finetune.baselines import _fit_codes, _fit_loadings, logistic_pca, pca
+from finetune.baselines.logistic_pca import _fit_codes, _fit_loadings, logistic_pca
+from finetune.baselines.pca import pca
 
 
 def logistic_model(n: int, d: int, k: int, *, seed: int) -> Tensor:
@@ -35,29 +32,6 @@ def objective(x: Tensor, Z: Tensor, W: Tensor, b: Tensor, ridge: float) -> Tenso
 
 def squared_error(reconstruction: Tensor, x: Tensor) -> float:
     return float((reconstruction - x).square().sum(1).mean())
-
-
-def test_pca_agrees_with_scikit_learn():
-    images = logistic_model(900, 20, 6, seed=0).float()
-    train, test = images[:800], images[800:]
-    for code_size in (1, 5, 20):
-        theirs = sklearn.decomposition.PCA(code_size, svd_solver="full").fit(train.double().numpy())
-        expected = theirs.inverse_transform(theirs.transform(test.double().numpy()))
-        np.testing.assert_allclose(pca(train, test, code_size).numpy(), expected, atol=1e-6)
-
-
-def test_pca_over_several_chunks_agrees_with_scikit_learn():
-    """So many images that the covariance is accumulated piecewise, the last piece a short one."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.rand(12_001, 100, generator=generator) @ torch.rand(100, 100, generator=generator) / 100
-    theirs = sklearn.decomposition.PCA(7, svd_solver="full").fit(images.double().numpy())
-    expected = theirs.inverse_transform(theirs.transform(images.double().numpy()))
-    np.testing.assert_allclose(pca(images, images, 7).numpy(), expected, atol=1e-6)
-
-
-def test_pca_with_as_many_components_as_pixels_loses_nothing():
-    images = logistic_model(300, 12, 3, seed=1)
-    torch.testing.assert_close(pca(images[:200], images[200:], 12), images[200:])
 
 
 def test_logistic_pca_explains_drawn_data_at_least_as_well_as_the_model_they_were_drawn_from():
@@ -192,26 +166,6 @@ def test_images_that_do_not_fit_are_refused(train, test):
     for baseline in (pca, lambda *given: logistic_pca(*given, seed=0)):
         with pytest.raises(DataError, match="give"):
             baseline(train, test, 2)
-
-
-@pytest.fixture(scope="module")
-def mnist() -> tuple[Tensor, Tensor]:
-    """MNIST's 60000 training and 10000 test images, ``(n, 784)`` within ``[0, 1]``."""
-    if "DBN_DATA" not in os.environ:
-        pytest.skip("needs MNIST: set DBN_DATA to the folder that holds mnist/")
-    folder = Path(os.environ["DBN_DATA"]) / "mnist"
-
-    def read(name: str) -> Tensor:
-        pixels = np.frombuffer(gzip.decompress((folder / name).read_bytes()), np.uint8, offset=16)
-        return torch.from_numpy(pixels.reshape(-1, 784).astype(np.float32) / 255)
-
-    return read("train-images-idx3-ubyte.gz"), read("t10k-images-idx3-ubyte.gz")
-
-
-def test_pca_of_mnist_has_the_published_error(mnist):
-    """Hinton & Salakhutdinov (2006): 13.87 with 30 components."""
-    train, test = mnist
-    assert squared_error(pca(train, test, 30), test) == pytest.approx(13.87, abs=0.005)
 
 
 def test_logistic_pca_of_mnist_is_below_the_published_error(mnist):

@@ -1,52 +1,23 @@
-"""Linear baselines beside a deep autoencoder: what a code of the same size reaches without hidden layers.
+"""Logistic principal component analysis with a code optimised for each image, a baseline for autoencoders.
 
-Both functions fit on training images and return reconstructions of test images, so that a caller measures them exactly
-as it measures the autoencoder.
+The loadings are fitted on training images and test images are reconstructed, so that the reconstructions are measured
+exactly as those of the autoencoder.
 
 References:
     Hinton & Salakhutdinov (2006), *Reducing the Dimensionality of Data with Neural Networks*, Science 313:504.
 """
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dbn.errors import DataError
 from dbn.settings import check_number
 from dbn.streams import stream
+from finetune.baselines.pca import check_images, principal_components, row_chunks
 
-_CHUNK_ELEMENTS = 2**19  # numbers per temporary: 2 MiB in float32, so that passes over it stay in the cache
-_HALVINGS = 12  # of a Newton step that overshoots
-_TEST_STEPS = 50  # Newton steps at most for a test code; on MNIST a dozen or so are taken
-_CONVERGED = 1e-4  # nats that a code may still be short of its optimum before its last Newton step
-
-
-@torch.no_grad()
-def pca(train: Tensor, test: Tensor, code_size: int) -> Tensor:
-    r"""Reconstructions of ``test`` by principal component analysis, not clipped to ``[0, 1]``.
-
-    :math:`\hat x = \mu + U U^\top (x - \mu)`, with the mean and the ``code_size`` leading eigenvectors of the
-    covariance of ``train``. Exact: the covariance is accumulated in float64 and decomposed in full.
-
-    Args:
-        train: images to fit, ``(n, d)``.
-        test: images to reconstruct, ``(m, d)``.
-        code_size: numbers per code, from 1 to ``d``.
-
-    Returns:
-        ``(m, d)``. On MNIST with 30 components the summed squared error per test image is 13.87, as published by
-        Hinton & Salakhutdinov (2006).
-
-    Raises:
-        SettingError: ``code_size`` is not within 1 to ``d``.
-        DataError: the images are not matrices of the same width and dtype, are empty, or hold a value that is not
-            finite.
-    """
-    _check(train, test, code_size)
-    mean, U = _principal_components(train, code_size)
-    return torch.cat([(mean + (x.double() - mean) @ U @ U.T).to(test.dtype) for x in _chunks(test, test.shape[1])])
+_HALVINGS = 12  # of a Newton step that increases the objective, at most
+_TEST_STEPS = 50  # Newton steps for a test code, at most; on MNIST about twelve are taken
+_CONVERGED = 1e-4  # predicted decrease of the objective, in nats, below which Newton's method stops
 
 
 @torch.no_grad()
@@ -62,23 +33,25 @@ def logistic_pca(
               + \tfrac{\lambda}{2} \left( \lVert Z \rVert^2 + \lVert W \rVert^2 + \lVert b \rVert^2 \right)
 
     by alternation: one Newton step for every code, then one for every pixel's row of ``W`` and ``b``. Each half is a
-    set of independent logistic regressions, so no step increases the sum. It starts from the principal components. A
-    test code is then the optimum for ``W`` and ``b`` as they are, a convex problem, solved by Newton's method.
+    set of independent logistic regressions, and no step increases the sum. ``W`` and the codes start from the
+    principal components. A test image's code is the optimum for the fitted ``W`` and ``b``: a convex problem, solved by
+    Newton's method.
 
     On MNIST with ``code_size=30``, seed 0 and the defaults the summed squared error per test image is 3.21; 4.3 after
     3 sweeps, 3.0 after 20, and 3.1 after 10 sweeps over all 60000 images. Hinton & Salakhutdinov (2006) give 8.01
     and do not say how it was trained. A *linear encoder* in place of fitted codes, ``z = A (x - mean)``, came to 7.75
-    (60 epochs of Adam). So mind the difference beside an autoencoder: here every test image's code is optimised, there
-    it is one pass through the encoder.
+    (60 epochs of Adam). Note the difference from an autoencoder: here the code of every test image is optimised, there
+    it is the output of one forward pass through the encoder.
 
     Args:
         train: images to fit, ``(n, d)``, within ``[0, 1]``.
         test: images to reconstruct, ``(m, d)``, within ``[0, 1]``.
         code_size: numbers per code, from 1 to ``d``.
-        seed: of the run; the stream ``logistic_pca`` draws the images that are fitted.
-        n_fit: ``W`` and ``b`` are fitted to that many images, drawn without replacement, or to all if there are fewer.
-        sweeps: alternations; a fixed number, no test of convergence.
-        ridge: the penalty :math:`\lambda`, above 0: it keeps codes, and the biases of constant pixels, finite.
+        seed: seed of the stream ``logistic_pca``, which chooses the images that are fitted.
+        n_fit: number of training images, drawn without replacement, that ``W`` and ``b`` are fitted to; all of them if
+            there are fewer.
+        sweeps: number of alternations; convergence is not tested.
+        ridge: the penalty :math:`\lambda`, above 0; it keeps codes and the biases of constant pixels finite.
 
     Returns:
         ``(m, d)`` within ``(0, 1)``, up to rounding.
@@ -93,7 +66,7 @@ def logistic_pca(
         Family*, NIPS 14. Schein, Saul & Ungar (2003), *A Generalized Linear Model for Principal Component Analysis of
         Binary Data*, AISTATS.
     """
-    _check(train, test, code_size, unit_interval=True)
+    check_images(train, test, code_size, unit_interval=True)
     check_number("n_fit", n_fit, low=1, whole=True)
     check_number("sweeps", sweeps, low=1, whole=True)
     check_number("ridge", ridge, low=0, above=True)
@@ -104,7 +77,7 @@ def logistic_pca(
 
 def _fit_loadings(x: Tensor, code_size: int, *, sweeps: int, ridge: float) -> tuple[Tensor, Tensor]:
     """``W`` ``(d, k)`` and ``b`` ``(d,)`` of a logistic PCA of ``x`` ``(n, d)``."""
-    mean, U = (part.to(x.dtype) for part in _principal_components(x, code_size))
+    mean, U = (part.to(x.dtype) for part in principal_components(x, code_size))
     Z = (x - mean) @ U  # (n, k)
     W = 4 * U  # the logit's slope at 1/2
     b = torch.logit(mean, eps=0.01)
@@ -126,15 +99,15 @@ def _fit_codes(x: Tensor, W: Tensor, b: Tensor, *, ridge: float) -> Tensor:
 def _logistic_regressions(
     x: Tensor, basis: Tensor, offset: Tensor, start: Tensor, *, ridge: float, steps: int
 ) -> Tensor:  # fmt: skip
-    """Newton's method on ``n`` logistic regressions that share their inputs, as many at a time as the cache holds.
+    """Newton's method on ``n`` logistic regressions that share their inputs, a chunk of them at a time.
 
     Args:
         x: targets ``(n, d)`` within ``[0, 1]``.
         basis: inputs ``(d, k)``.
-        offset: known part of the logits, ``(d,)``.
+        offset: constant part of the logits, ``(d,)``.
         start: coefficients ``(n, k)`` to start from.
         ridge: penalty on half the squared coefficients.
-        steps: Newton steps at most; a step that would increase a row's objective is halved until it does not.
+        steps: largest number of Newton steps; a step that would increase a row's objective is halved until it does not.
 
     Returns:
         Coefficients ``(n, k)``.
@@ -147,24 +120,24 @@ def _logistic_regressions(
         return (F.softplus(logits) - target * logits).sum(1) + ridge / 2 * z.square().sum(1)
 
     fitted = []
-    for target, z in zip(_chunks(x, d), _chunks(start, d), strict=True):
+    for target, z in zip(row_chunks(x, d), row_chunks(start, d), strict=True):
         logits = z @ basis.T + offset
         value = objective(target, z, logits)
         for _ in range(steps):
             p = torch.sigmoid(logits)
             gradient = (p - target) @ basis + ridge * z
-            hessian = x.new_zeros(len(z), k, k, dtype=torch.float64)  # saturated pixels leave it ill-conditioned
+            hessian = x.new_zeros(len(z), k, k, dtype=torch.float64)  # ill-conditioned where pixels saturate
             hessian[:, row, column] = ((p * (1 - p)) @ products).double()
             hessian.diagonal(dim1=1, dim2=2).add_(ridge)
             factor = torch.linalg.cholesky(hessian)
             step = torch.cholesky_solve(gradient.double()[:, :, None], factor)[:, :, 0].to(x.dtype)
-            left = (gradient * step).sum(1)  # twice what the quadratic model has left to gain, in nats
+            left = (gradient * step).sum(1)  # twice the decrease that the quadratic model predicts, in nats
 
-            ceiling = value * (1 + 8 * torch.finfo(x.dtype).eps)  # at the optimum a step changes it by rounding only
+            ceiling = value * (1 + 8 * torch.finfo(x.dtype).eps)  # at the optimum steps change it by rounding only
             for _ in range(_HALVINGS):
                 logits = (z - step) @ basis.T + offset
                 moved_value = objective(target, z - step, logits)
-                worse = ~(moved_value <= ceiling)  # not (>): it must hold for NaN, too
+                worse = ~(moved_value <= ceiling)  # not `>`: true for NaN as well
                 if not worse.any():
                     break
                 step[worse] /= 2
@@ -177,42 +150,3 @@ def _logistic_regressions(
                 break
         fitted.append(z)
     return torch.cat(fitted)
-
-
-def _principal_components(x: Tensor, code_size: int) -> tuple[Tensor, Tensor]:
-    """Mean ``(d,)`` and leading orthonormal eigenvectors ``(d, code_size)`` of the covariance of ``x``, in float64."""
-    d = x.shape[1]
-    mean = x.mean(0, dtype=torch.float64)
-    scatter = x.new_zeros(d, d, dtype=torch.float64)
-    for chunk in _chunks(x, d):
-        centred = chunk.double() - mean
-        scatter.addmm_(centred.T, centred)
-    return mean, torch.linalg.eigh(scatter).eigenvectors[:, -code_size:]  # ascending eigenvalues
-
-
-def _chunks(x: Tensor, width: int) -> list[Tensor]:
-    """Rows of ``x`` in chunks, each as long as makes temporaries of ``width`` columns a handy size."""
-    n = max(1, _CHUNK_ELEMENTS // width)
-    return [x[i : i + n] for i in range(0, len(x), n)]
-
-
-def _check(train: Tensor, test: Tensor, code_size: int, *, unit_interval: bool = False) -> None:
-    for name, x in (("train", train), ("test", test)):
-        if x.ndim != 2 or not x.is_floating_point() or not x.numel():
-            raise DataError(
-                f"{name} is a {x.dtype} tensor of shape {tuple(x.shape)}: give images as rows, (images, pixels), "
-                "in floating point."
-            )
-        low, high = (limit.item() for limit in x.aminmax())
-        if not math.isfinite(high - low):
-            raise DataError(f"{name} holds a value that is not finite. Remove or replace it.")
-        if unit_interval and (low < 0 or high > 1):
-            raise DataError(
-                f"{name} ranges from {low:g} to {high:g}: logistic PCA needs values from 0 to 1. Rescale it."
-            )
-    if (train.shape[1], train.dtype) != (test.shape[1], test.dtype):
-        raise DataError(
-            f"train has {train.shape[1]} pixels per image in {train.dtype}, test has {test.shape[1]} in {test.dtype}: "
-            "give both the same."
-        )
-    check_number("code_size", code_size, low=1, high=train.shape[1], whole=True)

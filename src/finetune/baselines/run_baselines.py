@@ -1,7 +1,7 @@
-"""Runs of baselines, done along with the first run that asks for them.
+"""Runs of baselines, started by the first fine-tuning run of a study that asks for them.
 
-Beside an autoencoder: linear ones, one each per study, data set and code size. Beside a classifier: recognisers that
-others have made for the data, one each per study, number of labels and seed.
+For autoencoders: linear baselines, one run per study, data set and code size. For classifiers: recognisers published
+for the data, one run per study, number of labels and seed.
 """
 
 import time
@@ -20,8 +20,9 @@ from dbn.errors import SettingError
 from dbn.layers import layers_of
 from dbn.runs import execute, study_directory
 from dbn.settings import check_choice
-from finetune.baselines import logistic_pca, pca
-from finetune.easypr_network import train_easypr
+from finetune.baselines.easypr.recogniser import train_easypr
+from finetune.baselines.logistic_pca import logistic_pca
+from finetune.baselines.pca import pca
 from finetune.predictions import write_predictions
 
 Baseline = Callable[[Tensor, Tensor, int], Tensor]
@@ -29,17 +30,17 @@ BASELINES: dict[str, Baseline] = {
     "pca": pca,
     "logistic_pca": lambda train, test, code_size: logistic_pca(train, test, code_size, seed=0),
 }
-"""Beside an autoencoder: from training images, test images and size of the code to reconstructions."""
+"""Baselines of autoencoders: (training images, test images, code size) -> reconstructions of the test images."""
 RECOGNISERS = {"easypr": train_easypr}
-"""Beside a classifier, by name, which is that of the data they are made for."""
+"""Baselines of classifiers, each under the name of the data set that it was published for."""
 
 
 def check_baselines(config: Mapping[str, Any], data: DataSet) -> None:
-    """Raise where ``task.baselines`` cannot be done.
+    """Check that the baselines of ``task.baselines`` can be run.
 
     Raises:
-        SettingError: a baseline is not known for the task, is made for other data, needs more images in memory
-            than can be, or there are no test images.
+        SettingError: a baseline is unknown for the task or made for other data, there are no test images, or the
+            training images are not held in memory.
     """
     names = config["task"]["baselines"]
     autoencoder = config["task"]["name"] == "autoencoder"
@@ -63,11 +64,11 @@ def check_baselines(config: Mapping[str, Any], data: DataSet) -> None:
 
 
 def run_baselines(config: Mapping[str, Any], data: DataSet) -> None:
-    """Do those of ``task.baselines`` that the study does not have yet, in ``<runs>/<study>/baseline/``.
+    """Run the baselines of ``task.baselines`` that the study lacks, in ``<runs>/<study>/baseline/``.
 
     Args:
-        config: of a fine-tuning run.
-        data: what it trains and tests on, the labelled training images only.
+        config: configuration of the fine-tuning run.
+        data: its data; of the training images only those with labels.
 
     Raises:
         SettingError: see :func:`check_baselines`.
@@ -102,10 +103,10 @@ def _run_recogniser(name: str, config: Mapping[str, Any], data: DataSet) -> None
 
     def work(directory: Path) -> dict[str, Any]:
         start = time.perf_counter()
-        network = RECOGNISERS[name](_pictures(data.train, data), _labels(data.train), len(data.classes), seed)
+        network = RECOGNISERS[name](_pixels(data.train, data), _labels(data.train), len(data.classes), seed)
         seconds = time.perf_counter() - start
         predicted = {
-            split: network.predict(_pictures(images, data))
+            split: network.predict(_pixels(images, data))
             for split, images in (("train", data.train), ("validation", data.validation), ("test", data.test))
             if len(images)
         }
@@ -130,7 +131,7 @@ def _directory(config: Mapping[str, Any], full_name: str, seed: int) -> Path:
 
 
 def _result(config: Mapping[str, Any], data: DataSet, name: str, full_name: str, seed: int) -> dict[str, Any]:
-    """What every baseline's result says."""
+    """The part of ``result.json`` that all baselines share."""
     return {
         "study": config["study"],
         "stage": "baseline",
@@ -143,13 +144,13 @@ def _result(config: Mapping[str, Any], data: DataSet, name: str, full_name: str,
     }
 
 
-def _pictures(images: Images, data: DataSet) -> NDArray[np.uint8]:
+def _pixels(images: Images, data: DataSet) -> NDArray[np.uint8]:
     """Pixels as stored, ``(n, height, width)``."""
     pixels: NDArray[np.uint8] = images.pixels.cpu().numpy().reshape(-1, *data.shape[1:])
     return pixels
 
 
 def _labels(images: Images) -> NDArray[np.int64]:
-    assert images.labels is not None  # checked by whoever trains a classifier
+    assert images.labels is not None  # a classifier is refused on data without labels
     labels: NDArray[np.int64] = images.labels.cpu().numpy()
     return labels
