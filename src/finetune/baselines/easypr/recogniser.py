@@ -51,12 +51,7 @@ class EasyPRNetwork:
 
 
 def train_easypr(
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    n_classes: int,
-    seed: int,
-    *,
-    at_least: int = IMAGES_PER_CLASS,
+    images: NDArray[np.uint8], labels: NDArray[np.int64], n_classes: int, seed: int, *, at_least: int = IMAGES_PER_CLASS
 ) -> EasyPRNetwork:
     """Train the recogniser by online backpropagation of the squared error, one image per step.
 

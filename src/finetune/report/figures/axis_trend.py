@@ -1,14 +1,13 @@
 """The metric of all arms along an axis of a study."""
 
 from markupsafe import Markup
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from finetune.report.comparison.axes import Axis, AxisLine
 from finetune.report.comparison.statistics.intervals import Estimate
 from finetune.report.figures.axis_scale import scale_axis, set_named_ticks
 from finetune.report.figures.line_labels import label_lines
-from finetune.report.figures.style import COLOURS, TINTS, Screen, add_axes, new_figure
+from finetune.report.figures.style import COLOURS, TINTS, Screen, one_axes, plot_interval
 from finetune.report.figures.svg import draw_for_screens
 from finetune.report.results.formatting import axis_label, metric_label
 
@@ -28,8 +27,7 @@ def axis_trend_figure(axis: Axis, name: str) -> Markup:
 def _draw(axis: Axis, name: str, screen: Screen) -> Figure:
     left, right = 50.0, 16.0 if screen.narrow else 210.0
     head, height, foot = 10.0, (260.0 if screen.narrow else 380.0), 48.0
-    figure = new_figure(screen, head + height + foot)
-    axes = add_axes(figure, left, head, screen.width - left - right, height)
+    figure, axes = one_axes(screen, left, right, head, height, foot)
     factor = axis.format.factor
     ordinal = axis.quantity != "data set"
     values = []
@@ -43,7 +41,7 @@ def _draw(axis: Axis, name: str, screen: Screen) -> Figure:
         )  # fmt: skip
         artists[0].set_gid(f"{name}-line{index}")
         for x, estimate in points:
-            _bar(axes, x, estimate, factor, TINTS[line.kind], zorder=2)
+            plot_interval(axes, x, estimate, factor, color=TINTS[line.kind], linewidth=1.6, zorder=2)
     for attribute, colour in (("best_pretrained", COLOURS["pretrained"]), ("best_random", COLOURS["random"])):
         best = [
             (x, estimate)
@@ -57,12 +55,10 @@ def _draw(axis: Axis, name: str, screen: Screen) -> Figure:
                 color=colour, linewidth=2.8 if ordinal else 0, marker="o", markersize=7, zorder=4,
             )  # fmt: skip
             for x, estimate in best:
-                _bar(axes, x, estimate, factor, colour, zorder=3)
+                plot_interval(axes, x, estimate, factor, color=colour, linewidth=1.6, zorder=3)
     scale_axis(axes, "y", values)
     set_named_ticks(axes, range(len(axis.ticks)), axis.ticks)
     axes.set_xlim(-0.15, len(axis.ticks) - 0.85)
-    axes.spines["left"].set_visible(False)
-    axes.grid(axis="y")
     axes.set_xlabel(axis.quantity)
     axes.set_ylabel("" if screen.narrow else axis_label(axis.metric))
     if not screen.narrow:
@@ -79,9 +75,3 @@ def _draw(axis: Axis, name: str, screen: Screen) -> Figure:
 def _points(line: AxisLine, axis: Axis) -> list[tuple[int, Estimate]]:
     found = ((x, line.arms[x].estimate(axis.metric)) for x in sorted(line.arms))
     return [(x, estimate) for x, estimate in found if estimate is not None]
-
-
-def _bar(axes: Axes, x: int, estimate: Estimate, factor: float, colour: str, zorder: int) -> None:
-    if estimate.interval is not None:
-        ends = factor * estimate.interval.low, factor * estimate.interval.high
-        axes.plot((x, x), ends, color=colour, linewidth=1.6, zorder=zorder)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from finetune.report.comparison.function_space import RecordedRun
-from finetune.report.figures.style import COLOURS, INK, Screen, add_axes, new_figure, shorten, write_legend
+from finetune.report.figures.style import COLOURS, INK, Screen, add_axes, new_figure, shorten, write_above, write_legend
 from finetune.report.figures.svg import draw_for_screens
 from finetune.report.results.run_result import RunResult
 
@@ -109,7 +109,7 @@ def _draw(
         axes.set_yticks([])
         for spine in axes.spines.values():
             spine.set_visible(True)
-        axes.annotate(title, (0, 1), (0, 7), xycoords="axes fraction", textcoords="offset pixels", size=13)
+        write_above(axes, title, 7, size=13)
         if index == 0:
             kinds = {path.run.name: path.run.kind for path in paths}
             room = screen.width / legend_rows if screen.narrow else screen.width / len(arms) - 20

@@ -13,7 +13,17 @@ from matplotlib.ticker import MaxNLocator
 from finetune.report.comparison.arm import Arm
 from finetune.report.comparison.sections import Section
 from finetune.report.figures.axis_scale import scale_axis
-from finetune.report.figures.style import COLOURS, TINTS, Screen, add_axes, new_figure, shorten, write_legend
+from finetune.report.figures.style import (
+    COLOURS,
+    TINTS,
+    Screen,
+    add_axes,
+    new_figure,
+    one_axes,
+    shorten,
+    show_horizontal_grid,
+    write_legend,
+)
 from finetune.report.figures.svg import draw_for_screens
 from finetune.report.results.formatting import axis_label, is_percent, metric_label
 from finetune.report.results.metric_history import read_metric_history
@@ -99,8 +109,6 @@ def _scale(axes: Axes, curves: Sequence[ArmCurves]) -> None:
     last = max(float(series.index[-1]) for one in curves for series in one.seeds)
     axes.set_xlim(first, last if last > first else first + 1)
     axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    axes.spines["left"].set_visible(False)
-    axes.grid(axis="y")
 
 
 def draw_curve(axes: Axes, series: pd.Series, **style: object) -> None:
@@ -111,8 +119,7 @@ def draw_curve(axes: Axes, series: pd.Series, **style: object) -> None:
 
 def _draw_together(curves: Sequence[ArmCurves], best: Sequence[ArmCurves], metric: str, screen: Screen) -> Figure:
     left, right, head, height, foot = 50.0, 10.0, 32.0, (230.0 if screen.narrow else 300.0), 44.0
-    figure = new_figure(screen, head + height + foot)
-    axes = add_axes(figure, left, head, screen.width - left - right, height)
+    figure, axes = one_axes(screen, left, right, head, height, foot)
     for one in curves:
         if one not in best:
             draw_curve(axes, one.mean, color=TINTS[one.arm.kind], linewidth=1.4, zorder=2)
@@ -139,6 +146,7 @@ def _draw_panels(curves: Sequence[ArmCurves], metric: str, screen: Screen) -> Fi
     for index, one in enumerate(curves):
         row, column = divmod(index, columns)
         axes = add_axes(figure, left + column * (width + gap), head + row * (head + height + 22), width, height)
+        show_horizontal_grid(axes)
         for other in curves:
             if other is not one:
                 draw_curve(axes, other.mean, color=TINTS[other.arm.kind], linewidth=0.8, alpha=0.7, zorder=2)

@@ -10,7 +10,15 @@ from matplotlib.ticker import MaxNLocator
 
 from finetune.report.figures.axis_scale import scale_axis
 from finetune.report.figures.learning_curves import draw_curve
-from finetune.report.figures.style import LAYER_COLOURS, QUIET, Screen, add_axes, new_figure, write_legend
+from finetune.report.figures.style import (
+    LAYER_COLOURS,
+    QUIET,
+    Screen,
+    panels,
+    show_horizontal_grid,
+    write_above,
+    write_legend,
+)
 from finetune.report.figures.svg import draw_for_screens
 from finetune.report.results.formatting import metric_label
 from finetune.report.results.metric_history import read_metric_history
@@ -29,36 +37,28 @@ def pretraining_curves(name: str, runs: Sequence[RunResult], figure_name: str) -
         figure_name: unique on the page.
     """
     frames = [frame for run in runs if len(frame := read_metric_history(run))]
-    panels: list[tuple[str, dict[int, list[pd.Series]]]] = []
+    quantities: list[tuple[str, dict[int, list[pd.Series]]]] = []
     for quantity in _QUANTITIES:
         layers: dict[int, list[pd.Series]] = {}
         for frame in frames:
             for column in frame.columns:
                 match = _LAYER.fullmatch(str(column))
                 if match and match[2] == quantity and len(series := frame[column].dropna()):
-                    series.index = (
-                        series.index - series.index[0] + 1
-                    )  # layers are trained one after the other: count epochs of each from 1
+                    series.index = series.index - series.index[0] + 1  # layers are trained in turn
                     layers.setdefault(int(match[1]), []).append(series)
         if layers:
-            panels.append((quantity, dict(sorted(layers.items()))))
-    if not panels:
+            quantities.append((quantity, dict(sorted(layers.items()))))
+    if not quantities:
         return None
-    words = " and ".join(metric_label(quantity) for quantity, _ in panels)
+    words = " and ".join(metric_label(quantity) for quantity, _ in quantities)
     return draw_for_screens(
-        lambda screen: _draw_layers(panels, screen), figure_name, f"{words} by epoch, for each layer of {name}"
+        lambda screen: _draw_layers(quantities, screen), figure_name, f"{words} by epoch, for each layer of {name}"
     )
 
 
-def _draw_layers(panels: Sequence[tuple[str, dict[int, list[pd.Series]]]], screen: Screen) -> Figure:
-    columns = 1 if screen.narrow else 2
-    rows = -(-len(panels) // columns)
-    left, gap, head, height, foot = 52.0, 66.0, 54.0, (160.0 if screen.narrow else 200.0), 44.0
-    width = (screen.width - left - 10 - gap * (columns - 1)) / columns
-    figure = new_figure(screen, rows * (head + height + foot))
-    for index, (quantity, layers) in enumerate(panels):
-        row, column = divmod(index, columns)
-        axes = add_axes(figure, left + column * (width + gap), head + row * (head + height + foot), width, height)
+def _draw_layers(quantities: Sequence[tuple[str, dict[int, list[pd.Series]]]], screen: Screen) -> Figure:
+    figure, all_axes = panels(screen, len(quantities), 2, 52.0, 66.0, 54.0, 160.0 if screen.narrow else 200.0, 44.0)
+    for axes, (quantity, layers) in zip(all_axes, quantities, strict=True):
         values = [float(value) for seeds in layers.values() for series in seeds for value in series]
         for position, seeds in enumerate(layers.values()):
             colour = LAYER_COLOURS[position % len(LAYER_COLOURS)]
@@ -69,18 +69,9 @@ def _draw_layers(panels: Sequence[tuple[str, dict[int, list[pd.Series]]]], scree
         if quantity == "free_energy_gap":
             axes.axhline(0, color=QUIET, linewidth=1, linestyle=(0, (2, 3)), zorder=1)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.spines["left"].set_visible(False)
-        axes.grid(axis="y")
+        show_horizontal_grid(axes)
         axes.set_xlabel("epoch of the layer")
-        axes.annotate(
-            metric_label(quantity),
-            (0, 1),
-            (0, 30),
-            xycoords="axes fraction",
-            textcoords="offset pixels",
-            size=13,
-            weight="bold",
-        )
+        write_above(axes, metric_label(quantity), 30, size=13, weight="bold")
         write_legend(
             axes,
             [(f"layer {k}", LAYER_COLOURS[position % len(LAYER_COLOURS)]) for position, k in enumerate(layers)],

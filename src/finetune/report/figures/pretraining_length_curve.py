@@ -10,9 +10,9 @@ from finetune.report.comparison.arm import Arm
 from finetune.report.comparison.pretraining_length import pretraining_length_lines
 from finetune.report.comparison.sections import Section
 from finetune.report.figures.axis_scale import set_named_ticks
-from finetune.report.figures.style import COLOURS, QUIET, Screen, add_axes, new_figure, shorten
+from finetune.report.figures.style import COLOURS, QUIET, Screen, one_axes, plot_interval, shorten
 from finetune.report.figures.svg import draw_for_screens
-from finetune.report.results.formatting import axis_label, choose_format, metric_label
+from finetune.report.results.formatting import axis_label, metric_label
 
 
 def pretraining_length_figure(section: Section, name: str) -> Markup | None:
@@ -26,9 +26,8 @@ def pretraining_length_figure(section: Section, name: str) -> Markup | None:
 
 def _draw(section: Section, lines: Mapping[str, list[tuple[int, Arm]]], screen: Screen) -> Figure:
     left, right, head, height, foot = 50.0, 16.0, 14.0, (240.0 if screen.narrow else 320.0), 48.0
-    figure = new_figure(screen, head + height + foot)
-    axes = add_axes(figure, left, head, screen.width - left - right, height)
-    factor = choose_format(section.metric, ()).factor
+    figure, axes = one_axes(screen, left, right, head, height, foot)
+    factor = section.format.factor
     ticks = sorted({epochs for points in lines.values() for epochs, _ in points})
     colour = COLOURS["pretrained"]
     for name, points in lines.items():
@@ -36,9 +35,7 @@ def _draw(section: Section, lines: Mapping[str, list[tuple[int, Arm]]], screen: 
         xs, ys = [epochs for epochs, _ in means], [factor * estimate.mean for _, estimate in means]
         axes.plot(xs, ys, color=colour, linewidth=2.2, marker="o", markersize=6, zorder=4)
         for epochs, estimate in means:
-            if estimate.interval is not None:
-                ends = factor * estimate.interval.low, factor * estimate.interval.high
-                axes.plot((epochs, epochs), ends, color=colour, linewidth=1.4, alpha=0.6, zorder=3)
+            plot_interval(axes, epochs, estimate, factor, color=colour, linewidth=1.4, alpha=0.6, zorder=3)
         if len(lines) > 1:
             axes.annotate(
                 shorten(name, 160), (xs[-1], ys[-1]), (-4, 8), textcoords="offset pixels", ha="right", color=colour
@@ -52,8 +49,6 @@ def _draw(section: Section, lines: Mapping[str, list[tuple[int, Arm]]], screen: 
     axes.set_xscale("log")
     set_named_ticks(axes, ticks, list(map(str, ticks)))
     axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.spines["left"].set_visible(False)
-    axes.grid(axis="y")
     axes.set_xlabel("epochs of pretraining, every layer")
     axes.yaxis.label.set_color(QUIET)
     axes.set_ylabel("" if screen.narrow else axis_label(section.metric))

@@ -8,7 +8,7 @@ from finetune.report.comparison.sections import Section
 from finetune.report.figures.axis_scale import is_wide_range, set_log_ticks
 from finetune.report.figures.style import COLOURS, HAIRLINE, INK, QUIET, TINTS, Screen, add_axes, new_figure, shorten
 from finetune.report.figures.svg import draw_for_screens
-from finetune.report.results.formatting import axis_label, choose_format
+from finetune.report.results.formatting import axis_label
 
 
 def dot_figure(section: Section, name: str) -> Markup | None:
@@ -19,33 +19,27 @@ def dot_figure(section: Section, name: str) -> Markup | None:
         name: unique on the page.
     """
     arms = [arm for arm in section.arms if arm.values(section.metric)]
-    tips = {}
-    form = choose_format(section.metric, [value for arm in arms for value in arm.values(section.metric).values()])
+    if not arms:
+        return None
+    tips, form = {}, section.format
+    means = []
     for row, arm in enumerate(arms):
         for seed, value in arm.values(section.metric).items():
             tips[f"tip-{row}-{seed}"] = f"{arm.name}, seed {seed}: {form.number(value)}{form.unit}"
-        if (estimate := arm.estimate(section.metric)) and (interval := estimate.interval):
-            tips[f"mean-{row}"] = (
-                f"{arm.name}: mean {form.number(estimate.mean)}{form.unit}, 95 % interval "
-                f"{form.number(interval.low)} to {form.number(interval.high)}"
-            )
-    means = "; ".join(
-        f"{arm.name} {form.number(estimate.mean)}{form.unit}"
-        for arm in arms
-        if (estimate := arm.estimate(section.metric)) is not None
-    )
-    return draw_for_screens(
-        lambda screen: _draw(section, screen),
-        name,
-        f"{section.label} of each arm, one dot per seed. Means: {means}",
-        tips,
-    )
+        if (estimate := arm.estimate(section.metric)) is None:
+            continue
+        mean = form.number(estimate.mean) + form.unit
+        means.append(f"{arm.name} {mean}")
+        if interval := estimate.interval:
+            bounds = f"{form.number(interval.low)} to {form.number(interval.high)}"
+            tips[f"mean-{row}"] = f"{arm.name}: mean {mean}, 95 % interval {bounds}"
+    description = f"{section.label} of each arm, one dot per seed. Means: {'; '.join(means)}"
+    return draw_for_screens(lambda screen: _draw(section, screen), name, description, tips)
 
 
 def _draw(section: Section, screen: Screen) -> Figure:
     arms = [arm for arm in section.arms if arm.values(section.metric)]
-    values = [value for arm in arms for value in arm.values(section.metric).values()]
-    form = choose_format(section.metric, values)
+    values, form = [value for arm in arms for value in arm.values(section.metric).values()], section.format
     longest = max((len(arm.name) for arm in arms), default=0)
     names = 0.0 if screen.narrow else min(longest * 8.2 + 26, 0.34 * screen.width)
     numbers = 62.0 if screen.narrow else 78.0
@@ -97,16 +91,10 @@ def _draw(section: Section, screen: Screen) -> Figure:
             for beyond, edge, marker in ((left < low, low, "<"), (right > high, high, ">")):
                 if beyond:
                     axes.plot([edge], [y], marker=marker, color=colour, markersize=6, clip_on=False, zorder=3)
-        if estimate.mean * form.factor > high:
+        mean = estimate.mean * form.factor
+        if mean > high:
             axes.plot([high], [y], marker=">", color=colour, markersize=7, clip_on=False, zorder=3)
-        axes.plot(
-            [estimate.mean * form.factor] * 2,
-            (y - 0.34, y + 0.34),
-            color=INK,
-            linewidth=2.2,
-            zorder=3.5,
-            solid_capstyle="butt",
-        )
+        axes.plot((mean, mean), (y - 0.34, y + 0.34), color=INK, linewidth=2.2, zorder=3.5, solid_capstyle="butt")
         dots = arm.values(section.metric).items()
         for position, (seed, value) in enumerate(dots):
             beside = 0.26 * (position / max(len(dots) - 1, 1) - 0.5)  # so that equal values stay apart

@@ -1,10 +1,12 @@
-"""Colours, sizes and lettering that all figures share; one figure unit is one CSS pixel at full size."""
+"""Colours, lettering and placement of axes that all figures share; one figure unit is one CSS pixel at full size."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from finetune.report.comparison.statistics.intervals import Estimate
 from finetune.report.results.run_result import Kind
 
 COLOURS: dict[Kind, str] = {"pretrained": "#1b5e9e", "random": "#bf4d12", "baseline": "#6b7178", "unstated": "#6b7178"}
@@ -37,27 +39,50 @@ def add_axes(figure: Figure, left: float, top: float, width: float, height: floa
     )
 
 
-def write_legend(axes: Axes, entries: list[tuple[str, str]], rise: float = 10, size: float = 12) -> None:
-    """Coloured words side by side above ``axes``.
+def one_axes(screen: Screen, left: float, right: float, head: float, height: float, foot: float) -> tuple[Figure, Axes]:
+    """A figure with one pair of axes of ``height``, the given margins and horizontal grid lines; all in CSS pixels."""
+    figure = new_figure(screen, head + height + foot)
+    axes = add_axes(figure, left, head, screen.width - left - right, height)
+    show_horizontal_grid(axes)
+    return figure, axes
 
-    Args:
-        axes: the axes.
-        entries: pairs of text and colour.
-        rise: distance above the axes, in pixels.
-        size: of the letters, in pixels.
-    """
+
+def panels(
+    screen: Screen, n: int, columns: int, left: float, gap: float, head: float, height: float, foot: float
+) -> tuple[Figure, list[Axes]]:
+    """A figure with ``n`` panels of ``height`` in ``columns``, one on narrow screens; margins and gap in CSS pixels."""
+    columns = 1 if screen.narrow else columns
+    width = (screen.width - left - 10 - gap * (columns - 1)) / columns
+    figure = new_figure(screen, -(-n // columns) * (head + height + foot))
+    corners = [divmod(index, columns) for index in range(n)]
+    return figure, [
+        add_axes(figure, left + column * (width + gap), head + row * (head + height + foot), width, height)
+        for row, column in corners
+    ]
+
+
+def show_horizontal_grid(axes: Axes) -> None:
+    """Horizontal grid lines in place of the left spine."""
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="y")
+
+
+def plot_interval(axes: Axes, x: float, estimate: Estimate, factor: float, **style: Any) -> None:
+    """A vertical line at ``x`` over the interval of ``estimate`` times ``factor``; none without an interval."""
+    if estimate.interval is not None:
+        axes.plot((x, x), (factor * estimate.interval.low, factor * estimate.interval.high), **style)
+
+
+def write_above(axes: Axes, text: str, rise: float, x: float = 0, **style: Any) -> None:
+    """``text`` at ``x`` and ``rise`` pixels from the upper left corner of ``axes``."""
+    axes.annotate(text, (0, 1), (x, rise), xycoords="axes fraction", textcoords="offset pixels", **style)
+
+
+def write_legend(axes: Axes, entries: list[tuple[str, str]], rise: float = 10, size: float = 12) -> None:
+    """Pairs of text and colour side by side, ``rise`` pixels above ``axes``, in letters of ``size`` pixels."""
     x = 0.0
     for text, colour in entries:
-        axes.annotate(
-            text,
-            (0, 1),
-            (x, rise),
-            xycoords="axes fraction",
-            textcoords="offset pixels",
-            color=colour,
-            size=size,
-            weight="bold",
-        )
+        write_above(axes, text, rise, x, color=colour, size=size, weight="bold")
         x += 0.68 * size * len(text) + size
 
 

@@ -9,7 +9,7 @@ from finetune.report.comparison.arm import Arm
 from finetune.report.comparison.equal_training import train_test_pairs
 from finetune.report.comparison.sections import Section
 from finetune.report.figures.axis_scale import scale_axis
-from finetune.report.figures.style import COLOURS, TINTS, Screen, add_axes, new_figure
+from finetune.report.figures.style import COLOURS, TINTS, Screen, panels, write_above
 from finetune.report.figures.svg import draw_for_screens
 from finetune.report.results.formatting import axis_label, is_percent
 
@@ -18,15 +18,17 @@ _QUANTITIES = ("error", "nll")
 
 def train_against_test_figure(section: Section, name: str) -> Markup | None:
     """A panel for each quantity of which at least two arms have both values; None where there is none."""
-    panels = [
+    quantities = [
         quantity
         for quantity in _QUANTITIES
         if sum(bool(train_test_pairs(arm, quantity)) for arm in _contenders(section)) > 1
     ]
-    if not panels:
+    if not quantities:
         return None
     return draw_for_screens(
-        lambda screen: _draw(section, panels, screen), name, "test against training error and NLL, a point for each run"
+        lambda screen: _draw(section, quantities, screen),
+        name,
+        "test against training error and NLL, a point for each run",
     )
 
 
@@ -36,16 +38,11 @@ def _contenders(section: Section) -> list[Arm]:
     return sorted(section.of_kind("pretrained", "random"), key=lambda arm: arm in best)
 
 
-def _draw(section: Section, panels: Sequence[str], screen: Screen) -> Figure:
-    columns = 1 if screen.narrow else len(panels)
-    rows = -(-len(panels) // columns)
-    left, gap, head, height, foot = 54.0, 74.0, 26.0, (230.0 if screen.narrow else 300.0), 50.0
-    width = (screen.width - left - 10 - gap * (columns - 1)) / columns
-    figure = new_figure(screen, rows * (head + height + foot))
+def _draw(section: Section, quantities: Sequence[str], screen: Screen) -> Figure:
+    n, height = len(quantities), 230.0 if screen.narrow else 300.0
+    figure, all_axes = panels(screen, n, n, 54.0, 74.0, 26.0, height, 50.0)
     best = (section.best_pretrained, section.best_random)
-    for index, quantity in enumerate(panels):
-        row, column = divmod(index, columns)
-        axes = add_axes(figure, left + column * (width + gap), head + row * (head + height + foot), width, height)
+    for axes, quantity in zip(all_axes, quantities, strict=True):
         factor = 100.0 if is_percent(quantity) else 1.0
         values: list[list[float]] = [[], []]
         for arm in _contenders(section):
@@ -64,12 +61,5 @@ def _draw(section: Section, panels: Sequence[str], screen: Screen) -> Figure:
             scale_axis(axes, which, own)
         axes.grid(visible=True)
         axes.set_xlabel(axis_label(f"train/{quantity}"))
-        axes.annotate(
-            axis_label(f"test/{quantity}"),
-            (0, 1),
-            (0, 9),
-            xycoords="axes fraction",
-            textcoords="offset pixels",
-            size=13,
-        )
+        write_above(axes, axis_label(f"test/{quantity}"), 9, size=13)
     return figure

@@ -6,7 +6,7 @@ from matplotlib.ticker import MaxNLocator
 
 from finetune.report.comparison.tuning import Tuning
 from finetune.report.figures.line_labels import label_lines
-from finetune.report.figures.style import COLOURS, TINTS, Screen, add_axes, new_figure
+from finetune.report.figures.style import COLOURS, TINTS, Screen, one_axes
 from finetune.report.figures.svg import draw_for_screens
 from finetune.report.results.formatting import axis_label, choose_format, metric_label
 
@@ -20,8 +20,7 @@ def tuning_figure(tuning: Tuning, name: str) -> Markup:
 def _draw(tuning: Tuning, screen: Screen) -> Figure:
     left, right = 50.0, 16.0 if screen.narrow else 220.0
     head, height, foot = 10.0, (240.0 if screen.narrow else 340.0), 48.0
-    figure = new_figure(screen, head + height + foot)
-    axes = add_axes(figure, left, head, screen.width - left - right, height)
+    figure, axes = one_axes(screen, left, right, head, height, foot)
     factor = choose_format(tuning.metric, ()).factor
     best = {kind: next((arm.name for arm in tuning.arms if arm.kind == kind), "") for kind in ("pretrained", "random")}
     ends = []
@@ -39,8 +38,6 @@ def _draw(tuning: Tuning, screen: Screen) -> Figure:
     axes.set_ylim(top=1.08 * highest)  # the value expected of a single trial would compress the rest
     axes.xaxis.set_major_locator(MaxNLocator(12, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.spines["left"].set_visible(False)
-    axes.grid(axis="y")
     axes.set_xlabel("trials")
     axes.set_ylabel("" if screen.narrow else f"expected best {axis_label(tuning.metric)}")
     if not screen.narrow:
