@@ -23,7 +23,7 @@ from dbn.pretraining.run import STACK_FILE, pretraining_config
 from dbn.pretraining.run import run_directory as pretraining_directory
 from dbn.runs import environment
 from dbn.streams import stream
-from finetune.report.statistics import difference_of
+from finetune.report.comparison.statistics.mean_difference import estimate_difference
 from finetune.run import finetune
 
 HERE = Path(__file__).resolve().parent
@@ -82,7 +82,7 @@ def table(found: dict[str, dict[int, dict[str, float]]]) -> list[str]:
         for precision in ("float32", "bf16"):
             own = torch.tensor(list(values[precision].values()), dtype=torch.float64)
             cells.append(f"{float(own.mean()):.{places}f} ± {float(own.std()):.{places}f}")
-        difference = difference_of(values["bf16"], values["float32"])
+        difference = estimate_difference(values["bf16"], values["float32"])
         assert difference is not None
         interval = difference.estimate.interval
         assert interval is not None

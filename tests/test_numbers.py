@@ -9,8 +9,8 @@ import torch
 
 from dbn.pretraining.contrastive import rbm_metrics
 from finetune.losses import LOSSES
-from finetune.report.sureness import COLUMNS
-from finetune.report.tables import _AFTER
+from finetune.report.pages.certainty_table import COLUMNS
+from finetune.report.pages.results_csv import COLUMNS_AFTER_METRICS
 from finetune.tasks.autoencoder import AutoencoderMetrics
 from finetune.tasks.base import TaskMetrics
 from finetune.tasks.classifier import ClassifierMetrics
@@ -31,7 +31,9 @@ def test_every_metric_is_on_the_page() -> None:
     assert names <= NAMED
 
 
-@pytest.mark.parametrize("column", [*COLUMNS, *(name for name in _AFTER if name not in ("path", "precision"))])
+@pytest.mark.parametrize(
+    "column", [*COLUMNS, *(name for name in COLUMNS_AFTER_METRICS if name not in ("path", "precision"))]
+)
 def test_every_column_is_on_the_page(column: str) -> None:
     assert column in NAMED
 

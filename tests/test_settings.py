@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from dbn.check_config import check_pretraining
 from dbn.command import config_directory, plain
 from dbn.errors import UserError
+from dbn.settings import check_text
 from dbn.texts import TEXTS
 from finetune.check_config import check_composed, check_finetuning
 from finetune.describe import check_sizes
@@ -62,7 +63,7 @@ CHECKS: dict[str, Callable[[Configuration], None]] = {
     "describe": of_describe,
     "pretrain": lambda config: check_pretraining(as_dict(config)),
     "report": lambda config: check_report(as_dict(config)),
-    "status": lambda config: check_report(as_dict(config)),
+    "status": lambda config: check_text("path", as_dict(config)["path"], what="a study's folder"),
 }
 
 

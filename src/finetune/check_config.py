@@ -28,7 +28,7 @@ from dbn.settings import (
     within,
 )
 from dbn.texts import with_texts
-from finetune.baseline_runs import BASELINES, RECOGNISERS
+from finetune.baselines.run_baselines import BASELINES, RECOGNISERS
 from finetune.features import check_features
 from finetune.fitting import check_task
 from finetune.network import Network

@@ -24,7 +24,7 @@ from dbn.seeds import by_seed, checkpoint_folder, seeds_to_resume
 from dbn.settings import settings_of
 from dbn.texts import with_texts
 from dbn.tracking import Tracker, Tracking, tracking
-from finetune.baseline_runs import check_baselines, run_baselines
+from finetune.baselines.run_baselines import check_baselines, run_baselines
 from finetune.check_config import check_finetuning, check_schedule
 from finetune.continuing import Earlier, advice, earlier_run
 from finetune.features import before_and_after, features_of

@@ -1,9 +1,9 @@
-"""From the runs of a study to a page that says what came out.
+"""A study's results, from ``result.json`` files to a page: read, compared, drawn, shown.
 
-One direction of travel: ``result.json`` files -> :mod:`read` -> :mod:`compare` (sections and arms) -> :mod:`headline`,
-:mod:`tables` and the figures -> :mod:`page` -> :mod:`write`.
+Imports run one way: :mod:`results` (what is read) <- :mod:`comparison` (what is decided) <- :mod:`figures` (what is
+drawn) <- :mod:`pages` (what is shown).
 """
 
-from finetune.report.write import ReportFiles, write_report
+from finetune.report.pages.report_files import ReportFiles, write_report
 
 __all__ = ["ReportFiles", "write_report"]

@@ -1,4 +1,4 @@
-"""The command ``dbn-report``: a study's results as a page, a table and a CSV file."""
+"""The command ``dbn-report``: a study's results as a page, tables and a CSV file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,8 +10,9 @@ from dbn.command import plain, run_command
 from dbn.errors import SettingError
 from dbn.settings import check_text, optional
 from dbn.texts import with_texts
-from finetune.report.overview import studies_below, write_overview
-from finetune.report.write import write_report
+from finetune.report.pages.overview_page import write_overview
+from finetune.report.pages.report_files import write_report
+from finetune.report.results.study import find_studies
 
 
 def main() -> None:
@@ -24,7 +25,7 @@ def _report(config: DictConfig) -> None:
     check_report(settings)
     path = Path(settings["path"])
     output = None if settings["output"] is None else Path(settings["output"])
-    if studies_below(path):
+    if find_studies(path):
         if settings["reference"] is not None or settings["metric"] is not None:
             raise SettingError(
                 f"reference={settings['reference']}, metric={settings['metric']}: {path} holds several studies. Give "
@@ -41,14 +42,14 @@ def _report(config: DictConfig) -> None:
 
 
 def check_report(settings: Mapping[str, Any]) -> None:
-    """Check what dbn-report and dbn-status are asked for.
+    """Check the types of dbn-report's settings.
 
     Raises:
-        SettingError: it cannot be.
+        SettingError: a setting is not text, or the path is not given.
     """
     check_text("path", settings["path"], what="a study's folder")
     for key in ("reference", "metric", "output"):
-        optional(check_text)(key, settings.get(key))
+        optional(check_text)(key, settings[key])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,156 @@
+"""Runs of baselines, started by the first fine-tuning run of a study that asks for them.
+
+For autoencoders: linear baselines, one run per study, data set and code size. For classifiers: recognisers published
+for the data, one run per study, number of labels and seed.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from dbn.data import DataSet, Images, StreamedImages
+from dbn.errors import SettingError
+from dbn.pretraining.configured import layers_of
+from dbn.runs import execute, study_directory
+from dbn.settings import check_choice
+from finetune.baselines.easypr.recogniser import train_easypr
+from finetune.baselines.logistic_pca import logistic_pca
+from finetune.baselines.pca import pca
+from finetune.predictions import write_predictions
+
+Baseline = Callable[[Tensor, Tensor, int], Tensor]
+BASELINES: dict[str, Baseline] = {
+    "pca": pca,
+    "logistic_pca": lambda train, test, code_size: logistic_pca(train, test, code_size, seed=0),
+}
+"""Baselines of autoencoders: (training images, test images, code size) -> reconstructions of the test images."""
+RECOGNISERS = {"easypr": train_easypr}
+"""Baselines of classifiers, each under the name of the data set that it was published for."""
+
+
+def check_baselines(config: Mapping[str, Any], data: DataSet) -> None:
+    """Check that the baselines of ``task.baselines`` can be run.
+
+    Raises:
+        SettingError: a baseline is unknown for the task or made for other data, there are no test images, or the
+            training images are not held in memory.
+    """
+    names = config["task"]["baselines"]
+    autoencoder = config["task"]["name"] == "autoencoder"
+    for name in names:
+        check_choice("task.baselines", name, BASELINES if autoencoder else RECOGNISERS)
+        if not autoencoder and name != data.name:
+            raise SettingError(
+                f"task.baselines={list(names)}: {name} is a recogniser of data={name}, this is data={data.name}. "
+                "Use task.baselines=[]."
+            )
+    if names and not len(data.test):
+        raise SettingError(
+            f"task.baselines={list(names)}: they are compared on test images, and data={data.name} has none "
+            "(data.test=0). Use task.baselines=[], or data.test=0.2."
+        )
+    if names and isinstance(data.train, StreamedImages):
+        raise SettingError(
+            f"task.baselines={list(names)}: they need all training images in memory, and those of data={data.name} "
+            "stay in their file. Use task.baselines=[]."
+        )
+
+
+def run_baselines(config: Mapping[str, Any], data: DataSet) -> None:
+    """Run the baselines of ``task.baselines`` that the study lacks, in ``<runs>/<study>/baseline/``.
+
+    Args:
+        config: configuration of the fine-tuning run.
+        data: its data; of the training images only those with labels.
+
+    Raises:
+        SettingError: see :func:`check_baselines`.
+    """
+    check_baselines(config, data)
+    run = _run_linear if config["task"]["name"] == "autoencoder" else _run_recogniser
+    for name in config["task"]["baselines"]:
+        run(name, config, data)
+
+
+def _run_linear(name: str, config: Mapping[str, Any], data: DataSet) -> None:
+    code_size = layers_of(config["stack"])[-1].n_hidden
+    full_name = f"{name}_{code_size}"
+    shared = {key: value for key, value in config["data"].items() if key != "n_labelled"}
+    own = {"study": config["study"], "baseline": name, "code_size": code_size, "data": shared}
+
+    def work(_: Path) -> dict[str, Any]:
+        start = time.perf_counter()
+        test = data.test.features()
+        reconstructed = BASELINES[name](data.train.features(), test, code_size)
+        metrics = {"test/squared_error": float(F.mse_loss(reconstructed, test)) * data.n_features}
+        facts = {"seconds": time.perf_counter() - start, "n_labelled": None, "metrics": metrics}
+        return _result(config, data, name, full_name, 0) | facts
+
+    execute(_directory(config, full_name, 0), own, work)
+
+
+def _run_recogniser(name: str, config: Mapping[str, Any], data: DataSet) -> None:
+    seed, n_labelled = config["seed"], config["data"]["n_labelled"]
+    full_name = name if n_labelled is None else f"{name}_{n_labelled}"
+    own = {"study": config["study"], "baseline": name, "seed": seed, "data": config["data"]}
+
+    def work(directory: Path) -> dict[str, Any]:
+        start = time.perf_counter()
+        network = RECOGNISERS[name](_pixels(data.train, data), _labels(data.train), len(data.classes), seed)
+        seconds = time.perf_counter() - start
+        predicted = {
+            split: network.predict(_pixels(images, data))
+            for split, images in (("train", data.train), ("validation", data.validation), ("test", data.test))
+            if len(images)
+        }
+        write_predictions(directory, torch.from_numpy(_labels(data.test)), torch.from_numpy(predicted["test"]))
+        return _result(config, data, name, full_name, seed) | {
+            "n_labelled": n_labelled,
+            "classes": list(data.classes),
+            "metrics": {
+                f"{split}/error": float((own_predicted != _labels(getattr(data, split))).mean())
+                for split, own_predicted in predicted.items()
+            },
+            "seconds": seconds,
+            "epochs": network.epochs,
+            "n_parameters": sum(weight.size for weight in network.layers),
+        }
+
+    execute(_directory(config, full_name, seed), own, work)
+
+
+def _directory(config: Mapping[str, Any], full_name: str, seed: int) -> Path:
+    return study_directory(config) / "baseline" / f"{full_name}_seed{seed}"
+
+
+def _result(config: Mapping[str, Any], data: DataSet, name: str, full_name: str, seed: int) -> dict[str, Any]:
+    """The part of ``result.json`` that all baselines share."""
+    return {
+        "study": config["study"],
+        "stage": "baseline",
+        "task": config["task"]["name"],
+        "name": full_name,
+        "arm": name,
+        "seed": seed,
+        "data": data.name,
+        "pretrained": False,
+    }
+
+
+def _pixels(images: Images, data: DataSet) -> NDArray[np.uint8]:
+    """Pixels as stored, ``(n, height, width)``."""
+    pixels: NDArray[np.uint8] = images.pixels.cpu().numpy().reshape(-1, *data.shape[1:])
+    return pixels
+
+
+def _labels(images: Images) -> NDArray[np.int64]:
+    assert images.labels is not None  # a classifier is refused on data without labels
+    labels: NDArray[np.int64] = images.labels.cpu().numpy()
+    return labels

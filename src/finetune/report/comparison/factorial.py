@@ -1,0 +1,125 @@
+"""Factorial designs: main effects and interactions of initialisation, activation, dropout and augmentation."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from finetune.report.comparison.arm import Arm
+from finetune.report.comparison.sections import Section
+from finetune.report.comparison.statistics.intervals import Estimate, estimate_mean
+
+Level = str
+_AUGMENTATIONS = ("rotation", "translation", "scale", "shear", "elastic_alpha")
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A main effect or a two-factor interaction, as a change of the metric.
+
+    Attributes:
+        factors: name of the factor, or two names for an interaction.
+        levels: first and second level of each factor.
+        estimate: mean of the contrast over seeds.
+    """
+
+    factors: tuple[str, ...]
+    levels: tuple[tuple[Level, Level], ...]
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A combination of levels and its arm."""
+
+    levels: tuple[Level, ...]
+    arm: Arm
+
+
+@dataclass(frozen=True)
+class Factorial:
+    """A full factorial of at least two factors with two levels each; ``seeds`` are those that all cells have."""
+
+    factors: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    seeds: tuple[int, ...]
+    effects: tuple[Effect, ...]
+
+
+def factor_levels(arm: Arm) -> dict[str, Level] | None:
+    """Level of every factor by name, from the arm's configuration; None for baselines and incomplete configurations."""
+    config = arm.runs[0].config
+    network, augment = config.get("network"), config.get("augment")
+    if arm.kind not in ("pretrained", "random") or not isinstance(network, Mapping) or not isinstance(augment, Mapping):
+        return None
+    dropped = any(network.get(key) for key in ("dropout_input", "dropout_hidden"))
+    augmented = any(augment.get(key) for key in _AUGMENTATIONS)
+    return {
+        "initialisation": "random" if arm.kind == "random" else "pretrained",
+        "activation": str(network.get("activation")),
+        "dropout": "dropout" if dropped else "no dropout",
+        "augmentation": "augmented" if augmented else "images as they are",
+    }
+
+
+_FIRST_LEVELS = {"random", "sigmoid", "no dropout", "images as they are"}
+
+
+def find_factorial(section: Section) -> Factorial | None:
+    """The full factorial that a section's arms form; None where a combination is missing or occurs twice."""
+    known = [(arm, levels) for arm in section.arms if arm.values(section.metric) and (levels := factor_levels(arm))]
+    if not known:
+        return None
+    pairs = {
+        factor: sorted({levels[factor] for _, levels in known}, key=lambda level: (level not in _FIRST_LEVELS, level))
+        for factor in known[0][1]
+    }
+    factors = tuple(factor for factor, levels in pairs.items() if len(levels) == 2)
+    if len(factors) < 2 or any(len(levels) > 2 for levels in pairs.values()):
+        return None
+    arms: dict[tuple[Level, ...], Arm] = {}
+    for arm, levels in known:
+        key = tuple(levels[factor] for factor in factors)
+        if key in arms:
+            return None
+        arms[key] = arm
+    if len(arms) != 2 ** len(factors):
+        return None
+    values = {key: arm.values(section.metric) for key, arm in arms.items()}
+    seeds = tuple(sorted(set.intersection(*(set(own) for own in values.values()))))
+    return Factorial(
+        factors=factors,
+        cells=tuple(Cell(key, arms[key]) for key in itertools.product(*(pairs[factor] for factor in factors))),
+        seeds=seeds,
+        effects=tuple(_effects(factors, pairs, values, seeds)) if seeds else (),
+    )
+
+
+def _effects(
+    factors: Sequence[str],
+    pairs: Mapping[str, Sequence[Level]],
+    values: Mapping[tuple[Level, ...], Mapping[int, float]],
+    seeds: Sequence[int],
+) -> list[Effect]:
+    """Main effects, then two-factor interactions.
+
+    A main effect is the mean over all cells at the second level minus that at the first. An interaction is half the
+    difference of one factor's effect between the levels of the other (Box, Hunter & Hunter 2005, chapter 5). Both are
+    computed for each seed, so that what a seed does to all cells cancels.
+    """
+    effects = []
+    chosen = [(factor,) for factor in factors] + list(itertools.combinations(factors, 2))
+    for names in chosen:
+        indices = [factors.index(name) for name in names]
+        contrasts = []
+        for seed in seeds:
+            sides: dict[bool, list[float]] = {True: [], False: []}
+            for key, own in values.items():
+                seconds = [key[index] == pairs[name][1] for index, name in zip(indices, names, strict=True)]
+                sides[sum(seconds) % 2 == len(names) % 2].append(own[seed])
+            contrast = fmean(sides[True]) - fmean(sides[False])
+            rounding = 1e-12 * max(map(abs, sides[True] + sides[False]))
+            contrasts.append(contrast if abs(contrast) > rounding else 0.0)
+        levels = tuple((pairs[name][0], pairs[name][1]) for name in names)
+        effects.append(Effect(tuple(names), levels, estimate_mean(contrasts)))
+    return effects

@@ -1,0 +1,42 @@
+"""The ladder: arms that each change one thing relative to the one before, from the perceptron to today's network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from finetune.report.comparison.arm import Arm
+from finetune.report.comparison.sections import Section
+from finetune.report.comparison.statistics.mean_difference import MeanDifference
+
+
+@dataclass(frozen=True)
+class LadderStep:
+    """One step of the ladder.
+
+    Attributes:
+        step: number of the step.
+        what: description of the step.
+        arm: the arm of the step.
+        gain: metric minus that of the step before; None for the first step, or where it is not defined.
+    """
+
+    step: int
+    what: str
+    arm: Arm
+    gain: MeanDifference | None
+
+
+def find_ladder(section: Section) -> tuple[LadderStep, ...]:
+    """The steps of a section in order; empty where fewer than two arms state a step in their configuration."""
+    steps: list[tuple[int, str, Arm]] = []
+    for arm in section.arms:
+        stated = arm.runs[0].config.get("ladder")
+        if isinstance(stated, Mapping) and isinstance(stated.get("step"), int) and arm.values(section.metric):
+            steps.append((stated["step"], str(stated.get("what", "")), arm))
+    if len(steps) < 2:
+        return ()
+    steps.sort(key=lambda one: (one[0], one[2].name))
+    ladder = []
+    for (step, what, arm), before in zip(steps, [None, *steps[:-1]], strict=True):
+        gain = None if before is None else section.difference(arm, before[2])
+        ladder.append(LadderStep(step, what, arm, gain))
+    return tuple(ladder)

@@ -1,0 +1,1 @@
+"""What is shown: HTML pages, tables, CSV files, and texts for the terminal."""

@@ -1,0 +1,51 @@
+"""What each factor of a factorial design does: effects and interactions."""
+
+from finetune.report.comparison.factorial import Effect, find_factorial
+from finetune.report.comparison.sections import Section
+from finetune.report.pages.estimate_text import signed_text
+from finetune.report.pages.parts.part import Grid, GridRow, Part
+from finetune.report.results.formatting import count_text, join_words
+
+
+def factorial_part(section: Section) -> Part | None:
+    """Effects of the factors; None where a section's arms form no factorial."""
+    factorial = find_factorial(section)
+    if factorial is None or not factorial.effects:
+        return None
+    form = section.format
+    rows: list[GridRow] = [
+        (" \N{MULTIPLICATION SIGN} ".join(effect.factors), "", (signed_text(effect.estimate, form), _meaning(effect)))
+        for effect in factorial.effects
+    ]
+    settled = [effect for effect in factorial.effects if len(effect.factors) == 1 and effect.estimate.excludes_zero]
+    largest = max(settled, key=lambda effect: abs(effect.estimate.mean), default=None)
+    sentence = f"No factor changes the {section.label} by more than chance does."
+    if largest is not None:
+        change = "lowers" if largest.estimate.mean < 0 else "raises"
+        amount = form.number(abs(largest.estimate.mean)) + form.difference_unit
+        sentence = (
+            f"Of {join_words(factorial.factors)}, {largest.factors[0]} matters most: "
+            f"{largest.levels[0][1]} {change} the {section.label} by {amount}, over all else."
+        )
+    return Part(
+        title=f"{section.title}: what each factor does",
+        sentences=(sentence,),
+        about=f"All {len(factorial.cells)} combinations, {count_text(len(factorial.seeds), 'common seed')}. "
+        "An effect is the mean of all cells at the second level less that of all cells at the first; an interaction "
+        "half of how much one factor's effect differs between the levels of another. Bold: the 95 % interval excludes "
+        "zero.",
+        figure=None,
+        grid=Grid(
+            ("factor", "effect", "meaning"),
+            tuple(rows),
+            frozenset((row, 0) for row, effect in enumerate(factorial.effects) if effect.estimate.excludes_zero),
+        ),
+    )
+
+
+def _meaning(effect: Effect) -> str:
+    if len(effect.factors) == 1:
+        ((first, second),) = effect.levels
+        return f"{second} against {first}"
+    (_, second), (_, other) = effect.levels
+    return f"{second} and {other} together, beyond their sum"

@@ -1,0 +1,132 @@
+"""Writes a study's report: ``report.html``, ``table.md``, ``results.csv`` and, for a random search, ``chosen.json``."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dbn.errors import SettingError
+from dbn.files import write_json, write_text
+from finetune.report.comparison.axes import find_axes
+from finetune.report.comparison.sections import Section, make_sections
+from finetune.report.comparison.tuning import chosen_settings, group_trials
+from finetune.report.pages.arm_table import build_arm_table
+from finetune.report.pages.parts.build_parts import build_parts
+from finetune.report.pages.parts.part import Part
+from finetune.report.pages.report_text import markdown_text, terminal_text
+from finetune.report.pages.results_csv import results_csv
+from finetune.report.pages.study_page import render_page
+from finetune.report.results.problems import Problem
+from finetune.report.results.study import Study, read_study
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """The files of a report, and what they contain.
+
+    Attributes:
+        html: the page.
+        table: the main tables in Markdown.
+        csv: a row per run.
+        chosen: settings chosen by a random search, for ``sweep=final``; None for other studies.
+        text: headlines, main tables and problems in plain text.
+        tables: heads and rows of every table, by title.
+        figures: HTML of the figures of the study as a whole, by title.
+    """
+
+    html: Path
+    table: Path
+    csv: Path
+    chosen: Path | None
+    text: str
+    tables: dict[str, tuple[tuple[str, ...], list[tuple[str, ...]]]]
+    figures: dict[str, str]
+
+
+def write_report(
+    study: Path, *, reference: str | None = None, metric: str | None = None, output: Path | None = None
+) -> ReportFiles:
+    """Write the report of a study, replacing an earlier one; the same runs give the same bytes.
+
+    Args:
+        study: the study's directory, ``runs/<study>``.
+        reference: name of the arm that others are compared with; by default the random arm with the lowest mean
+            validation metric in each section.
+        metric: metric to compare by, lower being better; by default ``test/error``, for autoencoders
+            ``test/squared_error``.
+        output: folder to write into; by default the study's directory.
+
+    Raises:
+        DataError: ``study`` is missing or has no result.
+        SettingError: no arm is called ``reference``, no run has ``metric``, or the folder cannot be written to.
+    """
+    study = Path(study)
+    folder = study if output is None else output
+    found = read_study(study)
+    check_writable(folder, study)
+    if output is not None:
+        found = _paths_relative_to(found, output)
+    sections = make_sections(found.compared, reference, metric)
+    tunings = group_trials(found.trials)
+    parts = build_parts(sections, find_axes(sections), tunings, "")
+    problems = [*found.problems, *_without_metric(sections)]
+    files = ReportFiles(
+        html=folder / "report.html",
+        table=folder / "table.md",
+        csv=folder / "results.csv",
+        chosen=folder / "chosen.json" if chosen_settings(tunings) else None,
+        text=terminal_text(found, sections, parts, problems),
+        tables=_tables(sections, parts, problems),
+        figures={part.title: str(part.figure) for part in parts if part.figure is not None},
+    )
+    page = render_page(found, sections, parts, problems)
+    if files.chosen is not None:
+        write_json(files.chosen, chosen_settings(tunings))
+    write_text(files.table, markdown_text(found, sections, parts, problems))
+    write_text(files.csv, results_csv(found.runs))
+    write_text(files.html, page)
+    return files
+
+
+def check_writable(folder: Path, study: Path) -> None:
+    """Check that files can be written into a folder, which may not exist yet.
+
+    Raises:
+        SettingError: they cannot, as in another user's study.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK)):
+        raise SettingError(
+            f"{folder} cannot be written to. Give the report a folder of your own: dbn-report {study} output=report"
+        )
+
+
+def _paths_relative_to(study: Study, folder: Path) -> Study:
+    """The study with the paths of its runs relative to another folder, for links on a page in it."""
+    runs = [
+        replace(run, path=Path(os.path.relpath(run.directory.resolve(), folder.resolve())).as_posix())
+        for run in study.runs
+    ]
+    return replace(study, runs=tuple(runs))
+
+
+def _tables(
+    sections: Sequence[Section], parts: Sequence[Part], problems: Sequence[Problem]
+) -> dict[str, tuple[tuple[str, ...], list[tuple[str, ...]]]]:
+    tables = {part.title: (part.grid.heads, [(name, *cells) for name, _, cells in part.grid.rows]) for part in parts}
+    for section in sections:
+        table = build_arm_table(section, problems)
+        heads = ("arm", *(column.head for column in table.columns))
+        tables[section.title] = (heads, [(row.name, *row.cells) for row in table.rows])
+    return tables
+
+
+def _without_metric(sections: Sequence[Section]) -> list[Problem]:
+    """Runs whose result lacks a finite value of the metric that arms are compared by."""
+    return [
+        Problem("damaged", f"{arm.name}, seed {run.seed}", f"result.json has no finite {section.metric}")
+        for section in sections
+        for arm in section.arms
+        for run in arm.runs
+        if section.metric not in run.metrics
+    ]

@@ -1,0 +1,174 @@
+"""One run's ``result.json``."""
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+STAGES = ("pretrain", "finetune", "baseline")
+Kind = Literal["pretrained", "random", "baseline", "unstated"]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The content of one ``result.json``; what the file does not state is None or empty.
+
+    Attributes:
+        content: hash of the data, where they are the user's own; empty for published data sets.
+        labels: number of labelled images as text, or ``"all"``.
+        kind: where the starting weights came from, which decides the colour in figures.
+        metrics: finite values by name.
+        weights: change of each layer's weights by fine-tuning, see :func:`finetune.weights.weight_changes`.
+        sizes: numbers of units of all layers, input and output included.
+        flops: floating-point operations by stage.
+        trial: number of the trial of a random search; None for other runs.
+        settings: values that the trial drew, by dotted key.
+        trained_together: number of seeds that trained in one process.
+        precision: precision of each layer's matrix products.
+        path: directory relative to the study, with forward slashes.
+    """
+
+    study: str
+    stage: str
+    name: str
+    seed: int
+    metrics: dict[str, float]
+    directory: Path
+    path: str
+    kind: Kind = "unstated"
+    arm: str = ""
+    task: str = ""
+    data: str = ""
+    content: str = ""
+    labels: str = ""
+    seconds: float | None = None
+    pretrain_seconds: float | None = None
+    n_parameters: int | None = None
+    epochs: int | None = None
+    weights: tuple[dict[str, Any], ...] = ()
+    sizes: tuple[int, ...] = ()
+    flops: dict[str, float] = field(default_factory=dict)
+    trial: int | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    trained_together: int | None = None
+    precision: tuple[str, ...] = ()
+    config: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, Any] = field(default_factory=dict)
+    git: dict[str, Any] = field(default_factory=dict)
+    machine: dict[str, Any] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Numbers of hidden units, layer by layer; empty where unknown."""
+        return self.sizes[1:-1]
+
+    @property
+    def total_flops(self) -> float | None:
+        """Floating-point operations of the run, pretraining included; None where unknown."""
+        return sum(self.flops.values()) or None
+
+
+def read_run_result(directory: Path, stage: str, study: Path) -> RunResult:
+    """Read a run's result.
+
+    Args:
+        directory: the run's directory.
+        stage: stage of the run, where the file states none.
+        study: the study's directory.
+
+    Raises:
+        ValueError: the file is not a result.
+        OSError: the file cannot be read.
+    """
+    content = json.loads((directory / "result.json").read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError("it is not a JSON object")
+    name, seed, metrics = content.get("name"), content.get("seed"), content.get("metrics")
+    if not isinstance(name, str) or not name:
+        raise ValueError("'name' is not given")
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise ValueError("'seed' is not a whole number")
+    if not isinstance(metrics, dict):
+        raise ValueError("'metrics' is not given")
+    stage = content["stage"] if content.get("stage") in STAGES else stage
+    finite = {key: value for key in metrics if (value := _number(metrics[key])) is not None}
+    return RunResult(
+        study=_string(content.get("study")) or study.resolve().name,
+        stage=stage,
+        name=name,
+        seed=seed,
+        metrics=finite,
+        directory=directory,
+        path=directory.relative_to(study).as_posix(),
+        kind=_kind(stage, content.get("pretrained")),
+        arm=_string(content.get("arm")) or name,
+        task=_string(content.get("task")) or _task_from(finite),
+        data=_string(content.get("data")),
+        content=_string(_mapping(_mapping(content.get("config")).get("data")).get("content")),
+        labels=_labels(content),
+        seconds=_number(content.get("seconds")),
+        pretrain_seconds=_number(content.get("pretrain_seconds")),
+        n_parameters=_integer(content.get("n_parameters")),
+        epochs=_integer(content.get("epochs")),
+        weights=tuple(row for row in content.get("weights") or () if isinstance(row, dict)),
+        sizes=_integers(content.get("sizes")),
+        flops={key: number for key, value in _mapping(content.get("flops")).items() if (number := _number(value))},
+        trial=_integer(_mapping(content.get("trial")).get("number")),
+        settings=_mapping(_mapping(content.get("trial")).get("settings")),
+        trained_together=_integer(content.get("trained_together")),
+        precision=_strings(content.get("precision")),
+        config=_mapping(content.get("config")),
+        versions=_mapping(content.get("versions")),
+        git=_mapping(content.get("git")),
+        machine=_mapping(content.get("machine")),
+        classes=_strings(content.get("classes")),
+    )
+
+
+def _kind(stage: str, pretrained: object) -> Kind:
+    if stage == "baseline":
+        return "baseline"
+    if isinstance(pretrained, bool):
+        return "pretrained" if pretrained else "random"
+    return "unstated"
+
+
+def _task_from(metrics: dict[str, float]) -> str:
+    if any(key.endswith("/error") for key in metrics):
+        return "classifier"
+    return "autoencoder" if any(key.endswith("/squared_error") for key in metrics) else ""
+
+
+def _labels(content: dict[str, Any]) -> str:
+    if "n_labelled" not in content:
+        return ""
+    n_labelled = _integer(content["n_labelled"])
+    return "all" if n_labelled is None else str(n_labelled)
+
+
+def _string(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _strings(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _integer(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _integers(value: object) -> tuple[int, ...]:
+    return tuple(value) if isinstance(value, list) and all(_integer(one) is not None for one in value) else ()
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

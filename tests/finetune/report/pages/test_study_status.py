@@ -1,0 +1,64 @@
+"""dbn-status at any moment of a study."""
+
+import json
+
+import pytest
+from filelock import FileLock
+
+from dbn.errors import DataError
+from finetune.report.pages.study_status import status_text
+
+
+def plan(study, names, seeds):
+    """A sweep.json of these runs."""
+    jobs = [{"arm": n, "name": n, "seed": s, "overrides": [], "command": f"dbn-finetune arm={n} seed={s}"}
+            for n in names for s in seeds]  # fmt: skip
+    (study.directory / "sweep.json").write_text(json.dumps({"jobs": jobs}))
+
+
+def test_before_the_first_result(study):
+    plan(study, ["dbn"], [0, 1])
+    assert status_text(study.directory).splitlines() == [
+        "toy: 0 of 2 runs done, 2 missing",
+        "missing     dbn, seed 0: never started",
+        "missing     dbn, seed 1: never started",
+        "",
+        "To do the rest:",
+        "  dbn-finetune arm=dbn seed=0",
+        "  dbn-finetune arm=dbn seed=1",
+    ]
+
+
+def test_in_the_middle_of_it(study):
+    plan(study, ["dbn", "glorot"], [0, 1, 2])
+    study.run("digits_stack", 0, stage="pretrain", metrics={"layer1/reconstruction_error": 1.0})
+    study.arm("dbn", [0.1, 0.2])
+    study.unfinished("glorot", 0, "Traceback\nDivergenceError: weights are no longer finite")
+    at_work = study.unfinished("glorot", 1, "an error of the attempt before")
+    study.unfinished("dbn", 2)
+    with FileLock(at_work / ".lock"):
+        text = status_text(study.directory)
+    assert text.splitlines() == [
+        "toy: 2 of 6 runs done, 1 running, 1 failed, 1 unfinished, 1 missing; 1 stack pretrained",
+        "running     glorot, seed 1: a process is at work on it",
+        "failed      glorot, seed 0: DivergenceError: weights are no longer finite",
+        "unfinished  dbn, seed 2: stopped before its end; it resumes from its last checkpoint",
+        "missing     glorot, seed 2: never started",
+        "",
+        "To do the rest:",
+        "  dbn-finetune arm=glorot seed=0",
+        "  dbn-finetune arm=dbn seed=2",
+        "  dbn-finetune arm=glorot seed=2",
+    ]
+    assert "failed      glorot, seed 1: an error of the attempt before" in status_text(study.directory)
+
+
+def test_when_all_is_done(study):
+    plan(study, ["dbn"], [0, 1])
+    study.arm("dbn", [0.1, 0.2])
+    assert status_text(study.directory) == "toy: 2 of 2 runs done"
+
+
+def test_a_study_that_is_not_there(tmp_path):
+    with pytest.raises(DataError, match="no such study"):
+        status_text(tmp_path / "absent")
