@@ -6,6 +6,7 @@ or one network by backpropagation. Every public path does all that its user gets
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -107,13 +108,14 @@ def public(
 
     def work() -> int:
         from dbn.pretraining import pretrain_stack
+        from dbn.samplers import ContrastiveDivergence
         from dbn.training import LayerSettings
 
         with tempfile.TemporaryDirectory() as folder:
-            layer = LayerSettings(n_hidden=n_hidden, batch_size=batch, epochs=epochs, steps=k)
+            layer = LayerSettings(n_hidden=n_hidden, batch_size=batch, epochs=epochs)
             pretrain_stack(
-                dataset, [layer] * n_layers, precision=precision, directory=Path(folder), tracker=Tracker(Path(folder)),
-                progress=False,
+                dataset, [layer] * n_layers, sampler=partial(ContrastiveDivergence, steps=k), precision=precision,
+                directory=Path(folder), tracker=Tracker(Path(folder)), progress=False,
             )  # fmt: skip
         return n * epochs
 

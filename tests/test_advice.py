@@ -37,7 +37,7 @@ CASES = [
     (["stack.every_layer.learning_rate=1e18"], "Lower stack.every_layer", ["stack.every_layer.learning_rate=0.1"]),
     (["training.trajectory=5000"], "Ask for fewer", ["training.trajectory=20"]),
     (["training.validate_every=5"], "from 1 to 1", ["training.validate_every=1"]),
-    (["sampler=pcd", "stack.every_layer.steps=0"], "from 1", ["sampler=pcd", "stack.every_layer.steps=1"]),
+    (["sampler=pcd", "sampler.steps=0"], "from 1", ["sampler=pcd", "sampler.steps=1"]),
     (["init.stack=nothing"], "dbn-pretrain writes one", []),
     (["trainer.devices=0"], "from 1", ["trainer.devices=1"]),
     (

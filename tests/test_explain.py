@@ -70,6 +70,8 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         ("study=", ["study=''"]),
         ("stack.layers=200", ["stack.layers=200", "stack.layers=[200]"]),
         ("stack.every_layer.n_hiden=3", ["stack.every_layer.n_hiden", "Did you mean stack.every_layer.hidden"]),
+        ("stack.every_layer.steps=3", ["stack.every_layer.steps: no such setting", "sampler.steps"]),
+        ("stack.layers=[{n_hidden:9,steps:3}]", ["stack.layers.steps: no such setting", "sampler.steps"]),
         ("stack.layers=[1000000000000]", ["stack.layers", "GiB", "Take fewer units"]),
         ("optimizer.lr=-1", ["optimizer.lr=-1", "Invalid learning rate"]),
         ("arm.sgd_lr=abc", ["arm.sgd_lr='abc'", "a number"]),

@@ -143,7 +143,7 @@ def check_pretraining(config: Mapping[str, Any]) -> None:
         check(key, config[key])
     check_data(config["data"])
     check_stack(config["stack"], config["n_parallel_seeds"])
-    check_factory("sampler", config["sampler"], lambda sampler: sampler(steps=1))
+    check_factory("sampler", config["sampler"], lambda sampler: sampler())
     check_table("trainer", config["trainer"], TRAINER_CHECKS)
     check_table("logger", config["logger"], {"wandb": optional(check_wandb)}, needed=["wandb"])
 

@@ -83,7 +83,7 @@ def pretrain_stacks(
         layers: settings of each RBM, from the data upwards.
         places: seed, directory and tracker of each stack.
         visible: type of the visible units of the first RBM.
-        sampler: makes a layer's sampler from its ``steps``.
+        sampler: called without arguments, makes a sampler for each layer, ``partial(ContrastiveDivergence, steps=3)``.
         optimizer: makes the optimiser.
         precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.precision`.
         representations: of lower layers: ``memory``, ``compute`` or ``disk``, see :class:`Representations`.
@@ -185,7 +185,7 @@ def train_layer(
         module = RBMTraining(
             rbm,
             settings,
-            sampler(steps=settings.steps),
+            sampler(),
             seeds=[stack.seed for stack in stacks],
             layer=number,
             optimizer=optimizer,

@@ -44,6 +44,6 @@ def check_sampler(sampler: Any) -> None:
     """Raise :class:`SettingError` unless this makes samplers: every layer needs one of its own."""
     if isinstance(sampler, Sampler) or not callable(sampler):
         raise SettingError(
-            f"sampler={sampler!r}: give what makes a layer's sampler from its steps, such as the class "
-            "ContrastiveDivergence itself, and say steps in the layer's settings."
+            f"sampler={sampler!r}: give what makes a sampler for each layer: the class ContrastiveDivergence "
+            "itself, or functools.partial(ContrastiveDivergence, steps=3)."
         )

@@ -137,13 +137,21 @@ def shown(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
+RENAMED = {
+    "stack.every_layer.steps": "sampler.steps",
+    "stack.upper_layers.steps": "sampler.steps",
+    "stack.layers.steps": "sampler.steps",
+}
+"""Keys of earlier versions, and those that say the same now."""
+
+
 def check_keys(group: str, given: Mapping[str, Any], known: Collection[str]) -> None:
     """Raise :class:`SettingError` if ``given`` has a key that is not ``known``; the message names the nearest."""
     for key in given:
         if key not in known:
-            raise SettingError(
-                f"{group}.{key}: no such setting.{near(str(key), known)} Known: {', '.join(sorted(known))}."
-            )
+            full = f"{group}.{key}"
+            nearest = f" It is {RENAMED[full]} now." if full in RENAMED else near(str(key), known)
+            raise SettingError(f"{full}: no such setting.{nearest} Known: {', '.join(sorted(known))}.")
 
 
 def settings_of(group: str, kind: Callable[..., T], given: Mapping[str, Any]) -> T:

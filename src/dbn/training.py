@@ -34,7 +34,6 @@ OptimizerFactory = Callable[..., Optimizer]
 LAYER_CHECKS: dict[str, Check] = {
     "n_hidden": within(low=1, whole=True),
     "hidden": choice(*UNITS),
-    "steps": within(low=1, whole=True),
     "learning_rate": within(low=0, above=True),
     "initial_momentum": within(low=0, high=1, below=True),
     "initial_momentum_epochs": within(low=0, whole=True),
@@ -55,7 +54,6 @@ class LayerSettings:
     Attributes:
         n_hidden: hidden units.
         hidden: their type.
-        steps: Gibbs steps ``k`` of the sampler.
         learning_rate: of weights and biases.
         initial_momentum: momentum of the first epochs.
         initial_momentum_epochs: how many they are.
@@ -72,7 +70,6 @@ class LayerSettings:
 
     n_hidden: int
     hidden: str = "bernoulli"
-    steps: int = 1
     learning_rate: float = 0.1
     initial_momentum: float = 0.5
     initial_momentum_epochs: int = 5
@@ -326,7 +323,7 @@ def fit(
             ``(n, channels, height, width)``. Features must be values that the visible units can have: Bernoulli units
             need [0, 1]. Nothing is scaled here: 8-bit greys are given as ``X / 255``.
         epochs: passes through the images.
-        sampler: negative phase; by default CD-k, with k the setting ``steps``.
+        sampler: where the negative phase comes from; ``ContrastiveDivergence(1)`` by default.
         seed: of the order of the images and the Gibbs noise.
         precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.precision`.
         callbacks: Lightning callbacks, e.g. ``dbn.progress.FitProgress("my RBM", "layer1/weight_norm", "norm")``.
@@ -358,7 +355,7 @@ def fit(
         rbm.visible.initialise_bias(images.mean())
     images = images.to(device)
     watched = images.sample(MONITOR_IMAGES).to(rbm.weight.dtype)
-    module = RBMTraining(rbm, layer, sampler or ContrastiveDivergence(layer.steps), seeds=[seed], precision=precision,
+    module = RBMTraining(rbm, layer, sampler or ContrastiveDivergence(), seeds=[seed], precision=precision,
                          monitor_train=[watched])  # fmt: skip
     callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks
     with quiet():
@@ -371,11 +368,13 @@ def fit(
 
 def _settings_of_fit(rbm: RBM, sampler: Sampler | None, settings: dict[str, Any]) -> LayerSettings:
     """What :func:`fit` was told, checked: nothing that it is told is without effect."""
+    kind = type(sampler).__name__ if isinstance(sampler, Sampler) else "ContrastiveDivergence"
     made = "fit trains the RBM that it is given. Say it where the RBM is made:"
     elsewhere = {
         "n_hidden": f"{made} RBM({type(rbm.visible).__name__}({rbm.n_visible}), Bernoulli(n_hidden)).",
         "hidden": f"{made} RBM({type(rbm.visible).__name__}({rbm.n_visible}), Gaussian({rbm.n_hidden})), for instance.",
         "weight_std": f"{made} RBM(visible, hidden, weight_std={settings.get('weight_std')!r}).",
+        "steps": f"these are a sampler's. Give fit a sampler that takes as many: {kind}({settings.get('steps')!r}).",
     }
     for name, words in elsewhere.items():
         if name in settings:
@@ -383,11 +382,6 @@ def _settings_of_fit(rbm: RBM, sampler: Sampler | None, settings: dict[str, Any]
     check_keys("fit", settings, LayerSettings.__dataclass_fields__.keys() - elsewhere.keys())
     if sampler is not None and not isinstance(sampler, Sampler):
         raise SettingError(f"sampler={sampler!r}: give a sampler itself, such as ContrastiveDivergence(1), or None.")
-    if sampler is not None and "steps" in settings:
-        raise SettingError(
-            f"steps={settings['steps']!r} beside a sampler, which has steps of its own. Leave one of them out: "
-            f"{type(sampler).__name__}({settings['steps']!r}) takes as many."
-        )
     return LayerSettings(n_hidden=rbm.n_hidden, hidden=rbm.hidden.kind, **settings)
 
 

@@ -1,6 +1,7 @@
 """A block's steps replayed from a recording are the steps."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,12 +12,13 @@ from dbn.data import DataSet
 from dbn.graphs import BlockGraphs
 from dbn.growing import Place
 from dbn.pretraining import pretrain_stacks
+from dbn.samplers import ContrastiveDivergence
 from dbn.training import LayerSettings, RBMTraining
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 LAYERS = [
     LayerSettings(n_hidden=60, epochs=4, batch_size=20, initial_momentum_epochs=2),
-    LayerSettings(n_hidden=30, hidden="gaussian", epochs=4, batch_size=20, learning_rate=0.001, steps=2),
+    LayerSettings(n_hidden=30, hidden="gaussian", epochs=4, batch_size=20, learning_rate=0.001),
 ]
 
 
@@ -40,7 +42,8 @@ class Recorder:
 
 def pretrained(data: DataSet, n_seeds: int, **options: Any) -> list[RBM]:
     """Every RBM of stacks of two layers."""
-    stacks = pretrain_stacks(data, LAYERS, [Place(seed) for seed in range(n_seeds)], progress=False, **options)
+    places, sampler = [Place(seed) for seed in range(n_seeds)], partial(ContrastiveDivergence, steps=2)
+    stacks = pretrain_stacks(data, LAYERS, places, sampler=sampler, progress=False, **options)
     return [rbm for stack in stacks for rbm in stack]
 
 

@@ -103,7 +103,7 @@ def test_a_mistake_is_an_error_of_this_package(call: Any, words: str) -> None:
         ({"layers": "100"}, "layers='100'"),
         ({"data": X}, "data is a Tensor: .*load_data"),
         ({"visible": "gausian"}, r"stack\.visible='gausian': .*gaussian"),
-        ({"sampler": ContrastiveDivergence(3)}, "sampler=.*the class ContrastiveDivergence itself"),
+        ({"sampler": ContrastiveDivergence(3)}, r"sampler=.*partial\(ContrastiveDivergence, steps=3\)"),
         ({"representation": "disk"}, r"representation: no such setting\. Did you mean representations"),
         ({"representations": "disk"}, "needs the run's directory"),
         ({"precision": "half"}, "precision='half'"),
@@ -117,12 +117,12 @@ def test_pretraining_says_what_it_takes(options: dict[str, Any], words: str, dig
 
 
 def test_pretraining_does_as_the_messages_say(tmp_path: Path) -> None:
-    """A data set of pictures by hand, steps in a layer's settings, a folder by its name."""
+    """A data set of pictures by hand, a sampler with its steps, a folder by its name."""
     pictures = torch.randint(256, (40, 1, 3, 3)).to(torch.uint8)
     data = load_data(Source("mine", pictures, maximum=255))
-    layers = [LayerSettings(n_hidden=5, epochs=1, steps=2)]
+    layers = [LayerSettings(n_hidden=5, epochs=1)]
     stack = pretrain_stack(
-        data, layers, sampler=partial(ContrastiveDivergence, sample_visible=True), directory=str(tmp_path / "runs")
+        data, layers, sampler=partial(ContrastiveDivergence, steps=3), directory=str(tmp_path / "runs")
     )
     assert stack.sizes == [9, 5]
     assert (tmp_path / "runs" / "checkpoints" / "layer1.safetensors").is_file()

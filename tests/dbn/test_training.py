@@ -80,7 +80,8 @@ def test_contrastive_divergence_learns_a_teacher() -> None:
     student = RBM(Bernoulli(6), Bernoulli(6), weight_std=0.01, generator=stream(0, "init"))
     goal = log_likelihood(teacher, v).mean().item()
     before = log_likelihood(student, v.float()).mean().item()
-    fit(student, v.float(), epochs=160, steps=10, learning_rate=0.02, weight_cost=0.0, batch_size=50)
+    options: dict[str, Any] = {"learning_rate": 0.02, "weight_cost": 0.0, "batch_size": 50}
+    fit(student, v.float(), epochs=160, sampler=ContrastiveDivergence(10), **options)
     after = log_likelihood(student, v.float()).mean().item()
     assert after > goal - 0.02
     assert before < goal - 0.15
@@ -158,7 +159,6 @@ def test_training_that_blows_up_stops_with_layer_epoch_and_cure() -> None:
         ("momentum", 1.0),
         ("epochs", 0),
         ("batch_size", 2.5),
-        ("steps", 0),
         ("weight_cost", -1),
         ("hidden", "binary"),
     ],
