@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def _run(config: DictConfig) -> None:
-    results = finetune_seeds(plain(searched(config)), task_overrides())
+    results = finetune_seeds(plain(searched(config, task_overrides())), task_overrides())
     if is_first() and not in_multirun():  # a multirun ends with the table of all its runs
         for result in results:
             show(result)
@@ -115,7 +115,7 @@ def _work(
     members = [run for run in runs if seed_of(run) in seeds]
     sets = [labelled(data, run.config) for run in members]
     steps_per_epoch = -(-len(sets[0].train) // settings.batch_size)
-    check_schedule(config["schedule"], config["optimizer"], settings.epochs, steps_per_epoch)
+    check_schedule(config["schedule"], config["optimizer"], settings, steps_per_epoch)
     starts = starting_points([run.config for run in members], sets[0])
     before = [deepcopy(start.network) for start in starts]
     watched = data.validation if len(data.validation) else data.train  # the same for all arms and seeds
@@ -199,7 +199,7 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
 def trial_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
     """Number and settings of the trial that a run is; None for any other run."""
     search = config["search"]
-    return None if search["trial"] is None else {"number": search["trial"], "settings": search["settings"]}
+    return None if search["trial"] is None else {"number": search["trial"], "settings": config["searched"]}
 
 
 def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
