@@ -50,7 +50,7 @@ def measure(precision: str, seed: int, length: Length, runs: str) -> dict[str, f
     """Train in one precision from one seed."""
     overrides = [
         "data=mnist", "arm=dbn", "stack.layers=[500]", f"stack.every_layer.epochs={length.pretraining}",
-        f"training.epochs={length.fine_tuning}", "training.batch_size=100", "optimizer.lr=0.4",
+        f"training.epochs={length.fine_tuning}", "training.batch_size=100", "training.learning_rate=0.4",
         f"precision={precision}", f"seed={seed}", f"study={precision}", f"paths.runs={runs}",
     ]  # fmt: skip
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):

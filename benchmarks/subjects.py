@@ -6,6 +6,7 @@ or one network by backpropagation. Every public path does all that its user gets
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -107,13 +108,14 @@ def public(
     dataset = data_set(images(n_visible, n, data), images(n_visible, 2000, data))
 
     def work() -> int:
-        from dbn.pretraining import LayerSettings, pretrain_stack
+        from dbn.pretraining import LayerSettings, RBMPretraining, pretrain_stack
+        from dbn.samplers import ContrastiveDivergence
 
         with tempfile.TemporaryDirectory() as folder:
-            layer = LayerSettings(n_hidden=n_hidden, batch_size=batch, epochs=epochs, steps=k)
+            layer = LayerSettings(n_hidden=n_hidden, batch_size=batch, epochs=epochs)
             pretrain_stack(
-                dataset, [layer] * n_layers, precision=precision, directory=Path(folder), tracker=Tracker(Path(folder)),
-                progress=False,
+                dataset, [layer] * n_layers, method=RBMPretraining(partial(ContrastiveDivergence, steps=k)),
+                precision=precision, directory=Path(folder), tracker=Tracker(Path(folder)), progress=False,
             )  # fmt: skip
         return n * epochs
 

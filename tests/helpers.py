@@ -26,6 +26,12 @@ NORMALISED = [
 """Those that have likelihoods."""
 
 
+def recipe_overrides(file: Path) -> list[str]:
+    """What makes a file of ``conf/recipe/`` take part: its experiment, and the arm that it is for."""
+    start, dropout, augment = file.stem.split("-")
+    return [f"experiment={file.parent.name}", f"start={start}", f"dropout={dropout}", f"augment={augment}"]
+
+
 def stack_directory(*overrides: str) -> Path:
     """Where dbn-finetune with these overrides, called in this folder, has its stack: ``runs/<study>/pretrain/...``."""
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):

@@ -33,7 +33,11 @@ CASES = [
     (["task.baselines=[easypr]"], "Use task.baselines=[]", ["task.baselines=[]"]),
     (["data.validation=1.5"], "a fraction below 1", ["data.validation=0.5"]),
     (["data.test=2000"], "a number from 1 to 1796", ["data.test=100"]),
-    (["optimizer.lr=1e18", "arm=random_relu"], "Lower optimizer.lr", ["arm=random_relu", "optimizer.lr=0.1"]),
+    (
+        ["training.learning_rate=1e18", "arm=random_relu"],
+        "Lower training.learning_rate",
+        ["arm=random_relu", "training.learning_rate=0.1"],
+    ),
     (["stack.every_layer.learning_rate=1e18"], "Lower stack.every_layer", ["stack.every_layer.learning_rate=0.1"]),
     (["training.trajectory=5000"], "Ask for fewer", ["training.trajectory=20"]),
     (["training.validate_every=5"], "from 1 to 1", ["training.validate_every=1"]),

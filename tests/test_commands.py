@@ -36,8 +36,8 @@ def test_help_shows_examples_and_settings(command: str, tmp_path: Path) -> None:
     [
         (["arm=dnb"], ["arm=dnb: no such choice", "Did you mean dbn", "random_relu"]),
         (["optimizer.momntum=0.5"], ["optimizer.momntum", "Did you mean optimizer.momentum"]),
-        (["lr=0.5"], ["Did you mean optimizer.lr"]),
-        (["optimizer.lr=-1", "arm=random_relu"], ["optimizer", "Invalid learning rate: -1"]),
+        (["lr=0.5"], ["Use training.learning_rate"]),
+        (["training.learning_rate=-1", "arm=random_relu"], ["training.learning_rate=-1", "a number from 0"]),
         (["data.n_labelled=5"], ["data.n_labelled=5 is too few for data=digits", "10 to 1149"]),
         (["training.epochs=2.5"], ["training.epochs=2.5", "whole number"]),
         (["+training.epoch=2"], ["training.epoch: no such setting", "Did you mean epochs"]),
@@ -73,16 +73,16 @@ def test_report_without_a_study_and_of_a_missing_one(tmp_path: Path) -> None:
 
 
 def test_a_sweep_with_a_failing_arm_keeps_the_others_and_reports_it(tmp_path: Path) -> None:
-    swept = ["-m", "study=s", "arm=random_relu", "seed=0,1", "optimizer.lr=0.1,-1", *SMALL]
+    swept = ["-m", "study=s", "arm=random_relu", "seed=0,1", "training.learning_rate=0.1,-1", *SMALL]
     done = call(tmp_path, "dbn-finetune", *swept)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     study = tmp_path / "runs/s"
     finished = sorted(path.parent.name for path in study.rglob("result.json"))
-    assert finished == [f"random_relu_optimizer.lr=0.1_seed{seed}" for seed in (0, 1)]
+    assert finished == [f"random_relu_training.learning_rate=0.1_seed{seed}" for seed in (0, 1)]
     page = (study / "report.html").read_text()
-    assert "Invalid learning rate: -1" in page
-    assert "random_relu_optimizer.lr=-1" in page
+    assert "training.learning_rate=-1: it must be a number from 0" in page
+    assert "random_relu_training.learning_rate=-1" in page
 
 
 def test_the_same_sweep_again_does_only_what_is_missing(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from dbn.pretraining.run import pretrain, pretraining_config
 from dbn.pretraining.run import run_directory as pretraining_directory
 from finetune.fitting import make_module
 from finetune.run import finetune, run_directory
-from helpers import Composer
+from helpers import Composer, recipe_overrides
 
 CONF = config_directory()
 PRIMARY = {"finetune", "pretrain", "describe", "report", "status"}
@@ -28,13 +28,15 @@ def test_there_is_a_configuration_to_test() -> None:
 def test_every_choice_composes_and_resolves(path: Path, compose: Composer) -> None:
     group, choice = str(path.parent), path.stem
     if group.startswith("recipe/"):
-        overrides = [f"experiment={path.parent.name}", f"arm={choice}"]
+        overrides = recipe_overrides(path)
     elif choice == "base":
         overrides = []  # only ever part of the others of its group
     else:
         overrides = [f"{group}={choice}"]
     config = compose("finetune", overrides)
     assert config["study"]
+    if group.startswith("recipe/"):
+        assert config["recipe"] == f"{path.parent.name}/{choice}", "a run says which recipe took part"
     assert isinstance(layers_of(config["stack"]), list)
 
 
@@ -88,6 +90,45 @@ def test_an_arm_is_what_its_name_says(arm: str, compose: Composer) -> None:
     assert config["arm"]["name"] == config["name"] == arm
 
 
+@pytest.mark.parametrize(
+    ("overrides", "name"),
+    [
+        ([], "dbn"),
+        (["start=random_relu", "dropout=hidden", "augment=affine"], "random_relu_dropout_augment"),
+        (["start=random_tanh", "dropout=hidden", "augment=affine_elastic"], "random_tanh_dropout_augment_elastic"),
+        (["arm=dbn_dropout", "start=random_sigmoid", "augment=affine"], "random_sigmoid_dropout_augment"),
+        (["start=dbn_relu", "augment@stack.augment=affine"], "dbn_relu_stack_augment"),
+    ],
+)
+def test_what_is_composed_directly_is_called_what_it_is(overrides: list[str], name: str, compose: Composer) -> None:
+    """And is the same as the arm of that name, where there is one."""
+    config = compose("finetune", overrides)
+    assert config["name"] == config["arm"]["name"] == name
+    if name in ARMS:
+        assert config == compose("finetune", [f"arm={name}"])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "rate"),
+    [
+        (["arm=dbn"], 0.3),
+        (["arm=random_relu"], 0.1),
+        (["arm=random_relu_dropout"], 0.03),  # beside dropout it wants another one
+        (["optimizer=adam", "arm=random_relu_dropout"], 0.001),
+        (["optimizer=adam", "experiment=ladder_5_relu"], 0.001),
+        (["optimizer=adam", "experiment=mnist_2006", "arm=dbn"], 0.4),
+        (["experiment=mnist_2006"], 0.4),
+        (["training.learning_rate=0.7", "optimizer=adam", "experiment=mnist_2006"], 0.7),
+    ],
+)
+def test_the_learning_rate_is_that_of_what_is_said_most_precisely(
+    overrides: list[str], rate: float, compose: Composer
+) -> None:
+    config = compose("finetune", overrides)
+    assert config["training"]["learning_rate"] == rate
+    assert config["schedule"]["factory"].get("max_lr", rate) == rate
+
+
 def _swept(sweep: str) -> dict[str, list[str]]:
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         sweeper = hydra.compose("finetune", [f"sweep={sweep}"], return_hydra_config=True).hydra
@@ -122,7 +163,7 @@ def test_a_schedule_is_told_the_length_of_training(compose: Composer, digits_dat
     from finetune.network import Network
     from finetune.settings import TrainingSettings
 
-    config = compose("finetune", ["optimizer.lr=0.5", "training.epochs=3", "training.batch_size=50"])
+    config = compose("finetune", ["training.learning_rate=0.5", "training.epochs=3", "training.batch_size=50"])
     settings = TrainingSettings(**config["training"])
     module = make_module(Network.dense([64, 10]), digits_data, settings, config, [0])  # type: ignore[arg-type]
     scheduler = module.configure_optimizers()["lr_scheduler"]["scheduler"]

@@ -19,7 +19,7 @@ SMALL = [
     "arm=dbn_dropout", "stack.layers=[12,8]", "stack.every_layer.epochs=2", "data.n_labelled=300",
     "training.batch_size=50", "augment.rotation=10",
 ]  # fmt: skip
-CONSTANT = [*SMALL, "schedule=constant", "optimizer.lr=0.05"]
+CONSTANT = [*SMALL, "schedule=constant", "training.learning_rate=0.05"]
 DONE = Path("runs/default/finetune/dbn_dropout_seed0")
 
 
@@ -109,7 +109,7 @@ def test_what_cannot_go_on_is_refused(compose: Composer) -> None:
             finetune_seeds(compose("finetune", [*further, *overrides]))
 
     refused(r"continue_from=runs/nothing: there is no run", "continue_from=runs/nothing")
-    refused(r"has optimizer\.lr=0\.05, this one optimizer\.lr=0\.1", "optimizer.lr=0.1")
+    refused(r"has training\.learning_rate=0\.05, this one training\.learning_rate=0\.1", "training.learning_rate=0.1")
     refused(r"training\.epochs=2: .* was trained for 2 epochs already", "training.epochs=2")
     refused("n_parallel_seeds=2", "n_parallel_seeds=2")
     (DONE / "checkpoints/last.ckpt").rename("last.ckpt")
@@ -124,7 +124,7 @@ def test_a_study_that_is_moved_in_the_middle_remembers_what_was_best(
     compose: Composer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Trained so fast that the best epoch is an early one, before the move."""
-    settings = [*CONSTANT, "optimizer.lr=0.4", "training.epochs=12", "checkpoint_seconds=0"]
+    settings = [*CONSTANT, "training.learning_rate=0.4", "training.epochs=12", "checkpoint_seconds=0"]
     alone = finetune(compose("finetune", [*settings, "study=alone"]))
     assert alone["best_epoch"] < 10
     step = FineTuning.minibatch_step

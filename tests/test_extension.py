@@ -39,7 +39,7 @@ stack:
     learning_rate: 0.02
 network: { activation: { _target_: spin.SpinActivation, value: 1.5 } }
 sampler: { _target_: hot.Hot, beta: 0.8 }
-optimizer: { lr: 0.03 }
+training: { learning_rate: 0.03 }
 """,
     "method": """
 stack: { layers: [12, 8], every_layer: { epochs: 8 } }
@@ -191,7 +191,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
 @pytest.mark.parametrize("choice", list(CHOICES))
 def test_unrolled_before_training(choice: str, compose: Composer) -> None:
     """The network's starting weights compute the stack's mean-field pass: after an epoch at a rate of almost zero."""
-    overrides = [*CHOICES[choice], *ACTIVATION[choice], "arm=dbn", "optimizer.lr=1e-12", "schedule=constant"]
+    overrides = [*CHOICES[choice], *ACTIVATION[choice], "arm=dbn", "training.learning_rate=1e-12", "schedule=constant"]
     config = compose("finetune", [*overrides, "training.epochs=1", "training.weights=last"])
     finetune(config)
     stack = DBN.load(run_directory(pretraining_config(config)) / "dbn.safetensors")

@@ -90,7 +90,7 @@ def test_a_job_without_a_name_does_not_keep_the_others_from_starting() -> None:
 
 
 def test_jobs_that_would_share_a_directory_are_refused_before_any_starts() -> None:
-    done = call("dbn-finetune", "-m", *SMALL, "study=s", "arm=random_relu", "optimizer.lr=0.1,0.2", "name=x")
+    done = call("dbn-finetune", "-m", *SMALL, "study=s", "arm=random_relu", "training.learning_rate=0.1,0.2", "name=x")
     assert done.returncode == 2
     assert "would share a directory" in done.stderr
     assert "base_name=x" in done.stderr

@@ -20,7 +20,7 @@ from finetune.run import finetune, finetune_seeds, labelled, run_directory
 from helpers import Composer
 
 Floats = NDArray[np.float64]
-STILL = ["optimizer=sgd", "optimizer.lr=1e-30", "schedule=constant"]
+STILL = ["optimizer=sgd", "training.learning_rate=1e-30", "schedule=constant"]
 """Training that does not move a weight."""
 
 
@@ -98,7 +98,7 @@ def test_a_classifier_s_result(compose: Composer) -> None:
 
 def test_an_autoencoder_s_result(compose: Composer) -> None:
     layers = ["task=autoencoder", "stack.layers=[20,{n_hidden:4,hidden:gaussian}]", "arm=random_sigmoid"]
-    config = compose("finetune", [*layers, "training.epochs=3", "optimizer=adam", "optimizer.lr=0.01"])
+    config = compose("finetune", [*layers, "training.epochs=3", "optimizer=adam", "training.learning_rate=0.01"])
     result = finetune(config)
     for name, (x, _) in splits_of(data_of(config)).items():
         logits = outputs(run_directory(config), x, (1.0, 1.0), code=2)

@@ -20,6 +20,7 @@ from dbn.texts import TEXTS
 from finetune.check_config import check_composed, check_finetuning
 from finetune.describe import check_sizes
 from finetune.report.command import check_report
+from helpers import recipe_overrides
 
 CONF = config_directory()
 HUGE = 10**30
@@ -88,7 +89,7 @@ def settings_of_file(path: Path) -> tuple[str, list[str], list[tuple[str, ...]]]
         return choice, [], list(leaves(content))
     overrides = [f"{group}={choice}"]
     if group.startswith("recipe/"):
-        overrides = [f"experiment={relative.parent.name}", f"arm={choice}"]
+        overrides = recipe_overrides(relative)
     if choice == "base":
         overrides = []
     if not content:
@@ -142,9 +143,9 @@ def unique_settings() -> dict[str, tuple[str, list[str], tuple[str, ...]]]:
 
 OWNED = frozenset({"data", "optimizer", "schedule", "init", "sampler"})
 """Groups whose choices have settings of their own; elsewhere a key means the same in every file."""
-FREE = frozenset({"seeds_of.a", "seeds_of.b", "half"})
+FREE = frozenset({"seeds_of", "half"})
 """A study's own variables, from which other settings are made."""
-OPEN = frozenset({"search.settings"})
+OPEN = frozenset({"searched"})
 """A group that may hold anything."""
 DEPENDENT = {"optimizer.momentum": "optimizer.nesterov"}
 """Settings of torch's that are refused together."""
@@ -159,7 +160,7 @@ def base(command: str, *overrides: str) -> DictConfig:
     return composed(command, list(overrides))
 
 
-SETTINGS = {name: found for name, found in unique_settings().items() if ".".join(found[2]) not in FREE}
+SETTINGS = {name: found for name, found in unique_settings().items() if found[2][0] not in FREE}
 REFERRED_TO = set(re.findall(r"\$\{(?:[a-z.]+:)?(?:\$\{)?([a-z_.]+)", "".join(path.read_text() for path in FILES)))
 """Keys from which others are made."""
 

@@ -64,8 +64,11 @@ def test_what_a_sweep_s_name_says_is_not_said_twice() -> None:
 
 
 def test_a_sweep_of_a_sweep_says_both() -> None:
-    jobs = planned("sweep=hidden_units", "stack.layers=[5]", "optimizer.lr=0.1,0.3")
-    assert {job.name for job in jobs} == {"ladder_2_5_optimizer.lr=0.1", "ladder_2_5_optimizer.lr=0.3"}
+    jobs = planned("sweep=hidden_units", "stack.layers=[5]", "training.learning_rate=0.1,0.3")
+    assert {job.name for job in jobs} == {
+        "ladder_2_5_training.learning_rate=0.1",
+        "ladder_2_5_training.learning_rate=0.3",
+    }
 
 
 AWKWARD = [
@@ -75,7 +78,7 @@ AWKWARD = [
     ["data=npz", "data.path='',' ',a b,a  b"],
     ["stack.layers=[8],[8,8],[{n_hidden:8,hidden:relu}],[{n_hidden:8}]"],
     ["augment@stack.augment=none,affine"],
-    ["arm=glob(random_relu_dropout*)", "optimizer.lr=0.1,0.10001"],
+    ["arm=glob(random_relu_dropout*)", "training.learning_rate=0.1,0.10001"],
     ["search.trial=range(3)"],
     ["study=a,b", "optimizer=sgd,adam"],
     ["network.activation=sigmoid,tanh", "training.max_norm=null,1,1.5"],
@@ -99,7 +102,7 @@ def test_any_override_can_be_swept(overrides: list[str]) -> None:
 POOL = {
     "data.path": ["a/b", "a-b", "", " ", "1", "1.0", "null", "x" * 250, "x" * 251, "é", "e", "[1,2]", "{a: 1}", ".a"],
     "init.stack": ["null", "'null'", "''", "a", "/a"],
-    "optimizer.lr": ["1", "1.0", "0.1", "1e-1", "0.10000001"],
+    "training.learning_rate": ["1", "1.0", "0.1", "1e-1", "0.10000001"],
     "stack.layers": ["[8]", "[8,8]", "[{n_hidden:8}]", "[[8]]", "[]"],
     "augment@stack.augment": ["none", "affine"],
     "seed": ["0", "1", "7"],
@@ -125,16 +128,18 @@ def test_no_two_jobs_of_a_random_multirun_share_a_directory(number: int) -> None
 
 def test_one_job_always_finds_its_own_directory() -> None:
     """Its command, alone, is the job it was."""
-    for job in planned("arm=dbn,random_relu", "optimizer.lr=0.1,0.3", "augment@stack.augment=none,affine"):
+    for job in planned("arm=dbn,random_relu", "training.learning_rate=0.1,0.3", "augment@stack.augment=none,affine"):
         (again,) = planned(*shlex.split(job.planned["command"])[1:])
         assert (again.study, again.name, again.seed) == (job.study, job.name, job.seed)
 
 
 def test_jobs_that_would_share_a_directory_are_refused_and_the_advice_helps() -> None:
-    swept = ["arm=dbn", "optimizer.lr=0.1,0.3"]
-    with pytest.raises(SettingError, match=r"name=mine.*optimizer\.lr=0\.1.*optimizer\.lr=0\.3.*base_name=mine"):
+    swept = ["arm=dbn", "training.learning_rate=0.1,0.3"]
+    with pytest.raises(
+        SettingError, match=r"name=mine.*training\.learning_rate=0\.1.*training\.learning_rate=0\.3.*base_name=mine"
+    ):
         check_directories(planned("name=mine", *swept))
-    for cure in ("base_name=mine", "name='mine_${optimizer.lr}'"):
+    for cure in ("base_name=mine", "name='mine_${training.learning_rate}'"):
         jobs = planned(cure, *swept)
         check_directories(jobs)
         assert len(folders(jobs)) == 2
@@ -176,7 +181,7 @@ def _messages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
 
 
-@pytest.mark.parametrize(("more", "n"), [([], 2), (["optimizer.lr=0.1,0.2", "schedule=constant,cosine"], 8)])
+@pytest.mark.parametrize(("more", "n"), [([], 2), (["training.learning_rate=0.1,0.2", "schedule=constant,cosine"], 8)])
 def test_a_multirun_has_its_plan_before_the_first_job(more: list[str], n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the names that the runs have, those of choices from a group among them."""
     plans = []

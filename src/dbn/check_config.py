@@ -32,6 +32,7 @@ from dbn.settings import (
     check_text,
     choice,
     optional,
+    renamed,
     within,
 )
 from dbn.texts import with_texts
@@ -183,14 +184,26 @@ def check_stack(stack: Any, n_together: int) -> None:
     layers = layers_of(stack)
     check_memory("stack.layers", [1, *(layer.n_hidden for layer in layers)], n_together)
     check_table("stack.augment", stack["augment"], AUGMENT_CHECKS)
-    check_factory("stack.optimizer", stack["optimizer"], lambda factory: take_a_step(factory, lr=0.1))
+    check_optimizer("stack.optimizer", stack["optimizer"], layers[0].learning_rate if layers else 0.1)
 
 
-def take_a_step(factory: Any, **settings: Any) -> torch.optim.Optimizer:
+def check_optimizer(group: str, settings: Any, learning_rate: float) -> None:
+    """Check a group that makes optimisers: all of their settings but the learning rate, which they are given.
+
+    Raises:
+        SettingError: a setting has a value that cannot be used, or is the learning rate.
+    """
+    check_group(group, settings)
+    if "lr" in settings:
+        raise SettingError(f"{group}.lr: no such setting.{renamed(f'{group}.lr')}")
+    check_factory(group, settings, lambda factory: take_a_step(factory, learning_rate))
+
+
+def take_a_step(factory: Any, learning_rate: float) -> torch.optim.Optimizer:
     """An optimiser of parameters of its own, after one step."""
     weight, bias = nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.zeros(2))
     optimizer: torch.optim.Optimizer = factory(
-        [{"params": [weight]}, {"params": [bias], "weight_decay": 0.0}], **settings
+        [{"params": [weight]}, {"params": [bias], "weight_decay": 0.0}], lr=learning_rate
     )
     for parameter in (weight, bias):
         parameter.grad = torch.zeros_like(parameter)

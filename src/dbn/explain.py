@@ -16,7 +16,7 @@ from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException, Unsu
 
 from dbn.configuration import known_keys
 from dbn.errors import UserError
-from dbn.settings import RENAMED, near
+from dbn.settings import near, renamed
 from dbn.texts import quoted
 
 _FULL = "Make room: files that were there are as they were, and the same command goes on from the last checkpoint."
@@ -167,8 +167,8 @@ def _explain_key(error: Exception, config_name: str, overrides: Sequence[str]) -
     key = next(group for group in wanted.groups() if group is not None).lstrip("+~")
     if not key:
         return "=...: there is no key before the equals sign. Settings are given as key=value."
-    if key in RENAMED:
-        return f"{key}: no such setting. It is {RENAMED[key]} now."
+    if renamed(key):
+        return f"{key}: no such setting.{renamed(key)}"
     keys = known_keys(config_name)
     same = [name for name in keys if name.rsplit(".", 1)[-1] == key]  # the right word at the wrong place
     matches = f" Did you mean {' or '.join(same[:3])}?" if same else near(key, keys)

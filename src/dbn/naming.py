@@ -80,7 +80,7 @@ def swept_override(arguments: Sequence[str]) -> list[str]:
 
 
 def label(*, _root_: DictConfig) -> str:
-    """``${label:}``: what keeps a job of a multirun apart, ``_optimizer.lr=0.1``; nothing elsewhere.
+    """``${label:}``: what keeps a job of a multirun apart, ``_optimizer.momentum=0.5``; nothing elsewhere.
 
     That are the values of the keys that were swept on the command line, or that a sweep's file gives several values,
     unless ``name`` says them already.
@@ -89,6 +89,7 @@ def label(*, _root_: DictConfig) -> str:
     params = (hydra_config.sweeper.get("params") or {}) if hydra_config is not None else {}
     choices = hydra_config.runtime.choices if hydra_config is not None else {}
     said = " ".join(_raw(_root_, key) for key in ("base_name", "name"))
+    said = said.replace("${arm.name}", _raw(_root_.get("arm") or _root_, "name"))
     in_file = [key for key in map(str, params) if key != "experiment"]  # experiments have a base_name each
     swept = dict.fromkeys([*in_file, *map(str, _root_.get("swept") or ())])
     keys = [key for key in swept if key not in IN_ANY_NAME and not _mentions(said, key)]
@@ -111,7 +112,7 @@ def _raw(root: DictConfig, key: str) -> str:
 
 def _mentions(text: str, key: str) -> bool:
     """Whether an interpolation in ``text`` looks at a key, or at what is in it."""
-    return re.search(rf"\$\{{(\w+:\$\{{)?{re.escape(key)}[.}}]", text) is not None
+    return re.search(rf"\$\{{(\w+:\$\{{)?(arm\.)?{re.escape(key)}[.}}]", text) is not None
 
 
 def _select(root: DictConfig, key: str) -> Any:
@@ -129,6 +130,29 @@ def folder_in_configuration(key: str, *, _root_: DictConfig) -> str:
         return NOT_NAMED
 
 
+def arm_name(start: str, dropout: str | None, augment: Any, stack_augment: Any) -> str:
+    """``${arm_name:...}``: an arm by what it is composed of, ``dbn_relu_dropout_augment``.
+
+    Args:
+        start: word for what the network starts from.
+        dropout: word for its dropout; None for none.
+        augment: deformation of the images of fine-tuning.
+        stack_augment: of those of pretraining; ``both`` where those of fine-tuning are deformed, too.
+    """
+    word, of_stack = _augmentation(augment), _augmentation(stack_augment)
+    words = [start, dropout, word, ("both" if word else f"stack_{of_stack}") if of_stack else None]
+    return "_".join(str(word) for word in words if word)
+
+
+def _augmentation(settings: Any) -> str | None:
+    """Word for the group ``augment``; None where images stay as they are."""
+    if not isinstance(settings, DictConfig):
+        return None  # which is refused where it is checked
+    if settings.get("elastic_alpha"):
+        return "augment_elastic"
+    return "augment" if any(settings.get(key) for key in ("rotation", "translation", "scale", "shear")) else None
+
+
 def sizes(layers: Any) -> str:
     """``${sizes:${stack.layers}}``: layers in a name, ``500_500_2000``."""
     if not isinstance(layers, list | ListConfig):
@@ -136,5 +160,7 @@ def sizes(layers: Any) -> str:
     return "_".join(str(one.get("n_hidden") if isinstance(one, DictConfig) else one) for one in layers)
 
 
-for _name, _resolver in (("folder", folder_in_configuration), ("label", label), ("sizes", sizes)):
+for _name, _resolver in (
+    ("arm_name", arm_name), ("folder", folder_in_configuration), ("label", label), ("sizes", sizes)
+):  # fmt: skip
     OmegaConf.register_new_resolver(_name, _resolver, replace=True)

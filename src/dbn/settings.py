@@ -141,6 +141,10 @@ RENAMED = {
     "stack.every_layer.steps": "sampler.steps",
     "stack.upper_layers.steps": "sampler.steps",
     "stack.layers.steps": "sampler.steps",
+    "stack.optimizer.lr": "stack.every_layer.learning_rate",
+    "optimizer.lr": "training.learning_rate",
+    "arm.sgd_lr": "training.learning_rate",
+    "lr": "training.learning_rate",
 }
 """Keys of earlier versions, and those that say the same now."""
 
@@ -150,8 +154,13 @@ def check_keys(group: str, given: Mapping[str, Any], known: Collection[str]) -> 
     for key in given:
         if key not in known:
             full = f"{group}.{key}"
-            nearest = f" It is {RENAMED[full]} now." if full in RENAMED else near(str(key), known)
-            raise SettingError(f"{full}: no such setting.{nearest} Known: {', '.join(sorted(known))}.")
+            use = renamed(full) or near(str(key), known)
+            raise SettingError(f"{full}: no such setting.{use} Known: {', '.join(sorted(known))}.")
+
+
+def renamed(key: str) -> str:
+    """A half-sentence that names what a key of earlier versions is called now; nothing for another key."""
+    return f" Use {RENAMED[key]}." if key in RENAMED else ""
 
 
 def settings_of(group: str, kind: Callable[..., T], given: Mapping[str, Any]) -> T:

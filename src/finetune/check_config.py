@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from dbn.augment import AUGMENT_CHECKS
-from dbn.check_config import check_pretraining, take_a_step
+from dbn.check_config import check_optimizer, check_pretraining, take_a_step
+from dbn.command import task_overrides
 from dbn.configuration import plain
 from dbn.errors import SettingError
 from dbn.factories import check_arguments, check_factory, target_of
 from dbn.settings import (
+    Check,
     check_choice,
     check_flag,
     check_group,
@@ -32,7 +35,7 @@ from finetune.baselines.run_baselines import BASELINES, RECOGNISERS
 from finetune.features import check_features
 from finetune.fitting import check_task
 from finetune.network import Network
-from finetune.search import check_search, searched
+from finetune.search import check_search, check_space, searched
 from finetune.settings import TrainingSettings
 from finetune.starting import network_options
 
@@ -47,7 +50,8 @@ def check_composed(config: DictConfig) -> None:
     Raises:
         SettingError: it cannot be used.
     """
-    check_finetuning(plain(searched(config)))
+    given = task_overrides() if HydraConfig.initialized() else ()
+    check_finetuning(plain(searched(config, given)))
 
 
 def check_finetuning(config: Mapping[str, Any]) -> None:
@@ -57,10 +61,12 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
         SettingError: a setting has a value that cannot be used.
     """
     config = with_texts(config)
-    for key in ("task", "init", "optimizer", "schedule", "augment", "search", "arm", "network", "training"):
+    for key in ("task", "init", "optimizer", "schedule", "augment", "space", "search", "arm", "network", "training"):
         if key not in config:
             raise SettingError(f"{key}: this group is missing. Choose one, {key}=..., or leave ~{key} away.")
-    check_table("arm", config["arm"], {"name": check_text, "sgd_lr": within(low=0)}, needed=["name"])
+    words: dict[str, Check] = {"start": check_text, "dropout": optional(check_text), "name": check_text}
+    check_table("arm", config["arm"], words, needed=["name"])
+    optional(check_text)("recipe", config.get("recipe"))
     check_labels(config)
     check_pretraining(config)
     for key in ("base_name", "name"):  # after what they are made from
@@ -80,9 +86,11 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
     check_the_task(config["task"])
     check_task(settings, config["task"]["name"])
     check_initialisation(config["init"])
-    check_factory("optimizer", config["optimizer"], take_a_step)
-    check_schedule(config["schedule"], config["optimizer"], settings.epochs)
+    check_optimizer("optimizer", config["optimizer"], settings.learning_rate)
+    check_schedule(config["schedule"], config["optimizer"], settings)
+    check_space(config["space"])
     check_search(config["search"])
+    check_group("searched", config.get("searched", {}))
 
 
 def check_labels(config: Mapping[str, Any]) -> None:
@@ -121,13 +129,15 @@ def check_initialisation(init: Any) -> None:
     check_factory("init", own, lambda initialise: initialise.needs_stack, partial=False)
 
 
-def check_schedule(schedule: Any, optimizer: Mapping[str, Any], epochs: int, steps_per_epoch: int = 1000) -> None:
+def check_schedule(
+    schedule: Any, optimizer: Mapping[str, Any], training: TrainingSettings, steps_per_epoch: int = 1000
+) -> None:
     """Check the group ``schedule`` with the optimiser that it will move.
 
     Args:
         schedule: the group.
         optimizer: the group ``optimizer``, checked.
-        epochs: of training.
+        training: its epochs and its learning rate.
         steps_per_epoch: in an epoch; a likely number where that is not known yet.
 
     Raises:
@@ -137,7 +147,7 @@ def check_schedule(schedule: Any, optimizer: Mapping[str, Any], epochs: int, ste
     check_table("schedule", schedule, {"interval": choice("step", "epoch")}, needed=needed, others=needed)
     check_group("schedule.factory", schedule["factory"])
     target, name = target_of("schedule.factory", schedule["factory"]), schedule["length"]
-    length = epochs * (steps_per_epoch if schedule["interval"] == "step" else 1)
+    length = training.epochs * (steps_per_epoch if schedule["interval"] == "step" else 1)
     if name is not None:
         check_text("schedule.length", name, what="the name of the schedule's argument for its length")
         try:
@@ -146,7 +156,7 @@ def check_schedule(schedule: Any, optimizer: Mapping[str, Any], epochs: int, ste
             raise SettingError(f"schedule.length={shown(name)}: {target.__name__} has no such argument.") from error
 
     def attempt(factory: Any) -> None:
-        moved = take_a_step(hydra.utils.instantiate(optimizer))
+        moved = take_a_step(hydra.utils.instantiate(optimizer), training.learning_rate)
         scheduler = factory(moved, **({} if name is None else {name: length}))
         for _ in range(min(STEPS_TRIED, length) - 1):
             moved.step()

@@ -89,7 +89,7 @@ def _work(
     members = [run for run in runs if seed_of(run) in seeds]
     sets = [labelled(data, run.config) for run in members]
     steps_per_epoch = -(-len(sets[0].train) // settings.batch_size)
-    check_schedule(config["schedule"], config["optimizer"], settings.epochs, steps_per_epoch)
+    check_schedule(config["schedule"], config["optimizer"], settings, steps_per_epoch)
     starts = starting_points([run.config for run in members], sets[0])
     before = [deepcopy(start.network) for start in starts]
     watched = data.validation if len(data.validation) else data.train  # the same for all arms and seeds
@@ -174,7 +174,7 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
 def trial_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
     """Number and settings of the trial that a run is; None for any other run."""
     search = config["search"]
-    return None if search["trial"] is None else {"number": search["trial"], "settings": search["settings"]}
+    return None if search["trial"] is None else {"number": search["trial"], "settings": config["searched"]}
 
 
 def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,17 @@ from dbn.settings import (
     check_text,
     near,
     optional,
+    renamed,
     within,
 )
 from dbn.streams import stream
 
 Space = Mapping[str, Mapping[str, Any]]
 """Dotted key to ``{low, high, log}`` (a number, even on the scale or on its logarithm) or ``{choices: [...]}``."""
+
+
+STREAMS = {"training.learning_rate": "optimizer.lr"}
+"""Keys that draw from a stream of another name: the one that they had, so that a trial stays what it was."""
 
 
 def draw(space: Space, trial: int) -> dict[str, Any]:
@@ -51,8 +56,9 @@ def draw(space: Space, trial: int) -> dict[str, Any]:
 
 
 def _draw_one(key: str, dimension: Mapping[str, Any], trial: int) -> Any:
-    where = f"search.space.{key}"
-    u = torch.rand((), generator=stream(0, f"search {key}", trial), dtype=torch.float64).item()
+    where = f"space.{key}"
+    name = STREAMS.get(key, key)
+    u = torch.rand((), generator=stream(0, f"search {name}", trial), dtype=torch.float64).item()
     if "choices" in dimension:
         check_keys(where, dimension, ("choices",))
         choices = dimension["choices"]
@@ -72,30 +78,32 @@ def _draw_one(key: str, dimension: Mapping[str, Any], trial: int) -> Any:
 
 
 def check_search(search: Any) -> None:
-    """Check the group ``search``: what there is to draw from, and what is asked for.
+    """Check the group ``search``: what is asked for.
 
     Raises:
         SettingError: a setting has a value that cannot be used.
     """
     checks: dict[str, Check] = {
-        "space": check_space,
         "trial": optional(within(low=0, whole=True)),
         "chosen": optional(lambda key, value: check_text(key, value, what="a file")),
-        "settings": check_group,
     }
     check_table("search", search, checks, needed=list(checks))
 
 
-def check_space(where: str, space: Any) -> None:
-    """Raise :class:`SettingError` unless something can be drawn from every dimension of ``space``."""
-    check_group(where, space)
+def check_space(space: Any) -> None:
+    """Raise :class:`SettingError` unless something can be drawn from every dimension of the group ``space``."""
+    check_group("space", space)
     for key, dimension in space.items():
-        check_group(f"{where}.{key}", dimension)
+        check_group(f"space.{key}", dimension)
         _draw_one(key, dimension, 0)
 
 
-def searched(config: DictConfig) -> DictConfig:
+def searched(config: DictConfig, overrides: Sequence[str] = ()) -> DictConfig:
     """The configuration with the settings of its trial, or those chosen for its arm; itself where neither is asked for.
+
+    Args:
+        config: as Hydra has composed it.
+        overrides: of the command line, which are kept.
 
     Raises:
         SettingError: both are asked for; a key of the space is no setting; nothing was chosen for the arm.
@@ -111,18 +119,21 @@ def searched(config: DictConfig) -> DictConfig:
             f"search.trial={trial} and search.chosen={chosen}: a run is a trial or takes a choice, not both."
         )
     if trial is not None:
-        settings = draw(OmegaConf.to_container(config.search.space, resolve=True), trial)  # type: ignore[arg-type]
+        check_group("space", config.get("space"))
+        settings = draw(OmegaConf.to_container(config.space, resolve=True), trial)  # type: ignore[arg-type]
     else:
         settings = read_chosen(Path(chosen), config.arm.name)
+    said = {override.partition("=")[0].lstrip("+") for override in overrides}
+    settings = {key: value for key, value in settings.items() if key not in said}
     config = config.copy()
     for key, value in settings.items():
         try:
             if OmegaConf.select(config, key, throw_on_missing=False) is None and not _has(config, key):
-                raise SettingError(f"search.space.{key}: no such setting. --help shows all of them.")
+                raise SettingError(f"space.{key}: no such setting.{renamed(key)} --help shows all of them.")
             OmegaConf.update(config, key, value)
         except OmegaConfBaseException as error:
-            raise SettingError(f"search.space.{key}={value!r}: {error}") from error
-    config.search.settings = settings
+            raise SettingError(f"space.{key}={value!r}: {error}") from error
+    config.searched = settings
     return config
 
 

@@ -16,6 +16,7 @@ class TrainingSettings:
     Attributes:
         epochs: passes through the labelled training images.
         batch_size: images per minibatch.
+        learning_rate: of the optimiser; the largest one where a schedule changes it.
         head_epochs: first epochs that train the new output layer alone (5 in Hinton & Salakhutdinov 2006).
         loss: what is made small, see :mod:`finetune.losses`; an autoencoder has its own and wants ``cross_entropy``.
         label_smoothing: probability mass spread over all classes, in [0, 1).
@@ -32,6 +33,7 @@ class TrainingSettings:
 
     epochs: int
     batch_size: int = 100
+    learning_rate: float = 0.1
     head_epochs: int = 0
     loss: str = "cross_entropy"
     label_smoothing: float = 0.0
@@ -45,6 +47,7 @@ class TrainingSettings:
         """Check every value."""
         check_number("training.epochs", self.epochs, low=1, whole=True)
         check_number("training.batch_size", self.batch_size, low=1, whole=True)
+        check_number("training.learning_rate", self.learning_rate, low=0)
         check_number("training.head_epochs", self.head_epochs, low=0, whole=True)
         check_choice("training.loss", self.loss, LOSSES)
         check_number("training.label_smoothing", self.label_smoothing, low=0, high=1, below=True)

@@ -20,7 +20,7 @@ def main() -> None:
 
 
 def _run(config: DictConfig) -> None:
-    results = finetune_seeds(plain(searched(config)), task_overrides())
+    results = finetune_seeds(plain(searched(config, task_overrides())), task_overrides())
     if is_first() and not in_multirun():  # a multirun ends with the table of all its runs
         for result in results:
             show(result)

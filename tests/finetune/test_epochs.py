@@ -42,8 +42,8 @@ def test_the_training_loss_is_the_mean_over_the_epoch_s_images(
 
 
 def test_a_network_that_blows_up_stops_with_epoch_and_cure(compose: Composer) -> None:
-    with pytest.raises(DivergenceError, match=r"Fine-tuning diverged in epoch 1: .*optimizer\.lr"):
-        finetune(compose("finetune", [*SMALL, "optimizer.lr=1e18"]))
+    with pytest.raises(DivergenceError, match=r"Fine-tuning diverged in epoch 1: .*training\.learning_rate"):
+        finetune(compose("finetune", [*SMALL, "training.learning_rate=1e18"]))
 
 
 def test_what_is_printed_says_how_many_units_and_how_much_dropout() -> None:

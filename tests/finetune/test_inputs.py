@@ -88,7 +88,7 @@ def test_standardised_features_are_for_random_arms_and_for_stacks_of_real_units(
 @pytest.mark.parametrize("arm", ["dbn", "random_sigmoid"])
 def test_standardised_features_have_no_cross_entropy(arm: str, compose: Composer, tmp_path: Path) -> None:
     """Refused for either arm; the cure trains on squared error, and no cross-entropy is reported."""
-    overrides = [*saved(tmp_path), *AUTOENCODER, f"arm={arm}", "data.standardise=true", "optimizer.lr=0.001"]
+    overrides = [*saved(tmp_path), *AUTOENCODER, f"arm={arm}", "data.standardise=true", "training.learning_rate=0.001"]
     with pytest.raises(DataError, match=r"an autoencoder's cross-entropy .*set stack\.visible=gaussian as well"):
         finetune(compose("finetune", overrides))
     metrics = finetune(compose("finetune", [*overrides, "stack.visible=gaussian"]))["metrics"]
@@ -116,5 +116,5 @@ def test_the_units_of_a_stack_of_one_s_own_decide(compose: Composer, tmp_path: P
         finetune(compose("finetune", [*own, f"init.stack={tmp_path}/bernoulli.safetensors", "study=b"]))
     code = [*saved(tmp_path), *AUTOENCODER, "arm=dbn", f"init.stack={tmp_path}/gaussian_code.safetensors"]
     with pytest.raises(SettingError, match=r"stack\.visible=bernoulli: .*Set stack\.visible=gaussian\."):
-        finetune(compose("finetune", [*code, "study=c", "optimizer.lr=0.001"]))
-    finetune(compose("finetune", [*code, "study=c", "optimizer.lr=0.001", "stack.visible=gaussian"]))
+        finetune(compose("finetune", [*code, "study=c", "training.learning_rate=0.001"]))
+    finetune(compose("finetune", [*code, "study=c", "training.learning_rate=0.001", "stack.visible=gaussian"]))

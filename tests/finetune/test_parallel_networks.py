@@ -30,9 +30,9 @@ def networks(sizes: list[int], **options: Any) -> list[Network]:
     return [Network.dense(sizes, **options).double() for _ in range(3)]
 
 
-def sgd(groups: Any) -> torch.optim.Optimizer:
+def sgd(groups: Any, lr: float) -> torch.optim.Optimizer:
     """SGD with momentum and decay."""
-    return torch.optim.SGD(groups, lr=0.5, momentum=0.9, weight_decay=0.01)
+    return torch.optim.SGD(groups, lr=lr, momentum=0.9, weight_decay=0.01)
 
 
 @pytest.mark.parametrize("kind", [Classifier, Autoencoder])
@@ -40,7 +40,8 @@ def test_every_member_takes_the_steps_it_would_take_alone(kind: type[FineTuning]
     """Ten steps with dropout, weight decay and a limit on norms, in float64."""
     sizes = [6, 5, 3] if kind is Classifier else [6, 5, 6]
     options = {"dropout_input": 0.1, "dropout_hidden": 0.4}
-    settings = TrainingSettings(epochs=1, max_norm=1.0, label_smoothing=0.1 if kind is Classifier else 0.0)
+    smoothing = 0.1 if kind is Classifier else 0.0
+    settings = TrainingSettings(epochs=1, learning_rate=0.5, max_norm=1.0, label_smoothing=smoothing)
     x = torch.rand(3, 20, 6, dtype=torch.float64)
     y = torch.arange(60).reshape(3, 20) % 3
 
@@ -180,8 +181,8 @@ def test_interrupted_between_epochs_and_between_results_it_ends_with_the_same_bi
         with pytest.raises(StoppedError):
             finetune_seeds(config)
         assert len(list(run_directory(config).parent.glob("*/result.json"))) == n_done
-        with pytest.raises(RunConflictError, match="lr="):  # their checkpoints in common are this configuration's
-            finetune_seeds(compose("finetune", [*small, "study=disturbed", "optimizer.lr=0.05"]))
+        with pytest.raises(RunConflictError, match="_rate="):  # their checkpoints in common are this configuration's
+            finetune_seeds(compose("finetune", [*small, "study=disturbed", "training.learning_rate=0.05"]))
     epochs = calls["epochs"]
     results = finetune_seeds(config)
     assert calls["epochs"] == epochs == 13  # twelve, and the one that was interrupted

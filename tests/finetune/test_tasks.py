@@ -21,9 +21,9 @@ from finetune.tasks import Autoencoder, Classifier
 from helpers import Composer
 
 
-def sgd(groups: Any) -> torch.optim.Optimizer:
+def sgd(groups: Any, lr: float) -> torch.optim.Optimizer:
     """Plain SGD with momentum and decay."""
-    return torch.optim.SGD(groups, lr=0.1, momentum=0.9, weight_decay=0.01)
+    return torch.optim.SGD(groups, lr=lr, momentum=0.9, weight_decay=0.01)
 
 
 def make_classifier(**settings: Any) -> Classifier:
@@ -136,13 +136,15 @@ def errors_by_epoch(directory: Path) -> list[float]:
 
 
 def test_the_best_epoch_s_weights_are_kept_and_tested(compose: Composer) -> None:
-    config = compose("finetune", [*SMALL, "optimizer.lr=0.3", "schedule=constant"])
+    config = compose("finetune", [*SMALL, "training.learning_rate=0.3", "schedule=constant"])
     result = finetune(config)
     errors = errors_by_epoch(run_directory(config))
     assert result["metrics"]["validation/error"] == pytest.approx(min(errors), abs=1e-6)
     assert result["best_epoch"] == errors.index(min(errors))
     last = finetune(
-        compose("finetune", [*SMALL, "optimizer.lr=0.3", "schedule=constant", "training.weights=last", "name=l"])
+        compose(
+            "finetune", [*SMALL, "training.learning_rate=0.3", "schedule=constant", "training.weights=last", "name=l"]
+        )
     )
     assert last["metrics"]["validation/error"] == pytest.approx(errors[-1], abs=1e-6)
 
@@ -202,7 +204,8 @@ def test_an_autoencoder_takes_no_labels_and_no_smoothing(compose: Composer) -> N
 def test_an_autoencoder_starts_at_the_stack_s_reconstruction_and_has_its_baselines(compose: Composer) -> None:
     small = ["task=autoencoder", "stack.layers=[20,{n_hidden:4,hidden:gaussian,learning_rate:0.001}]", "arm=dbn"]
     config = compose(
-        "finetune", [*small, "stack.every_layer.epochs=3", "training.epochs=1", "optimizer=adam", "optimizer.lr=1e-12"]
+        "finetune",
+        [*small, "stack.every_layer.epochs=3", "training.epochs=1", "optimizer=adam", "training.learning_rate=1e-12"],
     )
     result = finetune(config)
     from dbn import DBN

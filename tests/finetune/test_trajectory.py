@@ -125,7 +125,13 @@ def read(config: dict[str, Any]) -> Any:
 
 def test_training_that_stops_early_is_recorded_to_its_end(compose: Composer) -> None:
     """Epochs are recorded up to where patience ran out, also where that is no epoch of the plan."""
-    overrides = [*SMALL, "training.epochs=3000", "training.patience=9", "optimizer.lr=0.05", "schedule=constant"]
+    overrides = [
+        *SMALL,
+        "training.epochs=3000",
+        "training.patience=9",
+        "training.learning_rate=0.05",
+        "schedule=constant",
+    ]
     config = compose("finetune", overrides)
     result = finetune(config)
     assert read(config).epochs[-1] == result["epochs"]

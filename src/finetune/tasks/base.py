@@ -27,7 +27,7 @@ class FineTuning(BlockModule):
     Args:
         network: the network, with its starting weights; or a :class:`finetune.parallel.NetworkGroup`.
         settings: how to train it.
-        optimizer: makes the optimiser from parameter groups; a ``weight_decay`` of its own applies to weights only.
+        optimizer: makes the optimiser from parameter groups and ``lr``; its ``weight_decay`` applies to weights only.
         steps_per_epoch: optimiser steps in an epoch, for the schedule.
         schedule: of the learning rate; None keeps it.
         augment: deforms training images; None leaves them.
@@ -91,7 +91,7 @@ class FineTuning(BlockModule):
         for layers in (hidden, [output]):  # apart: torch's fused SGD wants parameters that start to learn together
             groups.append({"params": [layer.weight for layer in layers]})
             groups.append({"params": [layer.bias for layer in layers], "weight_decay": 0.0})
-        optimizer = calling("optimizer", self.make_optimizer, groups)
+        optimizer = calling("optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
         if self.schedule is None:
             return optimizer
         per_epoch = self.steps_per_epoch if self.schedule.interval == "step" else 1
@@ -175,7 +175,7 @@ class FineTuning(BlockModule):
         if diverged is not None:
             raise DivergenceError(
                 f"Fine-tuning diverged in epoch {self.current_epoch + 1}{diverged}: the network's weights are no "
-                "longer finite. Lower optimizer.lr, or set training.max_norm."
+                "longer finite. Lower training.learning_rate, or set training.max_norm."
             )
         if self.schedule is not None and self.schedule.interval == "epoch":
             self.lr_schedulers().step()  # type: ignore[union-attr]

@@ -24,7 +24,7 @@ def _trials(study, arm: str, errors: list[float | None], **content) -> None:
         study.run(
             f"{arm}_trial{number}", 1000, arm=arm, pretrained=arm == "dbn",
             metrics={} if error is None else {"validation/error": error, "test/error": 0.5},
-            trial={"number": number, "settings": {"optimizer.lr": 0.1 * (number + 1)}},
+            trial={"number": number, "settings": {"training.learning_rate": 0.1 * (number + 1)}},
             flops={"pretraining": 3e9, "fine_tuning": 1e9}, **content,
         )  # fmt: skip
 
@@ -36,10 +36,10 @@ def test_the_lowest_validation_value_is_chosen_and_kept(study) -> None:
     assert "Trials that failed are left out of it." in files.html.read_text()
     assert files.chosen == study.directory / "chosen.json"
     chosen = json.loads(files.chosen.read_text())
-    assert chosen["dbn"]["settings"] == {"optimizer.lr": pytest.approx(0.2)}
+    assert chosen["dbn"]["settings"] == {"training.learning_rate": pytest.approx(0.2)}
     assert chosen["random_relu"]["trial"] == 2
     assert chosen["random_relu"]["trials"] == 3, "a trial that failed was tried, too"
-    assert read_chosen(files.chosen, "random_relu") == {"optimizer.lr": pytest.approx(0.3)}
+    assert read_chosen(files.chosen, "random_relu") == {"training.learning_rate": pytest.approx(0.3)}
 
 
 def test_trials_are_not_compared(study) -> None:
