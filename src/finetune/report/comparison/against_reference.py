@@ -27,7 +27,6 @@ class ArmComparison:
     """An arm compared with the reference.
 
     Attributes:
-        name: name of the arm.
         difference: arm minus reference.
         probability: probability that the arm's value is the lower one.
         wilcoxon_p: p value of the signed-rank test; None where seeds are not paired or all differences are zero.

@@ -9,7 +9,6 @@ from finetune.report.comparison.arm import Arm
 from finetune.report.comparison.sections import Section
 from finetune.report.comparison.statistics.intervals import Estimate, estimate_mean
 
-Level = str
 _AUGMENTATIONS = ("rotation", "translation", "scale", "shear", "elastic_alpha")
 
 
@@ -24,7 +23,7 @@ class Effect:
     """
 
     factors: tuple[str, ...]
-    levels: tuple[tuple[Level, Level], ...]
+    levels: tuple[tuple[str, str], ...]
     estimate: Estimate
 
 
@@ -32,7 +31,7 @@ class Effect:
 class Cell:
     """A combination of levels and its arm."""
 
-    levels: tuple[Level, ...]
+    levels: tuple[str, ...]
     arm: Arm
 
 
@@ -46,7 +45,7 @@ class Factorial:
     effects: tuple[Effect, ...]
 
 
-def factor_levels(arm: Arm) -> dict[str, Level] | None:
+def factor_levels(arm: Arm) -> dict[str, str] | None:
     """Level of every factor by name, from the arm's configuration; None for baselines and incomplete configurations."""
     config = arm.runs[0].config
     network, augment = config.get("network"), config.get("augment")
@@ -77,7 +76,7 @@ def find_factorial(section: Section) -> Factorial | None:
     factors = tuple(factor for factor, levels in pairs.items() if len(levels) == 2)
     if len(factors) < 2 or any(len(levels) > 2 for levels in pairs.values()):
         return None
-    arms: dict[tuple[Level, ...], Arm] = {}
+    arms: dict[tuple[str, ...], Arm] = {}
     for arm, levels in known:
         key = tuple(levels[factor] for factor in factors)
         if key in arms:
@@ -97,8 +96,8 @@ def find_factorial(section: Section) -> Factorial | None:
 
 def _effects(
     factors: Sequence[str],
-    pairs: Mapping[str, Sequence[Level]],
-    values: Mapping[tuple[Level, ...], Mapping[int, float]],
+    pairs: Mapping[str, Sequence[str]],
+    values: Mapping[tuple[str, ...], Mapping[int, float]],
     seeds: Sequence[int],
 ) -> list[Effect]:
     """Main effects, then two-factor interactions.

@@ -13,9 +13,7 @@ class LadderStep:
     """One step of the ladder.
 
     Attributes:
-        step: number of the step.
         what: description of the step.
-        arm: the arm of the step.
         gain: metric minus that of the step before; None for the first step, or where it is not defined.
     """
 

@@ -11,13 +11,7 @@ DEFAULT_METRIC = {"classifier": "test/error", "autoencoder": "test/squared_error
 
 
 def choose_metric(runs: Sequence[RunResult], task: str, metric: str | None) -> str:
-    """The given metric where a run has it, else that of the task, else another that some run has.
-
-    Args:
-        runs: runs that are compared.
-        task: their task.
-        metric: the metric that the user names, if any.
-    """
+    """The given metric where a run has it, else that of the task, else another that some run has."""
     present = {key for run in runs for key in run.metrics}
     without_test = [f"validation/{own.rpartition('/')[2]}" for own in DEFAULT_METRIC.values()]  # without test images
     for candidate in (metric, DEFAULT_METRIC.get(task), *DEFAULT_METRIC.values(), *without_test):

@@ -15,9 +15,7 @@ from finetune.report.results.formatting import axis_label, metric_label
 def axis_trend_figure(axis: Axis, name: str) -> Markup:
     """A line per arm with 95 % intervals; thick lines: the best pretrained and the best random arm of each section.
 
-    Args:
-        axis: the axis.
-        name: unique on the page.
+    The ``name`` must be unique on the page.
     """
     tips = {f"{name}-line{index}": line.name for index, line in enumerate(axis.lines)}
     description = f"{metric_label(axis.metric)} against {axis.quantity}"

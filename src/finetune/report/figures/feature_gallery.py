@@ -19,7 +19,6 @@ class LayerFeatures:
     """Mosaics of one layer, before and after fine-tuning.
 
     Attributes:
-        name: name of the layer.
         maximised: inputs that maximise the activation of a unit each.
         combined: sums of first-layer filters, one for each unit.
     """

@@ -67,13 +67,7 @@ def embed_in_plane(points: NDArray[np.float32]) -> dict[str, NDArray[np.float64]
 
 
 def function_space_figure(paths: Sequence[DrawnTrajectory], arms: Sequence[str], name: str) -> Markup:
-    """Both embeddings of the trajectories.
-
-    Args:
-        paths: the trajectories.
-        arms: names of their arms, in the order of the legend.
-        name: unique on the page.
-    """
+    """Both embeddings of trajectories; ``arms`` in the order of the legend, ``name`` unique on the page."""
     planes = embed_in_plane(np.concatenate([path.outputs.reshape(len(path.epochs), -1) for path in paths]))
     description = "networks in function space over training, in the plane"
     return draw_for_screens(lambda screen: _draw(paths, arms, planes, screen), name, description)

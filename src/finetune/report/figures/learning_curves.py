@@ -80,12 +80,7 @@ def learning_curves(section: Section, name: str) -> LearningCurves | None:
 def arm_curves(section: Section, metric: str, tables: Mapping[str, Sequence[pd.DataFrame]]) -> list[ArmCurves]:
     """Curves of the arms that have any, error rates in percent, against the number of completed epochs, from 1.
 
-    ``metrics.csv`` numbers epochs from 0, as Lightning does.
-
-    Args:
-        section: the section.
-        metric: column that is drawn.
-        tables: metric histories of the runs of each arm, by its name.
+    ``metrics.csv`` numbers epochs from 0, as Lightning does. ``tables`` are the metric histories of each arm's runs.
     """
     factor = 100.0 if is_percent(metric) else 1.0
     curves = []

@@ -30,9 +30,7 @@ class PictureGallery:
 def picture_galleries(study: Study, names: Collection[str] | None) -> tuple[list[PictureGallery], list[str]]:
     """Mosaics of the first seed of each name that kept pictures, and messages on files that cannot be read.
 
-    Args:
-        study: the study.
-        names: names of the fine-tuned runs that are shown; None for all.
+    ``names`` are those of the fine-tuned runs that are shown; None for all.
     """
     galleries: dict[tuple[str, str], PictureGallery] = {}
     errors = []

@@ -33,7 +33,7 @@ def pretraining_curves(name: str, runs: Sequence[RunResult], figure_name: str) -
 
     Args:
         name: name of the stack.
-        runs: its runs, one per seed.
+        runs: one per seed.
         figure_name: unique on the page.
     """
     frames = [frame for run in runs if len(frame := read_metric_history(run))]

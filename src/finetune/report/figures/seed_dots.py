@@ -12,12 +12,7 @@ from finetune.report.results.formatting import axis_label
 
 
 def dot_figure(section: Section, name: str) -> Markup | None:
-    """The metric of all arms of a section, best mean on top; None where no run has it.
-
-    Args:
-        section: the section.
-        name: unique on the page.
-    """
+    """The metric of all arms, best mean on top; None where no run has it. ``name`` must be unique on the page."""
     arms = [arm for arm in section.arms if arm.values(section.metric)]
     if not arms:
         return None

@@ -52,7 +52,7 @@ def draw_for_screens(draw: Draw, name: str, description: str, tips: Mapping[str,
     """The figure for wide and for narrow screens, as HTML with inline SVG.
 
     Args:
-        draw: draws the figure for a layout.
+        draw: draws the figure for a screen.
         name: prefix of all ids, unique on the page.
         description: text alternative of the figure.
         tips: text shown on hovering, by the ``gid`` of the artist.

@@ -34,11 +34,8 @@ class ArmTableRow:
     """One arm's cells as text.
 
     Attributes:
-        name: name of the arm.
-        kind: kind of the arm.
         note: whether it is the best of its kind.
         settled: whether the difference to the reference is settled.
-        cells: one per column.
     """
 
     name: str

@@ -11,11 +11,12 @@ COLUMNS = (
     "McNemar, first seed", "interquartile mean", "seeds needed",
 )  # fmt: skip
 EXPLANATION = (
-    "P(lower): probability that the arm's value is lower than the reference's with the same seed, a tie counting half "
-    "(Bouthillier et al. 2021: above 0.75, with an interval above 0.5, is an improvement that matters). Holm: the t "
-    "test's p value, adjusted for all rows. McNemar: test images that the arm alone and the reference alone gets wrong "
-    "in the first common seed, exact p. Interquartile mean: of the arm's seeds. Seeds needed: those with which the t "
-    "interval would exclude zero four times in five, if mean and spread stay as they are; more than there are."
+    "P(lower): probability that the arm's value is lower than the reference's with the same seed, ties counting half "
+    "(Bouthillier et al. 2021: above 0.75, with an interval above 0.5, is a meaningful improvement). Holm: the t "
+    "test's p value, adjusted for all rows. McNemar: numbers of test images that only the arm and only the reference "
+    "misclassifies in the first common seed, exact p. Interquartile mean: of the arm's seeds. Seeds needed: number of "
+    "seeds with which the t interval would exclude zero with probability 0.8, if mean and spread stay as observed; "
+    "more than there are."
 )
 
 

@@ -20,8 +20,6 @@ class FunctionSpaceView:
         title: name of the data set.
         about: numbers of images, networks and points.
         figure: t-SNE and Isomap embeddings.
-        arms: names of the arms.
-        kinds: kinds of the arms.
         distances: mean distances between the final functions of each pair of arms, as text.
         travelled: for each arm the distance between the functions at start and end of training, as text.
     """

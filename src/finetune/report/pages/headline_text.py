@@ -124,4 +124,4 @@ def _among_one_kind(section: Section) -> str:
     counts = {"lower": lower, "higher": len(settled) - lower, "not settled": len(section.comparisons) - len(settled)}
     outcomes = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     others = count_text(len(section.comparisons), "other arm")
-    return f"{label.capitalize()} beside {reference}, of {others}: {outcomes}"
+    return f"{label.capitalize()} compared with {reference}, of {others}: {outcomes}"

@@ -37,7 +37,6 @@ class StudyView:
     """One study on the page.
 
     Attributes:
-        name: name of the study.
         link: address of its own report, relative to the page.
         runs: numbers of its runs, arms and sections.
         finding: its main sentence.

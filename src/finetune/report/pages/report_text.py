@@ -40,7 +40,7 @@ def markdown_text(study: Study, sections: Sequence[Section], parts: Sequence[Par
         texts += [f"**{escape(headline.title)}.** {escape(headline.explanation)}"]
         texts += [build_arm_table(section, problems).markdown()]
         if (certainty := build_certainty_table(section)) is not None:
-            texts += [f"How sure, beside {escape(section.reference.name)}:", certainty.markdown()]
+            texts += [f"Certainty of the differences to {escape(section.reference.name)}:", certainty.markdown()]
     if sections:
         texts.append(FOOTNOTE.replace("*", "\\*"))
     if problems:

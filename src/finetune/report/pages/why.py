@@ -118,13 +118,13 @@ def _equal_training_sentence(pretrained: Arm, random: Arm) -> str:
         ranges = [[train for train, _ in group] for group in groups]
         one, other = (f"{min(values):.3g} to {max(values):.3g}" for values in ranges)
         return (
-            f"Equal training: nothing to say. {pretrained.name} ends at a training NLL of {one}, {random.name} at "
-            f"{other}, and fewer than {MIN_RUNS} runs of each lie where the two meet."
+            f"No comparison at equal training NLL: {pretrained.name} ends at a training NLL of {one}, {random.name} at "
+            f"{other}, and fewer than {MIN_RUNS} runs of each lie in their common range."
         )
     reading = (
         "which includes zero" if not difference.interval.excludes_zero
-        else "lower, as of a regulariser" if difference.difference < 0
-        else "higher, not as of a regulariser"
+        else "lower, as with a regulariser" if difference.difference < 0
+        else "higher, unlike with a regulariser"
     )  # fmt: skip
     return (
         f"At equal training NLL the test NLL of {pretrained.name} minus that of {random.name} is "

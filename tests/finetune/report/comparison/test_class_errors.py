@@ -108,8 +108,8 @@ def test_the_page_shows_them_and_says_what_is_damaged(characters: Any) -> None:
     html = write_report(characters.directory).html.read_text(encoding="utf-8")
     assert (
         html.index("The numbers")
-        < html.index("Class by class")
-        < html.index("Look-alikes")
+        < html.index("Errors by class")
+        < html.index("Pairs of classes confused most often")
         < html.index("What was run")
     )
     assert "0 / D" in html
@@ -122,4 +122,4 @@ def test_the_page_shows_them_and_says_what_is_damaged(characters: Any) -> None:
 
 def test_a_study_of_old_runs_has_no_such_part(study: Any) -> None:
     study.arm("dbn", [0.1, 0.2])
-    assert "Class by class" not in write_report(study.directory).html.read_text(encoding="utf-8")
+    assert "Errors by class" not in write_report(study.directory).html.read_text(encoding="utf-8")

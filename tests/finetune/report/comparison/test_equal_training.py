@@ -42,7 +42,7 @@ def test_the_difference_at_equal_training_is_that_of_partial_regression(study):
     assert found.interval.low == pytest.approx(fitted.slope - half, rel=1e-9)
     assert found.interval.high == pytest.approx(fitted.slope + half, rel=1e-9)
     (words,) = equal_training_sentences(study.section())
-    assert "lower, as of a regulariser" in words
+    assert "lower, as with a regulariser" in words
 
 
 def test_without_equal_training_nothing_is_said_about_it(study):
@@ -50,7 +50,7 @@ def test_without_equal_training_nothing_is_said_about_it(study):
     add_losses(study, "he", [0.01, 0.02, 0.03, 0.35], [0.5] * 4)
     assert difference_at_equal_training(study.arm_named("dbn"), study.arm_named("he")) is None
     (words,) = equal_training_sentences(study.section())
-    assert words.startswith("Equal training: nothing to say. dbn ends at a training NLL of 0.1 to 0.4")
+    assert words.startswith("No comparison at equal training NLL: dbn ends at a training NLL of 0.1 to 0.4")
 
 
 def test_the_question_is_put_to_the_random_arm_with_the_same_network(study):

@@ -33,7 +33,7 @@ def test_the_lowest_validation_value_is_chosen_and_kept(study) -> None:
     _trials(study, "dbn", [0.2, 0.1, 0.3])
     _trials(study, "random_relu", [None, 0.4, 0.2])
     files = write_report(study.directory)
-    assert "Trials that failed are left out of it." in files.html.read_text()
+    assert "Failed trials are left out." in files.html.read_text()
     assert files.chosen == study.directory / "chosen.json"
     chosen = json.loads(files.chosen.read_text())
     assert chosen["dbn"]["settings"] == {"training.learning_rate": pytest.approx(0.2)}

@@ -122,10 +122,10 @@ def test_sections_come_in_order(page):
     heads = [
         "The numbers",
         "Without a result",
-        "How they learned",
+        "Learning curves",
         "Pretraining",
-        "What it costs",
-        "What the networks see",
+        "Training time",
+        "Filters, samples and reconstructions",
     ]
     places = [page.text.rindex(head) for head in (*heads, "What was run")]
     assert places == sorted(places)

@@ -39,7 +39,7 @@ def test_the_page_shows_each_part_only_where_there_is_data(study):
     study.arm("dbn", [0.1, 0.2, 0.3])
     study.arm("he", [0.2, 0.3, 0.4])
     page = write_report(study.directory).html
-    assert "Why, not only whether" not in page.read_text()
+    assert "Why pretraining helps, or does not" not in page.read_text()
     generator = np.random.default_rng(0)
     weights = [{"layer": 1, "change": 0.125, "cosine": 0.25, "norm_start": 1.0, "norm_end": 1.0}]
     for name in ("dbn", "he"):
@@ -53,13 +53,13 @@ def test_the_page_shows_each_part_only_where_there_is_data(study):
     np.savez(study.directory / "finetune/dbn_seed0/pictures.npz", features_maximised_layer2_end=np.ones((3, 1, 8, 8)))
     text = write_report(study.directory).html.read_text()
     for words in (
-        "Why, not only whether",
+        "Why pretraining helps, or does not",
         "4 images of digits, 5 of 5 networks, 30 points",
-        "Fit against generalisation",
+        "Training against test error",
         '0.12 <span class="quiet">0.25</span>',
-        "What higher units look for",
+        "Features of higher layers",
         "he_seed2/trajectory.safetensors: not readable",
     ):
         assert words in text
-    assert "How long to pretrain" not in text
+    assert "Length of pretraining" not in text
     assert write_report(study.directory).html.read_text() == text

@@ -14,7 +14,7 @@ _OUTCOMES: dict[Verdict, str] = {
     "random": "random initialisation wins",
     "unsettled": "not settled",
 }
-_UNTRAINED = "A network has not trained where its training error stayed above half of what guessing gets."
+_UNTRAINED = "A network counts as untrained if its training error is above half of that of random guessing."
 
 
 def axis_part(axis: Axis, name: str) -> Part:
@@ -26,7 +26,7 @@ def axis_part(axis: Axis, name: str) -> Part:
         title=axis.title,
         sentences=(*([outcome] if outcome else searched), *untrained),
         about="Mean over seeds with its 95 % interval. Thick: the best pretrained and the best random arm at each "
-        "place, chosen by validation where all runs have it.",
+        "value, chosen on validation data where all runs have a validation value.",
         figure=axis_trend_figure(axis, name),
         grid=axis_grid(axis),
         foot=f"{_capitalised(metric_label(axis.metric))}{' in percent' if axis.format.percent else ''}; the lowest "

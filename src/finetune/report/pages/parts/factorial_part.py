@@ -25,14 +25,14 @@ def factorial_part(section: Section) -> Part | None:
         amount = form.number(abs(largest.estimate.mean)) + form.difference_unit
         sentence = (
             f"Of {join_words(factorial.factors)}, {largest.factors[0]} matters most: "
-            f"{largest.levels[0][1]} {change} the {section.label} by {amount}, over all else."
+            f"{largest.levels[0][1]} {change} the {section.label} by {amount}, averaged over all other factors."
         )
     return Part(
         title=f"{section.title}: what each factor does",
         sentences=(sentence,),
         about=f"All {len(factorial.cells)} combinations, {count_text(len(factorial.seeds), 'common seed')}. "
-        "An effect is the mean of all cells at the second level less that of all cells at the first; an interaction "
-        "half of how much one factor's effect differs between the levels of another. Bold: the 95 % interval excludes "
+        "A main effect is the mean over all cells at the second level minus that at the first; an interaction is half "
+        "the difference of one factor's effect between the levels of the other. Bold: the 95 % interval excludes "
         "zero.",
         figure=None,
         grid=Grid(

@@ -17,7 +17,6 @@ class Grid:
 
     Attributes:
         heads: headings of the names and of the columns.
-        rows: the rows.
         strong: emphasised cells as (row, column).
     """
 
@@ -44,11 +43,9 @@ class Part:
     """A part of the page.
 
     Attributes:
-        title: its heading.
         sentences: what it shows, computed from the runs.
         about: how to read figure and table.
         figure: HTML of the figure, if there is any.
-        grid: the table.
         foot: a note below the table.
     """
 

@@ -38,13 +38,13 @@ def tuning_part(tuning: Tuning, name: str) -> Part:
     return Part(
         title=f"{tuning.title}: tuning",
         sentences=(f"Random search with {budget}; the lowest {metric_label(tuning.metric)} decides.",),
-        about="Expected best value of so many trials, drawn from those that were run (Dodge et al. 2019). Arms that "
+        about="Expected best value of k trials drawn from those that were run (Dodge et al. 2019). Arms that "
         "search the same range try the same values."
-        + (" Trials that failed are left out of it." if any(arm.failed for arm in tuning.arms) else ""),
+        + (" Failed trials are left out." if any(arm.failed for arm in tuning.arms) else ""),
         figure=tuning_figure(tuning, name),
         grid=Grid(
             (
-                "arm", "trials", "best", "median", "fine-tuning", "pretraining", "operations of a run", "chosen"
+                "arm", "trials", "best", "median", "fine-tuning", "pretraining", "operations per run", "chosen"
             ),
             tuple(rows),
         ),
