@@ -15,16 +15,16 @@ from typing import Any
 import hydra
 import torch
 
-from dbn.command import config_directory, plain
-from dbn.configured import data_of
+from dbn.commands.command import config_directory, plain
+from dbn.data.configured import data_of
 from dbn.likelihood import annealed_importance_sampling
 from dbn.models.dbn import DBN
 from dbn.pretraining.run import STACK_FILE, pretraining_config
 from dbn.pretraining.run import run_directory as pretraining_directory
-from dbn.runs import environment
-from dbn.streams import stream
+from dbn.random.streams import stream
+from dbn.runs.run import environment
 from finetune.report.comparison.statistics.mean_difference import estimate_difference
-from finetune.run import finetune
+from finetune.runs.run import finetune
 
 HERE = Path(__file__).resolve().parent
 QUANTITIES = {

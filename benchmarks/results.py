@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from dbn.runs import environment
+from dbn.runs.run import environment
 
 REFERENCES = ("five products", "bare torch loop", "16 RBMs one after another", "16 networks one after another")
 
@@ -78,8 +78,8 @@ def write_results(folder: Path, tables: Sequence[Table], absent: Sequence[str]) 
         f"`make bench` on {platform.platform()}; Python {platform.python_version()}, {versions}. Medians over rounds "
         "after a warm-up, all subjects in turn in each round. `auto` is bfloat16 products where the processor has "
         "them and the layer is large enough. Of the two libraries in torch, MKL and oneDNN, the first takes the bare "
-        "five products; `faster library` and we take the second where it is faster (`dbn.products`). No GPU was at "
-        "hand: nothing was measured on one.",
+        "five products; `faster library` and we take the second where it is faster (`dbn.machine.products`). No GPU "
+        "was at hand: nothing was measured on one.",
         "",
         *(f"{peer} is missing: its environment could not be made.\n" for peer in absent),
         *(line for machine, own in machines.items() for line in (f"## {machine}\n", *(table.text for table in own))),

@@ -32,13 +32,13 @@ def floats(pixels: np.ndarray, dtype: str) -> np.ndarray:
 def products(n_visible: int, n_hidden: int, batch: int, n: int, data: str, *, faster: bool = False) -> Work:
     """The five matrix products of a contrastive divergence step and nothing else, into buffers.
 
-    By the library that torch takes by itself, or by the one that is faster here, see :mod:`dbn.products`.
+    By the library that torch takes by itself, or by the one that is faster here, see :mod:`dbn.machine.products`.
     """
     from contextlib import nullcontext
 
     import torch
 
-    from dbn.products import faster_products
+    from dbn.machine.products import faster_products
 
     v, v1 = torch.rand(batch, n_visible), torch.empty(batch, n_visible)
     h, h1 = torch.empty(batch, n_hidden), torch.empty(batch, n_hidden)
@@ -62,8 +62,8 @@ def step(n_visible: int, n_hidden: int, batch: int, n: int, data: str, precision
     import torch
 
     from dbn import RBM
+    from dbn.machine.precision import choose_precision
     from dbn.models.units import Bernoulli
-    from dbn.precision import choose_precision
     from dbn.pretraining import LayerSettings
     from dbn.pretraining.contrastive import ContrastiveStep, RBMTraining
     from dbn.samplers import ContrastiveDivergence
@@ -101,7 +101,7 @@ def public(
 
     A small layer is trained for the 30 epochs that are its default: setting up takes as long as some of its epochs.
     """
-    from dbn.tracking import Tracker
+    from dbn.runs.tracking import Tracker
 
     if epochs is None:
         epochs = 30 if n_visible * n_hidden < 10000 else 4
@@ -125,7 +125,7 @@ def public(
 def seeds(n_visible: int, n_hidden: int, batch: int, n: int, data: str, *, at_once: bool, n_seeds: int = 16) -> Work:
     """Our public path for several seeds: trained together, or one after another."""
     from dbn.pretraining.growing import Place
-    from dbn.tracking import Tracker
+    from dbn.runs.tracking import Tracker
 
     dataset = data_set(images(n_visible, n, data), images(n_visible, 500, data))
 
@@ -252,11 +252,11 @@ def network_public(batch: int, n: int, data: str, precision: str = "float32") ->
     """Our fine-tuning as the command runs it, validation, metrics file and checkpoints included."""
     import hydra
 
-    from dbn.command import config_directory, plain
-    from dbn.tracking import Tracker
-    from finetune.fitting import fit_networks
-    from finetune.network import Network
-    from finetune.settings import TrainingSettings
+    from dbn.commands.command import config_directory, plain
+    from dbn.runs.tracking import Tracker
+    from finetune.networks.network import Network
+    from finetune.runs.fitting import fit_networks
+    from finetune.tasks.settings import TrainingSettings
 
     overrides = [f"precision={precision}", "arm=random_sigmoid", "training.epochs=2", f"training.batch_size={batch}"]
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
@@ -276,11 +276,11 @@ def network_seeds(batch: int, n: int, data: str, *, at_once: bool, n_seeds: int 
     """Our fine-tuning of 64-100-10 for several seeds: trained together, or one after another."""
     import hydra
 
-    from dbn.command import config_directory, plain
-    from dbn.tracking import Tracker
-    from finetune.fitting import fit_networks
-    from finetune.network import Network
-    from finetune.settings import TrainingSettings
+    from dbn.commands.command import config_directory, plain
+    from dbn.runs.tracking import Tracker
+    from finetune.networks.network import Network
+    from finetune.runs.fitting import fit_networks
+    from finetune.tasks.settings import TrainingSettings
 
     overrides = ["arm=random_relu", "training.epochs=5", f"training.batch_size={batch}", "progress=false"]
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):

@@ -89,7 +89,7 @@ def beside_frameworks() -> dict[str, tuple[type, str]]:
 
 
 def full_name(cls: type, name: str) -> str:
-    """E.g. ``dbn.loop.Stopwatch.state_dict``."""
+    """E.g. ``dbn.fitting.trainer.Stopwatch.state_dict``."""
     return f"{cls.__module__}.{cls.__qualname__}.{name}"
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from dbn.command import config_directory, plain
+from dbn.commands.command import config_directory, plain
 from dbn.data import DataSet, digits, load_data
 from helpers import Composer
 

@@ -8,7 +8,7 @@ import hydra
 import torch
 
 from dbn import RBM
-from dbn.command import config_directory, plain
+from dbn.commands.command import config_directory, plain
 from dbn.models.units import Units, make_units
 from dbn.pretraining.run import pretraining_config, run_directory
 

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dbn.command import config_directory
-from dbn.processor import processor_name
+from dbn.commands.command import config_directory
+from dbn.machine.processor import processor_name
 
 BENCHMARKS = config_directory().parent / "benchmarks"
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import hydra
 import pytest
 
-from dbn.command import config_directory
+from dbn.commands.command import config_directory
 from dbn.errors import SettingError
 from dbn.pretraining.configured import layers_of
 from dbn.pretraining.run import pretrain, pretraining_config
 from dbn.pretraining.run import run_directory as pretraining_directory
-from finetune.fitting import make_module
-from finetune.run import finetune, run_directory
+from finetune.runs.fitting import make_module
+from finetune.runs.run import finetune, run_directory
 from helpers import Composer, recipe_overrides
 
 CONF = config_directory()
@@ -160,8 +160,8 @@ def test_every_optimiser_trains_with_every_schedule(schedule: str, optimizer: st
 
 
 def test_a_schedule_is_told_the_length_of_training(compose: Composer, digits_data: object) -> None:
-    from finetune.network import Network
-    from finetune.settings import TrainingSettings
+    from finetune.networks.network import Network
+    from finetune.tasks.settings import TrainingSettings
 
     config = compose("finetune", ["training.learning_rate=0.5", "training.epochs=3", "training.batch_size=50"])
     settings = TrainingSettings(**config["training"])

@@ -8,10 +8,11 @@ import pytest
 import torch
 from pytorch_lightning.strategies import SingleDeviceStrategy
 
-from dbn.data import blocks
+from dbn.data import block_loader
+from dbn.data.blocks import Block
 from dbn.pretraining.contrastive import RBMTraining
 from dbn.samplers import PersistentContrastiveDivergence
-from finetune.run import finetune_seeds
+from finetune.runs.run import finetune_seeds
 from finetune.tasks import FineTuning
 from helpers import Composer
 
@@ -27,14 +28,14 @@ class StoppedError(Exception):
 
 def finetune_interrupted(config: dict[str, Any], kind: type, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The results of a run that crashed at the fourth block of the second epoch of a stage."""
-    monkeypatch.setitem(blocks.IMAGES_PER_BLOCK, "cpu", 200)
-    monkeypatch.setitem(blocks.IMAGES_PER_BLOCK, "cuda", 200)
+    monkeypatch.setitem(block_loader.IMAGES_PER_BLOCK, "cpu", 200)
+    monkeypatch.setitem(block_loader.IMAGES_PER_BLOCK, "cuda", 200)
     begin = kind.begin_block  # type: ignore[attr-defined]
 
-    def crash(self: Any, block: blocks.Block) -> blocks.Block:
+    def crash(self: Any, block: Block) -> Block:
         if (self.current_epoch, block.number) == (1, 3):
             raise StoppedError
-        found: blocks.Block = begin(self, block)
+        found: Block = begin(self, block)
         return found
 
     with monkeypatch.context() as patched:

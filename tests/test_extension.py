@@ -16,9 +16,9 @@ from dbn.errors import SettingError
 from dbn.models.phases import Phases
 from dbn.pretraining.method import LayerTraining
 from dbn.pretraining.run import pretrain, pretraining_config, run_directory
-from finetune.network_file import read_network
-from finetune.run import finetune
-from finetune.run import run_directory as fine_tuning_directory
+from finetune.networks.network_file import read_network
+from finetune.runs.run import finetune
+from finetune.runs.run import run_directory as fine_tuning_directory
 from helpers import Composer
 
 OWN = Path(__file__).parent / "own"

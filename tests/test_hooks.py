@@ -13,26 +13,31 @@ import pytest
 
 import called
 from dbn import pretrain
-from dbn.data import blocks
-from dbn.loop import BlockModule
+from dbn.data import block_loader
+from dbn.data.blocks import Block
+from dbn.fitting.block_module import BlockModule
 from dbn.models.dbn import DBN
 from dbn.pretraining.contrastive import RBMTraining
 from finetune import train
-from finetune.network import Network
+from finetune.networks.network import Network
 from finetune.tasks import FineTuning
 
 NOT_BY_A_FRAMEWORK = {
-    "dbn.metrics.FileLogger.log_hyperparams": "abstract in Lightning, which calls it where a module saves some",
-    "dbn.metrics.FileLogger.name": "abstract in Lightning, which asks only where checkpoints have no folder",
-    "dbn.metrics.FileLogger.version": "abstract in Lightning, which asks only where checkpoints have no folder",
-    "dbn.metrics.MetricsFile.log_metrics": "BlockModule.log_rows calls it, in place of Lightning",
-    "dbn.metrics.MetricsFiles.log_metrics": "abstract in Lightning; BlockModule.log_rows calls log_members instead",
-    "dbn.progress.FitProgress.disable": "in processes other than the first: tests/test_processes.py",
+    "dbn.fitting.metrics_file.FileLogger.log_hyperparams": "Lightning calls it where a module saves some",
+    "dbn.fitting.metrics_file.FileLogger.name": "Lightning asks only where checkpoints have no folder",
+    "dbn.fitting.metrics_file.FileLogger.version": "Lightning asks only where checkpoints have no folder",
+    "dbn.fitting.metrics_file.MetricsFile.log_metrics": "BlockModule.log_rows calls it, in place of Lightning",
+    "dbn.fitting.metrics_file.MetricsFiles.log_metrics": "BlockModule.log_rows calls log_members instead",
+    "dbn.fitting.progress.FitProgress.disable": "in processes other than the first: tests/test_processes.py",
 }
 NOT_AT_ALL = {
-    **{name: why for name, why in NOT_BY_A_FRAMEWORK.items() if name != "dbn.metrics.MetricsFile.log_metrics"},
-    "dbn.loop.BlockModule.begin_block": "both stages have their own",
-    "dbn.loop.BlockModule.minibatch_step": "both stages have their own",
+    **{
+        name: why
+        for name, why in NOT_BY_A_FRAMEWORK.items()
+        if name != "dbn.fitting.metrics_file.MetricsFile.log_metrics"
+    },
+    "dbn.fitting.trainer.BlockModule.begin_block": "both stages have their own",
+    "dbn.fitting.trainer.BlockModule.minibatch_step": "both stages have their own",
     "dbn.pretraining.RBMTraining.optimizer_stays_in_place": "on a GPU only: tests/dbn/test_graphs.py",
 }
 
@@ -64,7 +69,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
         patch.chdir(folder)
         patch.setenv("CI", "true")
         patch.setenv("HYDRA_FULL_ERROR", "0")  # the command sets it for good
-        patch.setitem(blocks.IMAGES_PER_BLOCK, "cpu", 40)
+        patch.setitem(block_loader.IMAGES_PER_BLOCK, "cpu", 40)
         asked = called.watch_resolvers(patch)
         calls = called.Calls(called.beside_frameworks() | called.expected_of_frameworks(), patch)
         for more in (["study=alone", "training.patience=5", "-m"], ["study=together", "n_parallel_seeds=2"]):
@@ -93,7 +98,7 @@ def stop(patch: pytest.MonkeyPatch, kind: type[BlockModule]) -> None:
     """Have a crash at the third block of the second epoch."""
     begin = kind.begin_block
 
-    def crash(self: Any, block: blocks.Block) -> blocks.Block:
+    def crash(self: Any, block: Block) -> Block:
         if (self.current_epoch, block.number) == (1, 2):
             raise StoppedError
         return begin(self, block)
@@ -121,12 +126,12 @@ def test_configurations_ask_every_resolver(found: Found) -> None:
 def test_a_hook_that_nobody_calls_is_found(monkeypatch: pytest.MonkeyPatch, found: Found) -> None:
     """The tests above would fail for one: for BlockLoader.set_epoch as it was, and for a misspelt hook."""
     calls, _ = found
-    monkeypatch.setattr(blocks.BlockLoader, "set_epoch", lambda self, epoch: None, raising=False)
+    monkeypatch.setattr(block_loader.BlockLoader, "set_epoch", lambda self, epoch: None, raising=False)
     monkeypatch.setattr(FineTuning, "on_train_epoch_stop", lambda self: None, raising=False)
     monkeypatch.setattr(FineTuning, "on_before_zero_grad", lambda self, optimizer: None, raising=False)
     assert "finetune.tasks.base.FineTuning.on_before_zero_grad" in (
         set(called.expected_of_frameworks()) - calls.by_frameworks()
     )
-    assert {"dbn.data.blocks.BlockLoader.set_epoch", "finetune.tasks.base.FineTuning.on_train_epoch_stop"} <= (
+    assert {"dbn.data.block_loader.BlockLoader.set_epoch", "finetune.tasks.base.FineTuning.on_train_epoch_stop"} <= (
         set(called.beside_frameworks()) - set(calls.by)
     )

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from dbn.data import blocks
-from dbn.metrics import MetricsFile, MetricsFiles
+from dbn.data import block_loader
+from dbn.data.blocks import Block
+from dbn.fitting.metrics_file import MetricsFile, MetricsFiles
 from dbn.pretraining.contrastive import RBMTraining
-from finetune.run import finetune_seeds
+from finetune.runs.run import finetune_seeds
 from finetune.tasks import FineTuning
 from helpers import Composer
 
@@ -28,18 +29,18 @@ class StoppedError(Exception):
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Six blocks an epoch."""
-    monkeypatch.setitem(blocks.IMAGES_PER_BLOCK, "cpu", 200)
+    monkeypatch.setitem(block_loader.IMAGES_PER_BLOCK, "cpu", 200)
 
 
 def crash(kind: type, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, *, pause: float = 0.0) -> None:
     """Run until the second block of the third epoch of a stage, every block of which takes ``pause`` longer."""
     begin = kind.begin_block  # type: ignore[attr-defined]
 
-    def slow(self: Any, block: blocks.Block) -> blocks.Block:
+    def slow(self: Any, block: Block) -> Block:
         time.sleep(pause)
         if (self.current_epoch, block.number) == (2, 1):
             raise StoppedError
-        found: blocks.Block = begin(self, block)
+        found: Block = begin(self, block)
         return found
 
     with monkeypatch.context() as patched:
@@ -106,9 +107,9 @@ def test_with_no_seconds_between_a_checkpoint_comes_after_every_epoch(
     found: list[tuple[int, int]] = []
     begin = kind.begin_block  # type: ignore[attr-defined]
 
-    def watched(self: Any, block: blocks.Block) -> blocks.Block:
+    def watched(self: Any, block: Block) -> Block:
         found.append((self.current_epoch, block.number))
-        same: blocks.Block = begin(self, block)
+        same: Block = begin(self, block)
         return same
 
     monkeypatch.setattr(kind, "begin_block", watched)
@@ -148,6 +149,6 @@ def test_lightning_leaves_blocks_alone(compose: Composer, monkeypatch: pytest.Mo
     def moved(*_: Any) -> None:
         pytest.fail("a block is moved, which is where it belongs")
 
-    monkeypatch.setattr(blocks.Block, "to", moved, raising=False)
+    monkeypatch.setattr(Block, "to", moved, raising=False)
     (result,) = finetune_seeds(compose("finetune", [*SMALL, "arm=random_relu"]))
     assert torch.tensor(result["metrics"]["validation/nll"]).isfinite()

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from dbn.pretraining.contrastive import rbm_metrics
-from finetune.losses import LOSSES
 from finetune.report.pages.certainty_table import COLUMNS
 from finetune.report.pages.results_csv import COLUMNS_AFTER_METRICS
 from finetune.tasks.autoencoder import AutoencoderMetrics
 from finetune.tasks.base import TaskMetrics
 from finetune.tasks.classifier import ClassifierMetrics
+from finetune.tasks.losses import LOSSES
 from helpers import make_rbm
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -7,7 +7,7 @@ from pathlib import Path
 import hydra
 import pytest
 
-from dbn.command import config_directory, is_override
+from dbn.commands.command import config_directory, is_override
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 COMMANDS = sorted(set(re.findall(r"^(?:\| )?`?(dbn-(?:pretrain|finetune) [^`#\n]+)", README, flags=re.MULTILINE)))

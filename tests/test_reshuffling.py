@@ -16,13 +16,14 @@ import pytest
 import torch
 
 from dbn import RBM
-from dbn.data import blocks
-from dbn.loop import BlockModule
+from dbn.data import block_loader
+from dbn.data.blocks import Block
+from dbn.fitting.block_module import BlockModule
 from dbn.models.units import Bernoulli
 from dbn.pretraining import fit
 from dbn.pretraining.contrastive import RBMTraining
-from dbn.streams import stream
-from finetune.run import finetune_seeds
+from dbn.random.streams import stream
+from finetune.runs.run import finetune_seeds
 from finetune.tasks import FineTuning
 from helpers import Composer
 
@@ -59,7 +60,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five blocks of four minibatches an epoch."""
-    monkeypatch.setitem(blocks.IMAGES_PER_BLOCK, "cpu", 4 * BATCH)
+    monkeypatch.setitem(block_loader.IMAGES_PER_BLOCK, "cpu", 4 * BATCH)
 
 
 @pytest.fixture
@@ -169,7 +170,7 @@ def test_an_epoch_that_is_resumed_midway_goes_on_in_its_order(
     module = RBMTraining if kind == "pretraining" else FineTuning
     begin = module.begin_block
 
-    def crash(self: Any, given: blocks.Block) -> blocks.Block:
+    def crash(self: Any, given: Block) -> Block:
         if (getattr(self, "layer", 0), self.current_epoch, given.number) == (layer, epoch, block):
             raise CrashError
         return begin(self, given)
@@ -225,8 +226,8 @@ def test_two_processes_killed_within_epochs_end_with_the_same_bits(tmp_path: Pat
 def start(*settings: str) -> "subprocess.Popen[bytes]":
     """The command with small blocks, its processes in a group of their own."""
     code = (
-        "from dbn.data import blocks; from finetune.train import main; "
-        f"blocks.IMAGES_PER_BLOCK['cpu'] = {4 * BATCH}; main()"
+        "from dbn.data import block_loader; from finetune.train import main; "
+        f"block_loader.IMAGES_PER_BLOCK['cpu'] = {4 * BATCH}; main()"
     )
     script = Path("small_blocks.py")
     script.write_text(code)  # a file, since every process is started with it

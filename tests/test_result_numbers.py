@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from scipy.special import expit, logsumexp
 
-from dbn.configured import data_of
 from dbn.data import DataSet
-from dbn.loop import Stopwatch
+from dbn.data.configured import data_of
+from dbn.fitting.trainer import Stopwatch
 from dbn.pretraining.run import pretrain
 from dbn.pretraining.run import run_directory as pretraining_directory
-from finetune.run import finetune, finetune_seeds, labelled, run_directory
+from finetune.runs.run import finetune, finetune_seeds, labelled, run_directory
 from helpers import Composer
 
 Floats = NDArray[np.float64]
@@ -187,7 +187,7 @@ def test_seconds_of_seeds_that_trained_together_are_their_shares(compose: Compos
 def test_seconds_count_on_from_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
     """100 s in the checkpoint, 7 s since."""
     moments = iter([50.0, 57.0, 57.0])
-    monkeypatch.setattr("dbn.loop.time.perf_counter", lambda: next(moments))
+    monkeypatch.setattr("dbn.fitting.trainer.time.perf_counter", lambda: next(moments))
     watch = Stopwatch()
     watch.load_state_dict({"seconds": 100.0})
     assert watch.seconds == 107.0

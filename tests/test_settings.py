@@ -12,14 +12,14 @@ import pytest
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from dbn.check_config import check_pretraining
-from dbn.command import config_directory, plain
+from dbn.commands.command import config_directory, plain
+from dbn.commands.texts import TEXTS
 from dbn.errors import UserError
+from dbn.pretraining.check_config import check_pretraining
 from dbn.settings import check_text
-from dbn.texts import TEXTS
-from finetune.check_config import check_composed, check_finetuning
 from finetune.describe import check_sizes
 from finetune.report.command import check_report
+from finetune.runs.check_config import check_composed, check_finetuning
 from helpers import recipe_overrides
 
 CONF = config_directory()

@@ -1,6 +1,6 @@
 """Errors that a person can mend: each message names the key or file, the value, the reason and what to do.
 
-The command line prints them without a traceback and exits with status 2 (:mod:`dbn.command`).
+The command line prints them without a traceback and exits with status 2 (:mod:`dbn.commands.command`).
 """
 
 

@@ -8,12 +8,12 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.table import Table
 
-from dbn.command import plain, run_command, task_overrides
+from dbn.commands.command import plain, run_command, task_overrides
 from dbn.errors import UserError
-from dbn.identity import with_content
+from dbn.fitting.processes import is_first
 from dbn.pretraining.identity import stack_name
 from dbn.pretraining.run import STACK_FILE, pretrain_seeds, run_directory
-from dbn.processes import is_first
+from dbn.runs.identity import with_content
 
 
 def name_in_configuration(*, _root_: DictConfig) -> str:

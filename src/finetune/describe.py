@@ -7,16 +7,16 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from dbn import flops
-from dbn.command import plain, run_command
+from dbn.commands.command import plain, run_command
 from dbn.data.shapes import facts_of
 from dbn.errors import SettingError
-from dbn.memory_needed import check_memory
+from dbn.machine.model_memory import check_memory
+from dbn.models import flops
 from dbn.pretraining.configured import layers_of, untrained_of
 from dbn.settings import check_number, shown
-from finetune.check_config import check_finetuning
-from finetune.network import Network
-from finetune.starting import build_network, network_options
+from finetune.networks.network import Network
+from finetune.runs.check_config import check_finetuning
+from finetune.runs.starting import build_network, network_options
 
 
 def describe(config: Mapping[str, Any]) -> Network:

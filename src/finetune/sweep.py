@@ -23,15 +23,15 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dbn.command import plain, say
+from dbn.commands.command import plain, say
+from dbn.commands.explain import explain
 from dbn.errors import SettingError, UserError
-from dbn.explain import explain
 from dbn.files import write_json
-from dbn.identity import INCIDENTAL
-from dbn.naming import NOT_NAMED, folder_name
-from dbn.processes import is_first
-from dbn.runs import study_directory
-from dbn.tracking import tracking
+from dbn.fitting.processes import is_first
+from dbn.runs.identity import INCIDENTAL
+from dbn.runs.naming import NOT_NAMED, folder_name
+from dbn.runs.run import study_directory
+from dbn.runs.tracking import tracking
 from finetune.report import write_report
 
 log = logging.getLogger(__name__)

@@ -7,10 +7,10 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from dbn.command import in_multirun, plain, run_command, task_overrides
-from dbn.processes import is_first
-from finetune.run import finetune_seeds, run_directory
-from finetune.search import searched
+from dbn.commands.command import in_multirun, plain, run_command, task_overrides
+from dbn.fitting.processes import is_first
+from finetune.runs.run import finetune_seeds, run_directory
+from finetune.runs.search import searched
 from finetune.sweep import at_end
 
 

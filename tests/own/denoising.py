@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dbn.data.blocks import Minibatch
+from dbn.fitting.processes import add_gradients
 from dbn.models.layer import Layer
 from dbn.models.linear import Linear
-from dbn.noise import uniform
 from dbn.pretraining import LayerTraining, PretrainingMethod
-from dbn.processes import add_gradients
+from dbn.random.noise import uniform
 
 
 class DenoisingLayer(Layer):

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from dbn.models.connections import Dense
 from dbn.models.gradients import gradient_of
 from dbn.models.linear import Linear
-from dbn.streams import stream
+from dbn.random.streams import stream
 
 
 def mask(n_visible: int, n_hidden: int, density: float) -> Tensor:

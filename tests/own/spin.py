@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from dbn.models.activations import Activation
 from dbn.models.gradients import write_weighted_sum
 from dbn.models.units import Units
-from dbn.noise import uniform
+from dbn.random.noise import uniform
 
 
 class Spin(Units):

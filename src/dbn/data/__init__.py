@@ -5,8 +5,8 @@ A reader of files returns a :class:`Source` or a :class:`StreamedSource`; :func:
 :class:`DataSet`.
 """
 
-from dbn.data.checks import check_unit_interval
 from dbn.data.images import DataSet, Images
+from dbn.data.intervals import check_unit_interval
 from dbn.data.load import load_data
 from dbn.data.source import Source
 from dbn.data.sources.binarized_mnist import binarized_mnist
@@ -18,9 +18,9 @@ from dbn.data.sources.memmap import memmap
 from dbn.data.sources.mnist import fashion_mnist, mnist
 from dbn.data.sources.npz import npz
 from dbn.data.sources.olivetti import olivetti
-from dbn.data.strata import label_subset
-from dbn.data.streamed import StreamedImages
-from dbn.data.streamed_source import StreamedSource
+from dbn.data.split.strata import label_subset
+from dbn.data.streamed.images import StreamedImages
+from dbn.data.streamed.source import StreamedSource
 
 __all__ = [
     "DataSet",

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from dbn.data.checks import UNIT, Interval, is_standardised, range_outside
 from dbn.data.images import DataSet, Images
+from dbn.data.intervals import UNIT, Interval, is_standardised, range_outside
+from dbn.data.tensors import as_rows, at_least, usual
 from dbn.errors import DataError
-from dbn.tensors import as_rows, at_least, usual
 
 
 def training_images(given: Any, n_visible: int, allowed: Interval, units: str) -> Images:

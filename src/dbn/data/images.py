@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dbn.data.scaling import Scaling
-from dbn.data.strata import distinct
+from dbn.data.split.strata import distinct
+from dbn.data.tensors import as_rows, check_dimensions
 from dbn.errors import DataError
-from dbn.streams import stream
-from dbn.tensors import as_rows, check_dimensions
+from dbn.random.streams import stream
 
 Gather = Callable[[Tensor], tuple["Tensor | Stored", Tensor | None]]
 """From places in an epoch's order, ascending ``(m,)``, to features ``(m, n_features)`` and labels ``(m,)``."""
@@ -61,7 +61,7 @@ class Images:
         Args:
             features: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``. A tensor of uint8
                 stays one, its features go from 0 to 255; anything else becomes float32, see
-                :func:`dbn.tensors.as_floats`.
+                :func:`dbn.data.tensors.as_floats`.
             labels: ``(n,)`` int64, or None.
 
         Raises:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dbn.data.group_split import GroupedLabels, hold_out_copies, hold_out_groups
-from dbn.data.hold_out import split_size, split_stream, standardisation, stratified_split
 from dbn.data.images import DataSet, Images
-from dbn.data.load_streamed import load_streamed
 from dbn.data.ranges import Range, value_of_one
 from dbn.data.source import Source
-from dbn.data.streamed_source import StreamedSource
+from dbn.data.split.groups import GroupedLabels, hold_out_copies, hold_out_groups
+from dbn.data.split.hold_out import split_size, split_stream, standardisation, stratified_split
+from dbn.data.streamed.load import load_streamed
+from dbn.data.streamed.source import StreamedSource
 from dbn.errors import DataError
 
 
@@ -39,8 +39,8 @@ def load_data(
         test: number or fraction of test images; 0: none, for a stack alone. A source that has test images of its own
             keeps them.
         standardise: give every feature mean 0 and standard deviation 1 over the training images, see
-            :func:`dbn.data.hold_out.standardisation`; values may then have any range. Otherwise features are pixels
-            divided by ``source.maximum``, in [0, 1].
+            :func:`dbn.data.split.hold_out.standardisation`; values may then have any range. Otherwise features are
+            pixels divided by ``source.maximum``, in [0, 1].
 
     Raises:
         SettingError: ``validation`` or ``test`` is no usable number or fraction, or leaves nothing to train on.

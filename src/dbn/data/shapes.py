@@ -10,9 +10,7 @@ from typing import Any
 import hydra
 import numpy as np
 
-from dbn.data.labels import encode_labels, plain_labels
 from dbn.data.load import load_data
-from dbn.data.picture_file import PictureReader, background_colour, picture_size
 from dbn.data.sources.arrays import ROLES, as_pictures, choose
 from dbn.data.sources.easypr import CLASSES as EASYPR_CLASSES
 from dbn.data.sources.easypr import SIDE as EASYPR_SIDE
@@ -20,7 +18,9 @@ from dbn.data.sources.image_folder import Dropped, all_images, images_by_class, 
 from dbn.data.sources.mnist import FASHION_CLASSES
 from dbn.data.sources.npz import arrays_in
 from dbn.data.sources.olivetti import PEOPLE
+from dbn.data.sources.picture_file import PictureReader, background_colour, picture_size
 from dbn.data.sources.sparse import SPARSE_PARTS
+from dbn.data.split.label_subset import encode_labels, plain_labels
 from dbn.errors import DataError, UserError
 
 Shape = tuple[int, int, int]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dbn.data.group_split import first_of_each
+from dbn.data.split.groups import first_of_each
 from dbn.errors import DataError, SettingError
 
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dbn.errors import SettingError
+from dbn.machine.products import faster_products
 from dbn.models.registry import Registered
-from dbn.products import faster_products
 
 
 class WeightLayer(Registered, nn.Module):

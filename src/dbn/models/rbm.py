@@ -6,14 +6,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from dbn.data.tensors import as_states
 from dbn.errors import SettingError
 from dbn.models.connections import Connection, Dense, make_connection
 from dbn.models.layer import Layer
 from dbn.models.linear import WeightLayer
 from dbn.models.units import Units, make_units
+from dbn.random.streams import Noise
 from dbn.settings import check_number
-from dbn.streams import Noise
-from dbn.tensors import as_states
 
 WEIGHT_STD = 0.1
 """Standard deviation of initial weights in Hinton & Salakhutdinov's released code (2006)."""
@@ -35,7 +35,7 @@ class RBM(Layer):
         generator: source of these weights (default: torch's global one).
 
     States that are given to its methods are tensors or numpy arrays ``(batch, n)``: floating-point numbers of any type,
-    booleans, or zeros and ones; see :func:`dbn.tensors.as_states`. Results are tensors of the type of the weights.
+    booleans, or zeros and ones; see :func:`dbn.data.tensors.as_states`. Results are tensors of the type of the weights.
 
     Raises:
         SettingError: an argument is not of its kind, or the connection is not one between these units.
@@ -70,7 +70,9 @@ class RBM(Layer):
             weight_std = WEIGHT_STD if weight_std is None else weight_std
             check_number("weight_std", weight_std, low=0)
             if generator is not None and not isinstance(generator, torch.Generator):
-                raise SettingError(f"generator={generator!r}: give a generator, such as dbn.streams.stream(0, 'init').")
+                raise SettingError(
+                    f"generator={generator!r}: give a generator, such as dbn.random.streams.stream(0, 'init')."
+                )
             connection = Dense(visible.shape, hidden.size)
             connection.initialise(weight_std, generator)
         elif not isinstance(connection, Connection):
@@ -102,7 +104,7 @@ class RBM(Layer):
         return self.hidden.size
 
     def visible_states(self, v: Any) -> Tensor:
-        """States of the visible units from what a person hands in, see :func:`dbn.tensors.as_states`."""
+        """States of the visible units from what a person hands in, see :func:`dbn.data.tensors.as_states`."""
         return as_states(v, self.weight, self.n_visible, "visible")
 
     def hidden_states(self, h: Any) -> Tensor:

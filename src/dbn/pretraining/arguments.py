@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dbn.augment import Augment
 from dbn.data import DataSet
+from dbn.data.augment import Augment
 from dbn.errors import DataError, SettingError
 from dbn.pretraining.method import PretrainingMethod
 from dbn.pretraining.settings import LayerSettings

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from dbn.augment import Augment
+from dbn.data.augment import Augment
 from dbn.models.layer import Layer
-from dbn.streams import Generators
+from dbn.random.streams import Generators
 
 Prepare = Callable[[Tensor, Generators], Tensor]
 """From a block's features as loaded, and a source of randomness, to the features that a layer trains on."""

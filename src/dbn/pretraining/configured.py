@@ -5,8 +5,8 @@ from typing import Any
 
 import hydra
 
+from dbn.commands.factories import target_of
 from dbn.errors import SettingError
-from dbn.factories import target_of
 from dbn.models.connections import Connection
 from dbn.models.layer import Layer
 from dbn.models.registry import Registered

@@ -7,24 +7,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dbn import flops
 from dbn.data.blocks import Minibatch
 from dbn.data.images import Images
 from dbn.errors import SettingError
-from dbn.graphs import BlockGraphs
-from dbn.loop import Optimizer
+from dbn.fitting.block_module import Optimizer
+from dbn.fitting.processes import add_gradients
+from dbn.machine.cuda_graphs import BlockGraphs
+from dbn.machine.optimizer import SGD
+from dbn.machine.precision import choose_precision
+from dbn.models import flops
 from dbn.models.connections import make_connection
 from dbn.models.phases import Phases
 from dbn.models.rbm import RBM
 from dbn.models.units import make_units
-from dbn.optimizer import SGD
-from dbn.precision import choose_precision
 from dbn.pretraining.method import LayerTraining, PretrainingMethod
 from dbn.pretraining.settings import LayerSettings
-from dbn.processes import add_gradients
+from dbn.random.streams import Noise
 from dbn.samplers import ContrastiveDivergence, Sampler
 from dbn.settings import calling
-from dbn.streams import Noise
 
 
 class ContrastiveStep:

@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
-from dbn.data.blocks import BlockLoader
+from dbn.data.block_loader import BlockLoader
 from dbn.data.from_arrays import training_images
 from dbn.data.images import Images
 from dbn.errors import SettingError
-from dbn.loop import interrupts_passing, loader_context, make_trainer, quiet
+from dbn.fitting.trainer import interrupts_passing, loader_context, make_trainer, quiet
+from dbn.machine.precision import PRECISIONS
+from dbn.machine.threads import threads_for
 from dbn.models.rbm import RBM
-from dbn.precision import PRECISIONS
 from dbn.pretraining.contrastive import RBMTraining
 from dbn.pretraining.settings import LayerSettings
 from dbn.samplers import ContrastiveDivergence, Sampler
 from dbn.settings import check_choice, check_keys, check_number
-from dbn.threads import threads_for
 
 
 def fit(
@@ -44,8 +44,9 @@ def fit(
         epochs: passes through the images.
         sampler: negative phase; None: CD-1.
         seed: of the order of the images and the Gibbs noise.
-        precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.precision`.
-        callbacks: Lightning callbacks, e.g. ``dbn.progress.FitProgress("my RBM", "layer1/weight_norm", "norm")``.
+        precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.machine.precision`.
+        callbacks: Lightning callbacks, such as ``FitProgress("my RBM", "layer1/weight_norm", "norm")`` of
+            :mod:`dbn.fitting.progress`.
         **settings: further fields of :class:`LayerSettings` that say how to train. With ``bias_from_data=True`` the
             visible biases start anew, from the mean of these images.
 

@@ -9,30 +9,30 @@ from typing import Any
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from dbn import flops
-from dbn.augment import Augment
-from dbn.checkpoints import LastCheckpoint
 from dbn.data import DataSet, StreamedImages
-from dbn.data.blocks import BlockLoader
-from dbn.data.parallel import all_to, loader_of
+from dbn.data.augment import Augment
+from dbn.data.block_loader import BlockLoader
+from dbn.data.group_loader import all_to, loader_of
 from dbn.errors import SettingError
-from dbn.inputs import check_visible
-from dbn.loop import Stopwatch, fit_resumably, loader_context, make_trainer, quiet
+from dbn.fitting.checkpoints import LastCheckpoint
+from dbn.fitting.progress import FitProgress
+from dbn.fitting.trainer import Stopwatch, fit_resumably, loader_context, make_trainer, quiet
+from dbn.machine.optimizer import SGD
+from dbn.machine.precision import PRECISIONS
+from dbn.models import flops
 from dbn.models.dbn import DBN
 from dbn.models.layer import Layer, together
-from dbn.optimizer import SGD
-from dbn.precision import PRECISIONS
 from dbn.pretraining.arguments import check_augment, check_data_set, check_layers, check_method
 from dbn.pretraining.augmented import AugmentedBelow
 from dbn.pretraining.contrastive import RBMPretraining
 from dbn.pretraining.fit import WATCHED_IMAGES
 from dbn.pretraining.growing import GrowingStack, Pretrained, StackRun
+from dbn.pretraining.inputs import check_visible
 from dbn.pretraining.method import OptimizerFactory, PretrainingMethod
 from dbn.pretraining.settings import LayerSettings
-from dbn.progress import FitProgress
-from dbn.seeds import seeds_to_resume
+from dbn.runs.seeds import seeds_to_resume
+from dbn.runs.tracking import Tracker, loggers_of
 from dbn.settings import check_choice, check_keys, check_number
-from dbn.tracking import Tracker, loggers_of
 
 
 def pretrain_stack(
@@ -89,7 +89,7 @@ def pretrain_stacks(
         visible: type of the visible units of the first layer, see :class:`LayerSettings`.
         method: how a layer is pretrained; None: RBMs by CD-1, :class:`dbn.pretraining.contrastive.RBMPretraining`.
         optimizer: makes the optimiser.
-        precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.precision`.
+        precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.machine.precision`.
         representations: of lower layers: ``memory``, ``compute`` or ``disk``, see :class:`Representations`.
         augment: deforms the images that layers train on, anew in every epoch; ``representations`` are then computed.
         directory: where to keep checkpoints within a layer; None keeps none.
@@ -102,7 +102,7 @@ def pretrain_stacks(
 
     Raises:
         DataError: ``data`` is no data set, or its training, validation or test images are none that the visible units
-            can take, see :func:`dbn.inputs.check_visible`; or images in a file cannot be read.
+            can take, see :func:`dbn.pretraining.inputs.check_visible`; or images in a file cannot be read.
         SettingError: no layer, or another argument that cannot be used; several runs for images in a file.
         DivergenceError: a layer met values that are not finite; its last good checkpoint stays.
 

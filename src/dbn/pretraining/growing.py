@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dbn.augment import Augment
 from dbn.data import DataSet
+from dbn.data.augment import Augment
 from dbn.data.images import Images
+from dbn.fitting.processes import is_first, wait_for_all
 from dbn.models.dbn import DBN
 from dbn.models.layer import Layer
 from dbn.pretraining.method import PretrainingMethod
 from dbn.pretraining.representations import Representations, propagate, same_windows
 from dbn.pretraining.settings import LayerSettings
-from dbn.processes import is_first, wait_for_all
-from dbn.streams import stream
-from dbn.tracking import Tracker
+from dbn.random.streams import stream
+from dbn.runs.tracking import Tracker
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dbn.augment import Augment
-from dbn.identity import data_identity, digest, trainer_identity
+from dbn.data.augment import Augment
 from dbn.pretraining.configured import layers_of, visible_of
 from dbn.pretraining.settings import LayerSettings
+from dbn.runs.identity import data_identity, digest, trainer_identity
 from dbn.settings import settings_of
 
 

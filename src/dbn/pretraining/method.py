@@ -10,13 +10,13 @@ from torch import Tensor
 from dbn.data.blocks import Block, Minibatch
 from dbn.data.images import Images
 from dbn.errors import DivergenceError
-from dbn.loop import BlockModule, Optimizer
+from dbn.fitting.block_module import BlockModule, Optimizer
+from dbn.machine.optimizer import SGD
 from dbn.models.layer import Layer
-from dbn.optimizer import SGD
 from dbn.pretraining.augmented import Prepare
 from dbn.pretraining.settings import LayerSettings
+from dbn.random.streams import streams
 from dbn.settings import calling
-from dbn.streams import streams
 
 OptimizerFactory = Callable[..., Optimizer]
 """Makes the optimiser from parameter groups, ``lr`` and, if it has one, ``momentum``."""
@@ -34,7 +34,7 @@ class LayerTraining(BlockModule):
         seeds: the run's seed; of a group, each member's.
         number: of the layer, from 1: names metrics and streams.
         optimizer: makes the optimiser.
-        precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.precision`.
+        precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.machine.precision`.
         prepare: what is done to a block's features first, drawing from the stream ``pretraining_augment``.
         watched: training images to watch, ``(n, n_inputs)``, for each member; None watches nothing.
         watched_validation: validation images to watch, ``(m, n_inputs)``, for each member.

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from dbn.data.images import BlockReader, Gather, Images, Stored
-from dbn.data.npy import NpyFile
-from dbn.data.rows import Rows
-from dbn.data.streamed import StreamedImages
-from dbn.data.windows import Layout
+from dbn.data.streamed.images import StreamedImages
+from dbn.data.streamed.npy import NpyFile
+from dbn.data.streamed.rows import Rows
+from dbn.data.streamed.windows import Layout
 from dbn.errors import DataError, SettingError
 from dbn.files import replacing
+from dbn.fitting.processes import is_first, wait_for_all
 from dbn.models.layer import Layer
-from dbn.processes import is_first, wait_for_all
 from dbn.settings import check_choice
 
 REPRESENTATIONS = ("memory", "compute", "disk")

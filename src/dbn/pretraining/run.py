@@ -9,24 +9,24 @@ from typing import Any
 
 import hydra
 
-from dbn.augment import Augment
-from dbn.check_config import check_place, check_pretraining
-from dbn.configured import data_of
+from dbn.commands.texts import with_texts
 from dbn.data import DataSet
-from dbn.identity import INCIDENTAL, with_content
-from dbn.memory_needed import check_memory
-from dbn.pictures import pictures_of_stack, save_pictures, sheets
+from dbn.data.augment import Augment
+from dbn.data.configured import data_of
+from dbn.fitting.processes import is_first
+from dbn.machine.model_memory import check_memory
+from dbn.pretraining.check_config import check_place, check_pretraining
 from dbn.pretraining.configured import layers_of, method_of, visible_of
 from dbn.pretraining.greedy import pretrain_stacks
 from dbn.pretraining.growing import Pretrained, StackRun
 from dbn.pretraining.identity import stack_identity, stack_name
+from dbn.pretraining.pictures import pictures_of_stack, save_pictures, sheets
 from dbn.pretraining.settings import LayerSettings
-from dbn.processes import is_first
-from dbn.runs import Run, execute_all, study_directory
-from dbn.seeds import by_seed, checkpoint_folder
+from dbn.runs.identity import INCIDENTAL, with_content
+from dbn.runs.run import Run, execute_all, study_directory
+from dbn.runs.seeds import by_seed, checkpoint_folder
+from dbn.runs.tracking import Tracker, Tracking, tracking
 from dbn.settings import settings_of
-from dbn.texts import with_texts
-from dbn.tracking import Tracker, Tracking, tracking
 
 STACK_FILE = "dbn.safetensors"
 OF_A_STACK = frozenset({"data", "stack", "sampler", "method", "trainer", "precision", "seed", "study"})
@@ -36,8 +36,8 @@ OF_A_STACK = frozenset({"data", "stack", "sampler", "method", "trainer", "precis
 def run_directory(config: Mapping[str, Any]) -> Path:
     """Where a pretraining run lives: ``<runs>/<study>/pretrain/<name>_seed<k>``.
 
-    The name is made of what decides how the stack is trained, see :func:`dbn.identity.stack_name`: configurations share
-    a stack exactly when that is the same.
+    The name is made of what decides how the stack is trained, see :func:`dbn.pretraining.identity.stack_name`:
+    configurations share a stack exactly when that is the same.
     """
     return study_directory(config) / "pretrain" / f"{stack_name(config)}_seed{config['seed']}"
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dbn.models.phases import Phase
 from dbn.models.rbm import RBM
-from dbn.streams import Noise
+from dbn.random.streams import Noise
 
 
 class Sampler(ABC):
@@ -20,7 +20,7 @@ class Sampler(ABC):
     @property
     @abstractmethod
     def products(self) -> int:
-        """Products of an image with the weights that the negative phase takes, for :mod:`dbn.flops`."""
+        """Products of an image with the weights that the negative phase takes, for :mod:`dbn.models.flops`."""
 
     @abstractmethod
     def write_negative_states(self, rbm: RBM, positive: Phase, out: Tensor, generator: Noise = None) -> None:

@@ -5,8 +5,8 @@ from torch import Tensor
 from dbn.errors import SettingError
 from dbn.models.phases import Phase
 from dbn.models.rbm import RBM
+from dbn.random.streams import Noise
 from dbn.samplers.base import Sampler
-from dbn.streams import Noise
 
 
 class ContrastiveDivergence(Sampler):

@@ -8,9 +8,9 @@ from torch import Tensor
 from dbn.errors import SettingError
 from dbn.models.phases import Phase
 from dbn.models.rbm import RBM
+from dbn.random.streams import Noise
 from dbn.samplers.base import Sampler
 from dbn.settings import check_number
-from dbn.streams import Noise
 
 
 class PersistentContrastiveDivergence(Sampler):

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dbn.random.streams import stream
 from dbn.settings import check_number
-from dbn.streams import stream
 from finetune.baselines.pca import check_images, principal_components, row_chunks
 
 _HALVINGS = 12  # of a Newton step that increases the objective, at most

@@ -18,12 +18,12 @@ from torch.nn import functional as F
 from dbn.data import DataSet, Images, StreamedImages
 from dbn.errors import SettingError
 from dbn.pretraining.configured import layers_of
-from dbn.runs import execute, study_directory
+from dbn.runs.run import execute, study_directory
 from dbn.settings import check_choice
 from finetune.baselines.easypr.recogniser import train_easypr
 from finetune.baselines.logistic_pca import logistic_pca
 from finetune.baselines.pca import pca
-from finetune.predictions import write_predictions
+from finetune.tasks.predictions import write_predictions
 
 Baseline = Callable[[Tensor, Tensor, int], Tensor]
 BASELINES: dict[str, Baseline] = {

@@ -6,10 +6,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from dbn.command import plain, run_command
+from dbn.commands.command import plain, run_command
+from dbn.commands.texts import with_texts
 from dbn.errors import SettingError
 from dbn.settings import check_text, optional
-from dbn.texts import with_texts
 from finetune.report.pages.overview_page import write_overview
 from finetune.report.pages.report_files import write_report
 from finetune.report.results.study import find_studies

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from dbn.command import plain, run_command
+from dbn.commands.command import plain, run_command
+from dbn.commands.texts import with_texts
 from dbn.settings import check_text
-from dbn.texts import with_texts
 from finetune.report.pages.study_status import status_text
 
 

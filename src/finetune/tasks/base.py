@@ -8,24 +8,25 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from dbn.augment import Augment
-from dbn.data.blocks import Block, BlockLoader, Minibatch
+from dbn.data.augment import Augment
+from dbn.data.block_loader import BlockLoader
+from dbn.data.blocks import Block, Minibatch
 from dbn.data.images import Images
 from dbn.errors import DivergenceError
-from dbn.loop import BlockModule, Optimizer
-from dbn.processes import add_gradients, of_each, sum_over_all
-from dbn.products import faster_products
+from dbn.fitting.block_module import BlockModule, Optimizer
+from dbn.fitting.processes import add_gradients, of_each, sum_over_all
+from dbn.machine.products import faster_products
+from dbn.random.streams import streams
 from dbn.settings import calling
-from dbn.streams import streams
-from finetune.network import Network
-from finetune.settings import Schedule, TrainingSettings
+from finetune.networks.network import Network
+from finetune.tasks.settings import Schedule, TrainingSettings
 
 
 class FineTuning(BlockModule):
     """Trains a network by backpropagation, or several together.
 
     Args:
-        network: the network, with its starting weights; or a :class:`finetune.parallel.NetworkGroup`.
+        network: the network, with its starting weights; or a :class:`finetune.networks.group.NetworkGroup`.
         settings: how to train it.
         optimizer: makes the optimiser from parameter groups and ``lr``; its ``weight_decay`` applies to weights only.
         steps_per_epoch: optimiser steps in an epoch, for the schedule.

@@ -6,9 +6,9 @@ from torch import Tensor
 from torchmetrics import MeanMetric
 
 from dbn.data.blocks import Block, Minibatch
-from finetune.losses import LOSSES, cross_entropy, squared
 from finetune.tasks.base import FineTuning, TaskMetrics
 from finetune.tasks.calibration import CalibrationError
+from finetune.tasks.losses import LOSSES, cross_entropy, squared
 
 
 class Classifier(FineTuning):

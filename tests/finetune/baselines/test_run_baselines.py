@@ -13,7 +13,7 @@ from dbn.errors import SettingError
 from finetune.baselines import run_baselines as module
 from finetune.baselines.easypr.recogniser import EasyPRNetwork, train_easypr
 from finetune.baselines.run_baselines import check_baselines, run_baselines
-from finetune.predictions import read_predictions
+from finetune.tasks.predictions import read_predictions
 from helpers import Composer
 
 

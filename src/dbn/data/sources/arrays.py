@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dbn.data.labels import encode_labels, plain_labels
 from dbn.data.source import Source
+from dbn.data.split.label_subset import encode_labels, plain_labels
 from dbn.errors import DataError, SettingError
 
 log = logging.getLogger(__name__)

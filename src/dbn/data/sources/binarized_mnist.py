@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dbn.data.fetch import find_or_fetch
 from dbn.data.source import Source
+from dbn.data.sources.fetch import find_or_fetch
 from dbn.errors import DataError
 
 URL = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/"

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from dbn.data.fetch import find_or_fetch, places
-from dbn.data.group_split import contradictory_images
 from dbn.data.source import Source
+from dbn.data.sources.fetch import find_or_fetch, places
+from dbn.data.split.groups import contradictory_images
 from dbn.errors import DataError
 
 log = logging.getLogger(__name__)

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dbn.data.picture_file import PictureReader, background_colour, picture_size
 from dbn.data.ranges import USED
 from dbn.data.source import Source
+from dbn.data.sources.picture_file import PictureReader, background_colour, picture_size
 from dbn.errors import DataError, SettingError
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def image_folder(
     however deep, as torchvision's ``ImageFolder`` has it. Hidden files are passed over; other files that are no
     images by their name, and images that lie beside the class folders, are counted and said.
 
-    Pictures are read as a viewer shows them, see :class:`dbn.data.picture_file.PictureReader`.
+    Pictures are read as a viewer shows them, see :class:`dbn.data.sources.picture_file.PictureReader`.
 
     Args:
         path: of the folder.

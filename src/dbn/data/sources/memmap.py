@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 
 from dbn.data.images import Images
-from dbn.data.labels import encode_labels, plain_labels
-from dbn.data.npy import NpyFile
-from dbn.data.rows import Rows
-from dbn.data.streamed import StreamedImages
-from dbn.data.streamed_source import StreamedSource
-from dbn.data.windows import WINDOW_MIB, Layout
+from dbn.data.split.label_subset import encode_labels, plain_labels
+from dbn.data.streamed.images import StreamedImages
+from dbn.data.streamed.npy import NpyFile
+from dbn.data.streamed.rows import Rows
+from dbn.data.streamed.source import StreamedSource
+from dbn.data.streamed.windows import WINDOW_MIB, Layout
 from dbn.errors import DataError
 from dbn.settings import check_number
 

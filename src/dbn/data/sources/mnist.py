@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from dbn.data.fetch import find_or_fetch
-from dbn.data.idx import read_idx
 from dbn.data.source import Source
+from dbn.data.sources.fetch import find_or_fetch
+from dbn.data.sources.idx import read_idx
 
 MNIST_URLS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dbn.data.npy import read_header
 from dbn.data.source import Source
 from dbn.data.sources.arrays import Found, choose, source_of
 from dbn.data.sources.sparse import SPARSE_PARTS, dense
+from dbn.data.streamed.npy import read_header
 from dbn.errors import DataError, UserError
 
 

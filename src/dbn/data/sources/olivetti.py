@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from dbn.data.fetch import find_or_fetch
 from dbn.data.source import Source
+from dbn.data.sources.fetch import find_or_fetch
 from dbn.errors import DataError, SettingError
 from dbn.settings import check_choice
 

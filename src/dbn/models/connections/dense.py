@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from dbn.machine.products import matmul
 from dbn.models.connections.base import Connection
 from dbn.models.connections.bfloat16 import Bfloat16
 from dbn.models.connections.matrix import MatrixConnection
 from dbn.models.gradients import gradient_of
-from dbn.products import matmul
 
 
 class Dense(MatrixConnection):

@@ -4,9 +4,9 @@ from abc import abstractmethod
 
 from torch import Tensor
 
+from dbn.machine.products import matmul
 from dbn.models.connections.base import Connection
 from dbn.models.linear import Linear, WeightLayer
-from dbn.products import matmul
 
 
 class MatrixConnection(Connection):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dbn.errors import SettingError
 from dbn.models.registry import Registered
-from dbn.streams import Noise
+from dbn.random.streams import Noise
 
 
 class Units(Registered, nn.Module, ABC):

@@ -9,8 +9,8 @@ from torch.nn import functional as F
 from dbn.errors import SettingError
 from dbn.models.gradients import write_weighted_sum
 from dbn.models.units.base import Units
-from dbn.noise import bernoulli
-from dbn.streams import Noise
+from dbn.random.noise import bernoulli
+from dbn.random.streams import Noise
 
 MAX_ENUMERABLE = 20
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from dbn.models.gradients import write_weighted_sum
 from dbn.models.units.base import Units
-from dbn.noise import normal
-from dbn.streams import Noise
+from dbn.random.noise import normal
+from dbn.random.streams import Noise
 
 
 class Gaussian(Units):

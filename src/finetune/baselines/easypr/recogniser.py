@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dbn.streams import seed_of
+from dbn.random.streams import seed_of
 from finetune.baselines.easypr.augmentation import fill_classes
 from finetune.baselines.easypr.character_features import easypr_features
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from finetune.predictions import read_predictions
 from finetune.report.comparison.arm import Arm
 from finetune.report.comparison.statistics.mean_difference import MeanDifference
 from finetune.report.comparison.statistics.seeds_needed import seeds_to_settle
@@ -18,6 +17,7 @@ from finetune.report.comparison.statistics.significance import (
     probability_of_lower,
 )
 from finetune.report.comparison.statistics.wilcoxon import signed_rank_test
+from finetune.tasks.predictions import read_predictions
 
 SIGNIFICANCE_LEVEL = 0.05
 

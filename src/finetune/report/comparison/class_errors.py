@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dbn.errors import ModelFileError
-from finetune.predictions import read_predictions
 from finetune.report.comparison.arm import Arm
 from finetune.report.comparison.sections import Section
 from finetune.report.comparison.statistics.intervals import Estimate, estimate_mean
 from finetune.report.results.run_result import Kind
+from finetune.tasks.predictions import read_predictions
 
 MAX_CLASSES, MAX_PAIRS = 12, 12
 """Numbers of classes and pairs that are shown at once."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from dbn.naming import folder_name
+from dbn.runs.naming import folder_name
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from dbn.naming import NOT_NAMED
-from dbn.runs import at_work
+from dbn.runs.naming import NOT_NAMED
+from dbn.runs.run import at_work
 from finetune.report.results.planned_runs import PlannedRun, command_like, missing_from_grid, read_plan
 from finetune.report.results.run_result import STAGES, RunResult
 

@@ -19,7 +19,7 @@ class RunResult:
         labels: number of labelled images as text, or ``"all"``.
         kind: where the starting weights came from, which decides the colour in figures.
         metrics: finite values by name.
-        weights: change of each layer's weights by fine-tuning, see :func:`finetune.weights.weight_changes`.
+        weights: change of each layer's weights by fine-tuning, see :mod:`finetune.networks.weight_changes`.
         sizes: numbers of units of all layers, input and output included.
         flops: floating-point operations by stage.
         trial: number of the trial of a random search; None for other runs.

@@ -8,9 +8,9 @@ import pytest
 import torch
 from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
 
-from finetune.predictions import PREDICTIONS_FILE, write_predictions
 from finetune.report import write_report
 from finetune.report.comparison.class_errors import SectionClassErrors, class_errors, class_groups, confusion_matrix
+from finetune.tasks.predictions import PREDICTIONS_FILE, write_predictions
 
 NAMES = ["0", "8", "B", "D", "zh_jing"]
 

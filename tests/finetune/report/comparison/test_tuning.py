@@ -10,7 +10,7 @@ from finetune.report import write_report
 from finetune.report.comparison.sections import make_sections
 from finetune.report.comparison.tuning import expected_best, group_trials
 from finetune.report.results.study import read_study
-from finetune.search import read_chosen
+from finetune.runs.search import read_chosen
 
 
 def test_expected_best_is_the_mean_of_the_lowest_of_all_draws() -> None:

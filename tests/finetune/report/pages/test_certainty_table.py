@@ -9,10 +9,10 @@ import pytest
 import torch
 from scipy import stats
 
-from finetune.predictions import write_predictions
 from finetune.report.comparison.against_reference import mcnemar_of_arms
 from finetune.report.pages.certainty_table import build_certainty_table
 from finetune.report.results.formatting import MINUS
+from finetune.tasks.predictions import write_predictions
 
 N_TEST = 500
 

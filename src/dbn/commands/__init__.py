@@ -1,0 +1,1 @@
+"""What console commands share: Hydra, checked configurations, and messages instead of tracebacks."""

@@ -1,0 +1,50 @@
+"""The configuration tree ``conf/``: where it is, and which keys it has."""
+
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from dbn.errors import SettingError
+
+
+def config_directory() -> Path:
+    """The folder ``conf/``: of the checkout the package is installed from, or inside the installed package."""
+    package = Path(__file__).resolve().parents[1]
+    checkout = package.parents[1]
+    return checkout / "conf" if (checkout / "pyproject.toml").is_file() else package / "conf"
+
+
+def known_keys(config_name: str) -> list[str]:
+    """Every dotted key of the configuration as it is without overrides, and every group."""
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
+        config = hydra.compose(config_name, return_hydra_config=False)
+        groups = GlobalHydra.instance().config_loader().list_groups("")
+    return [*flatten(config), *(group for group in groups if group != "hydra")]
+
+
+def flatten(config: Any, prefix: str = "") -> list[str]:
+    """Dotted keys of a nested configuration, branches included."""
+    keys = []
+    if isinstance(config, DictConfig):
+        for name in map(str, config):
+            key = f"{prefix}.{name}".lstrip(".")
+            node = config._get_node(name)
+            keys += [key, *(flatten(node, key) if isinstance(node, DictConfig) and not node._is_none() else [])]
+    return keys
+
+
+def plain(config: DictConfig | ListConfig) -> Any:
+    """A configuration as plain dicts and lists, every interpolation resolved.
+
+    Raises:
+        SettingError: a value is missing.
+    """
+    missing = OmegaConf.missing_keys(config)
+    if missing:
+        key = sorted(missing)[0]
+        raise SettingError(f"{key}: this needs a value. Give it as {key}=... on the command line.")
+    return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)

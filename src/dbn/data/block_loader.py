@@ -1,0 +1,134 @@
+"""The order of images in an epoch, its minibatches, and the loader that gathers them in blocks."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+
+from dbn.data.blocks import Block
+from dbn.data.images import BlockReader, Images
+from dbn.errors import SettingError
+from dbn.random.streams import stream
+
+IMAGES_PER_BLOCK = {"cpu": 8000, "cuda": 20000}
+BYTES_PER_BLOCK = {"cpu": 8_000_000, "cuda": 64_000_000}
+"""A block's images, and bytes of them as stored, at most: enough that what Lightning does per block (0.2 ms) costs
+little beside them, few enough to stay in a processor's cache and to be over soon; a GPU is faster, and has room."""
+
+
+class BlockLoader:
+    """Iterates over an epoch's blocks, in an order that depends on the seed, the stream and the epoch only.
+
+    Whoever drives the epochs says which one it is when the loader asks, at the start of each iteration: nobody has to
+    remember to tell it, and an epoch that goes on from a checkpoint has the order it began with.
+
+    A block's images lie in a buffer that the next block is written to: use them before going on, or copy them.
+    Images in a file are read by a thread that lives as long as the iteration.
+
+    Every image comes once per epoch; the last minibatch may be smaller. Several processes share each minibatch: the
+    global minibatches are the same for any number of processes.
+
+    Args:
+        images: the images, on the device where training runs.
+        batch_size: images per minibatch, over all processes.
+        minibatches_per_block: minibatches gathered at once; None: of 8000 images, 20000 on a GPU, fewer of large ones.
+        seed: the run's seed; None keeps the images in order.
+        counters: counters of the stream ``order`` before the epoch, e.g. the layer.
+        epoch: says which epoch it is, from 0.
+        rank: this process.
+        world_size: number of processes.
+
+    Raises:
+        SettingError: ``batch_size`` or ``minibatches_per_block`` is not a whole number from 1.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        *,
+        batch_size: int,
+        minibatches_per_block: int | None = None,
+        seed: int | None = None,
+        counters: tuple[int, ...] = (),
+        epoch: Callable[[], int] = lambda: 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        if minibatches_per_block is None and isinstance(batch_size, int):
+            device = images.pixels.device.type if images.pixels.device.type in IMAGES_PER_BLOCK else "cpu"
+            image_bytes = images.pixels.shape[1] * images.pixels.element_size()
+            n = min(IMAGES_PER_BLOCK[device], BYTES_PER_BLOCK[device] // image_bytes)
+            minibatches_per_block = max(1, n // max(1, batch_size))
+        for name, value in (("batch_size", batch_size), ("minibatches_per_block", minibatches_per_block)):
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise SettingError(f"{name}={value!r}: it must be a whole number from 1.")
+        self.images = images
+        self.batch_size = batch_size
+        self.minibatches_per_block: int = minibatches_per_block
+        self.seed = seed
+        self.counters = counters
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = epoch
+        self.first_block = 0
+        self.next_block = 0
+        self.reader: BlockReader | None = None
+
+    @property
+    def n_minibatches(self) -> int:
+        """Minibatches, so optimiser steps, per epoch."""
+        return -(-len(self.images) // self.batch_size)
+
+    def __len__(self) -> int:
+        """Blocks per epoch."""
+        return -(-self.n_minibatches // self.minibatches_per_block)
+
+    def state_dict(self) -> dict[str, int]:
+        """Which block comes next in the epoch: Lightning keeps it in checkpoints."""
+        return {"next_block": self.next_block}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go on within an epoch, once."""
+        self.first_block = state_dict["next_block"] % max(1, len(self))
+
+    def generator(self) -> torch.Generator | None:
+        """Draws this epoch's order; None: the images keep theirs."""
+        return None if self.seed is None else stream(self.seed, "order", *self.counters, self.epoch())
+
+    def __iter__(self) -> Iterator[Block]:
+        """The epoch's blocks.
+
+        Raises:
+            DataError: images in a file cannot be read.
+        """
+        n, images_per_block = len(self.images), self.batch_size * self.minibatches_per_block
+        if self.reader is None:
+            self.reader = self.images.reader(min(images_per_block, n))
+        with self.reader.reading(self.generator()) as gather:
+            first, self.first_block = self.first_block, 0
+            for number, start in list(enumerate(range(0, n, images_per_block)))[first:]:
+                self.next_block = number + 1
+                stop = min(start + images_per_block, n)
+                batches = [(a, min(a + self.batch_size, stop)) for a in range(start, stop, self.batch_size)]
+                shares = [self.share(*batch) for batch in batches]
+                alone = self.world_size == 1
+                found, labels = gather(
+                    torch.arange(start, stop) if alone else torch.cat([torch.arange(a, b) for a, b in shares])
+                )
+                yield Block(
+                    number=number,
+                    images=found,
+                    labels=labels,
+                    lengths=tuple(b - a for a, b in shares),
+                    counts=tuple(b - a for a, b in batches),
+                )
+
+    def share(self, start: int, stop: int) -> tuple[int, int]:
+        """This process's part of a minibatch's places: the first processes have one image more, if it does not divide.
+
+        Args:
+            start: the minibatch's first place.
+            stop: the one after its last.
+        """
+        each, more = divmod(stop - start, self.world_size)
+        first = start + self.rank * each + min(self.rank, more)
+        return first, first + each + (self.rank < more)

@@ -1,0 +1,122 @@
+"""Which values features have, and whether those are values that can be used."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+
+from dbn.data.images import Images
+from dbn.data.streamed.images import StreamedImages
+from dbn.data.tensors import at_least, usual
+from dbn.errors import DataError
+
+Interval = tuple[float, float]
+"""Smallest and largest value that can be; either may be infinite."""
+UNIT: Interval = (0.0, 1.0)
+ROUNDING = 5e-7
+"""A float32 divided by itself, as a product with its inverse, may be 1.2e-7 more than 1; a person gives six digits."""
+
+
+def check_unit_interval(images: Images, *, data_name: str, split: str = "training") -> None:
+    """Features must lie in [0, 1], which is what Bernoulli visible units need: a feature is the chance of a one.
+
+    Args:
+        images: what is going to be trained or evaluated on; may be empty.
+        data_name: for the message.
+        split: "training", "validation" or "test", for the message.
+
+    Raises:
+        DataError: a feature lies outside [0, 1], or is no finite number.
+    """
+    check_interval({split: images}, UNIT, data_name=data_name, needed_by="stack.visible=bernoulli")
+
+
+def check_interval(splits: Mapping[str, Images], allowed: Interval, *, data_name: str, needed_by: str) -> None:
+    """The features of all splits must lie in an interval.
+
+    Bytes that can only lie in it are not looked at; anything else is read once, some images at a time.
+
+    Args:
+        splits: training, validation and test images by these names; any of them may be empty.
+        allowed: the interval.
+        data_name: for the message.
+        needed_by: the setting that asks for it, for the message.
+
+    Raises:
+        DataError: a feature lies outside, or is no finite number. The message names the first split with such a
+            feature, the range of its features, and a ``data.maximum`` that brings every split inside if there is one.
+    """
+    ranges = {}
+    for split, images in splits.items():
+        found = range_outside(images, allowed, f"data={data_name}: the {split} images")
+        if found is not None:
+            ranges[split] = found
+    if not ranges:
+        return
+    split, (low, high) = next(iter(ranges.items()))
+    needed = "[0, 1]" if allowed == UNIT else f"values from {allowed[0]:g}"
+    raise DataError(
+        f"data={data_name}: features of the {split} images go from {low:.6g} to {high:.6g}, but {needed_by} needs "
+        f"{needed}, in training, validation and test images alike. {_cure(splits, ranges, allowed)}"
+    )
+
+
+def range_outside(images: Images, allowed: Interval, name: str) -> Interval | None:
+    """Smallest and largest feature where they do not both lie in ``allowed``; None where they do.
+
+    Args:
+        images: they may be empty.
+        allowed: the interval; where it is endless, only values that are no finite numbers are looked for.
+        name: what to call the images in messages.
+
+    Raises:
+        DataError: a feature is no finite number.
+    """
+    if len(images) == 0:
+        return None
+    if images.pixels.dtype == torch.uint8:  # features rise with pixels: no byte can lie outside, no need to look
+        ends = (torch.tensor([[0], [255]], device=images.offset.device) - images.offset) * images.factor
+        if lies_in(float(ends.min()), float(ends.max()), allowed):
+            return None
+    if isinstance(images, StreamedImages) and allowed == (-math.inf, math.inf):
+        return None  # whoever reads them from their file refuses what is not finite
+    smallest, largest, start = math.inf, -math.inf, 0
+    for chunk in images.chunks():
+        low, high = (float(end) for end in torch.aminmax(chunk))  # NaN if there is one
+        if not (math.isfinite(low) and math.isfinite(high)):
+            bad = (~torch.isfinite(chunk)).any(1)
+            what = "NaN" if math.isnan(low) else "infinite values (or values too large for float32)"
+            raise DataError(
+                f"{name} hold {what}: the first is image {start + int(bad.nonzero()[0])} (counted from 0). Repair or "
+                "remove such images."
+            )
+        smallest, largest, start = min(smallest, low), max(largest, high), start + len(chunk)
+    return None if lies_in(smallest, largest, allowed) else (smallest, largest)
+
+
+def lies_in(low: float, high: float, allowed: Interval) -> bool:
+    """Whether values from ``low`` to ``high`` are allowed, up to the rounding of a division by the largest of them."""
+    return low >= allowed[0] - ROUNDING and high <= allowed[1] + ROUNDING
+
+
+def is_standardised(images: Images) -> bool:
+    """Whether features are shifted pixels: those that are only divided by the value that stands for 1 are not."""
+    return images.offset.ndim > 0 or bool(images.offset.count_nonzero())
+
+
+def _cure(splits: Mapping[str, Images], ranges: Mapping[str, Interval], allowed: Interval) -> str:
+    """What to do about features that lie outside."""
+    first = splits[next(iter(ranges))]
+    if is_standardised(first):
+        return (
+            "Standardised features (data.standardise=true) are for real visible units: set stack.visible=gaussian as "
+            "well, or data.standardise=false."
+        )
+    real = "stack.visible=gaussian with data.standardise=true"
+    if min(low for low, _ in ranges.values()) < allowed[0]:
+        return f"Use {real}, or shift and scale the images."
+    largest = max(high / float(splits[split].factor.max()) for split, (_, high) in ranges.items())
+    return (
+        f"Set the stored value that stands for 1: data.maximum={at_least(largest)}, if that is the largest there can "
+        f"be{usual(largest)}. Or use {real}."
+    )

@@ -1,0 +1,1 @@
+"""Which images are held out, and which labels are used."""

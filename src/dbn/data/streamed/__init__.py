@@ -1,0 +1,1 @@
+"""Images that stay in a file while they are trained on."""

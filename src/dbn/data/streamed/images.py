@@ -1,0 +1,134 @@
+"""Images that stay in a file: what is trained on passes through memory in windows."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from dbn.data.images import BlockBuffer, BlockReader, Gather, Images, Stored
+from dbn.data.streamed.rows import RowReader, Rows
+from dbn.data.streamed.windows import Layout, Plan, Windows
+
+
+@dataclass(frozen=True, eq=False)
+class StreamedImages(Images):
+    """Images in a file. Memory holds two windows of them while they are trained on, and their labels.
+
+    Attributes:
+        pixels: none of them, ``(0, n_features)``: their type, and the device where features are wanted.
+        labels: ``(n,)`` int64, on the CPU, or None.
+        offset: as in :class:`Images`.
+        factor: as in :class:`Images`.
+        rows: where the pixels are.
+        layout: how they are read.
+    """
+
+    rows: Rows
+    layout: Layout
+
+    @classmethod
+    def of(cls, rows: Rows, labels: Tensor | None, layout: Layout) -> "StreamedImages":
+        """Images whose features are their pixels."""
+        pixels = torch.empty(0, rows.n_features, dtype=rows.dtype)
+        return cls(pixels, labels, torch.tensor(0.0), torch.tensor(1.0), rows, layout)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.rows)
+
+    def features(self, index: Tensor | slice | None = None) -> Tensor:
+        """Features of the images at ``index`` (None: all, in memory), read now; ``(m, n_features)`` float32."""
+        pixels = self._read(index).to(self.pixels.device)
+        return (pixels - self.offset).mul_(self.factor)
+
+    def take(self, index: Tensor) -> Images:
+        """The images at ``index`` ``(m,)`` (numbers or a mask), in memory."""
+        labels = None if self.labels is None else self.labels[index].to(self.pixels.device)
+        return Images(self._read(index).to(self.pixels.device), labels, self.offset, self.factor)
+
+    def without(self, index: Tensor) -> "StreamedImages":
+        """The images that are not at ``index`` ``(m,)``."""
+        labels = self.labels
+        if labels is not None:
+            keep = torch.ones(len(self), dtype=torch.bool)
+            keep[index] = False
+            labels = labels[keep]
+        return replace(self, labels=labels, rows=self.rows.without(index))
+
+    def to(self, device: torch.device | str) -> "StreamedImages":
+        """The same images, with their features on ``device``."""
+        moved = {name: getattr(self, name).to(device) for name in ("pixels", "offset", "factor")}
+        return replace(self, **moved)
+
+    def order(self, generator: torch.Generator | None) -> Tensor:
+        """The whole order of an epoch, ``(n,)``. Reading does without: it takes memory for every image."""
+        plan = Plan(len(self), self.layout, generator)
+        windows = []
+        for number in range(len(plan.windows)):
+            positions = torch.cat([torch.arange(*piece) for piece in plan.pieces(number)])
+            windows.append(positions[plan.shuffled(len(positions))])
+        return torch.cat(windows)
+
+    def reader(self, room: int) -> BlockReader:
+        """See :class:`BlockReader`."""
+        return StreamReader(self, room)
+
+    def _read(self, index: Tensor | slice | None) -> Tensor:
+        """Pixels of the images at ``index``, ``(m, n_features)``, on the CPU."""
+        positions, place = torch.unique(_positions(index, len(self)), return_inverse=True)
+        pixels = torch.empty(len(positions), self.rows.n_features, dtype=self.rows.dtype)
+        breaks = (positions.diff() != 1).nonzero().squeeze(1) + 1
+        filled = 0
+        with RowReader(self.rows) as reader:
+            for run in positions.tensor_split(breaks):
+                if len(run):
+                    reader.read(int(run[0]), int(run[-1]) + 1, pixels[filled : filled + len(run)])
+                    filled += len(run)
+        ascending = len(place) == len(positions) and bool((place.diff() > 0).all())
+        return pixels if ascending else pixels[place]
+
+
+def _positions(index: Tensor | slice | None, n: int) -> Tensor:
+    if index is None:
+        return torch.arange(n)
+    if isinstance(index, slice):
+        return torch.arange(*index.indices(n))
+    positions = index.cpu()
+    if positions.dtype == torch.bool:
+        return positions.nonzero().squeeze(1)
+    if len(positions) and not (positions.min() >= 0 and positions.max() < n):
+        raise IndexError(f"there are images 0 to {n - 1}, asked for {int(positions.min())} to {int(positions.max())}")
+    return positions
+
+
+class StreamReader(BlockReader):
+    """Blocks of streamed images.
+
+    Args:
+        images: the images.
+        room: images in a block at most.
+    """
+
+    def __init__(self, images: StreamedImages, room: int) -> None:
+        self.images = images
+        self.buffer = BlockBuffer(images, room)
+        here = images.pixels.device.type == "cpu"
+        self.stage = self.buffer.pixels if here else torch.empty_like(self.buffer.pixels, device="cpu")
+
+    @contextmanager
+    def reading(self, generator: torch.Generator | None) -> Iterator[Gather]:
+        """See :meth:`BlockReader.reading`."""
+        images = self.images
+        with Windows(images.rows, images.layout, generator) as windows:
+
+            def gather(places: Tensor) -> tuple[Stored, Tensor | None]:
+                stage = self.stage[: len(places)]
+                positions = windows.gather(places, stage)
+                if self.stage is not self.buffer.pixels:
+                    self.buffer.pixels[: len(places)].copy_(stage)
+                labels = None if images.labels is None else images.labels[positions].to(images.pixels.device)
+                return self.buffer.holding(len(places)), labels
+
+            yield gather

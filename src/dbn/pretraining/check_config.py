@@ -1,0 +1,211 @@
+"""The settings that both commands share, checked before anything is made or trained: types, ranges, known keys.
+
+What depends on the data themselves, such as how many labels there can be, is checked where the data are known.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from torch import nn
+
+from dbn.commands.configuration import plain
+from dbn.commands.factories import check_factory, target_of
+from dbn.commands.texts import with_texts
+from dbn.data.augment import AUGMENT_CHECKS
+from dbn.data.sources.arrays import ROLES
+from dbn.data.sources.picture_file import background_colour
+from dbn.errors import SettingError
+from dbn.fitting.trainer import TRAINER_CHECKS
+from dbn.machine.model_memory import check_memory
+from dbn.machine.precision import PRECISIONS
+from dbn.pretraining.arguments import check_method
+from dbn.pretraining.configured import layers_of, visible_of
+from dbn.pretraining.representations import REPRESENTATIONS
+from dbn.runs.seeds import LARGEST_GROUP
+from dbn.runs.wandb_settings import check_wandb
+from dbn.settings import (
+    Check,
+    check_flag,
+    check_group,
+    check_number,
+    check_table,
+    check_text,
+    choice,
+    optional,
+    renamed,
+    within,
+)
+
+
+def check_share(key: str, value: Any) -> None:
+    """Raise :class:`SettingError` unless ``value`` is a number of images or a fraction of them."""
+    check_number(key, value, low=0)
+    if isinstance(value, float) and not value < 1:
+        raise SettingError(f"{key}={value}: it must be a whole number of images, or a fraction below 1.")
+
+
+def check_size(key: str, value: Any) -> None:
+    """Raise :class:`SettingError` unless ``value`` is a number of pixels, or two: height and width."""
+    for one in value if isinstance(value, list | tuple) and len(value) == 2 else [value]:
+        check_number(key, one, low=1, whole=True)
+
+
+def check_background(key: str, value: Any) -> None:
+    """Raise :class:`SettingError` unless ``value`` is a colour, see :func:`background_colour`."""
+    background_colour(value, key)
+
+
+def check_labels_name(key: str, value: Any) -> None:
+    """Raise :class:`SettingError` unless ``value`` is the name of an array, none, or whether folders are classes."""
+    if value is not None and not isinstance(value, bool):
+        check_text(key, value, what="the name of an array")
+
+
+RUN_CHECKS: dict[str, Check] = {
+    "study": check_text,
+    "seed": within(low=0, whole=True),
+    "n_parallel_seeds": within(low=1, high=LARGEST_GROUP, whole=True),
+    "precision": choice(*PRECISIONS),
+    "progress": check_flag,
+    "checkpoint_seconds": within(low=0),
+}
+"""Of settings at the top that every run has, beside its name."""
+
+DATA_CHECKS: dict[str, Check] = {
+    "name": check_text,
+    "split_seed": within(low=0, whole=True),
+    "n_labelled": optional(within(low=1, whole=True)),
+    "validation": optional(check_share),
+    "test": optional(check_share),
+    "standardise": check_flag,
+    "representations": choice(*REPRESENTATIONS),
+}
+"""Of settings that every data set may have."""
+
+SOURCE_CHECKS: dict[str, Check] = {
+    "name": check_text,
+    "root": optional(lambda key, value: check_text(key, value, what="a folder")),
+    "path": optional(lambda key, value: check_text(key, value, what="a file or folder")),
+    "maximum": optional(within(low=0, above=True)),
+    "window": within(low=0, above=True),
+    "grey": check_flag,
+    "split": choice("person", "image"),
+    "size": optional(check_size),
+    "background": check_background,
+    "images_last": optional(check_flag),
+    "images": check_text,
+    "labels": check_labels_name,
+    **{role: optional(check_text) for role in ROLES if role not in ("images", "labels")},
+}
+"""Of settings that readers of data have."""
+
+
+def check_place(config: Mapping[str, Any] | DictConfig) -> None:
+    """Check where runs go.
+
+    Raises:
+        SettingError: they cannot go there.
+    """
+    check_group("paths", config["paths"])
+    check_text("paths.runs", _as_text(config["paths"].get("runs")), what="a folder")
+    check_text("study", _as_text(config["study"]))
+
+
+def _as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int | float) else value
+
+
+def check_composed(config: DictConfig) -> None:
+    """Check a configuration of dbn-pretrain as Hydra has composed it.
+
+    Raises:
+        SettingError: it cannot be used.
+    """
+    check_pretraining(plain(config))
+
+
+def check_pretraining(config: Mapping[str, Any]) -> None:
+    """Check a configuration as far as it decides how a stack is pretrained, and where to.
+
+    Raises:
+        SettingError: a setting has a value that cannot be used.
+    """
+    config = with_texts(config)
+    for key in ("paths", "data", "stack", "sampler", "method", "trainer", "logger"):
+        if key not in config:
+            raise SettingError(f"{key}: this group is missing. Choose one, {key}=..., or leave ~{key} away.")
+    for key in ("study", "seed", "n_parallel_seeds", "precision", "progress", "checkpoint_seconds"):
+        if key not in config:
+            raise SettingError(f"{key}: this setting is missing. Give it a value, {key}=..., or leave ~{key} away.")
+    check_place(config)
+    for key, check in RUN_CHECKS.items():
+        check(key, config[key])
+    check_data(config["data"])
+    check_stack(config["stack"], config["n_parallel_seeds"])
+    check_factory("sampler", config["sampler"], lambda sampler: sampler())
+    check_factory("method", config["method"], check_method, partial=False)
+    check_table("trainer", config["trainer"], TRAINER_CHECKS)
+    check_table("logger", config["logger"], {"wandb": optional(check_wandb)}, needed=["wandb"])
+
+
+def check_data(data: Any) -> None:
+    """Check the group ``data``, and what its reader is given.
+
+    Raises:
+        SettingError: a setting has a value that cannot be used.
+    """
+    check_group("data", data)
+    check_group("data.source", data.get("source"))
+    target_of("data.source", data["source"])
+    own = {key for key in data["source"] if not key.startswith("_")}
+    checks = {**DATA_CHECKS, **{key: SOURCE_CHECKS[key] for key in own & SOURCE_CHECKS.keys()}}
+    check_table("data", data, checks, needed=["name", "representations"], others={*own, "source", "content"})
+    check_table(
+        "data.source", data["source"], {key: SOURCE_CHECKS[key] for key in own & SOURCE_CHECKS.keys()},
+        others=data["source"],
+    )  # fmt: skip
+
+
+def check_stack(stack: Any, n_together: int) -> None:
+    """Check the group ``stack``.
+
+    Raises:
+        SettingError: a setting has a value that cannot be used, or the layers do not fit into memory.
+    """
+    needed = ["visible", "layers", "every_layer", "upper_layers", "optimizer", "augment"]
+    checks: dict[str, Check] = {
+        "every_layer": check_group,
+        "upper_layers": check_group,
+    }
+    check_table("stack", stack, checks, needed=needed, others=needed)
+    visible_of(stack)
+    layers = layers_of(stack)
+    check_memory("stack.layers", [1, *(layer.n_hidden for layer in layers)], n_together)
+    check_table("stack.augment", stack["augment"], AUGMENT_CHECKS)
+    check_optimizer("stack.optimizer", stack["optimizer"], layers[0].learning_rate if layers else 0.1)
+
+
+def check_optimizer(group: str, settings: Any, learning_rate: float) -> None:
+    """Check a group that makes optimisers: all of their settings but the learning rate, which they are given.
+
+    Raises:
+        SettingError: a setting has a value that cannot be used, or is the learning rate.
+    """
+    check_group(group, settings)
+    if "lr" in settings:
+        raise SettingError(f"{group}.lr: no such setting.{renamed(f'{group}.lr')}")
+    check_factory(group, settings, lambda factory: take_a_step(factory, learning_rate))
+
+
+def take_a_step(factory: Any, learning_rate: float) -> torch.optim.Optimizer:
+    """An optimiser of parameters of its own, after one step."""
+    weight, bias = nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.zeros(2))
+    optimizer: torch.optim.Optimizer = factory(
+        [{"params": [weight]}, {"params": [bias], "weight_decay": 0.0}], lr=learning_rate
+    )
+    for parameter in (weight, bias):
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    return optimizer

@@ -1,0 +1,92 @@
+"""Pictures of what an RBM or a network has learned: arrays to keep, tiles to look at."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from dbn.data import DataSet
+from dbn.files import replacing
+from dbn.models.dbn import DBN
+from dbn.models.linear import Linear
+from dbn.random.streams import stream
+
+PICTURES = "pictures.npz"
+MOST = 64
+"""Pictures of a kind."""
+
+
+def filters(weight: Tensor, shape: tuple[int, int, int]) -> np.ndarray:
+    """The first units' incoming weights as pictures.
+
+    Args:
+        weight: ``(n_features, n_units)``.
+        shape: channels, height, width.
+
+    Returns:
+        ``(k, channels, height, width)``, k at most 64, weights as they are.
+    """
+    return weight[:, :MOST].T.reshape(-1, *shape).detach().cpu().numpy().astype(np.float32)
+
+
+def pictures_of_stack(stack: DBN, data: DataSet, seed: int) -> dict[str, np.ndarray]:
+    """Filters, images with their reconstructions, and samples of a pretrained stack.
+
+    Returns:
+        ``images``, ``reconstructions`` ``(m, c, h, w)`` in [0, 1]; of a dense first layer ``filters`` ``(k, c, h, w)``;
+        of a stack that can be sampled from ``samples`` ``(m, c, h, w)`` in [0, 1].
+    """
+    shown = data.validation if len(data.validation) else data.train
+    features = shown.sample(20)
+    encoder, _ = stack[0].encoder()
+    pictures = {"filters": filters(encoder.weight.T, data.shape)} if isinstance(encoder, Linear) else {}
+    pictures["images"] = data.to_pixels(features).numpy()
+    pictures["reconstructions"] = data.to_pixels(stack.reconstruct(features)).numpy()
+    if stack.is_generative:
+        samples = stack.sample(20, steps=500, generator=stream(seed, "samples"))
+        pictures["samples"] = data.to_pixels(samples).numpy()
+    return pictures
+
+
+def save_pictures(directory: Path, pictures: Mapping[str, np.ndarray]) -> None:
+    """Write ``pictures.npz`` in one step."""
+    with replacing(directory / PICTURES) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **dict(pictures))  # type: ignore[arg-type]  # numpy's stub takes **kwds for a flag
+
+
+def tiles(pictures: np.ndarray, columns: int = 10, *, stretch: bool = False) -> np.ndarray:
+    """Pictures side by side as one.
+
+    Args:
+        pictures: ``(n, channels, height, width)``; one channel or three.
+        columns: pictures in a row.
+        stretch: spread each picture's values over [0, 1] symmetrically round 0.5: for weights of either sign.
+
+    Returns:
+        ``(rows * (height + 1), columns * (width + 1), 3)`` in [0, 1].
+    """
+    if stretch:
+        scale = np.abs(pictures).max(axis=(1, 2, 3), keepdims=True)
+        pictures = 0.5 + 0.5 * pictures / np.where(scale > 0, scale, 1)
+    n, _, height, width = pictures.shape
+    rows = -(-n // columns)
+    sheet = np.ones((rows * (height + 1), columns * (width + 1), 3), dtype=np.float32)
+    for k, picture in enumerate(pictures):
+        y, x = (k // columns) * (height + 1), (k % columns) * (width + 1)
+        sheet[y : y + height, x : x + width] = np.moveaxis(picture, 0, -1)
+    return sheet
+
+
+def sheets(pictures: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Each kind of picture as one sheet; reconstructions under their images."""
+    result = {
+        name: tiles(pictures[name], stretch=True) for name in pictures if name.startswith(("filters", "features"))
+    }
+    if "images" in pictures:
+        pairs = zip(np.array_split(pictures["images"], 2), np.array_split(pictures["reconstructions"], 2), strict=True)
+        rows = np.concatenate([part for pair in pairs for part in pair])
+        result["reconstructions"] = tiles(rows, columns=len(pictures["images"]) // 2 or 1)
+    if "samples" in pictures:
+        result["samples"] = tiles(pictures["samples"])
+    return result

@@ -1,0 +1,1 @@
+"""Randomness: named streams, and noise for units."""

@@ -1,0 +1,277 @@
+"""A run's directory: done or not, the same configuration or not, locked while somebody is at work, its result."""
+
+import fcntl
+import json
+import logging
+import os
+import platform
+import subprocess
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from filelock import FileLock, Timeout
+from hydra.errors import InstantiationException
+
+from dbn.errors import RunConflictError, UserError
+from dbn.files import UNFINISHED, write_json, write_text
+from dbn.fitting.preemption import PreemptedError
+from dbn.fitting.processes import hear_from_first, is_first, tell_others, wait_for_all
+from dbn.machine.processor import processor_name
+from dbn.machine.products import onednn_is_faster
+from dbn.runs.identity import run_identity
+from dbn.runs.naming import folder_name
+from dbn.runs.study_data import check_same_data, record_data
+
+log = logging.getLogger(__name__)
+
+RESULT = "result.json"
+ERROR = "error.txt"
+LOCK = ".lock"
+CONFIG = Path(".hydra") / "config.yaml"
+ABSENT = "(absent)"
+OVERRIDES = Path(".hydra") / "overrides.yaml"
+Difference = tuple[str, Any, Any]
+"""Dotted key, old and new value."""
+NAME_OF_ITS_OWN = "Give this one a name of its own (name=...) or another study (study=...), or move the folder away."
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that is to be done.
+
+    Attributes:
+        directory: its own; a function of its configuration.
+        config: resolved configuration, plain dicts and lists.
+        identity: what of a configuration must be the same in the same directory, see :mod:`dbn.runs.identity`.
+        advice: what to do where it is not, from dotted key, old and new value of each difference.
+    """
+
+    directory: Path
+    config: dict[str, Any]
+    identity: Callable[[Mapping[str, Any]], dict[str, Any]] = run_identity
+    advice: Callable[[Sequence[Difference]], str] = lambda differences: NAME_OF_ITS_OWN
+
+
+def study_directory(config: Mapping[str, Any]) -> Path:
+    """Where a study's runs are: ``<runs>/<study>``."""
+    return Path(config["paths"]["runs"], folder_name(config["study"]))
+
+
+def execute(
+    directory: Path,
+    config: dict[str, Any],
+    work: Callable[[Path], dict[str, Any]],
+    overrides: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Do one run once: :func:`execute_all` for one, whose ``work`` gets the directory and returns the result."""
+    run = Run(directory, config)
+    return execute_all([run], lambda waiting: (work(run.directory) for run in waiting), overrides)[0]
+
+
+def execute_all(
+    runs: Sequence[Run],
+    work: Callable[[Sequence[Run]], Iterable[dict[str, Any]]],
+    overrides: Sequence[str] | None = None,
+    folder: Path | None = None,
+) -> list[dict[str, Any]]:
+    """Do each run once: its result if it is done; otherwise ``work``, and the result is written last of all.
+
+    Args:
+        runs: what to do; several are worked on together.
+        work: does those of the runs that are not done, going on from whatever an interruption left in their
+            directories; gives, run by run, what goes into ``result.json`` beside configuration, versions, git and
+            machine. Of several processes, all work, and only the first has something to give.
+        overrides: what was asked for on the command line, kept in ``.hydra/overrides.yaml``.
+        folder: where several runs keep checkpoints in common.
+
+    Returns:
+        For each run the content of ``result.json``.
+
+    Raises:
+        RunConflictError: a directory holds a run with another configuration.
+    """
+    if not is_first():
+        told = hear_from_first(runs[0].directory)
+        waiting = [
+            run for run in runs if (read_result(run.directory) is None if told is None else run.directory.name in told)
+        ]
+        for _ in work(waiting) if waiting else ():
+            pass
+        wait_for_all()
+        return [result for run in runs if (result := read_result(run.directory)) is not None]
+    with ExitStack() as locks:
+        for run in sorted(runs, key=lambda run: run.directory):  # in one order for all: nobody waits in a circle
+            locks.enter_context(lock(run.directory))
+        try:
+            results = [read_result(run.directory) for run in runs]
+            for run in runs:
+                check_same_data(run.directory.parents[1], run.config)
+                _claim(run, folder)
+                if overrides is not None:
+                    write_text(run.directory / OVERRIDES, yaml.safe_dump(list(overrides)))
+        except UserError:
+            tell_others(runs[0].directory, None)
+            raise
+        waiting = [run for run, result in zip(runs, results, strict=True) if result is None]
+        tell_others(runs[0].directory, [run.directory.name for run in waiting])
+        for run, result in zip(runs, results, strict=True):
+            if result is not None:
+                log.info("%s: done already.", run.directory)
+        new = iter(_work_on(waiting, work) if waiting else ())
+        wait_for_all()
+        return [next(new) if result is None else result for result in results]
+
+
+def _work_on(waiting: list[Run], work: Callable[[Sequence[Run]], Iterable[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Results, each written as it comes; an error is written where no result has come."""
+    for run in waiting:
+        for unfinished in run.directory.rglob(f".*{UNFINISHED}"):  # of a process that was killed while writing
+            unfinished.unlink()
+    results: list[dict[str, Any]] = []
+    try:
+        for run, part in zip(waiting, work(waiting), strict=True):
+            result = {**part, "config": run.config, **environment()}
+            write_json(run.directory / RESULT, result)
+            record_data(run.directory.parents[1], f"{run.directory.parent.name}/{run.directory.name}", run.config)
+            (run.directory / ERROR).unlink(missing_ok=True)
+            results.append(result)
+    except (PreemptedError, KeyboardInterrupt, SystemExit):
+        raise  # stopped, which is no error: the run goes on later
+    except BaseException as error:
+        inner = isinstance(error, InstantiationException) and isinstance(error.__cause__, UserError)
+        said = error.__cause__ if inner else error  # Hydra wraps a person's mistake in words about targets
+        name = "" if isinstance(said, UserError) else f"{type(said).__name__}: "
+        last = f"{name}{said}".strip().replace("\n", " ")
+        for run in waiting[len(results) :]:
+            with suppress(OSError):  # the disk may be what has failed
+                write_text(run.directory / ERROR, f"{traceback.format_exc()}\n{last}\n")
+        raise
+    return results
+
+
+def read_result(directory: Path) -> dict[str, Any] | None:
+    """The run's result, or None while it is not done.
+
+    Raises:
+        RunConflictError: there is a ``result.json`` that cannot be read.
+    """
+    path = directory / RESULT
+    if not path.is_file():
+        return None
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunConflictError(f"{path}: not readable as JSON ({error}). Move it away to do the run again.") from error
+    assert isinstance(result, dict)
+    return result
+
+
+@contextmanager
+def lock(directory: Path) -> Iterator[None]:
+    """Hold the directory's lock; wait for it if another process does. The system frees a dead process's lock."""
+    directory.mkdir(parents=True, exist_ok=True)
+    guard = FileLock(directory / LOCK)
+    try:
+        guard.acquire(timeout=0.1)
+    except Timeout:
+        log.info("%s: another process is at work here; waiting for it.", directory)
+        guard.acquire()
+    try:
+        yield
+    finally:
+        guard.release()
+
+
+def at_work(directory: Path) -> bool:
+    """Whether a process holds the directory's lock. To look, nothing is written: it may be somebody else's study."""
+    try:
+        handle = os.open(directory / LOCK, os.O_RDONLY)
+    except OSError:  # nobody has been at work, or nobody may know
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # let go where the file is closed
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _claim(run: Run, folder: Path | None) -> None:
+    """Write the configuration into the run's directory; refuse one that holds what another configuration made."""
+    directory, path = run.directory, run.directory / CONFIG
+    stored = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+    config = json.loads(json.dumps(run.config))  # as it comes back from a file: lists for tuples
+    differences = list(differences_of(run.identity(stored), run.identity(config))) if stored else []
+    if differences and (_has_work(directory) or (folder is not None and any(folder.rglob("*.ckpt")))):
+        key, old, new = differences[0]
+        more = f" ({len(differences) - 1} more keys differ)" if len(differences) > 1 else ""
+        what = "on files that held something else" if key.endswith(".content") else f"with {key}={old}"
+        this = f"{key}={new}" if not key.endswith(".content") else f"{_path_of(config, key)} as it is now"
+        raise RunConflictError(
+            f"{directory} already holds a run {what}, this one has {this}{more}. {run.advice(differences)}"
+        )
+    write_text(path, yaml.safe_dump(dict(run.config), sort_keys=False, allow_unicode=True))
+
+
+def _path_of(config: Mapping[str, Any], key: str) -> str:
+    """``data.path=mine.npz``, for ``data.content``: the file whose content it is."""
+    group = key.split(".")[0]
+    where = "path" if group == "data" else "stack"
+    return f"{group}.{where}={config[group][where]}"
+
+
+def _has_work(directory: Path) -> bool:
+    """Whether there is anything in the directory that took time to make."""
+    return (directory / RESULT).exists() or any(path.is_file() for path in (directory / "checkpoints").rglob("*"))
+
+
+def differences_of(old: Any, new: Any, key: str = "") -> Iterator[Difference]:
+    """Dotted key, old and new value wherever two nested configurations differ."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for name in [*old, *(name for name in new if name not in old)]:
+            yield from differences_of(old.get(name, ABSENT), new.get(name, ABSENT), f"{key}.{name}".lstrip("."))
+    elif old != new and {str(old), str(new)} != {ABSENT, "None"}:  # a setting that was not there yet
+        yield key, old, new
+
+
+def environment() -> dict[str, Any]:
+    """What a result depends on beside its configuration: ``versions``, ``git``, ``machine``."""
+    packages = ("layerwise-dbn", "torch", "pytorch-lightning", "hydra-core", "numpy", "kornia", "scikit-learn")
+    versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
+    return {"versions": versions, "git": _git(), "machine": _machine()}
+
+
+def _git() -> dict[str, Any] | None:
+    """Commit of the package's own checkout, or None for an installed package or where git is missing."""
+    here = Path(__file__).resolve().parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "--no-optional-locks", "-C", str(here), *arguments]  # a kill would leave a lock behind
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
+
+    try:
+        tracked = git("ls-files", "--", Path(__file__).name)
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))} if tracked else None
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _machine() -> dict[str, Any]:
+    """Processor, threads and accelerator."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "system": platform.platform(),
+        "cpu": processor_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "float32_products": "oneDNN" if onednn_is_faster() else "as torch takes them",
+        "gpu": gpu,
+    }

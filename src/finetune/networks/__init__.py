@@ -1,0 +1,1 @@
+"""Networks: their blocks, starting weights, file, and what their units look for."""

@@ -1,0 +1,203 @@
+"""Starting weights: from a pretrained stack (unroll) or random.
+
+Each way is a small class with one method, chosen by ``conf/init/``. Whether it needs a stack is part of it.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from dbn.errors import SettingError
+from dbn.models.dbn import DBN
+from dbn.models.linear import WeightLayer
+from dbn.random.streams import stream
+from dbn.settings import check_number
+from finetune.networks.network import Network
+
+
+class Initialisation(ABC):
+    """Gives a network its starting weights."""
+
+    needs_stack: ClassVar[bool] = False
+    """Whether a pretrained stack takes part."""
+    pretrained: ClassVar[bool] = False
+    """Whether the network starts from what pretraining learned."""
+
+    @abstractmethod
+    def __call__(self, network: Network, seed: int, stack: DBN | None = None) -> None:
+        """Set every weight and bias of ``network``, drawing from the stream ``network`` of ``seed``."""
+
+
+class Random(Initialisation):
+    """Weights of mean zero, biases zero; subclasses give the standard deviation."""
+
+    @abstractmethod
+    def standard_deviation(self, n_inputs: int, n_outputs: int) -> float:
+        """Of the weights of a layer."""
+
+    @torch.no_grad()
+    def __call__(self, network: Network, seed: int, stack: DBN | None = None) -> None:
+        """Draw the weights of every layer from a normal distribution."""
+        for number, layer in enumerate(network.layers, start=1):
+            draw_normal(layer, self.standard_deviation(layer.fan_in, layer.fan_out), seed, number)
+
+
+class Glorot(Random):
+    r"""Standard deviation :math:`g \sqrt{2 / (n_{in} + n_{out})}`.
+
+    Args:
+        gain: ``g``; 1 for tanh, 4 for the logistic sigmoid, whose slope at zero is 1/4.
+
+    References:
+        Glorot & Bengio (2010), *Understanding the difficulty of training deep feedforward neural networks*.
+    """
+
+    def __init__(self, gain: float = 1.0) -> None:
+        check_number("init.gain", gain, low=0, above=True)
+        self.gain = gain
+
+    def standard_deviation(self, n_inputs: int, n_outputs: int) -> float:
+        """``gain * sqrt(2 / (n_inputs + n_outputs))``."""
+        return self.gain * math.sqrt(2 / (n_inputs + n_outputs))
+
+
+class He(Random):
+    r"""Standard deviation :math:`\sqrt{2 / n_{in}}`, for ReLU.
+
+    References:
+        He et al. (2015), *Delving deep into rectifiers*.
+    """
+
+    def standard_deviation(self, n_inputs: int, n_outputs: int) -> float:
+        """``sqrt(2 / n_inputs)``."""
+        return math.sqrt(2 / n_inputs)
+
+
+class Normal(Random):
+    """One standard deviation for every layer.
+
+    Args:
+        std: the standard deviation.
+    """
+
+    def __init__(self, std: float = 0.01) -> None:
+        check_number("init.std", std, low=0)
+        self.std = std
+
+    def standard_deviation(self, n_inputs: int, n_outputs: int) -> float:
+        """The same for every layer."""
+        return self.std
+
+
+class FromStack(Initialisation):
+    """The pretrained stack unrolled; an output layer that the stack lacks is drawn from N(0, ``output_std``^2).
+
+    Args:
+        output_std: standard deviation of the weights of the new output layer.
+    """
+
+    needs_stack: ClassVar[bool] = True
+    pretrained: ClassVar[bool] = True
+
+    def __init__(self, output_std: float = 0.01) -> None:
+        check_number("init.output_std", output_std, low=0)
+        self.output_std = output_std
+
+    def __call__(self, network: Network, seed: int, stack: DBN | None = None) -> None:
+        """Copy the stack's weights and biases."""
+        assert stack is not None
+        unroll(stack, network)
+        draw_output_layer(network, stack, self.output_std, seed)
+
+
+class Marginals(FromStack):
+    """Erhan's control: the pretrained layers' values without their structure.
+
+    Every weight is drawn, independently, from the values that the pretrained layer's weights take, every bias from
+    those of its biases.
+
+    Args:
+        output_std: standard deviation of the weights of the new output layer.
+
+    References:
+        Erhan et al. (2010), *Why does unsupervised pre-training help deep learning?*, JMLR 11:625, section 6.2.
+    """
+
+    pretrained: ClassVar[bool] = False
+
+    @torch.no_grad()
+    def __call__(self, network: Network, seed: int, stack: DBN | None = None) -> None:
+        """Unroll, then resample values with replacement."""
+        super().__call__(network, seed, stack)
+        assert stack is not None
+        for number, layer in enumerate(unrolled_layers(network, stack), start=1):
+            generator = stream(seed, "network", number)
+            for parameter in (layer.weight, layer.bias):
+                values = parameter.flatten()
+                parameter.copy_(values[torch.randint(len(values), parameter.shape, generator=generator)])
+
+
+def unroll(stack: DBN, network: Network) -> None:
+    """Put a stack's encoders into a network, and its decoders, mirrored, into an autoencoder.
+
+    Before training the network then computes the stack's mean-field pass at every layer. The decoder of an RBM has the
+    transposed weights and the visible biases; encoder and decoder are separate parameters from then on.
+
+    Args:
+        stack: the pretrained stack.
+        network: its first hidden layers must have the stack's sizes and activations; for an autoencoder its further
+            layers mirror them.
+
+    Raises:
+        SettingError: sizes or activations do not match.
+
+    References:
+        Hinton & Salakhutdinov (2006), Science 313:504, figure 1.
+    """
+    depth = len(stack)
+    mirrored = [*stack.sizes, *reversed(stack.sizes[:-1])]
+    if network.sizes[: depth + 1] != stack.sizes or (network.code is not None and network.sizes != mirrored):
+        raise SettingError(
+            f"A stack of {'-'.join(map(str, stack.sizes))} units does not fit a network of "
+            f"{'-'.join(map(str, network.sizes))}: choose the stack that the network's sizes come from (stack=...)."
+        )
+    encoders = [stack[k].encoder() for k in range(depth)]
+    decoders = [stack[k].decoder() for k in reversed(range(depth))] if network.code is not None else []
+    parts = [*encoders, *decoders]
+    for number, (block, (layer, activation)) in enumerate(zip(network.blocks, parts, strict=False), start=1):
+        if block.activation != activation and number < len(network.blocks):
+            cure = (
+                "Give the stack's top layer hidden: gaussian, and a learning_rate that such units bear, as in "
+                "'stack.layers=[200,{n_hidden:30,hidden:gaussian,learning_rate:0.001}]'"
+                if number == network.code
+                else f"Use network.activation={activation} with init=dbn"
+            )
+            raise SettingError(
+                f"network.activation={block.activation}: hidden layer {number} was pretrained with {activation} units, "
+                f"and weights learned for those mean nothing to {block.activation} units. {cure}, or a random "
+                "initialisation (init=he)."
+            )
+        block.layer = layer
+
+
+def unrolled_layers(network: Network, stack: DBN) -> list[WeightLayer]:
+    """The layers of the network that come from the stack."""
+    return network.layers if network.code is not None else network.layers[: len(stack)]
+
+
+def draw_output_layer(network: Network, stack: DBN, std: float, seed: int) -> None:
+    """Draw the layers of the network that the stack does not have."""
+    known = len(unrolled_layers(network, stack))
+    for number, layer in enumerate(network.layers[known:], start=known + 1):
+        draw_normal(layer, std, seed, number)
+
+
+@torch.no_grad()
+def draw_normal(layer: WeightLayer, std: float, seed: int, number: int) -> None:
+    """Weights of layer ``number`` from N(0, ``std``^2), biases zero."""
+    noise: Tensor = torch.randn(layer.weight.shape, generator=stream(seed, "network", number))
+    layer.weight.copy_(noise * std)
+    layer.bias.zero_()

@@ -1,0 +1,213 @@
+"""The feed-forward network that every arm trains: a list of blocks of dropout, weights and activation."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dbn.errors import SettingError
+from dbn.machine.precision import choose_precision
+from dbn.models.activations import Activation
+from dbn.models.linear import Linear, WeightLayer
+from dbn.random.noise import uniform
+from dbn.random.streams import Noise
+from dbn.settings import check_number
+
+
+class Dropout(nn.Module):
+    r"""Dropout as it was published: a unit is kept with probability ``keep`` in training, multiplied by it in use.
+
+    Torch's own divides by ``keep`` in training instead. The published form is what recipes in the literature (learning
+    rate, max-norm) are stated for; initial weights divided by ``keep`` make the network in use the one that was
+    initialised (section 5.2 of the paper).
+
+    Args:
+        probability: of dropping a unit, in [0, 1).
+
+    References:
+        Srivastava et al. (2014), *Dropout: a simple way to prevent neural networks from overfitting*, JMLR 15:1929.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+        self.generator: Noise = None
+
+    @property
+    def keep(self) -> float:
+        """Probability of keeping a unit."""
+        return 1.0 - self.probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Units kept or dropped in training, their expectation in use; same shape as ``x``."""
+        if self.probability == 0:
+            return x
+        if not self.training:
+            return x * self.keep
+        return x * (uniform(x.detach(), self.generator) < self.keep)
+
+    def extra_repr(self) -> str:
+        """The probability, for ``print(network)``."""
+        return f"{self.probability:g}"
+
+
+class NetworkBlock(nn.Module):
+    """One block of a network: dropout of its inputs, a layer of weights, an activation.
+
+    Args:
+        layer: the weights.
+        activation: its type, see :mod:`dbn.models.activations`: ``"sigmoid"``, or a mapping of ``kind`` and options.
+        dropout: probability of dropping an input.
+
+    Shape:
+        ``(batch, layer.in_features)`` -> ``(batch, layer.out_features)``.
+    """
+
+    def __init__(self, layer: WeightLayer, activation: str | Mapping[str, Any], dropout: float) -> None:
+        super().__init__()
+        self.layer = layer
+        self.activation = activation
+        self.function: Activation = Activation.made(activation, "network.activation")
+        self.dropout = Dropout(dropout)
+
+    def field(self, x: Tensor) -> Tensor:
+        """What the units receive, their bias included and before their activation."""
+        field: Tensor = self.layer(self.dropout(x))
+        return field
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Dropout, weights, activation."""
+        return self.function(self.field(x))
+
+    def extra_repr(self) -> str:
+        """The activation, for ``print(network)``."""
+        return str(self.activation)
+
+
+Blocks = Sequence[NetworkBlock]
+"""What a network's list of modules is, to a type checker."""
+
+
+class Network(nn.Module):
+    """A feed-forward network; its last block gives logits (or means of real units), without activation.
+
+    Args:
+        blocks: from the inputs on.
+        code: number of the hidden block (1 is the first) that is an autoencoder's code; None for a classifier.
+
+    Shape:
+        ``(batch, sizes[0])`` -> ``(batch, sizes[-1])``.
+    """
+
+    def __init__(self, blocks: Sequence[NetworkBlock], code: int | None = None) -> None:
+        super().__init__()
+        self.code = code
+        self.blocks: Blocks = nn.ModuleList(blocks)  # type: ignore[assignment]
+
+    @classmethod
+    def of_layers(
+        cls,
+        layers: Sequence[WeightLayer],
+        *,
+        activation: str | Mapping[str, Any] = "sigmoid",
+        code: int | None = None,
+        dropout_input: float = 0.0,
+        dropout_hidden: float = 0.0,
+    ) -> "Network":
+        """A network whose hidden blocks are alike.
+
+        Args:
+            layers: the layers of weights, from the inputs on.
+            activation: of the hidden blocks, such as sigmoid, tanh or relu.
+            code: number of the hidden block that is an autoencoder's code: linear, and not dropped.
+            dropout_input: probability of dropping an input.
+            dropout_hidden: probability of dropping a hidden unit.
+
+        Raises:
+            SettingError: a value that cannot be used.
+        """
+        check_number("network.dropout_input", dropout_input, low=0, high=1, below=True)
+        check_number("network.dropout_hidden", dropout_hidden, low=0, high=1, below=True)
+        hidden = range(1, len(layers))
+        activations: list[str | Mapping[str, Any]] = ["identity" if k == code else activation for k in hidden] + [
+            "identity"
+        ]
+        dropouts = [dropout_input, *(0.0 if k == code else dropout_hidden for k in hidden)]
+        return cls(list(map(NetworkBlock, layers, activations, dropouts)), code)
+
+    @classmethod
+    def dense(cls, sizes: Sequence[int], **options: Any) -> "Network":
+        """A multilayer perceptron.
+
+        Args:
+            sizes: units per layer, inputs first.
+            **options: of :meth:`of_layers`.
+
+        Raises:
+            SettingError: fewer than two sizes, or a value that cannot be used.
+
+        Example:
+            >>> Network.dense([784, 500, 10], activation="relu", dropout_hidden=0.5)
+        """
+        if len(sizes) < 2:
+            raise SettingError(f"sizes={list(sizes)}: a network needs inputs and outputs.")
+        return cls.of_layers([Linear(below, above) for below, above in pairwise(sizes)], **options)
+
+    @property
+    def layers(self) -> list[WeightLayer]:
+        """The layers of weights, from the inputs on."""
+        return [block.layer for block in self.blocks]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Units per layer, inputs first."""
+        layers = self.layers
+        return [layers[0].in_features, *(layer.out_features for layer in layers)]
+
+    @property
+    def operations(self) -> list[int]:
+        """Multiplications for an input, of each layer."""
+        return [layer.operations for layer in self.layers]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs ``(batch, sizes[-1])`` of inputs ``(batch, sizes[0])``."""
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+    def hidden(self, x: Tensor) -> list[Tensor]:
+        """Outputs of every block, the first hidden one first, ``(batch, sizes[k])`` each."""
+        outputs = []
+        for block in self.blocks:
+            x = block(x)
+            outputs.append(x)
+        return outputs
+
+    def choose_precision(self, wanted: str, batch: int, device: torch.device) -> None:
+        """Choose each layer's precision in training on minibatches of ``batch``.
+
+        Args:
+            wanted: ``auto``, ``float32`` or ``bf16``, see :func:`dbn.machine.precision.choose_precision`.
+            batch: images in a minibatch.
+            device: where training runs.
+        """
+        for layer in self.layers:
+            layer.precision = choose_precision(wanted, batch * layer.operations, device, layer.has_bfloat16)
+
+    def use_noise_from(self, generator: Noise) -> None:
+        """Let the dropout of every block draw from ``generator``."""
+        for block in self.blocks:
+            block.dropout.generator = generator
+
+    @torch.no_grad()
+    def compensate_dropout(self) -> None:
+        """Divide weights into layers with dropout by ``keep``: in use, the network computes what it did without."""
+        for block in self.blocks:
+            block.layer.weight.div_(block.dropout.keep)
+
+    def limit_norms(self, max_norm: float) -> None:
+        """Limit the norm of each hidden unit's incoming weights, see :meth:`WeightLayer.limit_norms`."""
+        for layer in self.layers[:-1]:
+            layer.limit_norms(max_norm)

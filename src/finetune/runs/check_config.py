@@ -1,0 +1,173 @@
+"""The settings of fine-tuning, checked before anything is made or trained: types, ranges, known keys.
+
+What depends on the data themselves is checked where they are known, before training as well.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from dbn.commands.command import task_overrides
+from dbn.commands.configuration import plain
+from dbn.commands.factories import check_arguments, check_factory, target_of
+from dbn.commands.texts import with_texts
+from dbn.data.augment import AUGMENT_CHECKS
+from dbn.errors import SettingError
+from dbn.pretraining.check_config import check_optimizer, check_pretraining, take_a_step
+from dbn.settings import (
+    Check,
+    check_choice,
+    check_flag,
+    check_group,
+    check_list,
+    check_table,
+    check_text,
+    choice,
+    optional,
+    settings_of,
+    shown,
+    within,
+)
+from finetune.baselines.run_baselines import BASELINES, RECOGNISERS
+from finetune.networks.features import check_features
+from finetune.networks.network import Network
+from finetune.runs.fitting import check_task
+from finetune.runs.search import check_search, check_space, searched
+from finetune.runs.starting import network_options
+from finetune.tasks.settings import TrainingSettings
+
+TASKS = ("classifier", "autoencoder")
+STEPS_TRIED = 3
+"""Of a schedule."""
+
+
+def check_composed(config: DictConfig) -> None:
+    """Check a configuration of dbn-finetune as Hydra has composed it.
+
+    Raises:
+        SettingError: it cannot be used.
+    """
+    given = task_overrides() if HydraConfig.initialized() else ()
+    check_finetuning(plain(searched(config, given)))
+
+
+def check_finetuning(config: Mapping[str, Any]) -> None:
+    """Check the configuration of a run, or of several seeds that train together.
+
+    Raises:
+        SettingError: a setting has a value that cannot be used.
+    """
+    config = with_texts(config)
+    for key in ("task", "init", "optimizer", "schedule", "augment", "space", "search", "arm", "network", "training"):
+        if key not in config:
+            raise SettingError(f"{key}: this group is missing. Choose one, {key}=..., or leave ~{key} away.")
+    words: dict[str, Check] = {"start": check_text, "dropout": optional(check_text), "name": check_text}
+    check_table("arm", config["arm"], words, needed=["name"])
+    optional(check_text)("recipe", config.get("recipe"))
+    check_labels(config)
+    check_pretraining(config)
+    for key in ("base_name", "name"):  # after what they are made from
+        check_text(key, config.get(key), what="a name")
+    check_list("swept", config.get("swept", []))
+    for key in config.get("swept", []):
+        check_text("swept", key, what="a list of keys")
+    if config.get("continue_from") is not None:
+        check_text("continue_from", config["continue_from"], what="a run's directory")
+    check_flag("pretrain_only", config.get("pretrain_only", False))
+    check_features(config.get("features", 0))
+    check_table("augment", config["augment"], AUGMENT_CHECKS)
+    check_group("network", config["network"])
+    check_table("network", config["network"], {}, others=("activation", "dropout_input", "dropout_hidden"))
+    Network.dense([1, 1], **network_options(config))
+    settings = settings_of("training", TrainingSettings, config["training"])
+    check_the_task(config["task"])
+    check_task(settings, config["task"]["name"])
+    check_initialisation(config["init"])
+    check_optimizer("optimizer", config["optimizer"], settings.learning_rate)
+    check_schedule(config["schedule"], config["optimizer"], settings)
+    check_space(config["space"])
+    check_search(config["search"])
+    check_group("searched", config.get("searched", {}))
+
+
+def check_labels(config: Mapping[str, Any]) -> None:
+    """Check what says where a run belongs in a table: ``labels``, ``ladder``.
+
+    Raises:
+        SettingError: it does not.
+    """
+    if config.get("labels") is not None:
+        check_table("labels", config["labels"], {"name": check_text})
+    if config.get("ladder") is not None:
+        checks = {"step": within(low=0, whole=True), "what": check_text}
+        check_table("ladder", config["ladder"], checks, needed=list(checks))
+
+
+def check_the_task(task: Any) -> None:
+    """Check the group ``task``.
+
+    Raises:
+        SettingError: a setting has a value that cannot be used.
+    """
+    check_table("task", task, {"name": choice(*TASKS), "baselines": check_list}, needed=["name", "baselines"])
+    for name in task["baselines"]:
+        check_choice("task.baselines", name, BASELINES if task["name"] == "autoencoder" else RECOGNISERS)
+
+
+def check_initialisation(init: Any) -> None:
+    """Check the group ``init``, of which ``stack`` is a file and the rest the initialisation's own.
+
+    Raises:
+        SettingError: a setting has a value that cannot be used.
+    """
+    check_group("init", init)
+    optional(lambda key, value: check_text(key, value, what="a DBN file"))("init.stack", init.get("stack"))
+    own = {key: value for key, value in init.items() if key not in ("stack", "content")}
+    check_factory("init", own, lambda initialise: initialise.needs_stack, partial=False)
+
+
+def check_schedule(
+    schedule: Any, optimizer: Mapping[str, Any], training: TrainingSettings, steps_per_epoch: int = 1000
+) -> None:
+    """Check the group ``schedule`` with the optimiser that it will move.
+
+    Args:
+        schedule: the group.
+        optimizer: the group ``optimizer``, checked.
+        training: its epochs and its learning rate.
+        steps_per_epoch: in an epoch; a likely number where that is not known yet.
+
+    Raises:
+        SettingError: a setting has a value that cannot be used.
+    """
+    needed = ("factory", "interval", "length")
+    check_table("schedule", schedule, {"interval": choice("step", "epoch")}, needed=needed, others=needed)
+    check_group("schedule.factory", schedule["factory"])
+    target, name = target_of("schedule.factory", schedule["factory"]), schedule["length"]
+    length = training.epochs * (steps_per_epoch if schedule["interval"] == "step" else 1)
+    if name is not None:
+        check_text("schedule.length", name, what="the name of the schedule's argument for its length")
+        try:
+            check_arguments("schedule", target, {name: length})
+        except SettingError as error:
+            raise SettingError(f"schedule.length={shown(name)}: {target.__name__} has no such argument.") from error
+
+    def attempt(factory: Any) -> None:
+        moved = take_a_step(hydra.utils.instantiate(optimizer), training.learning_rate)
+        scheduler = factory(moved, **({} if name is None else {name: length}))
+        for _ in range(min(STEPS_TRIED, length) - 1):
+            moved.step()
+            scheduler.step()
+
+    if name is None:  # or a schedule's settings would be blamed for what it is not told
+        try:
+            attempt(hydra.utils.instantiate(schedule["factory"]))
+        except (TypeError, ValueError) as error:
+            if "missing" in str(error) or "must define" in str(error):
+                raise SettingError(
+                    f"schedule.length=null: it must name the argument for the length. {error}"
+                ) from error
+    check_factory("schedule.factory", schedule["factory"], attempt)

@@ -1,0 +1,119 @@
+"""Training a run that is done further: more epochs, in a run of its own that starts where the other one ended."""
+
+import io
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from dbn.errors import SettingError
+from dbn.files import replacing, write_bytes
+from dbn.fitting.checkpoints import LAST
+from dbn.fitting.metrics_file import METRICS
+from dbn.fitting.processes import is_first, wait_for_all
+from dbn.runs.identity import run_identity
+from dbn.runs.run import CONFIG, NAME_OF_ITS_OWN, Difference, differences_of, read_result
+
+MAY_DIFFER = frozenset({"base_name", "continue_from", "name", "study", "training.epochs", "training.patience"})
+"""Settings of a run that goes on from another one that may be others than that one's."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A run that is done and is trained further.
+
+    Attributes:
+        directory: the run's.
+        epochs: how many it was trained for.
+    """
+
+    directory: Path
+    epochs: int
+
+
+def earlier_run(config: Mapping[str, Any]) -> Earlier | None:
+    """The run that ``continue_from`` names; None where a run starts from the beginning.
+
+    Raises:
+        SettingError: there is no such run, it is not done, was trained together with others, has other settings, or has
+            as many epochs already.
+    """
+    if config["continue_from"] is None:
+        return None
+    directory = Path(config["continue_from"]).expanduser()
+    where = f"continue_from={config['continue_from']}"
+    if not (directory / CONFIG).is_file():
+        raise SettingError(
+            f"{where}: there is no run. Give the directory of one, such as runs/default/finetune/dbn_seed0."
+        )
+    result = read_result(directory)
+    if result is None:
+        raise SettingError(
+            f"{where}: this run is not done. The command that started it goes on with it: do that first."
+        )
+    if config["n_parallel_seeds"] != 1:
+        raise SettingError(
+            f"{where}, n_parallel_seeds={config['n_parallel_seeds']}: one run goes on from one other. Use "
+            "n_parallel_seeds=1, and the seed of that run."
+        )
+    if not (directory / "checkpoints" / f"{LAST}.ckpt").is_file():
+        raise SettingError(
+            f"{where}: checkpoints/{LAST}.ckpt is not there: of runs that train together it is not kept when they are "
+            "done. Train it by itself (n_parallel_seeds=1), then further."
+        )
+    stored = yaml.safe_load((directory / CONFIG).read_text(encoding="utf-8"))
+    others = [one for one in differences_of(run_identity(stored), run_identity(config)) if one[0] not in MAY_DIFFER]
+    if others:
+        key, old, new = others[0]
+        raise SettingError(
+            f"{where}: that run has {key}={old}, this one {key}={new}. What goes on has the same settings but for "
+            f"{', '.join(sorted(MAY_DIFFER))}. Use {key}={old}."
+        )
+    epochs = int(result["epochs"])
+    if config["training"]["epochs"] <= epochs:
+        raise SettingError(
+            f"training.epochs={config['training']['epochs']}: {directory} was trained for {epochs} epochs already. "
+            "Give the number of all epochs, those before included."
+        )
+    return Earlier(directory, epochs)
+
+
+def take_over(earlier: Earlier, directory: Path, *, fresh_schedule: bool) -> None:
+    """Copy what training goes on from into a run's directory, unless it is under way there.
+
+    Args:
+        earlier: the run that is done; its files stay as they are.
+        directory: of the run that goes on.
+        fresh_schedule: leave out where the learning rate's schedule was: it has come to its end, and begins anew.
+    """
+    last = directory / "checkpoints" / f"{LAST}.ckpt"
+    if is_first() and not last.is_file():
+        for name in (METRICS, "checkpoints/best.ckpt"):
+            if (earlier.directory / name).is_file():
+                with replacing(directory / name) as temporary:
+                    shutil.copyfile(earlier.directory / name, temporary)
+        checkpoint = torch.load(earlier.directory / "checkpoints" / last.name, map_location="cpu", weights_only=True)
+        if fresh_schedule:
+            checkpoint["lr_schedulers"] = []
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        write_bytes(last, content.getbuffer())
+    wait_for_all()
+
+
+def advice(config: Mapping[str, Any], directory: Path, differences: Sequence[Difference]) -> str:
+    """What to do where a directory holds a run with other settings: how to train it further, if that is the wish."""
+    changed = {key: (old, new) for key, old, new in differences}
+    old, new = changed.get("training.epochs", (0, 0))
+    done = read_result(directory)
+    if done is None or not changed.keys() <= MAY_DIFFER or new <= old:
+        return NAME_OF_ITS_OWN
+    return (
+        f"To train it further, in a run of its own, add: continue_from={directory} "
+        f"name={config['name']}_{new}_epochs. To train anew, give this run a name of its own (name=...) or another "
+        "study (study=...)."
+    )

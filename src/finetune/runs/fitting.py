@@ -1,0 +1,234 @@
+"""Fitting networks to data: their module, callbacks and Trainer; one network, or several seeds of it together."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping
+
+from dbn.data import DataSet
+from dbn.data.augment import Augment
+from dbn.data.block_loader import BlockLoader
+from dbn.data.group_loader import all_to, loader_of
+from dbn.errors import SettingError
+from dbn.fitting.checkpoints import LastCheckpoint, MovableCheckpoint
+from dbn.fitting.progress import FitProgress
+from dbn.fitting.trainer import Stopwatch, fit_resumably, loader_context, make_trainer, quiet
+from dbn.models import flops
+from dbn.runs.tracking import Tracker, loggers_of
+from dbn.settings import settings_of
+from finetune.networks.group import BestMembers, NetworkGroup, together
+from finetune.networks.network import Network
+from finetune.runs.continuing import Earlier, take_over
+from finetune.runs.trajectory import Trajectory
+from finetune.tasks import Autoencoder, Classifier, FineTuning
+from finetune.tasks.inputs import has_real_outputs
+from finetune.tasks.settings import Schedule, TrainingSettings
+
+
+def check_training(settings: TrainingSettings, data: DataSet, n_networks: int) -> None:
+    """Refuse, before anything is trained, what the data or training together cannot do.
+
+    Raises:
+        SettingError: there is nothing to choose weights or to stop by; several networks would stop at one moment; or
+            there are not as many images to record as asked for.
+    """
+    watched = data.validation if len(data.validation) else data.train
+    if settings.trajectory > len(watched):
+        raise SettingError(
+            f"training.trajectory={settings.trajectory}: data={data.name} has {len(watched)} "
+            f"{'validation' if len(data.validation) else 'training'} images to record outputs for. Ask for fewer."
+        )
+    if not len(data.validation):
+        if settings.weights == "best":
+            raise SettingError(
+                f"training.weights=best: data={data.name} has no validation images to choose weights by. "
+                "Use training.weights=last, or data.validation=0.2."
+            )
+        if settings.patience is not None:
+            raise SettingError(
+                f"training.patience={settings.patience}: there are no validation images to stop by. "
+                "Use training.patience=null, or data.validation=0.2."
+            )
+    if settings.patience is not None and n_networks > 1:
+        raise SettingError(
+            f"training.patience={settings.patience}: {n_networks} seeds that train together stop together. "
+            "Use training.patience=null, or n_parallel_seeds=1."
+        )
+
+
+def check_task(settings: TrainingSettings, task: str) -> None:
+    """Refuse what a task has no use for.
+
+    Raises:
+        SettingError: an autoencoder is to have what only a classifier has.
+    """
+    if task == "classifier":
+        return
+    if settings.head_epochs or settings.label_smoothing or settings.trajectory or settings.loss != "cross_entropy":
+        raise SettingError(
+            f"training.head_epochs={settings.head_epochs}, training.label_smoothing={settings.label_smoothing}, "
+            f"training.trajectory={settings.trajectory}, training.loss={settings.loss}: an autoencoder has neither a "
+            "new output layer nor labels nor class probabilities. Leave them at 0, 0, 0 and cross_entropy."
+        )
+
+
+def make_module(
+    network: Network,
+    data: DataSet,
+    settings: TrainingSettings,
+    config: Mapping[str, Any],
+    seeds: Sequence[int],
+    epochs_before: int = 0,
+) -> FineTuning:
+    """The LightningModule of the task; where training goes on from another run, after ``epochs_before`` epochs."""
+    check_task(settings, config["task"]["name"])
+    augment = settings_of("augment", Augment, config["augment"])
+    schedule = settings_of("schedule", Schedule, hydra.utils.instantiate(config["schedule"]))
+    options: dict[str, Any] = {
+        "optimizer": hydra.utils.instantiate(config["optimizer"]),
+        "schedule": schedule,
+        "steps_per_epoch": -(-len(data.train) // settings.batch_size),
+        "augment": None if augment.is_nothing else augment,
+        "shape": data.shape,
+        "seeds": seeds,
+        "precision": config["precision"],
+        "epochs_before": epochs_before,
+    }
+    if config["task"]["name"] == "classifier":
+        return Classifier(network, settings, **options)
+    return Autoencoder(network, settings, real=has_real_outputs(config), **options)
+
+
+def fit_networks(
+    networks: Sequence[Network],
+    data: Sequence[DataSet],
+    settings: TrainingSettings,
+    configs: Sequence[Mapping[str, Any]],
+    folder: Path,
+    trackers: Sequence[Tracker],
+    trajectory: Trajectory | None = None,
+    earlier: Earlier | None = None,
+) -> list[tuple[FineTuning, dict[str, Any]]]:
+    """Train networks in place, several of them together.
+
+    Args:
+        networks: with their starting weights.
+        data: of each network; the data sets differ in their training images only.
+        settings: how to train.
+        configs: of each run; they differ in their seeds only.
+        folder: where ``checkpoints/`` goes.
+        trackers: of each run.
+        trajectory: records outputs on the way.
+        earlier: run that this one goes on from; None where it starts with the networks' weights.
+
+    Returns:
+        For each network its module with the chosen weights, and what belongs into the result.
+
+    Raises:
+        SettingError: a setting that cannot be used.
+        DivergenceError: a network met weights that are not finite.
+    """
+    config, n, n_validation = configs[0], len(networks), len(data[0].validation)
+    seeds = [own["seed"] for own in configs]
+    checkpoints = folder / "checkpoints"
+    network = together(networks)
+    epochs_before = 0 if earlier is None else earlier.epochs
+    module = make_module(network, data[0], settings, config, seeds, epochs_before)
+    if earlier is not None:
+        take_over(earlier, folder, fresh_schedule=module.schedule is not None and module.schedule.length is not None)
+    monitor = f"validation/{module.watched}"
+    watch = Stopwatch()
+    callbacks: list[Callback] = [watch]
+    best = BestMembers(monitor) if n > 1 else best_checkpoint(checkpoints, monitor)
+    if settings.weights == "best":
+        callbacks.append(best)
+    if settings.patience is not None:
+        callbacks.append(PatientStopping(monitor, patience=settings.patience, mode="min"))
+    if trajectory is not None:
+        callbacks.append(trajectory)
+    callbacks.append(LastCheckpoint(checkpoints, config["checkpoint_seconds"]))
+    if config["progress"]:
+        shown = monitor if n_validation else "train/loss"
+        seed = f"seed {seeds[0]}" if n == 1 else f"{n} seeds"
+        title = f"{config['name']} {seed}  {'-'.join(map(str, network.sizes))}"
+        callbacks.append(
+            FitProgress(title, shown, shown.replace("/", " ").replace("_", " "), percent=shown.endswith("/error"))
+        )
+    with quiet():
+        trainer = make_trainer(
+            directory=checkpoints, max_epochs=settings.epochs,
+            validate_every=settings.validate_every, loggers=loggers_of(trackers), callbacks=callbacks,
+            options=config["trainer"],
+        )  # fmt: skip
+        device = trainer.strategy.root_device
+        context = loader_context(trainer)
+        images = all_to([own.train for own in data], device)
+        train = [
+            BlockLoader(own, batch_size=settings.batch_size, seed=seed, **context)
+            for own, seed in zip(images, seeds, strict=True)
+        ]
+        held_out = data[0].validation.to(device)
+        validation = [BlockLoader(held_out, batch_size=1000, minibatches_per_block=1, **context) for _ in networks]
+        fit_resumably(trainer, module, loader_of(train), loader_of(validation) if n_validation else None, checkpoints)
+    facts = {
+        "seconds": watch.seconds / n,
+        "flops": operations(network.operations, trainer.current_epoch, settings) * len(data[0].train),
+        "trained_together": n,
+        "epochs": trainer.current_epoch,
+        "precision": [layer.precision for layer in network.layers],
+    }
+    best_epochs = restore_best(module, best) if settings.weights == "best" else []
+    module.cpu()
+    if isinstance(network, NetworkGroup):
+        network.hand_back()
+        modules = [make_module(*each, settings, config, [0]) for each in zip(networks, data, strict=True)]
+    else:
+        modules = [module]
+    epochs: Sequence[int | None] = best_epochs or [None] * n
+    return [(own, {**facts, "best_epoch": epoch}) for own, epoch in zip(modules, epochs, strict=True)]
+
+
+def operations(multiplications: Sequence[int], epochs: int, settings: TrainingSettings) -> int:
+    """Floating-point operations per image of training that has lasted ``epochs``, see :mod:`dbn.models.flops`."""
+    head = min(settings.head_epochs, epochs)
+    return head * flops.backpropagation(multiplications, 1) + (epochs - head) * flops.backpropagation(multiplications)
+
+
+def best_checkpoint(directory: Path, monitor: str) -> MovableCheckpoint:
+    """Keeps ``best.ckpt``, the weights of the epoch with the lowest ``monitor``."""
+    return MovableCheckpoint(
+        dirpath=directory, filename="best", monitor=monitor, mode="min", save_top_k=1, save_weights_only=True,
+        enable_version_counter=False,
+    )  # fmt: skip
+
+
+def restore_best(module: FineTuning, best: BestMembers | MovableCheckpoint) -> list[int]:
+    """Give each network the weights of its best epoch; returns those epochs, none where a debug run kept none."""
+    if isinstance(best, BestMembers):
+        best.restore(module)
+        return best.epochs
+    file = Path(best.dirpath or ".") / "best.ckpt"
+    if not file.is_file():  # under fast_dev_run
+        return []
+    checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    module.load_state_dict(checkpoint["state_dict"])
+    return [checkpoint["epoch"]]
+
+
+class PatientStopping(EarlyStopping):
+    """Early stopping that stays stopped: a fit resumed after it had stopped trains no further epoch.
+
+    Unless it is given more patience, for a run that is trained further.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint, with the patience that this fit was given."""
+        super().load_state_dict({**state_dict, "patience": self.patience})
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Stop at once if patience had run out before the interruption."""
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True

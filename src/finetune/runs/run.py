@@ -1,0 +1,202 @@
+"""A fine-tuning run: its directory, what it trains, and what it keeps."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from copy import deepcopy
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dbn.commands.texts import with_texts
+from dbn.data import DataSet, label_subset
+from dbn.errors import SettingError
+from dbn.fitting.processes import is_first
+from dbn.models.linear import Linear
+from dbn.pretraining.check_config import check_place
+from dbn.pretraining.configured import layers_of
+from dbn.pretraining.pictures import filters, save_pictures, sheets
+from dbn.runs.identity import with_content
+from dbn.runs.naming import folder_name
+from dbn.runs.run import Run, execute_all, study_directory
+from dbn.runs.seeds import by_seed, checkpoint_folder, seeds_to_resume
+from dbn.runs.tracking import Tracker, Tracking, tracking
+from dbn.settings import settings_of
+from finetune.baselines.run_baselines import check_baselines, run_baselines
+from finetune.networks.features import before_and_after, features_of
+from finetune.networks.network import Network
+from finetune.networks.network_file import write_network
+from finetune.networks.weight_changes import weight_changes
+from finetune.runs.check_config import check_finetuning, check_schedule
+from finetune.runs.continuing import Earlier, advice, earlier_run
+from finetune.runs.fitting import check_training, fit_networks
+from finetune.runs.starting import inputs_of, starting_points
+from finetune.runs.trajectory import Trajectory
+from finetune.tasks import Autoencoder, FineTuning
+from finetune.tasks.predictions import predict, write_predictions
+from finetune.tasks.settings import TrainingSettings
+
+NETWORK_FILE = "network.safetensors"
+
+
+def run_directory(config: Mapping[str, Any]) -> Path:
+    """Where a fine-tuning run lives: ``<runs>/<study>/finetune/<name>_seed<k>``."""
+    return study_directory(config) / "finetune" / f"{folder_name(config['name'])}_seed{config['seed']}"
+
+
+def finetune(config: dict[str, Any], overrides: Sequence[str] | None = None) -> dict[str, Any]:
+    """:func:`finetune_seeds` where there is one seed; returns its result."""
+    (result,) = finetune_seeds(config, overrides)
+    return result
+
+
+def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Train the network of a configuration for ``n_parallel_seeds`` seeds from ``seed`` up, together.
+
+    Args:
+        config: as ``conf/finetune.yaml`` composes it, plain and resolved.
+        overrides: what was asked for on the command line, to keep beside the results.
+
+    Returns:
+        For each seed the content of ``result.json``, of those that were done before, too. The network's weights are in
+        ``network.safetensors`` beside it. Nothing where ``pretrain_only`` is set: the stacks are left for later runs.
+    """
+    config = with_texts(config)
+    check_place(config)
+    config = with_content(config)
+    if config["pretrain_only"]:
+        check_finetuning(config)
+        starting_points(by_seed(config), inputs_of(config))
+        return []
+    earlier = earlier_run(config)
+    runs = [Run(run_directory(own), own, advice=partial(advice, own, run_directory(own))) for own in by_seed(config)]
+    with checkpoint_folder(runs) as folder:
+        return execute_all(runs, lambda waiting: _work(runs, waiting, folder, earlier), overrides, folder)
+
+
+def _work(
+    runs: Sequence[Run], waiting: Sequence[Run], folder: Path, earlier: Earlier | None
+) -> Iterator[dict[str, Any]]:
+    """Fine-tune, with checkpoints in ``folder``; gives the part of the result of each run that waits for one."""
+    config = runs[0].config
+    check_finetuning(config)
+    settings = settings_of("training", TrainingSettings, config["training"])
+    data = inputs_of(config)
+    check_training(settings, data, len(runs))
+    seeds = seeds_to_resume(folder / "checkpoints", [seed_of(run) for run in waiting], [seed_of(run) for run in runs])
+    members = [run for run in runs if seed_of(run) in seeds]
+    sets = [labelled(data, run.config) for run in members]
+    steps_per_epoch = -(-len(sets[0].train) // settings.batch_size)
+    check_schedule(config["schedule"], config["optimizer"], settings, steps_per_epoch)
+    starts = starting_points([run.config for run in members], sets[0])
+    before = [deepcopy(start.network) for start in starts]
+    watched = data.validation if len(data.validation) else data.train  # the same for all arms and seeds
+    trajectory = Trajectory(watched.sample(settings.trajectory), settings.epochs) if settings.trajectory else None
+    openers, directories = [partial(_tracked, run, data) for run in members], [run.directory for run in members]
+    with Tracking(openers, directories, config["logger"]["wandb"]) as tracked:
+        fitted = fit_networks(
+            [start.network for start in starts], sets, settings, [run.config for run in members], folder,
+            tracked.trackers, trajectory, earlier,
+        )  # fmt: skip
+        for number, run in enumerate(members if is_first() else ()):
+            if run not in waiting:
+                continue
+            with tracked.after(number) as tracker:
+                module, facts = fitted[number]
+                flops = {"pretraining": starts[number].flops, "fine_tuning": facts.pop("flops")}
+                if trajectory is not None:
+                    trajectory.save(run.directory, number)
+                result = _finish(run, module, sets[number], before[number], tracker)
+                yield result | starts[number].facts | facts | {"flops": flops}
+
+
+def seed_of(run: Run) -> int:
+    """The run's seed."""
+    seed: int = run.config["seed"]
+    return seed
+
+
+def _tracked(run: Run, data: DataSet) -> AbstractContextManager[Tracker]:
+    config = run.config
+    hidden = "-".join(str(layer.n_hidden) for layer in layers_of(config["stack"]))
+    tags = [data.name, *([hidden] if hidden else []), config["arm"]["name"]]
+    name = f"{config['name']}_seed{config['seed']}"
+    options = {"study": config["study"], "stage": "finetune", "name": name, "tags": tags, "config": config}
+    return tracking(run.directory, config["logger"]["wandb"], **options)
+
+
+def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracker: Tracker) -> dict[str, Any]:
+    """Evaluate and save a trained network; returns the run's own part of the result."""
+    directory, config, network = run.directory, run.config, module.network
+    metrics = {
+        f"{name}/{quantity}": value
+        for name, images in (("train", data.train), ("validation", data.validation), ("test", data.test))
+        if len(images)
+        for quantity, value in module.evaluate(images).items()
+    }
+    first_layers = {"filters_start": before.layers[0], "filters": network.layers[0]}
+    pictures = {
+        name: filters(layer.weight.T, data.shape) for name, layer in first_layers.items() if isinstance(layer, Linear)
+    }
+    if config["features"]:
+        pictures |= before_and_after(
+            *(features_of(own, data, config["features"], config["seed"]) for own in (before, network))
+        )
+    if isinstance(module, Autoencoder):
+        pictures |= reconstructions(module, data)
+    save_pictures(directory, pictures)
+    tracker.log_pictures(sheets(pictures))
+    tracker.log_summary(metrics)
+    write_network(directory / NETWORK_FILE, network, data.scaling, task=config["task"]["name"], classes=data.classes)
+    if data.test.labels is not None and len(data.test) and config["task"]["name"] != "autoencoder":
+        write_predictions(directory, data.test.labels, predict(network, data.test))
+    run_baselines(config, data)
+    return {
+        "study": config["study"],
+        "stage": "finetune",
+        "task": config["task"]["name"],
+        "name": config["name"],
+        "arm": config["arm"]["name"],
+        "seed": config["seed"],
+        "data": data.name,
+        "n_labelled": config["data"]["n_labelled"],
+        "metrics": metrics,
+        "n_parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "sizes": network.sizes,
+        "trial": trial_of(config),
+        "weights": weight_changes(before, network),
+        "classes": list(data.classes),
+    }
+
+
+def trial_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Number and settings of the trial that a run is; None for any other run."""
+    search = config["search"]
+    return None if search["trial"] is None else {"number": search["trial"], "settings": config["searched"]}
+
+
+def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
+    """The data set with the labelled subset as its training images, checked for the task.
+
+    Raises:
+        DataError, SettingError: there are no labels, or not as many as asked for; or baselines cannot be done.
+    """
+    check_baselines(config, data)
+    n_labelled = config["data"]["n_labelled"]
+    if config["task"]["name"] == "autoencoder":
+        if n_labelled is not None:
+            raise SettingError(f"data.n_labelled={n_labelled}: an autoencoder needs no labels. Leave it at null.")
+        return data
+    index = label_subset(data.train.labels, n_labelled, config["seed"], data_name=data.name)
+    return data if n_labelled is None else replace(data, train=data.train.take(index))
+
+
+def reconstructions(module: Autoencoder, data: DataSet) -> dict[str, Any]:
+    """Some images and their reconstructions as pictures."""
+    shown = data.validation if len(data.validation) else data.train
+    features = shown.sample(20)
+    with torch.no_grad():
+        reconstructed = module.eval().reconstruct(features)
+    return {"images": data.to_pixels(features).numpy(), "reconstructions": data.to_pixels(reconstructed).numpy()}

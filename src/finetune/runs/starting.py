@@ -1,0 +1,135 @@
+"""Networks with their starting weights, as a configuration describes them; stacks are pretrained if need be."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import hydra
+
+from dbn.data import DataSet
+from dbn.data.configured import data_of
+from dbn.data.shapes import Facts
+from dbn.errors import SettingError
+from dbn.models.activations import Activation
+from dbn.models.dbn import DBN
+from dbn.models.layer import Layer
+from dbn.models.linear import Linear
+from dbn.pretraining.configured import kind_of, untrained_of, visible_of
+from dbn.pretraining.run import STACK_FILE, pretrain_together, pretraining_config
+from dbn.pretraining.run import run_directory as pretraining_directory
+from dbn.settings import calling, check_keys
+from finetune.networks.initialise import Initialisation, unroll
+from finetune.networks.network import Network
+from finetune.tasks.inputs import check_inputs
+
+
+@dataclass(frozen=True)
+class Start:
+    """A network with its starting weights.
+
+    Attributes:
+        network: the network.
+        facts: where the weights came from: ``pretrained`` or not, and ``pretrain_seconds``.
+        flops: floating-point operations that pretraining took.
+    """
+
+    network: Network
+    facts: dict[str, Any]
+    flops: int
+
+
+def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[Start]:
+    """Networks with starting weights for configurations that differ in their seeds; stacks are pretrained if need be.
+
+    Raises:
+        SettingError: the stack does not fit network or data; said before anything is pretrained.
+    """
+    config = configs[0]
+    initialise, file = initialisation_of(config), config["init"].get("stack")
+    layers: Sequence[Layer] = untrained_of(config, data.shape)
+    if not layers and (initialise.needs_stack or config["task"]["name"] == "autoencoder"):
+        code = "[200,{n_hidden:30,hidden:gaussian,learning_rate:0.001}]"
+        raise SettingError(
+            f"stack.layers=[]: an autoencoder needs layers, the last of which is its code. Give 'stack.layers={code}'."
+            if config["task"]["name"] == "autoencoder"
+            else "stack.layers=[]: a network without a hidden layer cannot be pretrained. Give layers, "
+            "stack.layers=[200], or start from random weights, arm=random_relu."
+        )
+    stacks: list[DBN | None] = [None] * len(configs)
+    pretraining: list[dict[str, Any]] = [{"seconds": 0.0, "flops": 0}] * len(configs)
+    if file is not None:
+        stack = DBN.load(file)
+        if stack.sizes[0] != data.n_features:
+            raise SettingError(
+                f"init.stack={file}: the stack has {stack.sizes[0]} visible units, an image of data={data.name} "
+                f"{data.n_features} pixels. Choose a stack that was pretrained on such images."
+            )
+        visible, wanted = stack[0].input_type, visible_of(config["stack"])
+        if config["task"]["name"] == "autoencoder" and visible != wanted:
+            raise SettingError(
+                f"stack.visible={wanted}: init.stack={file} has {visible} visible units, and an autoencoder's outputs "
+                f"are means of those. Set stack.visible={visible}."
+            )
+        stacks, layers = [stack] * len(configs), [stack[k] for k in range(len(stack))]
+    networks = [build_network(data, config, layers) for _ in configs]
+    if file is None and initialise.needs_stack:
+        unroll(DBN(layers), networks[0])
+        shared = [pretraining_config(own) for own in configs]
+        pretraining = pretrain_together(shared)
+        stacks = [DBN.load(pretraining_directory(own) / STACK_FILE) for own in shared]
+    for network, own, pretrained in zip(networks, configs, stacks, strict=True):
+        initialise(network, own["seed"], pretrained)
+        network.compensate_dropout()
+    return [
+        Start(network, {"pretrained": initialise.pretrained, "pretrain_seconds": own["seconds"]}, own["flops"])
+        for network, own in zip(networks, pretraining, strict=True)
+    ]
+
+
+def inputs_of(config: Mapping[str, Any]) -> DataSet:
+    """The data set of a configuration, checked by :func:`finetune.tasks.inputs.check_inputs`."""
+    needs_stack = initialisation_of(config).needs_stack
+    data = data_of(config)
+    check_inputs(data, config, needs_stack=needs_stack)
+    return data
+
+
+def initialisation_of(config: Mapping[str, Any]) -> Initialisation:
+    """What gives the network its starting weights."""
+    group = {key: value for key, value in config["init"].items() if key not in ("stack", "content")}
+    initialise: Initialisation = calling("init", hydra.utils.instantiate, group)
+    return initialise
+
+
+def build_network(data: DataSet | Facts, config: Mapping[str, Any], layers: Sequence[Layer]) -> Network:
+    """The network of a configuration, the same for every arm: its hidden layers are those of a stack.
+
+    Args:
+        data: for the number of features and classes.
+        config: task, activation, dropout.
+        layers: of the stack, trained or not.
+
+    Raises:
+        SettingError: a classifier of data without labels.
+    """
+    if config["task"]["name"] == "classifier" and not data.classes:
+        raise SettingError(
+            f"task=classifier: data={data.name} has no labels to train a classifier on. Use task=autoencoder, or "
+            "dbn-pretrain for a stack alone."
+        )
+    options = network_options(config)
+    check_keys("network", options, ("activation", "dropout_input", "dropout_hidden"))
+    encoders = [layer.encoder()[0] for layer in layers]
+    if config["task"]["name"] == "autoencoder":
+        decoders = [layer.decoder()[0] for layer in reversed(layers)]
+        return Network.of_layers([*encoders, *decoders], code=len(layers), **options)
+    n_inputs = encoders[-1].out_features if encoders else data.n_features
+    return Network.of_layers([*encoders, Linear(n_inputs, len(data.classes))], **options)
+
+
+def network_options(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The group ``network``, in which an activation of one's own is called by its ``kind``."""
+    network = dict(config["network"])
+    if "activation" in network:
+        network["activation"] = kind_of("network.activation", network["activation"], Activation)
+    return network

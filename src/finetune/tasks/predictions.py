@@ -1,0 +1,66 @@
+"""What a classifier said of each test image: kept with a run, so that runs can be compared image by image."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load
+from safetensors.numpy import save as serialise
+from torch import Tensor
+
+from dbn.data.block_loader import BlockLoader
+from dbn.data.images import Images
+from dbn.errors import ModelFileError
+from dbn.files import write_bytes
+from finetune.networks.network import Network
+
+PREDICTIONS_FILE = "predictions.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Class numbers of test images, in the order of the test set.
+
+    Attributes:
+        label: the true ones, ``(n_test,)`` int64.
+        predicted: the network's, ``(n_test,)`` int64.
+    """
+
+    label: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+
+
+@torch.no_grad()
+def predict(network: Network, images: Images) -> Tensor:
+    """The class of the largest output for every image, ``(n,)`` int64; in use, so without dropout."""
+    training = network.training
+    network.eval()
+    classes = [network(block.features).argmax(1) for block in BlockLoader(images, batch_size=1000)]
+    network.train(training)
+    return torch.cat(classes)
+
+
+def write_predictions(directory: Path, label: Tensor, predicted: Tensor) -> None:
+    """Write ``predictions.safetensors``: ``label`` and ``predicted``, ``(n_test,)`` each, as int16."""
+    content = {"label": label, "predicted": predicted}
+    arrays = {name: values.cpu().numpy().astype(np.int16) for name, values in content.items()}
+    write_bytes(directory / PREDICTIONS_FILE, serialise(arrays))
+
+
+def read_predictions(directory: Path) -> Predictions | None:
+    """The predictions of a run; None where it kept none, as autoencoders do.
+
+    Raises:
+        ModelFileError: the file is damaged.
+    """
+    file = directory / PREDICTIONS_FILE
+    if not file.is_file():
+        return None
+    try:
+        content = load(file.read_bytes())
+        return Predictions(content["label"].astype(np.int64), content["predicted"].astype(np.int64))
+    except (SafetensorError, KeyError) as error:
+        raise ModelFileError(f"{file} holds no predictions ({error}). Delete the run and do it again.") from error

@@ -1,0 +1,83 @@
+"""How a network is fine-tuned: the group ``training`` of the configuration, checked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from dbn.errors import SettingError
+from dbn.settings import check_choice, check_number
+from finetune.tasks.losses import LOSSES
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """Fine-tuning by backpropagation.
+
+    Attributes:
+        epochs: passes through the labelled training images.
+        batch_size: images per minibatch.
+        learning_rate: of the optimiser; the largest one where a schedule changes it.
+        head_epochs: first epochs that train the new output layer alone (5 in Hinton & Salakhutdinov 2006).
+        loss: what is minimised, see :mod:`finetune.tasks.losses`; an autoencoder has its own: ``cross_entropy``.
+        label_smoothing: probability mass spread over all classes, in [0, 1).
+        max_norm: largest norm of a hidden unit's incoming weights (Srivastava et al. 2014); None for no limit.
+        patience: validations without a better validation metric before training stops; None to go on to the end.
+        weights: the ones to keep: ``best`` on validation or ``last``.
+        validate_every: epochs between two looks at the validation images: with few labels, looking costs more than
+            training. Best weights and patience know of these epochs only.
+        trajectory: images whose outputs are recorded over training, see :mod:`finetune.runs.trajectory`; 0: none.
+
+    Raises:
+        SettingError: a value that cannot be used.
+    """
+
+    epochs: int
+    batch_size: int = 100
+    learning_rate: float = 0.1
+    head_epochs: int = 0
+    loss: str = "cross_entropy"
+    label_smoothing: float = 0.0
+    max_norm: float | None = None
+    patience: int | None = None
+    weights: str = "best"
+    validate_every: int = 1
+    trajectory: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        check_number("training.epochs", self.epochs, low=1, whole=True)
+        check_number("training.batch_size", self.batch_size, low=1, whole=True)
+        check_number("training.learning_rate", self.learning_rate, low=0)
+        check_number("training.head_epochs", self.head_epochs, low=0, whole=True)
+        check_choice("training.loss", self.loss, LOSSES)
+        check_number("training.label_smoothing", self.label_smoothing, low=0, high=1, below=True)
+        if self.loss == "perceptron" and self.label_smoothing:
+            raise SettingError(
+                f"training.label_smoothing={self.label_smoothing}: a perceptron's target is a sign. Leave it at 0."
+            )
+        if self.max_norm is not None:
+            check_number("training.max_norm", self.max_norm, low=0, above=True)
+        if self.patience is not None:
+            check_number("training.patience", self.patience, low=1, whole=True)
+        check_number("training.validate_every", self.validate_every, low=1, high=self.epochs, whole=True)
+        check_choice("training.weights", self.weights, ("best", "last"))
+        check_number("training.trajectory", self.trajectory, low=0, whole=True)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A learning-rate schedule: any of torch's, told how long training is.
+
+    Attributes:
+        factory: makes the scheduler from an optimiser.
+        interval: ``step`` or ``epoch``: how often it moves.
+        length: name of the factory's argument that takes the number of those; None if it has none.
+    """
+
+    factory: Callable[..., Any]
+    interval: str = "step"
+    length: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        check_choice("schedule.interval", self.interval, ("step", "epoch"))
