@@ -5,16 +5,21 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from hydra.errors import (
-    HydraException,
-    InstantiationException,
-    MissingConfigException,
-    OverrideParseException,
-    SearchPathException,
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException, SearchPathException
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    InterpolationKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+    UnsupportedInterpolationType,
 )
-from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException, UnsupportedInterpolationType
 
-from dbn.commands.configuration import known_keys
+from dbn.commands.configuration import config_directory, known_keys
 from dbn.commands.texts import quoted
 from dbn.errors import UserError
 from dbn.settings import near, renamed
@@ -37,6 +42,10 @@ DISK_ERRORS = {
 
 OPEN_GROUPS = ("optimizer.", "stack.optimizer.", "schedule.factory.", "trainer.")
 """Of settings that are a library's, which has more than those that are listed."""
+
+
+NO_SUCH_KEY = (ConfigKeyError, ConfigAttributeError)
+"""How OmegaConf says so."""
 
 
 def explain(error: BaseException, config_name: str, overrides: Sequence[str] = ()) -> str | None:
@@ -79,15 +88,23 @@ def _explain_configuration(error: Exception, config_name: str, overrides: Sequen
     if isinstance(error, OverrideParseException):
         return _explain_grammar(error, config_name)
     if isinstance(error, MissingConfigException):
-        return _explain_choice(str(error), overrides)
+        return _explain_choice(error, _parsed(overrides))
     if isinstance(error, SearchPathException):
         return f"--config-dir: {error}. Give a folder that there is."
     if isinstance(error, InterpolationKeyError | UnsupportedInterpolationType):
-        return _explain_interpolation(str(error), overrides)
-    if isinstance(error, InstantiationException):
-        where = re.search(r"full_key: (\S+)", str(error))
-        return f"{where.group(1) if where else 'configuration'}: {error.__cause__ or error}".split("\nfull_key")[0]
-    return _explain_key(error, config_name, overrides)
+        return _explain_interpolation(error, overrides)
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key}: this needs a value. Give it as {error.full_key}=... on the command line."
+    if isinstance(error, NO_SUCH_KEY) and error.full_key:
+        return _no_such_setting(error.full_key, config_name)
+    text = "\n".join(str(said).strip() for said in (error, error.__cause__) if said is not None and str(said).strip())
+    if isinstance(error.__cause__, OmegaConfBaseException) and not isinstance(error.__cause__, NO_SUCH_KEY):
+        return text  # of a value, which it names
+    return _explain_refused(config_name, overrides) or text
+
+
+def _parsed(overrides: Sequence[str]) -> list[Override]:
+    return OverridesParser.create().parse_overrides(list(overrides))
 
 
 def _explain_grammar(error: OverrideParseException, config_name: str) -> str:
@@ -97,9 +114,8 @@ def _explain_grammar(error: OverrideParseException, config_name: str) -> str:
     if not equals:
         matches = near(given, known_keys(config_name))
         return f"{given}: this is no key=value, and no option, which would start with --.{matches}"
-    said = re.search(r"ValueError while evaluating '.*': (.*)", str(error))
-    if said is not None:
-        return f"{given}: {said.group(1)}."
+    if isinstance(error.__cause__, ValueError):  # a function of the grammar's, such as choice(), refuses its arguments
+        return f"{given}: {error.__cause__}."
     return (
         f"{given}: this cannot be read. Lists are written {key}=[1,2]; a text with signs such as , = : ( [ {{ or a "
         f"quote in it goes in quotes of its own: {in_shell_quotes(f'{key}={quoted(value)}')}"
@@ -111,66 +127,80 @@ def in_shell_quotes(words: str) -> str:
     return shlex.quote(words) if set(words) & set('"$`\\!') else f'"{words}"'
 
 
-def _explain_choice(text: str, overrides: Sequence[str]) -> str:
-    """``arm=dnb: no such choice. Did you mean dbn?``, from Hydra's words."""
-    wanted = re.search(r"Could not find '([^']+)'", text)
-    group = re.search(r"Available options in '([^']+)'", text)
-    if wanted is None or group is None:
-        return text
-    name = group.group(1)
-    choice = wanted.group(1).removeprefix(f"{name}/")
-    given = [o for o in overrides if re.fullmatch(rf"\+?{re.escape(name)}(@[^=]*)?={re.escape(choice)}", o)]
-    listed = text.split("Available options", 1)[-1].split("\nConfig search path", 1)[0]
-    options = [line.strip() for line in listed.splitlines() if line.startswith("\t")]
-    words = given[0] if given else f"{name}={choice}"
-    return f"{words}: no such choice.{near(choice, options)} Choose from {', '.join(sorted(options))}."
+def _explain_choice(error: MissingConfigException, overrides: Sequence[Override]) -> str:
+    """``arm=dnb: no such choice. Did you mean dbn?``."""
+    if error.missing_cfg_file is None or error.options is None:
+        return str(error)
+    group, _, choice = error.missing_cfg_file.rpartition("/")
+    words = f"{group}={choice}"
+    for override in overrides:
+        if error.missing_cfg_file == f"{override.key_or_group}/{override.value()}":
+            words, choice = str(override.input_line), str(override.value())
+    return f"{words}: no such choice.{near(choice, error.options)} Choose from {', '.join(sorted(error.options))}."
 
 
-def _explain_interpolation(text: str, overrides: Sequence[str]) -> str:
-    """A ``${key}`` that leads nowhere, with the override that brought it in, or took away what it leads to."""
-    wanted = re.search(r"(?:key|type) '?([^'\s]+)'?", text)
-    place = re.search(r"full_key: (\S+)", text)
+def _explain_interpolation(error: OmegaConfBaseException, overrides: Sequence[str]) -> str:
+    """A ``${key}`` that leads nowhere, with the override that brought it in, or took away what it leads to.
+
+    The error has the key that has the value, ``full_key``, and what the value refers to in its words only.
+    """
+    wanted = re.search(r"(?:key|type) '?([^'\s]+)'?", str(error))
     if wanted is None:
-        return text
+        return str(error)
     key = wanted.group(1)
     given = [o for o in overrides if f"${{{key}" in o or f"~{key}.".startswith(f"{o}.")]
-    where = given[0] if given else place.group(1) if place else "configuration"
-    if "interpolation type" in text:
+    where = given[0] if given else error.full_key or "configuration"
+    if isinstance(error, UnsupportedInterpolationType):
         return f"{where}: there is no ${{{key}:...}}. A setting is referred to as ${{key}}, without a colon."
     return f"{where}: the configuration refers to {key}, and there is no such setting (any more)."
 
 
-SAID_BY_HYDRA = {
-    r"An item is already at '([^']+)'": "this setting is there already. Leave the + away.",
-    r"Multiple values for ([^\s.]+)\.": "this group has a choice already. Leave the + away.",
-    r"Ambiguous value for argument '([^=]+)=": "several values make a multirun: add -m. A list is written key=[a,b].",
-}
-"""Hydra's words, with the key in them, and ours."""
-
-
-def _explain_key(error: Exception, config_name: str, overrides: Sequence[str]) -> str:
-    """A wrong or missing key, with the near matches among all keys there are."""
-    text = str(error).strip()
-    for pattern, words in SAID_BY_HYDRA.items():
-        if found := re.search(pattern, text):
-            given = [o for o in overrides if o.lstrip("+~").startswith(f"{found.group(1)}=")]
-            return f"{given[-1] if given else found.group(1)}: {words}"
-    missing = re.search(r"Missing mandatory value: (\S+)", text)
-    if missing is not None:
-        return f"{missing.group(1)}: this needs a value. Give it as {missing.group(1)}=... on the command line."
-    wanted = re.search(
-        r"(?:Could not override '([^']*)'|Key '([^']+)' is not in struct|Could not delete from config. '([^']+)')", text
-    )
-    if wanted is None:
-        cause = error.__cause__
-        return f"{text}\n{cause}" if isinstance(cause, OmegaConfBaseException) else text
-    key = next(group for group in wanted.groups() if group is not None).lstrip("+~")
+def _explain_refused(config_name: str, overrides: Sequence[str]) -> str | None:
+    """What is wrong with the override that Hydra refuses; None where it refuses none by itself."""
+    refused = refused_override(config_name, overrides)
+    if refused is None:
+        swept = [override.input_line for override in _parsed(overrides) if override.is_sweep_override()]
+        return f"{swept[0]}: several values make a multirun: add -m. A list is written key=[a,b]." if swept else None
+    key = refused.get_key_element().lstrip("+~")
     if not key:
         return "=...: there is no key before the equals sign. Settings are given as key=value."
+    known = known_keys(config_name)
+    if (refused.is_add() or refused.is_force_add()) and (refused.package is None or refused.key_or_group in known):
+        return f"{refused.input_line}: this is there already. Leave the + away."
+    if refused.is_delete() and key in known:
+        return f"{refused.input_line}: other choices depend on this one."
+    return _no_such_setting(key, config_name, may_be_added=not refused.is_delete())
+
+
+def refused_override(config_name: str, overrides: Sequence[str]) -> Override | None:
+    """The override with which Hydra composes no configuration, though it does with those before it; None if none is it.
+
+    Hydra's error has it in its words only. Choices of groups come before values, which may be settings of theirs; of
+    several values the first one stands for all. What is missing from ``conf/``, ``--config-dir`` may have.
+    """
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
+        loader, taken = GlobalHydra.instance().config_loader(), list[str]()
+        for override in sorted(_parsed(overrides), key=lambda one: not loader.get_group_options(one.key_or_group)):
+            words = str(override.input_line)
+            if override.is_sweep_override():
+                words = f"{override.get_key_element()}={next(override.sweep_string_iterator(), '')}"
+            try:
+                hydra.compose(config_name, [*taken, words])
+            except MissingConfigException:
+                continue
+            except (HydraException, OmegaConfBaseException):
+                return override
+            taken.append(words)
+    return None
+
+
+def _no_such_setting(key: str, config_name: str, *, may_be_added: bool = True) -> str:
+    """With the near matches among all keys there are."""
     if renamed(key):
         return f"{key}: no such setting.{renamed(key)}"
-    keys = known_keys(config_name)
+    keys = list(dict.fromkeys(known_keys(config_name)))
     same = [name for name in keys if name.rsplit(".", 1)[-1] == key]  # the right word at the wrong place
     matches = f" Did you mean {' or '.join(same[:3])}?" if same else near(key, keys)
-    adding = f", +{key}=... adds one" if key.startswith(OPEN_GROUPS) and "delete" not in text else ""
+    adding = f", +{key}=... adds one" if key.startswith(OPEN_GROUPS) and may_be_added else ""
     return f"{key}: no such setting.{matches} --help shows all of them{adding}."
