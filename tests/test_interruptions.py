@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dbn.data import block_loader
-from dbn.data.blocks import Block
+from dbn.data.blocks import Block, Minibatch
 from dbn.fitting.metrics_file import MetricsFile, MetricsFiles
 from dbn.pretraining.contrastive import RBMTraining
 from finetune.runs.run import finetune_seeds
@@ -131,7 +131,7 @@ def test_momentum_is_that_of_the_epoch_in_every_step(compose: Composer, monkeypa
     found: list[tuple[int, float]] = []
     step = RBMTraining.minibatch_step
 
-    def watched(self: RBMTraining, batch: blocks.Minibatch, optimizer: Any) -> None:
+    def watched(self: RBMTraining, batch: Minibatch, optimizer: Any) -> None:
         groups = self.lightning_optimizer().optimizer.param_groups
         found.extend((self.current_epoch, group["momentum"]) for group in groups)
         step(self, batch, optimizer)

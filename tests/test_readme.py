@@ -1,4 +1,4 @@
-"""What README says is true: its Python runs, its commands compose."""
+"""What README and docs/ say is true: their Python runs, their commands compose, their links lead somewhere."""
 
 import re
 import shlex
@@ -9,19 +9,23 @@ import pytest
 
 from dbn.commands.command import config_directory, is_override
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
-COMMANDS = sorted(set(re.findall(r"^(?:\| )?`?(dbn-(?:pretrain|finetune) [^`#\n]+)", README, flags=re.MULTILINE)))
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = {str(page.relative_to(ROOT)): page.read_text("utf-8") for page in [ROOT / "README.md", *ROOT.glob("docs/*.md")]}
+COMMANDS = sorted({
+    command
+    for text in PAGES.values()
+    for command in re.findall(r"^(?:\| )?`?(dbn-(?:pretrain|finetune) [^`#\n]+)", text, flags=re.MULTILINE)
+})  # fmt: skip
 
 
-def test_its_python_runs() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    assert blocks
-    for block in blocks:
+@pytest.mark.parametrize("page", [page for page, text in PAGES.items() if "```python" in text])
+def test_their_python_runs(page: str) -> None:
+    for block in re.findall(r"```python\n(.*?)```", PAGES[page], flags=re.DOTALL):
         exec(block, {})
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_its_commands_compose(command: str) -> None:
+def test_their_commands_compose(command: str) -> None:
     program, *words = shlex.split(command)
     overrides = [word for word in words if is_override(word)]
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
@@ -34,9 +38,15 @@ def test_there_are_commands_to_compose() -> None:
     assert len(COMMANDS) > 8
 
 
-def test_its_files_are_there() -> None:
-    root = Path(__file__).resolve().parents[1]
-    links = re.findall(r"\]\((?!http)([^)]+)\)", README)
-    assert links
-    for link in links:
-        assert (root / link).exists(), link
+@pytest.mark.parametrize("page", list(PAGES))
+def test_their_links_lead_to_files(page: str) -> None:
+    for link in re.findall(r"\]\((?!http)([^)#]+)\)", PAGES[page]):
+        assert (ROOT / page).parent.joinpath(link).exists(), link
+
+
+def test_the_first_screen_of_readme() -> None:
+    """Claim, commands, picture, a first RBM, one's own data, and only then tables."""
+    text = PAGES["README.md"]
+    order = ["**Does greedy", "make compare", "![", "```python", "## Your own data", "## Results"]
+    assert [text.index(words) for words in order] == sorted(text.index(words) for words in order)
+    assert text.index("```python") < 2500

@@ -9,6 +9,7 @@ import torch
 
 from dbn import RBM
 from dbn.data import DataSet
+from dbn.data.blocks import Minibatch
 from dbn.machine.cuda_graphs import BlockGraphs
 from dbn.pretraining import LayerSettings, RBMPretraining, StackRun, pretrain_stacks
 from dbn.pretraining.contrastive import RBMTraining
@@ -73,6 +74,36 @@ def test_recorded_blocks_are_those_taken_step_by_step(
     # first layer and one in the second (5 epochs of initial momentum); the very first block of a layer is not recorded.
     assert recorder.recordings == 4 + 2
     assert recorder.replays == 2 * (4 * 6 - 1)
+
+
+@pytest.mark.parametrize("n_seeds", [1, 2])
+def test_steps_of_recorded_blocks_see_features_and_labels(
+    n_seeds: int, digits_data: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each replayed step sees the images of its own block, and their own labels."""
+    monkeypatch.setattr("dbn.data.block_loader.IMAGES_PER_BLOCK", {"cpu": 200})
+    on_fit_start, take_step = RBMTraining.on_fit_start, RBMTraining.minibatch_step
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def watched(self: RBMTraining, batch: Minibatch, optimizer: Any) -> None:
+        assert batch.labels is not None
+        seen.append((batch.features.sum(-1), batch.labels.clone()))
+        take_step(self, batch, optimizer)
+
+    def recording(self: RBMTraining) -> None:
+        on_fit_start(self)
+        self.graphs = BlockGraphs(Recorder())
+
+    monkeypatch.setattr(RBMTraining, "minibatch_step", watched)
+    pretrained(digits_data, n_seeds)
+    one_by_one = seen.copy()
+    seen.clear()
+    monkeypatch.setattr(RBMTraining, "on_fit_start", recording)
+    pretrained(digits_data, n_seeds)
+    assert len(seen) == len(one_by_one) > 100
+    for (features, labels), (expected, expected_labels) in zip(seen, one_by_one, strict=True):
+        assert torch.equal(features, expected)
+        assert torch.equal(labels, expected_labels)
 
 
 @needs_cuda

@@ -1,6 +1,7 @@
 """The RBM against enumeration, quadrature, autograd, central differences, exact sampling: for every pair of units."""
 
 import math
+from functools import partial
 from itertools import product
 
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor
 from dbn import RBM
 from dbn.likelihood import log_likelihood, log_partition_function
 from dbn.models.phases import Phases
+from dbn.random.streams import stream
 from helpers import NORMALISED, PAIRS, make_rbm, random_states
 
 DISCRETE = [pair for pair in NORMALISED if "bernoulli" in pair]
@@ -106,6 +108,40 @@ def test_explicit_gradient_against_autograd(visible: str, hidden: str) -> None:
         phases_of(rbm, data, model).write_gradient(rbm)
     for parameter, gradient in zip(rbm.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(("visible", "hidden"), PAIRS)
+def test_gradient_with_a_weight_for_each_state(visible: str, hidden: str) -> None:
+    """Any weights that add up to zero, against autograd of the weighted sum of free energies."""
+    rbm = make_rbm(visible, hidden, 6, 5)
+    v, weights = random_states(visible, 9, 6), torch.randn(9, dtype=torch.float64)
+    weights -= weights.mean()
+    expected = torch.autograd.grad(-(weights * rbm.free_energy(v)).sum(), list(rbm.parameters()))
+    with torch.no_grad():
+        field = rbm.hidden_field(v)
+        rbm.write_gradient(v, field, rbm.hidden.mean(field), weights)
+    for parameter, gradient in zip(rbm.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(("visible", "hidden"), PAIRS)
+def test_an_inverse_temperature_multiplies_the_interaction(visible: str, hidden: str) -> None:
+    """A model at ``beta`` is the one whose weight is multiplied by it, in every method that takes one."""
+    rbm, scaled = make_rbm(visible, hidden, 6, 5), make_rbm(visible, hidden, 6, 5)
+    with torch.no_grad():
+        scaled.weight.mul_(0.3)
+    v, h = random_states(visible, 9, 6), random_states(hidden, 9, 5)
+    close = partial(torch.testing.assert_close, rtol=0, atol=1e-12)
+    close(rbm.energy(v, h, beta=0.3), scaled.energy(v, h))
+    close(rbm.free_energy(v, beta=0.3), scaled.free_energy(v))
+    close(rbm.free_energy_hidden(h, beta=0.3), scaled.free_energy_hidden(h))
+    close(rbm.mean_hidden(v, beta=0.3), scaled.mean_hidden(v))
+    close(rbm.mean_visible(h, beta=0.3), scaled.mean_visible(h))
+    close(rbm.gibbs(v, 3, stream(0, "gibbs"), beta=0.3), scaled.gibbs(v, 3, stream(0, "gibbs")))
+    several = rbm.free_energy(v, beta=(0.0, 0.3, 1.0))
+    close(several[1], scaled.free_energy(v))
+    close(several[2], rbm.free_energy(v))
+    assert several.shape == (3, 9)
 
 
 @pytest.mark.parametrize(("visible", "hidden"), PAIRS)
