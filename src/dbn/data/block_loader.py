@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from dbn.data.blocks import Block
-from dbn.data.images import BlockReader, Images
+from dbn.data.images import BlockReader, ImageSet
 from dbn.errors import SettingError
 from dbn.random.streams import stream
 
@@ -43,7 +43,7 @@ class BlockLoader:
 
     def __init__(
         self,
-        images: Images,
+        images: ImageSet,
         *,
         batch_size: int,
         minibatches_per_block: int | None = None,
@@ -54,8 +54,8 @@ class BlockLoader:
         world_size: int = 1,
     ) -> None:
         if minibatches_per_block is None and isinstance(batch_size, int):
-            device = images.pixels.device.type if images.pixels.device.type in IMAGES_PER_BLOCK else "cpu"
-            image_bytes = images.pixels.shape[1] * images.pixels.element_size()
+            device = images.device.type if images.device.type in IMAGES_PER_BLOCK else "cpu"
+            image_bytes = images.n_features * images.dtype.itemsize
             n = min(IMAGES_PER_BLOCK[device], BYTES_PER_BLOCK[device] // image_bytes)
             minibatches_per_block = max(1, n // max(1, batch_size))
         for name, value in (("batch_size", batch_size), ("minibatches_per_block", minibatches_per_block)):

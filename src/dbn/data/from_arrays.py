@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from dbn.data.images import DataSet, Images
+from dbn.data.images import DataSet, Images, StoredImages
 from dbn.data.intervals import UNIT, Interval, is_standardised, range_outside
 from dbn.data.tensors import as_rows, at_least, usual
 from dbn.errors import DataError
 
 
-def training_images(given: Any, n_visible: int, allowed: Interval, units: str) -> Images:
+def training_images(given: Any, n_visible: int, allowed: Interval, units: str) -> StoredImages:
     """Images that an RBM can be trained on.
 
     Args:
@@ -25,12 +25,12 @@ def training_images(given: Any, n_visible: int, allowed: Interval, units: str) -
     """
     if isinstance(given, DataSet):
         raise DataError(f"data={given.name} is a whole data set. Give its training images: data.train.")
-    images = given if isinstance(given, Images) else Images.from_features(as_rows(given, "images"))
+    images: StoredImages = given if isinstance(given, StoredImages) else Images.from_features(as_rows(given, "images"))
     if not len(images):
         raise DataError("There are no images to train on: give at least one.")
-    n_features = images.pixels.shape[1]
+    n_features = images.n_features
     if n_features != n_visible:
-        shape = "" if isinstance(given, Images) else f" (their shape is {tuple(given.shape)})"
+        shape = "" if isinstance(given, StoredImages) else f" (their shape is {tuple(given.shape)})"
         raise DataError(
             f"The RBM has {n_visible} visible units, but images have {n_features} features{shape}. Make the RBM for "
             f"them: RBM({units}({n_features}), ...)."
@@ -42,7 +42,7 @@ def training_images(given: Any, n_visible: int, allowed: Interval, units: str) -
         real = f"give the RBM real units, RBM(Gaussian({n_visible}), ...), and standardised images"
         if low < allowed[0]:
             cure = f"Scale them, or {real}."
-        elif isinstance(given, Images) and not is_standardised(images):
+        elif isinstance(given, StoredImages) and not is_standardised(images):
             largest = high / float(images.factor.max())
             cure = (
                 f"Say which stored value stands for 1, Source(..., maximum={at_least(largest)}) if that is the largest "

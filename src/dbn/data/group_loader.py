@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dbn.data.block_loader import BlockLoader
 from dbn.data.blocks import Block
-from dbn.data.images import Images
+from dbn.data.images import ImageSet
 
 
 class ParallelLoader:
@@ -53,7 +53,7 @@ class ParallelLoader:
             )
 
 
-def all_to(images: Sequence[Images], device: torch.device) -> list[Images]:
+def all_to(images: Sequence[ImageSet], device: torch.device) -> list[ImageSet]:
     """Images on ``device``; those that several models share, once."""
     moved = {id(own): own.to(device) for own in images}
     return [moved[id(own)] for own in images]

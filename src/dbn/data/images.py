@@ -35,18 +35,112 @@ class BlockReader(ABC):
         """
 
 
+class ImageSet(ABC):
+    """Images, wherever they are, read as features: in memory, in a file, or computed from others.
+
+    Attributes:
+        labels: ``(n,)`` int64 class numbers, or None where the data has no labels.
+    """
+
+    labels: Tensor | None
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of images."""
+
+    @property
+    @abstractmethod
+    def n_features(self) -> int:
+        """Number of features of an image."""
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where features are computed."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> torch.dtype:
+        """Type of the numbers that are stored, or computed."""
+
+    @abstractmethod
+    def features(self, index: Tensor | slice | None = None) -> Tensor:
+        """Features of the images at ``index`` (None: all), ``(m, n_features)`` float32; never a view of pixels."""
+
+    def chunks(self) -> Iterator[Tensor]:
+        """Features of all images as stored, some at a time: ``(m, n_features)`` float32."""
+        step = max(1, min(CHUNK_IMAGES, CHUNK_FEATURES // self.n_features))
+        for start in range(0, len(self), step):
+            yield self.features(slice(start, start + step))
+
+    def mean(self) -> Tensor:
+        """Mean of every feature, ``(n_features,)`` float32, without decoding all images at once."""
+        zero = torch.zeros(1, device=self.device)
+        return (sum((chunk.double().sum(0) for chunk in self.chunks()), zero) / len(self)).float()
+
+    def sample(self, n: int) -> Tensor:
+        """Features of ``n`` images to watch, or of all, as stored: drawn from all of them, the same ones each time.
+
+        Which ones is a matter of how many there are, and of nothing else: every arm and seed, every layer of a stack
+        and every fit that goes on after an interruption sees the same.
+        """
+        size = len(self)
+        return self.features(slice(None) if n >= size else distinct(size, n, stream(0, "sample")))
+
+    def order(self, generator: torch.Generator | None) -> Tensor:
+        """Index of the images in an epoch's order, ``(n,)``, as ``generator`` draws it; None: as stored."""
+        n = len(self)
+        return torch.arange(n) if generator is None else torch.randperm(n, generator=generator)
+
+    @abstractmethod
+    def reader(self, room: int) -> BlockReader:
+        """Reads these images in blocks of up to ``room``."""
+
+    @abstractmethod
+    def take(self, index: Tensor) -> "ImageSet":
+        """The images at ``index`` ``(m,)`` (numbers or a mask), in memory."""
+
+    @abstractmethod
+    def to(self, device: torch.device | str) -> "ImageSet":
+        """The same images, their features on ``device``."""
+
+
+class StoredImages(ImageSet):
+    """Images that are kept as they were stored, and how they are read: ``feature = (pixel - offset) * factor``.
+
+    Attributes:
+        offset: float32, ``()`` or ``(n_features,)``, in stored units.
+        factor: float32, ``()`` or ``(n_features,)``, features per stored unit; positive.
+    """
+
+    offset: Tensor
+    factor: Tensor
+
+    @abstractmethod
+    def take(self, index: Tensor) -> "Images":
+        """The images at ``index`` ``(m,)`` (numbers or a mask), in memory, as stored."""
+
+    @abstractmethod
+    def to(self, device: torch.device | str) -> "StoredImages":
+        """The same images, their features on ``device``."""
+
+    def decoded(self, pixels: Tensor) -> Tensor:
+        """Features of ``pixels`` ``(m, n_features)``; never a view of them."""
+        return (pixels - self.offset).mul_(self.factor)  # uint8 - float32 gives float32 in one pass
+
+
 @dataclass(frozen=True, eq=False)  # eq: comparing tensors field by field has no single truth value
-class Images:
-    """Images as stored, and how to read them as features: ``feature = (pixel - offset) * factor``.
+class Images(StoredImages):
+    """Images in memory.
 
     Pixels stay as they were stored (uint8 for pictures) and become float32 a minibatch at a time: a quarter of the
-    memory, and of the traffic to the device. Subclasses keep them elsewhere than in memory.
+    memory, and of the traffic to the device.
 
     Attributes:
         pixels: ``(n, n_features)``, uint8 or float32, contiguous; a picture is flattened channel, row, column.
         labels: ``(n,)`` int64 class numbers, or None where the data has no labels.
-        offset: float32, ``()`` or ``(n_features,)``, in stored units.
-        factor: float32, ``()`` or ``(n_features,)``, features per stored unit; positive.
+        offset: as in :class:`StoredImages`.
+        factor: as in :class:`StoredImages`.
     """
 
     pixels: Tensor
@@ -81,35 +175,24 @@ class Images:
         """Number of images."""
         return len(self.pixels)
 
+    @property
+    def n_features(self) -> int:
+        """Number of features of an image."""
+        return self.pixels.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the pixels are."""
+        return self.pixels.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the pixels."""
+        return self.pixels.dtype
+
     def features(self, index: Tensor | slice | None = None) -> Tensor:
         """Features of the images at ``index`` (None: all), ``(m, n_features)`` float32; never a view of the pixels."""
-        pixels = self.pixels if index is None else self.pixels[index]
-        return (pixels - self.offset).mul_(self.factor)  # uint8 - float32 gives float32 in one pass
-
-    def chunks(self) -> Iterator[Tensor]:
-        """Features of all images as stored, some at a time: ``(m, n_features)`` float32."""
-        step = max(1, min(CHUNK_IMAGES, CHUNK_FEATURES // self.pixels.shape[1]))
-        for start in range(0, len(self), step):
-            yield self.features(slice(start, start + step))
-
-    def mean(self) -> Tensor:
-        """Mean of every feature, ``(n_features,)`` float32, without decoding all images at once."""
-        zero = torch.zeros(1, device=self.pixels.device)
-        return (sum((chunk.double().sum(0) for chunk in self.chunks()), zero) / len(self)).float()
-
-    def sample(self, n: int) -> Tensor:
-        """Features of ``n`` images to watch, or of all, as stored: drawn from all of them, the same ones each time.
-
-        Which ones is a matter of how many there are, and of nothing else: every arm and seed, every layer of a stack
-        and every fit that goes on after an interruption sees the same.
-        """
-        size = len(self)
-        return self.features(slice(None) if n >= size else distinct(size, n, stream(0, "sample")))
-
-    def order(self, generator: torch.Generator | None) -> Tensor:
-        """Index of the images in an epoch's order, ``(n,)``, as ``generator`` draws it; None: as stored."""
-        n = len(self)
-        return torch.arange(n) if generator is None else torch.randperm(n, generator=generator)
+        return self.decoded(self.pixels if index is None else self.pixels[index])
 
     def reader(self, room: int) -> BlockReader:
         """Reads these images in blocks of up to ``room``."""
@@ -127,17 +210,19 @@ class Images:
 
 
 class Decoder:
-    """Turns ever other pixels into features, in the same memory: fresh memory costs more than the arithmetic.
+    """Decodes pixels into a reused buffer of features: fresh memory costs more than the arithmetic.
 
     Args:
-        images: how they are read.
+        pixels: some of them, for their type, number and device.
+        offset: as in :class:`Images`.
+        factor: as in :class:`Images`.
     """
 
-    def __init__(self, images: Images) -> None:
-        self.offset = images.offset if bool(images.offset.count_nonzero()) else None
-        self.factor = images.factor if bool((images.factor != 1).any()) else None
-        self.plain = images.pixels.dtype == torch.float32 and self.offset is None and self.factor is None
-        self.room = images.pixels.new_empty(0, images.pixels.shape[1], dtype=torch.float32)
+    def __init__(self, pixels: Tensor, offset: Tensor, factor: Tensor) -> None:
+        self.offset = offset if bool(offset.count_nonzero()) else None
+        self.factor = factor if bool((factor != 1).any()) else None
+        self.plain = pixels.dtype == torch.float32 and self.offset is None and self.factor is None
+        self.room = pixels.new_empty(0, pixels.shape[1], dtype=torch.float32)
 
     def __call__(self, pixels: Tensor, out: Tensor | None = None) -> Tensor:
         """Features of ``pixels`` ``(m, n_features)``, of that shape, float32: in ``out``, or until the next call."""
@@ -186,13 +271,14 @@ class BlockBuffer:
     """Memory for a block's images, used again by the next.
 
     Args:
-        images: where they come from.
-        room: images in a block at most.
+        pixels: the memory, ``(room, n_features)``.
+        offset: as in :class:`Images`.
+        factor: as in :class:`Images`.
     """
 
-    def __init__(self, images: Images, room: int) -> None:
-        self.pixels = images.pixels.new_empty(room, images.pixels.shape[1])
-        self.decoders = Decoder(images), Decoder(images)
+    def __init__(self, pixels: Tensor, offset: Tensor, factor: Tensor) -> None:
+        self.pixels = pixels
+        self.decoders = Decoder(pixels, offset, factor), Decoder(pixels, offset, factor)
 
     def holding(self, n: int) -> Stored:
         """The first ``n`` images in ``pixels``."""
@@ -209,7 +295,7 @@ class MemoryReader(BlockReader):
 
     def __init__(self, images: Images, room: int) -> None:
         self.images = images
-        self.buffer = BlockBuffer(images, room)
+        self.buffer = BlockBuffer(images.pixels.new_empty(room, images.n_features), images.offset, images.factor)
 
     @contextmanager
     def reading(self, generator: torch.Generator | None) -> Iterator[Gather]:
@@ -239,9 +325,9 @@ class DataSet:
     """
 
     name: str
-    train: Images
-    validation: Images
-    test: Images
+    train: StoredImages
+    validation: StoredImages
+    test: StoredImages
     shape: tuple[int, int, int]
     classes: tuple[str, ...]
     maximum: float | None = None

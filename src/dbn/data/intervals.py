@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import torch
 
-from dbn.data.images import Images
+from dbn.data.images import StoredImages
 from dbn.data.streamed.images import StreamedImages
 from dbn.data.tensors import at_least, usual
 from dbn.errors import DataError
@@ -17,7 +17,7 @@ ROUNDING = 5e-7
 """A float32 divided by itself, as a product with its inverse, may be 1.2e-7 more than 1; a person gives six digits."""
 
 
-def check_unit_interval(images: Images, *, data_name: str, split: str = "training") -> None:
+def check_unit_interval(images: StoredImages, *, data_name: str, split: str = "training") -> None:
     """Features must lie in [0, 1], which is what Bernoulli visible units need: a feature is the chance of a one.
 
     Args:
@@ -31,7 +31,7 @@ def check_unit_interval(images: Images, *, data_name: str, split: str = "trainin
     check_interval({split: images}, UNIT, data_name=data_name, needed_by="stack.visible=bernoulli")
 
 
-def check_interval(splits: Mapping[str, Images], allowed: Interval, *, data_name: str, needed_by: str) -> None:
+def check_interval(splits: Mapping[str, StoredImages], allowed: Interval, *, data_name: str, needed_by: str) -> None:
     """The features of all splits must lie in an interval.
 
     Bytes that can only lie in it are not looked at; anything else is read once, some images at a time.
@@ -61,7 +61,7 @@ def check_interval(splits: Mapping[str, Images], allowed: Interval, *, data_name
     )
 
 
-def range_outside(images: Images, allowed: Interval, name: str) -> Interval | None:
+def range_outside(images: StoredImages, allowed: Interval, name: str) -> Interval | None:
     """Smallest and largest feature where they do not both lie in ``allowed``; None where they do.
 
     Args:
@@ -74,7 +74,7 @@ def range_outside(images: Images, allowed: Interval, name: str) -> Interval | No
     """
     if len(images) == 0:
         return None
-    if images.pixels.dtype == torch.uint8:  # features rise with pixels: no byte can lie outside, no need to look
+    if images.dtype == torch.uint8:  # features rise with pixels: no byte can lie outside, no need to look
         ends = (torch.tensor([[0], [255]], device=images.offset.device) - images.offset) * images.factor
         if lies_in(float(ends.min()), float(ends.max()), allowed):
             return None
@@ -99,12 +99,12 @@ def lies_in(low: float, high: float, allowed: Interval) -> bool:
     return low >= allowed[0] - ROUNDING and high <= allowed[1] + ROUNDING
 
 
-def is_standardised(images: Images) -> bool:
+def is_standardised(images: StoredImages) -> bool:
     """Whether features are shifted pixels: those that are only divided by the value that stands for 1 are not."""
     return images.offset.ndim > 0 or bool(images.offset.count_nonzero())
 
 
-def _cure(splits: Mapping[str, Images], ranges: Mapping[str, Interval], allowed: Interval) -> str:
+def _cure(splits: Mapping[str, StoredImages], ranges: Mapping[str, Interval], allowed: Interval) -> str:
     """What to do about features that lie outside."""
     first = splits[next(iter(ranges))]
     if is_standardised(first):

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dbn.data.blocks import Minibatch
-from dbn.data.images import Images
+from dbn.data.images import ImageSet
 from dbn.errors import SettingError
 from dbn.fitting.block_module import Optimizer
 from dbn.fitting.processes import add_gradients
@@ -168,7 +168,7 @@ class RBMPretraining(PretrainingMethod):
         settings: LayerSettings,
         *,
         generator: torch.Generator | None = None,
-        images: Images | None = None,
+        images: ImageSet | None = None,
     ) -> RBM:
         """See :meth:`PretrainingMethod.new_layer`."""
         visible = make_units(input_type, input_shape, "stack.visible")

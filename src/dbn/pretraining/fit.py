@@ -72,17 +72,17 @@ def fit(
         raise SettingError(f"sampler={sampler!r}: give a sampler itself, such as ContrastiveDivergence(1), or None.")
     sampler = ContrastiveDivergence() if sampler is None else sampler
     layer = _settings_of_fit(rbm, sampler, {**settings, "epochs": epochs})
-    images = training_images(images, rbm.n_visible, rbm.visible.interval, type(rbm.visible).__name__)
+    train = training_images(images, rbm.n_visible, rbm.visible.interval, type(rbm.visible).__name__)
     device, options = rbm.weight.device, _trainer_on(rbm.weight.device)
     if layer.bias_from_data:
-        rbm.visible.initialise_bias(images.mean())
-    images = images.to(device)
-    watched = images.sample(WATCHED_IMAGES).to(rbm.weight.dtype)
+        rbm.visible.initialise_bias(train.mean())
+    train = train.to(device)
+    watched = train.sample(WATCHED_IMAGES).to(rbm.weight.dtype)
     module = RBMTraining(rbm, layer, sampler, seeds=[seed], precision=precision, watched=[watched])
     callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks
     with quiet():
         trainer = make_trainer(directory=None, max_epochs=epochs, callbacks=callbacks, options=options)
-        loader = BlockLoader(images, batch_size=layer.batch_size, seed=seed, counters=(1,), **loader_context(trainer))
+        loader = BlockLoader(train, batch_size=layer.batch_size, seed=seed, counters=(1,), **loader_context(trainer))
         with threads_for(module.largest_product), interrupts_passing():
             trainer.fit(module, loader)
     return rbm.to(device)  # Lightning leaves what it trained on a GPU on the CPU

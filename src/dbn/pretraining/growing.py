@@ -8,7 +8,7 @@ from typing import Any
 
 from dbn.data import DataSet
 from dbn.data.augment import Augment
-from dbn.data.images import Images
+from dbn.data.images import ImageSet
 from dbn.fitting.processes import is_first, wait_for_all
 from dbn.models.dbn import DBN
 from dbn.models.layer import Layer
@@ -89,15 +89,15 @@ class GrowingStack:
         self.facts: list[dict[str, Any]] = []
         self.store = Representations("compute" if augment else representations, run.directory)
         shapes = [layer.output_shape for layer in untrained_layers(method, settings, visible, data.shape)]
-        self.train: Images = same_windows(data.train, [math.prod(shape) for shape in shapes[:-1]])
+        self.train: ImageSet = same_windows(data.train, [math.prod(shape) for shape in shapes[:-1]])
         self.images = self.train
-        self.validation = data.validation
+        self.validation: ImageSet = data.validation
         files = [layer_file(run.directory, k + 1) for k in range(len(settings))] if run.directory else []
         self.files = dict(enumerate(files, start=1))
         self.last_untrained = max((n for n in range(1, len(settings) + 1) if not self.is_trained(n)), default=0)
 
     @property
-    def to_load(self) -> Images:
+    def to_load(self) -> ImageSet:
         """What blocks are loaded from: the images themselves where they are deformed first."""
         return self.train if self.augment is None else self.images
 

@@ -24,9 +24,9 @@ def check_data(data: DataSet, allowed: Interval, needed_by: str) -> None:
     if not len(data.train):
         raise DataError(f"data={data.name}: there are no training images.")
     for split, images in splits.items():
-        if images.pixels.shape[1] != data.n_features:
+        if images.n_features != data.n_features:
             raise DataError(
-                f"data={data.name}: the {split} images have {images.pixels.shape[1]} features each, but images of "
+                f"data={data.name}: the {split} images have {images.n_features} features each, but images of "
                 f"shape {data.shape} have {data.n_features}."
             )
     check_interval(splits, allowed, data_name=data.name, needed_by=needed_by)

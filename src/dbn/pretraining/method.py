@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dbn.data.blocks import Block, Minibatch
-from dbn.data.images import Images
+from dbn.data.images import ImageSet
 from dbn.errors import DivergenceError
 from dbn.fitting.block_module import BlockModule, Optimizer
 from dbn.machine.optimizer import SGD
@@ -156,7 +156,7 @@ class PretrainingMethod(ABC):
         settings: LayerSettings,
         *,
         generator: torch.Generator | None = None,
-        images: Images | None = None,
+        images: ImageSet | None = None,
     ) -> Layer:
         """An untrained layer.
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dbn.data.images import BlockReader, Gather, Images, Stored
+from dbn.data.images import BlockReader, Gather, Images, ImageSet, Stored
 from dbn.data.streamed.images import StreamedImages
 from dbn.data.streamed.npy import NpyFile
 from dbn.data.streamed.rows import Rows
@@ -47,15 +47,15 @@ class Representations:
         self.kind = kind
         self.directory = directory
 
-    def above(self, layer: Layer, images: Images, number: int) -> Images:
-        """Images whose features are the hidden means of layer ``number``, of the ``images`` that it was trained on.
+    def above(self, layer: Layer, images: ImageSet, number: int) -> ImageSet:
+        """ImageSet whose features are the hidden means of layer ``number``, of the ``images`` that it was trained on.
 
         Raises:
             DataError: the images cannot be read, or the file cannot be written.
         """
         if self.kind == "memory":
             return propagate(layer, images)
-        raised = RaisedImages.of(images, layer)
+        raised = RaisedImages(images, layer)
         if self.directory is None or self.kind == "compute":
             return raised
         return on_disk(raised, self.directory / "checkpoints" / f"representations{number}.npy")
@@ -67,7 +67,7 @@ class Representations:
                 file.unlink(missing_ok=True)
 
 
-def same_windows(images: Images, widths: Sequence[int]) -> Images:
+def same_windows(images: ImageSet, widths: Sequence[int]) -> ImageSet:
     """Streamed images in windows that hold no more bytes where features are ``widths`` float32 numbers.
 
     So every layer of a stack sees the images in windows of the same images, computed or from disk.
@@ -78,7 +78,7 @@ def same_windows(images: Images, widths: Sequence[int]) -> Images:
 
 
 @torch.no_grad()
-def propagate(layer: Layer, images: Images) -> Images:
+def propagate(layer: Layer, images: ImageSet) -> ImageSet:
     """Hidden means of every image, in memory."""
     features = torch.empty(len(images), math.prod(layer.output_shape))
     start = 0
@@ -89,26 +89,36 @@ def propagate(layer: Layer, images: Images) -> Images:
 
 
 @dataclass(frozen=True, eq=False)
-class RaisedImages(Images):
-    """Images whose features are hidden means, computed whenever they are asked for.
+class RaisedImages(ImageSet):
+    """ImageSet whose features are hidden means, computed whenever they are asked for.
 
     Attributes:
-        pixels: none, ``(0, n_hidden)``: their type, and the device where features are wanted.
-        labels: as of the images.
-        offset: 0.
-        factor: 1.
         below: the images.
         layer: takes their features one layer up.
     """
 
-    below: Images
+    below: ImageSet
     layer: Layer
 
-    @classmethod
-    def of(cls, images: Images, layer: Layer) -> "RaisedImages":
-        """``images``, a layer up."""
-        empty = Images.from_features(torch.empty(0, math.prod(layer.output_shape), device=images.pixels.device))
-        return cls(empty.pixels, images.labels, empty.offset, empty.factor, images, layer)
+    @property
+    def labels(self) -> Tensor | None:  # type: ignore[override]
+        """Those of the images."""
+        return self.below.labels
+
+    @property
+    def n_features(self) -> int:
+        """Units of the layer."""
+        return math.prod(self.layer.output_shape)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the images' features are."""
+        return self.below.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of hidden means."""
+        return torch.float32
 
     def __len__(self) -> int:
         """Number of images."""
@@ -131,13 +141,13 @@ class RaisedImages(Images):
         """That of the images."""
         return self.below.order(generator)
 
-    def take(self, index: Tensor) -> Images:
+    def take(self, index: Tensor) -> ImageSet:
         """The images at ``index`` ``(m,)`` (numbers or a mask), their hidden means in memory."""
         return Images.from_features(self.features(index), None if self.labels is None else self.labels[index])
 
     def to(self, device: torch.device | str) -> "RaisedImages":
         """The same images, computed on ``device``."""
-        return RaisedImages.of(self.below.to(device), deepcopy(self.layer).to(device))
+        return RaisedImages(self.below.to(device), deepcopy(self.layer).to(device))
 
     def reader(self, room: int) -> BlockReader:
         """See :class:`BlockReader`."""
@@ -174,7 +184,7 @@ def on_disk(raised: RaisedImages, file: Path) -> StreamedImages:
     Raises:
         DataError: the file cannot be written, or holds something else.
     """
-    shape, row_bytes = (len(raised), raised.pixels.shape[1]), FLOAT_BYTES * raised.pixels.shape[1]
+    shape, row_bytes = (len(raised), raised.n_features), FLOAT_BYTES * raised.n_features
     if not file.is_file() and is_first():
         _write(file, raised)
     wait_for_all()
@@ -187,7 +197,7 @@ def on_disk(raised: RaisedImages, file: Path) -> StreamedImages:
 
 
 def _write(file: Path, raised: RaisedImages) -> None:
-    shape = (len(raised), raised.pixels.shape[1])
+    shape = (len(raised), raised.n_features)
     try:
         with replacing(file) as temporary, temporary.open("wb") as out:
             header = {

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dbn.data import DataSet, Images, StreamedImages
+from dbn.data.images import StoredImages
 from dbn.errors import SettingError
 from dbn.pretraining.configured import layers_of
 from dbn.runs.run import execute, study_directory
@@ -144,13 +145,14 @@ def _result(config: Mapping[str, Any], data: DataSet, name: str, full_name: str,
     }
 
 
-def _pixels(images: Images, data: DataSet) -> NDArray[np.uint8]:
+def _pixels(images: StoredImages, data: DataSet) -> NDArray[np.uint8]:
     """Pixels as stored, ``(n, height, width)``."""
+    assert isinstance(images, Images)  # of a test set, and of training images in memory: others are refused
     pixels: NDArray[np.uint8] = images.pixels.cpu().numpy().reshape(-1, *data.shape[1:])
     return pixels
 
 
-def _labels(images: Images) -> NDArray[np.int64]:
+def _labels(images: StoredImages) -> NDArray[np.int64]:
     assert images.labels is not None  # a classifier is refused on data without labels
     labels: NDArray[np.int64] = images.labels.cpu().numpy()
     return labels

@@ -11,7 +11,7 @@ from torchmetrics import Metric
 from dbn.data.augment import Augment
 from dbn.data.block_loader import BlockLoader
 from dbn.data.blocks import Block, Minibatch
-from dbn.data.images import Images
+from dbn.data.images import ImageSet
 from dbn.errors import DivergenceError
 from dbn.fitting.block_module import BlockModule, Optimizer
 from dbn.fitting.processes import add_gradients, of_each, sum_over_all
@@ -201,11 +201,11 @@ class FineTuning(BlockModule):
         self.log_rows(rows)
 
     @torch.no_grad()
-    def evaluate(self, images: Images) -> dict[str, float]:
+    def evaluate(self, images: ImageSet) -> dict[str, float]:
         """The task's metrics on ``images``, as the network stands, without dropout or augmentation."""
         training = self.network.training
         self.network.eval()
-        metrics = self.metrics().to(images.pixels.device)
+        metrics = self.metrics().to(images.device)
         metrics.stay_alone()
         for block in BlockLoader(images, batch_size=1000, minibatches_per_block=1):
             metrics.update(self.network(block.features), block)

@@ -12,7 +12,7 @@ from safetensors.numpy import save as serialise
 from torch import Tensor
 
 from dbn.data.block_loader import BlockLoader
-from dbn.data.images import Images
+from dbn.data.images import ImageSet
 from dbn.errors import ModelFileError
 from dbn.files import write_bytes
 from finetune.networks.network import Network
@@ -34,7 +34,7 @@ class Predictions:
 
 
 @torch.no_grad()
-def predict(network: Network, images: Images) -> Tensor:
+def predict(network: Network, images: ImageSet) -> Tensor:
     """The class of the largest output for every image, ``(n,)`` int64; in use, so without dropout."""
     training = network.training
     network.eval()

@@ -112,7 +112,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.Tensor, torch.
 def test_a_layer_up_the_same_images_are_watched(data: DataSet) -> None:
     rbm = RBM(Bernoulli(FEATURES), Bernoulli(8), generator=stream(0, "init")).requires_grad_(False)
     expected = rbm.mean_hidden(data.train.sample(50))
-    for images in (RaisedImages.of(data.train, rbm), propagate(rbm, data.train)):
+    for images in (RaisedImages(data.train, rbm), propagate(rbm, data.train)):
         torch.testing.assert_close(images.sample(50), expected)
 
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from dbn.data.images import Images
+from dbn.data.images import ImageSet
 from dbn.data.split.strata import stratified
 from dbn.errors import DataError, SettingError
 from dbn.random.streams import stream
@@ -71,7 +71,7 @@ def stratified_split(
     return index
 
 
-def standardisation(stored: Images, maximum: float | None) -> tuple[Tensor, Tensor]:
+def standardisation(stored: ImageSet, maximum: float | None) -> tuple[Tensor, Tensor]:
     """Offset and factor that give each feature of the training images mean 0 and standard deviation 1.
 
     A deviation below a floor counts as the floor. On a known scale that is 0.01 of it; elsewhere, where features may be

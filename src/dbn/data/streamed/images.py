@@ -7,46 +7,61 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from dbn.data.images import BlockBuffer, BlockReader, Gather, Images, Stored
+from dbn.data.images import BlockBuffer, BlockReader, Gather, Images, Stored, StoredImages
 from dbn.data.streamed.rows import RowReader, Rows
 from dbn.data.streamed.windows import Layout, Plan, Windows
 
 
 @dataclass(frozen=True, eq=False)
-class StreamedImages(Images):
+class StreamedImages(StoredImages):
     """Images in a file. Memory holds two windows of them while they are trained on, and their labels.
 
     Attributes:
-        pixels: none of them, ``(0, n_features)``: their type, and the device where features are wanted.
         labels: ``(n,)`` int64, on the CPU, or None.
-        offset: as in :class:`Images`.
-        factor: as in :class:`Images`.
+        offset: as in :class:`StoredImages`; where it is, features are wanted.
+        factor: as in :class:`StoredImages`.
         rows: where the pixels are.
         layout: how they are read.
     """
 
+    labels: Tensor | None
+    offset: Tensor
+    factor: Tensor
     rows: Rows
     layout: Layout
 
     @classmethod
     def of(cls, rows: Rows, labels: Tensor | None, layout: Layout) -> "StreamedImages":
         """Images whose features are their pixels."""
-        pixels = torch.empty(0, rows.n_features, dtype=rows.dtype)
-        return cls(pixels, labels, torch.tensor(0.0), torch.tensor(1.0), rows, layout)
+        return cls(labels, torch.tensor(0.0), torch.tensor(1.0), rows, layout)
 
     def __len__(self) -> int:
         """Number of images."""
         return len(self.rows)
 
+    @property
+    def n_features(self) -> int:
+        """Number of features of an image."""
+        return self.rows.n_features
+
+    @property
+    def device(self) -> torch.device:
+        """Where features are wanted."""
+        return self.offset.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the pixels."""
+        return self.rows.dtype
+
     def features(self, index: Tensor | slice | None = None) -> Tensor:
         """Features of the images at ``index`` (None: all, in memory), read now; ``(m, n_features)`` float32."""
-        pixels = self._read(index).to(self.pixels.device)
-        return (pixels - self.offset).mul_(self.factor)
+        return self.decoded(self._read(index).to(self.device))
 
     def take(self, index: Tensor) -> Images:
         """The images at ``index`` ``(m,)`` (numbers or a mask), in memory."""
-        labels = None if self.labels is None else self.labels[index].to(self.pixels.device)
-        return Images(self._read(index).to(self.pixels.device), labels, self.offset, self.factor)
+        labels = None if self.labels is None else self.labels[index].to(self.device)
+        return Images(self._read(index).to(self.device), labels, self.offset, self.factor)
 
     def without(self, index: Tensor) -> "StreamedImages":
         """The images that are not at ``index`` ``(m,)``."""
@@ -59,8 +74,7 @@ class StreamedImages(Images):
 
     def to(self, device: torch.device | str) -> "StreamedImages":
         """The same images, with their features on ``device``."""
-        moved = {name: getattr(self, name).to(device) for name in ("pixels", "offset", "factor")}
-        return replace(self, **moved)
+        return replace(self, offset=self.offset.to(device), factor=self.factor.to(device))
 
     def order(self, generator: torch.Generator | None) -> Tensor:
         """The whole order of an epoch, ``(n,)``. Reading does without: it takes memory for every image."""
@@ -113,8 +127,9 @@ class StreamReader(BlockReader):
 
     def __init__(self, images: StreamedImages, room: int) -> None:
         self.images = images
-        self.buffer = BlockBuffer(images, room)
-        here = images.pixels.device.type == "cpu"
+        memory = torch.empty(room, images.n_features, dtype=images.dtype, device=images.device)
+        self.buffer = BlockBuffer(memory, images.offset, images.factor)
+        here = images.device.type == "cpu"
         self.stage = self.buffer.pixels if here else torch.empty_like(self.buffer.pixels, device="cpu")
 
     @contextmanager
@@ -128,7 +143,7 @@ class StreamReader(BlockReader):
                 positions = windows.gather(places, stage)
                 if self.stage is not self.buffer.pixels:
                     self.buffer.pixels[: len(places)].copy_(stage)
-                labels = None if images.labels is None else images.labels[positions].to(images.pixels.device)
+                labels = None if images.labels is None else images.labels[positions].to(images.device)
                 return self.buffer.holding(len(places)), labels
 
             yield gather

@@ -17,7 +17,7 @@ from dbn.random.streams import stream
 LOOKED_AT, LOOKED_AT_BYTES = 1000, 64 << 20
 """Training images, and bytes of them, at most, whose values are looked at before training."""
 
-AnyImages = TypeVar("AnyImages", bound=Images)
+AnyImages = TypeVar("AnyImages", Images, StreamedImages)
 
 
 def load_streamed(
