@@ -24,7 +24,7 @@ SETTINGS = [
     "augment.rotation=10",
 ]
 PRETRAINED = stack_directory("arm=dbn", *SETTINGS)
-FINETUNED = Path("runs/s/finetune/dbn_seed0")
+FINETUNED = Path("runs/s/finetune/dbn_augment_seed0")
 
 
 def start(folder: Path, checkpoint_seconds: float = 0) -> subprocess.Popen[bytes]:

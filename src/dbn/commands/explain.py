@@ -9,7 +9,13 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException, SearchPathException
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+    SearchPathException,
+)
 from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
@@ -98,8 +104,9 @@ def _explain_configuration(error: Exception, config_name: str, overrides: Sequen
     if isinstance(error, NO_SUCH_KEY) and error.full_key:
         return _no_such_setting(error.full_key, config_name)
     text = "\n".join(str(said).strip() for said in (error, error.__cause__) if said is not None and str(said).strip())
-    if isinstance(error.__cause__, OmegaConfBaseException) and not isinstance(error.__cause__, NO_SUCH_KEY):
-        return text  # of a value, which it names
+    of_a_value = isinstance(error.__cause__, OmegaConfBaseException) and not isinstance(error.__cause__, NO_SUCH_KEY)
+    if of_a_value or not isinstance(error, ConfigCompositionException):
+        return text  # which names the key
     return _explain_refused(config_name, overrides) or text
 
 
@@ -159,7 +166,9 @@ def _explain_refused(config_name: str, overrides: Sequence[str]) -> str | None:
     """What is wrong with the override that Hydra refuses; None where it refuses none by itself."""
     refused = refused_override(config_name, overrides)
     if refused is None:
-        swept = [override.input_line for override in _parsed(overrides) if override.is_sweep_override()]
+        swept = [
+            one.input_line for one in _parsed(overrides) if one.is_sweep_override() and not one.is_hydra_override()
+        ]
         return f"{swept[0]}: several values make a multirun: add -m. A list is written key=[a,b]." if swept else None
     key = refused.get_key_element().lstrip("+~")
     if not key:

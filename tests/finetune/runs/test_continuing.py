@@ -20,7 +20,7 @@ SMALL = [
     "training.batch_size=50", "augment.rotation=10",
 ]  # fmt: skip
 CONSTANT = [*SMALL, "schedule=constant", "training.learning_rate=0.05"]
-DONE = Path("runs/default/finetune/dbn_dropout_seed0")
+DONE = Path("runs/default/finetune/dbn_dropout_augment_seed0")
 
 
 def files(directory: Path) -> dict[str, str]:
@@ -56,7 +56,7 @@ def test_the_message_says_which_command_does_it(compose: Composer) -> None:
     assert advice is not None
     result = finetune(compose("finetune", [*longer, *shlex.split(advice.group(1))]))
     assert result["epochs"] == 5
-    assert result["name"] == "dbn_dropout_5_epochs"
+    assert result["name"] == "dbn_dropout_augment_5_epochs"
 
 
 def test_a_schedule_with_an_end_begins_anew(compose: Composer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,5 +143,5 @@ def test_a_study_that_is_moved_in_the_middle_remembers_what_was_best(
     moved = finetune(compose("finetune", [*settings, "study=moved", "paths.runs=elsewhere"]))
     assert moved["best_epoch"] == alone["best_epoch"]
     assert moved["metrics"] == alone["metrics"]
-    kept = torch.load("elsewhere/moved/finetune/dbn_dropout_seed0/checkpoints/best.ckpt", weights_only=True)
+    kept = torch.load("elsewhere/moved/finetune/dbn_dropout_augment_seed0/checkpoints/best.ckpt", weights_only=True)
     assert kept["epoch"] == alone["best_epoch"]
