@@ -1,14 +1,7 @@
-"""Networks of one shape that train together, and the best weights of each."""
+"""Networks of one shape that train together."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import pytorch_lightning as pl
-import torch
-from pytorch_lightning.callbacks import Callback
-from torch import Tensor, nn
-
-from dbn.fitting.block_module import BlockModule
 from finetune.networks.network import Network, NetworkBlock
 
 
@@ -43,53 +36,3 @@ class NetworkGroup(Network):
 def together(networks: Sequence[Network]) -> Network:
     """Networks as one that trains them together; a single one, itself."""
     return networks[0] if len(networks) == 1 else NetworkGroup(networks)
-
-
-class BestMembers(Callback):
-    """Keeps, of each of several networks that train together, the weights of its own best epoch.
-
-    Args:
-        monitor: validation metric; lower is better.
-
-    Attributes:
-        epochs: the best epoch of each member, from 0; empty before the first validation.
-    """
-
-    def __init__(self, monitor: str) -> None:
-        self.monitor = monitor
-        self.values: list[float] = []
-        self.epochs: list[int] = []
-        self.weights: dict[str, Tensor] = {}
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Weights from a checkpoint, which Lightning reads to the CPU, go where the networks are."""
-        self.weights = {name: weight.to(pl_module.device) for name, weight in self.weights.items()}
-
-    @torch.no_grad()
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take over the weights of the members that are better than ever."""
-        assert isinstance(pl_module, BlockModule)
-        values = [row[self.monitor] for row in pl_module.latest]
-        if not self.values:
-            self.values, self.epochs = [float("inf")] * len(values), [0] * len(values)
-            self.weights = {name: parameter.clone() for name, parameter in pl_module.named_parameters()}
-        better = [number for number, value in enumerate(values) if value < self.values[number]]
-        for number in better:
-            self.values[number], self.epochs[number] = values[number], trainer.current_epoch
-        for name, parameter in pl_module.named_parameters():
-            self.weights[name][better] = parameter[better]
-
-    @torch.no_grad()
-    def restore(self, module: nn.Module) -> None:
-        """Give every member its best weights."""
-        for name, parameter in module.named_parameters():
-            if name in self.weights:
-                parameter.copy_(self.weights[name])
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
-        return {"values": self.values, "epochs": self.epochs, "weights": self.weights}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
-        self.values, self.epochs, self.weights = state_dict["values"], state_dict["epochs"], state_dict["weights"]

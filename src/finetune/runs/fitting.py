@@ -5,27 +5,28 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-import torch
-from pytorch_lightning.callbacks import Callback, EarlyStopping
+from pytorch_lightning.callbacks import Callback
 
 from dbn.data import DataSet
 from dbn.data.augment import Augment
 from dbn.data.block_loader import BlockLoader
 from dbn.data.group_loader import all_to, loader_of
 from dbn.errors import SettingError
-from dbn.fitting.checkpoints import LastCheckpoint, MovableCheckpoint
+from dbn.fitting.checkpoints import LastCheckpoint
 from dbn.fitting.progress import FitProgress
 from dbn.fitting.trainer import Stopwatch, fit_resumably, loader_context, make_trainer, quiet
 from dbn.models import flops
 from dbn.runs.tracking import Tracker, loggers_of
 from dbn.settings import settings_of
-from finetune.networks.group import BestMembers, NetworkGroup, together
+from finetune.networks.group import NetworkGroup, together
 from finetune.networks.network import Network
+from finetune.runs.best_weights import BestMembers, PatientStopping, best_checkpoint, restore_best
 from finetune.runs.continuing import Earlier, take_over
 from finetune.runs.trajectory import Trajectory
 from finetune.tasks import Autoencoder, Classifier, FineTuning
 from finetune.tasks.inputs import has_real_outputs
-from finetune.tasks.settings import Schedule, TrainingSettings
+from finetune.tasks.learning_rate_schedule import Schedule
+from finetune.tasks.settings import TrainingSettings
 
 
 def check_training(settings: TrainingSettings, data: DataSet, n_networks: int) -> None:
@@ -195,40 +196,3 @@ def operations(multiplications: Sequence[int], epochs: int, settings: TrainingSe
     """Floating-point operations per image of training that has lasted ``epochs``, see :mod:`dbn.models.flops`."""
     head = min(settings.head_epochs, epochs)
     return head * flops.backpropagation(multiplications, 1) + (epochs - head) * flops.backpropagation(multiplications)
-
-
-def best_checkpoint(directory: Path, monitor: str) -> MovableCheckpoint:
-    """Keeps ``best.ckpt``, the weights of the epoch with the lowest ``monitor``."""
-    return MovableCheckpoint(
-        dirpath=directory, filename="best", monitor=monitor, mode="min", save_top_k=1, save_weights_only=True,
-        enable_version_counter=False,
-    )  # fmt: skip
-
-
-def restore_best(module: FineTuning, best: BestMembers | MovableCheckpoint) -> list[int]:
-    """Give each network the weights of its best epoch; returns those epochs, none where a debug run kept none."""
-    if isinstance(best, BestMembers):
-        best.restore(module)
-        return best.epochs
-    file = Path(best.dirpath or ".") / "best.ckpt"
-    if not file.is_file():  # under fast_dev_run
-        return []
-    checkpoint = torch.load(file, map_location="cpu", weights_only=True)
-    module.load_state_dict(checkpoint["state_dict"])
-    return [checkpoint["epoch"]]
-
-
-class PatientStopping(EarlyStopping):
-    """Early stopping that stays stopped: a fit resumed after it had stopped trains no further epoch.
-
-    Unless it is given more patience, for a run that is trained further.
-    """
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint, with the patience that this fit was given."""
-        super().load_state_dict({**state_dict, "patience": self.patience})
-
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Stop at once if patience had run out before the interruption."""
-        if self.wait_count >= self.patience:
-            trainer.should_stop = True

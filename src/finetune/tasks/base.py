@@ -19,7 +19,8 @@ from dbn.machine.products import faster_products
 from dbn.random.streams import streams
 from dbn.settings import calling
 from finetune.networks.network import Network
-from finetune.tasks.settings import Schedule, TrainingSettings
+from finetune.tasks.learning_rate_schedule import Schedule, start
+from finetune.tasks.settings import TrainingSettings
 
 
 class FineTuning(BlockModule):
@@ -95,10 +96,8 @@ class FineTuning(BlockModule):
         optimizer = calling("optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
         if self.schedule is None:
             return optimizer
-        per_epoch = self.steps_per_epoch if self.schedule.interval == "step" else 1
         n_epochs = self.settings.epochs - self.epochs_before
-        length = {self.schedule.length: per_epoch * n_epochs} if self.schedule.length else {}
-        scheduler = calling("schedule", self.schedule.factory, optimizer, **length)
+        scheduler = self.schedule.scheduler(optimizer, n_epochs, self.steps_per_epoch)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler}}
 
     def on_fit_start(self) -> None:
@@ -122,19 +121,13 @@ class FineTuning(BlockModule):
         """Freeze layers anew: an epoch that is resumed from a checkpoint is not started again."""
         self.train_loss = self.train_loss.to(self.device)
         self.freeze_hidden()
-        self.start_schedule()
+        if self.schedule is not None:
+            start(self.lr_schedulers())
 
     def on_train_epoch_start(self) -> None:
         """Start adding up."""
         self.freeze_hidden()
         self.train_loss, self.train_images = torch.zeros(len(self.seeds), device=self.device), 0
-
-    def start_schedule(self) -> None:
-        """Let a schedule that begins now decide from the first step on, whatever rate the optimiser came with."""
-        scheduler: Any = self.lr_schedulers()
-        if scheduler is not None and scheduler.last_epoch == 0:
-            for group, rate in zip(scheduler.optimizer.param_groups, scheduler.get_last_lr(), strict=True):
-                group["lr"] = rate
 
     def freeze_hidden(self) -> None:
         """Train the output layer alone in the first ``head_epochs``, all layers from then on."""

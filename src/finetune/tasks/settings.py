@@ -1,8 +1,6 @@
 """How a network is fine-tuned: the group ``training`` of the configuration, checked."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from dbn.errors import SettingError
 from dbn.settings import check_choice, check_number
@@ -62,22 +60,3 @@ class TrainingSettings:
         check_number("training.validate_every", self.validate_every, low=1, high=self.epochs, whole=True)
         check_choice("training.weights", self.weights, ("best", "last"))
         check_number("training.trajectory", self.trajectory, low=0, whole=True)
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """A learning-rate schedule: any of torch's, told how long training is.
-
-    Attributes:
-        factory: makes the scheduler from an optimiser.
-        interval: ``step`` or ``epoch``: how often it moves.
-        length: name of the factory's argument that takes the number of those; None if it has none.
-    """
-
-    factory: Callable[..., Any]
-    interval: str = "step"
-    length: str | None = None
-
-    def __post_init__(self) -> None:
-        """Check every value."""
-        check_choice("schedule.interval", self.interval, ("step", "epoch"))

@@ -15,7 +15,7 @@ from dbn.data.block_loader import BlockLoader
 from dbn.data.blocks import Block, Minibatch
 from dbn.errors import SettingError
 from finetune.networks.network import Network
-from finetune.runs.fitting import PatientStopping
+from finetune.runs.best_weights import PatientStopping
 from finetune.runs.run import finetune, run_directory
 from finetune.tasks import Autoencoder, Classifier
 from finetune.tasks.settings import TrainingSettings

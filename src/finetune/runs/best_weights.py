@@ -1,0 +1,100 @@
+"""Which weights are kept, and when training stops: those of the epoch with the best validation metric, and patience."""
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping
+from torch import Tensor, nn
+
+from dbn.fitting.block_module import BlockModule
+from dbn.fitting.checkpoints import MovableCheckpoint
+from finetune.tasks import FineTuning
+
+
+class BestMembers(Callback):
+    """Keeps, of each of several networks that train together, the weights of its own best epoch.
+
+    Args:
+        monitor: validation metric; lower is better.
+
+    Attributes:
+        epochs: the best epoch of each member, from 0; empty before the first validation.
+    """
+
+    def __init__(self, monitor: str) -> None:
+        self.monitor = monitor
+        self.values: list[float] = []
+        self.epochs: list[int] = []
+        self.weights: dict[str, Tensor] = {}
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Weights from a checkpoint, which Lightning reads to the CPU, go where the networks are."""
+        self.weights = {name: weight.to(pl_module.device) for name, weight in self.weights.items()}
+
+    @torch.no_grad()
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take over the weights of the members that are better than ever."""
+        assert isinstance(pl_module, BlockModule)
+        values = [row[self.monitor] for row in pl_module.latest]
+        if not self.values:
+            self.values, self.epochs = [float("inf")] * len(values), [0] * len(values)
+            self.weights = {name: parameter.clone() for name, parameter in pl_module.named_parameters()}
+        better = [number for number, value in enumerate(values) if value < self.values[number]]
+        for number in better:
+            self.values[number], self.epochs[number] = values[number], trainer.current_epoch
+        for name, parameter in pl_module.named_parameters():
+            self.weights[name][better] = parameter[better]
+
+    @torch.no_grad()
+    def restore(self, module: nn.Module) -> None:
+        """Give every member its best weights."""
+        for name, parameter in module.named_parameters():
+            if name in self.weights:
+                parameter.copy_(self.weights[name])
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"values": self.values, "epochs": self.epochs, "weights": self.weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.values, self.epochs, self.weights = state_dict["values"], state_dict["epochs"], state_dict["weights"]
+
+
+def best_checkpoint(directory: Path, monitor: str) -> MovableCheckpoint:
+    """Keeps ``best.ckpt``, the weights of the epoch with the lowest ``monitor``."""
+    return MovableCheckpoint(
+        dirpath=directory, filename="best", monitor=monitor, mode="min", save_top_k=1, save_weights_only=True,
+        enable_version_counter=False,
+    )  # fmt: skip
+
+
+def restore_best(module: FineTuning, best: BestMembers | MovableCheckpoint) -> list[int]:
+    """Give each network the weights of its best epoch; returns those epochs, none where a debug run kept none."""
+    if isinstance(best, BestMembers):
+        best.restore(module)
+        return best.epochs
+    file = Path(best.dirpath or ".") / "best.ckpt"
+    if not file.is_file():  # under fast_dev_run
+        return []
+    checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    module.load_state_dict(checkpoint["state_dict"])
+    return [checkpoint["epoch"]]
+
+
+class PatientStopping(EarlyStopping):
+    """Early stopping that stays stopped: a fit resumed after it had stopped trains no further epoch.
+
+    Unless it is given more patience, for a run that is trained further.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint, with the patience that this fit was given."""
+        super().load_state_dict({**state_dict, "patience": self.patience})
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Stop at once if patience had run out before the interruption."""
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True

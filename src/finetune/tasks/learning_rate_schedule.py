@@ -1,0 +1,40 @@
+"""The schedule of the learning rate in fine-tuning: any of torch's, told how long training is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch.optim import Optimizer
+
+from dbn.settings import calling, check_choice
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A learning-rate schedule.
+
+    Attributes:
+        factory: makes the scheduler from an optimiser.
+        interval: ``step`` or ``epoch``: how often it moves.
+        length: name of the factory's argument that takes the number of those; None if it has none.
+    """
+
+    factory: Callable[..., Any]
+    interval: str = "step"
+    length: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check every value."""
+        check_choice("schedule.interval", self.interval, ("step", "epoch"))
+
+    def scheduler(self, optimizer: Optimizer, epochs: int, steps_per_epoch: int) -> Any:
+        """A scheduler of torch's for training of ``epochs`` epochs."""
+        n = epochs * (steps_per_epoch if self.interval == "step" else 1)
+        return calling("schedule", self.factory, optimizer, **({self.length: n} if self.length else {}))
+
+
+def start(scheduler: Any) -> None:
+    """Let a scheduler that begins now set the rate of the first step, whatever rate the optimiser came with."""
+    if scheduler.last_epoch == 0:
+        for group, rate in zip(scheduler.optimizer.param_groups, scheduler.get_last_lr(), strict=True):
+            group["lr"] = rate
