@@ -28,7 +28,7 @@ NOT_BY_A_FRAMEWORK = {
     "dbn.fitting.metrics_file.FileLogger.version": "Lightning asks only where checkpoints have no folder",
     "dbn.fitting.metrics_file.MetricsFile.log_metrics": "BlockModule.log_rows calls it, in place of Lightning",
     "dbn.fitting.metrics_file.MetricsFiles.log_metrics": "BlockModule.log_rows calls log_members instead",
-    "dbn.fitting.progress.FitProgress.disable": "in processes other than the first: tests/test_processes.py",
+    "dbn.fitting.progress.FitProgress.disable": "in processes other than the first: test_processes.py",
 }
 NOT_AT_ALL = {
     **{
@@ -36,9 +36,8 @@ NOT_AT_ALL = {
         for name, why in NOT_BY_A_FRAMEWORK.items()
         if name != "dbn.fitting.metrics_file.MetricsFile.log_metrics"
     },
-    "dbn.fitting.trainer.BlockModule.begin_block": "both stages have their own",
-    "dbn.fitting.trainer.BlockModule.minibatch_step": "both stages have their own",
-    "dbn.pretraining.RBMTraining.optimizer_stays_in_place": "on a GPU only: tests/dbn/test_graphs.py",
+    "dbn.fitting.block_module.BlockModule.begin_block": "both stages have their own",
+    "dbn.pretraining.contrastive.RBMTraining.optimizer_stays_in_place": "on a GPU only: test_cuda_graphs.py",
 }
 
 

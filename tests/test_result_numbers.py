@@ -34,10 +34,10 @@ def outputs(directory: Path, features: Floats, keep: tuple[float, float], code: 
         code: number of the layer that is the code.
     """
     weights = {name: values.astype(np.float64) for name, values in load_file(directory / "network.safetensors").items()}
-    x, n_layers = features, len(weights) // 2
+    x, n_layers = features, sum(name.endswith(".weight") for name in weights)
     for k in range(n_layers):
         factor = keep[0] if k == 0 else 1.0 if k == code else keep[1]
-        x = (factor * x) @ weights[f"layers.{k}.weight"].T + weights[f"layers.{k}.bias"]
+        x = (factor * x) @ weights[f"blocks.{k}.layer.weight"].T + weights[f"blocks.{k}.layer.bias"]
         x = x if k + 1 in (n_layers, code) else expit(x)
     return x
 

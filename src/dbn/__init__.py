@@ -1,7 +1,8 @@
 """Restricted Boltzmann machines and deep belief networks in PyTorch.
 
 >>> from dbn import RBM, Bernoulli
->>> rbm = RBM(Bernoulli(784), Bernoulli(500))
+>>> RBM(Bernoulli(784), Bernoulli(500)).n_hidden
+500
 """
 
 from dbn.models.dbn import DBN

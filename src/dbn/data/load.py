@@ -42,6 +42,12 @@ def load_data(
             :func:`dbn.data.split.hold_out.standardisation`; values may then have any range. Otherwise features are
             pixels divided by ``source.maximum``, in [0, 1].
 
+    Example:
+        >>> from dbn.data import digits, load_data
+        >>> data = load_data(digits(), validation=200)
+        >>> len(data.train), len(data.validation), data.train.features().max()
+        (1237, 200, tensor(1.))
+
     Raises:
         SettingError: ``validation`` or ``test`` is no usable number or fraction, or leaves nothing to train on.
         DataError: ``source`` is none; a class has too few images to be in every split; or values lie outside 0 to

@@ -54,6 +54,15 @@ def annealed_importance_sampling(
     Raises:
         SettingError: ``betas`` does not rise from 0 to 1, there is no chain, or units have no likelihood.
 
+    Example:
+        >>> import torch
+        >>> from dbn import RBM, Bernoulli
+        >>> from dbn.likelihood import annealed_importance_sampling, log_partition_function
+        >>> rbm = RBM(Bernoulli(10), Bernoulli(6)).double()
+        >>> estimate = annealed_importance_sampling(rbm, torch.linspace(0, 1, 100), chains=100)
+        >>> abs(estimate.log_z - float(log_partition_function(rbm))) < 0.1
+        True
+
     References:
         Neal (2001); Salakhutdinov & Murray (2008), *On the quantitative analysis of deep belief networks*.
     """

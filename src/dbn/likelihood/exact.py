@@ -50,6 +50,14 @@ def log_likelihood(rbm: RBM, v: Tensor, log_z: Tensor | None = None) -> Tensor:
 
     Raises:
         SettingError: as :func:`log_partition_function`.
+
+    Example:
+        >>> import torch
+        >>> from dbn import RBM, Bernoulli
+        >>> from dbn.likelihood import log_likelihood
+        >>> rbm = RBM(Bernoulli(10), Bernoulli(6)).double()
+        >>> round(float(log_likelihood(rbm, rbm.visible.states()).exp().sum()), 6)
+        1.0
     """
     check_normalised(rbm)
     return -rbm.free_energy(v) - (log_partition_function(rbm) if log_z is None else log_z)

@@ -23,11 +23,18 @@ class DBN(nn.Module):
 
     Args:
         layers: from the data upwards.
-        scaling: how images become features, see :class:`dbn.models.model_file.Scaling`; None where nobody said.
+        scaling: how images become features, see :class:`dbn.data.scaling.Scaling`; None where that is not known.
 
     Raises:
         SettingError: no layer, something else than layers, or two neighbours whose units do not match in type and
             number.
+
+    Example:
+        >>> import torch
+        >>> from dbn import DBN, RBM, Bernoulli
+        >>> stack = DBN([RBM(Bernoulli(64), Bernoulli(50)), RBM(Bernoulli(50), Bernoulli(20))])
+        >>> stack.up(torch.rand(3, 64)).shape, stack.sample(5, steps=10).shape
+        (torch.Size([3, 20]), torch.Size([5, 64]))
 
     References:
         Hinton, Osindero & Teh (2006), *A fast learning algorithm for deep belief nets*, Neural Computation 18:1527.
@@ -163,6 +170,12 @@ class DBN(nn.Module):
 
         Raises:
             ModelFileError: the file is missing, is no DBN file, or does not hold what its header says.
+
+        Example:
+            >>> from dbn import DBN, RBM, Bernoulli
+            >>> DBN([RBM(Bernoulli(64), Bernoulli(50))]).save("dbn.safetensors")
+            >>> DBN.load("dbn.safetensors").sizes
+            [64, 50]
         """
         layers, scaling, _ = read_stack(Path(path))
         return cls(layers, scaling)

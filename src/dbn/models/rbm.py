@@ -41,9 +41,13 @@ class RBM(Layer):
         SettingError: an argument is not of its kind, or the connection is not one between these units.
 
     Example:
+        >>> import torch
+        >>> from dbn import RBM, Bernoulli
         >>> rbm = RBM(Bernoulli(784), Bernoulli(500))
         >>> rbm.free_energy(torch.rand(100, 784)).shape
         torch.Size([100])
+        >>> rbm.gibbs(torch.rand(100, 784).round(), steps=10).shape
+        torch.Size([100, 784])
 
     References:
         Smolensky (1986); Hinton (2002), *Training products of experts by minimizing contrastive divergence*.

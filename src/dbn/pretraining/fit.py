@@ -60,7 +60,13 @@ def fit(
         DivergenceError: training met values that are not finite.
 
     Example:
-        >>> fit(RBM(Bernoulli(64), Bernoulli(100)), X / 255, epochs=20, learning_rate=0.05)
+        >>> from sklearn.datasets import load_digits
+        >>> from dbn import RBM, Bernoulli
+        >>> from dbn.pretraining import fit
+        >>> X = load_digits().data / 16
+        >>> rbm = fit(RBM(Bernoulli(64), Bernoulli(100)), X, epochs=2, learning_rate=0.05)
+        >>> rbm.free_energy(X).shape
+        torch.Size([1797])
     """
     if not isinstance(rbm, RBM):
         raise SettingError(

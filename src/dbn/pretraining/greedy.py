@@ -47,8 +47,11 @@ def pretrain_stack(
     """Pretrain one stack: :func:`pretrain_stacks` of a single run, with the same options and errors.
 
     Example:
-        >>> layers = [LayerSettings(n_hidden=200), LayerSettings(n_hidden=100)]
-        >>> stack = pretrain_stack(load_data(digits()), layers)
+        >>> from dbn.data import digits, load_data
+        >>> from dbn.pretraining import LayerSettings, pretrain_stack
+        >>> layers = [LayerSettings(n_hidden=n, epochs=2) for n in (50, 20)]
+        >>> pretrain_stack(load_data(digits()), layers, progress=False).sizes
+        [64, 50, 20]
     """
     known = [name for name in inspect.signature(pretrain_stacks).parameters if name not in ("data", "layers", "runs")]
     check_keys("pretrain_stack", options, known)

@@ -149,7 +149,11 @@ class Network(nn.Module):
             SettingError: fewer than two sizes, or a value that cannot be used.
 
         Example:
-            >>> Network.dense([784, 500, 10], activation="relu", dropout_hidden=0.5)
+            >>> import torch
+            >>> from finetune.networks.network import Network
+            >>> network = Network.dense([784, 500, 10], activation="relu", dropout_hidden=0.5)
+            >>> network(torch.rand(20, 784)).shape
+            torch.Size([20, 10])
         """
         if len(sizes) < 2:
             raise SettingError(f"sizes={list(sizes)}: a network needs inputs and outputs.")

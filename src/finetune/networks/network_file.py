@@ -38,7 +38,7 @@ class TrainedNetwork:
     classes: tuple[str, ...]
 
 
-def write_network(path: Path, network: Network, scaling: Scaling, *, task: str, classes: Sequence[str]) -> None:
+def write_network(path: Path | str, network: Network, scaling: Scaling, *, task: str, classes: Sequence[str]) -> None:
     """Write a network's file in one step.
 
     Args:
@@ -59,11 +59,21 @@ def write_network(path: Path, network: Network, scaling: Scaling, *, task: str, 
         "classes": list(classes),
         "inputs": scaling.header(),
     }
-    write_model(path, KEY, header, {**network.state_dict(), **scaling.tensors()})
+    write_model(Path(path), KEY, header, {**network.state_dict(), **scaling.tensors()})
 
 
 def read_network(path: Path | str) -> TrainedNetwork:
     """Read a network's file.
+
+    Example:
+        >>> from dbn.data import digits, load_data
+        >>> from finetune.networks.network import Network
+        >>> data = load_data(digits())
+        >>> network, labels = Network.dense([64, 20, 10]), data.classes
+        >>> write_network("network.safetensors", network, data.scaling, task="classifier", classes=labels)
+        >>> trained = read_network("network.safetensors")
+        >>> trained.network(trained.scaling.features(data.test.pixels)).shape
+        torch.Size([360, 10])
 
     Raises:
         ModelFileError: the file is missing, is no network's, or does not hold what its header says.
