@@ -110,7 +110,7 @@ RUNS: dict[str, tuple[str, list[str]]] = {
     "perceptron": ("finetune", ["experiment=ladder_1_perceptron", "training.epochs=2"]),
     "autoencoder": (
         "finetune",
-        ["arm=dbn", "task=autoencoder", "optimizer=adam", "search=autoencoder", *FINE, CODE],
+        ["arm=dbn", "task=autoencoder", "optimizer=adam", "SPACE=autoencoder", *FINE, CODE],
     ),
     "autoencoder, two seeds": (
         "finetune",
@@ -118,7 +118,7 @@ RUNS: dict[str, tuple[str, list[str]]] = {
             "arm=random_relu",
             "task=autoencoder",
             "optimizer=adam",
-            "search=autoencoder",
+            "SPACE=autoencoder",
             *FINE,
             CODE,
             "n_parallel_seeds=2",
@@ -141,8 +141,8 @@ RUNS: dict[str, tuple[str, list[str]]] = {
         ],
     ),
 }
-OLD_NAMES = {"STEPS": "stack.every_layer.steps"}
-NEW_NAMES = {"STEPS": "sampler.steps"}
+OLD_NAMES = {"STEPS": "stack.every_layer.steps", "SPACE": "search"}
+NEW_NAMES = {"STEPS": "sampler.steps", "SPACE": "space"}
 
 
 def digest_of_tensors(file: Path) -> str:

@@ -70,6 +70,8 @@ def explain(error: BaseException, config_name: str, overrides: Sequence[str] = (
         return _of_ours_within(error) or _explain_configuration(error, config_name, overrides)
     if isinstance(error, ValueError) and _raised_in(error).startswith("hydra."):
         return str(error)  # of an option: those that Hydra checks by itself
+    if isinstance(error, ValueError) and _raised_in(error).startswith("omegaconf."):
+        return _explain_list(config_name, overrides)
     return None
 
 
@@ -162,6 +164,15 @@ def _explain_interpolation(error: OmegaConfBaseException, overrides: Sequence[st
     return f"{where}: the configuration refers to {key}, and there is no such setting (any more)."
 
 
+def _explain_list(config_name: str, overrides: Sequence[str]) -> str | None:
+    """An override of an entry of a list by a name: OmegaConf wants a number, and says so by a bare ValueError."""
+    refused = refused_override(config_name, overrides)
+    if refused is None:
+        return None
+    name = refused.get_key_element().lstrip("+~").rpartition(".")[0]
+    return f"{refused.input_line}: {name} is a list. Give it as a whole: {name}=[...]"
+
+
 def _explain_refused(config_name: str, overrides: Sequence[str]) -> str | None:
     """What is wrong with the override that Hydra refuses; None where it refuses none by itself."""
     refused = refused_override(config_name, overrides)
@@ -198,7 +209,7 @@ def refused_override(config_name: str, overrides: Sequence[str]) -> Override | N
                 hydra.compose(config_name, [*taken, words])
             except MissingConfigException:
                 continue
-            except (HydraException, OmegaConfBaseException):
+            except (HydraException, OmegaConfBaseException, ValueError):
                 return override
             taken.append(words)
     return None

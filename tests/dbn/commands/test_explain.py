@@ -70,6 +70,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         ("paths.runs=", ["paths.runs=''"]),
         ("study=", ["study=''"]),
         ("stack.layers=200", ["stack.layers=200", "stack.layers=[200]"]),
+        ("stack.layers.x=1", ["stack.layers.x=1: stack.layers is a list", "stack.layers=[...]"]),
         ("stack.every_layer.n_hiden=3", ["stack.every_layer.n_hiden", "Did you mean stack.every_layer.hidden"]),
         ("stack.every_layer.steps=3", ["stack.every_layer.steps: no such setting", "sampler.steps"]),
         ("stack.layers=[{n_hidden:9,steps:3}]", ["stack.layers.steps: no such setting", "sampler.steps"]),
