@@ -124,7 +124,7 @@ def public(
 
 def seeds(n_visible: int, n_hidden: int, batch: int, n: int, data: str, *, at_once: bool, n_seeds: int = 16) -> Work:
     """Our public path for several seeds: trained together, or one after another."""
-    from dbn.pretraining.growing import Place
+    from dbn.pretraining import StackRun
     from dbn.runs.tracking import Tracker
 
     dataset = data_set(images(n_visible, n, data), images(n_visible, 500, data))
@@ -135,8 +135,8 @@ def seeds(n_visible: int, n_hidden: int, batch: int, n: int, data: str, *, at_on
         with tempfile.TemporaryDirectory() as folder:
             layer = LayerSettings(n_hidden=n_hidden, batch_size=batch, epochs=5)
             homes = [Path(folder) / str(seed) for seed in range(n_seeds)]
-            places = [Place(seed, home, Tracker(home)) for seed, home in enumerate(homes)]
-            for group in [places] if at_once else [[place] for place in places]:
+            runs = [StackRun(seed, home, Tracker(home)) for seed, home in enumerate(homes)]
+            for group in [runs] if at_once else [[run] for run in runs]:
                 directory = Path(folder) / "together" if at_once else group[0].directory
                 pretrain_stacks(dataset, [layer], group, directory=directory, progress=False)
         return n * n_seeds * 5

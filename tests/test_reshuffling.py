@@ -50,7 +50,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
         def watched(
             self: BlockModule, batch: Any, optimizer: Any, *, kind: str = kind, step: Any = module.minibatch_step
         ) -> None:
-            found[kind, getattr(self, "layer", 0)][self.current_epoch].append(batch.features.clone())
+            found[kind, getattr(self, "number", 0)][self.current_epoch].append(batch.features.clone())
             step(self, batch, optimizer)
 
         monkeypatch.setattr(module, "minibatch_step", watched)
@@ -171,7 +171,7 @@ def test_an_epoch_that_is_resumed_midway_goes_on_in_its_order(
     begin = module.begin_block
 
     def crash(self: Any, given: Block) -> Block:
-        if (getattr(self, "layer", 0), self.current_epoch, given.number) == (layer, epoch, block):
+        if (getattr(self, "number", 0), self.current_epoch, given.number) == (layer, epoch, block):
             raise CrashError
         return begin(self, given)
 

@@ -128,6 +128,7 @@ class Network(nn.Module):
         Raises:
             SettingError: a value that cannot be used.
         """
+        Activation.check_wanted(activation, "network.activation")
         check_number("network.dropout_input", dropout_input, low=0, high=1, below=True)
         check_number("network.dropout_hidden", dropout_hidden, low=0, high=1, below=True)
         hidden = range(1, len(layers))
