@@ -38,7 +38,7 @@ NOT_AT_ALL = {
     },
     "dbn.fitting.trainer.BlockModule.begin_block": "both stages have their own",
     "dbn.fitting.trainer.BlockModule.minibatch_step": "both stages have their own",
-    "dbn.pretraining.RBMTraining.optimizer_stays_in_place": "on a GPU only: tests/dbn/test_graphs.py",
+    "dbn.pretraining.RBMTraining.optimizer_is_recordable": "on a GPU only: tests/dbn/test_graphs.py",
 }
 
 

@@ -23,7 +23,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dbn.commands.command import plain, say
+from dbn.commands.command import print_message
+from dbn.commands.configuration import resolve_config
 from dbn.commands.explain import explain
 from dbn.errors import SettingError, UserError
 from dbn.files import write_json
@@ -64,7 +65,7 @@ class StudyReport(Callback):
             message = explain(error, "finetune")
             if message is None:
                 raise
-            say(message)
+            print_message(message)
             sys.exit(2)
 
     def plan(self, config: DictConfig) -> None:
@@ -150,7 +151,7 @@ def jobs_of(words: Sequence[str], compose: Callable[[tuple[str, ...]], DictConfi
         study = study_directory({"paths": {"runs": str(composed.paths.runs)}, "study": composed.study})
         with hydra_config(composed):
             name = str(composed.name)
-        config = plain(OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"]))
+        config = resolve_config(OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"]))
         settings = {key: value for key, value in config.items() if key not in {*INCIDENTAL, "name", "seed"}}
         job = Job(
             tuple(words), study, config["arm"]["name"], name, config["seed"], settings, config["pretrain_only"],

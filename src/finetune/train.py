@@ -7,9 +7,10 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from dbn.commands.command import in_multirun, plain, run_command, task_overrides
+from dbn.commands.command import in_multirun, run_command, task_overrides
+from dbn.commands.configuration import resolve_config
 from dbn.fitting.processes import is_first
-from finetune.runs.run import finetune_seeds, run_directory
+from finetune.runs.run import finetune_seeds, finetuning_directory
 from finetune.runs.search import searched
 from finetune.sweep import at_end
 
@@ -20,7 +21,7 @@ def main() -> None:
 
 
 def _run(config: DictConfig) -> None:
-    results = finetune_seeds(plain(searched(config, task_overrides())), task_overrides())
+    results = finetune_seeds(resolve_config(searched(config, task_overrides())), task_overrides())
     if is_first() and not in_multirun():  # a multirun ends with the table of all its runs
         for result in results:
             show(result)
@@ -46,7 +47,7 @@ def show(result: Mapping[str, Any]) -> None:
     Console().print(table)
     before = f" after {result['pretrain_seconds']:.0f} s of pretraining" if result["pretrain_seconds"] else ""
     Console().print(
-        f"{result['seconds']:.1f} s{before}; {run_directory(result['config'])}", soft_wrap=True, highlight=False
+        f"{result['seconds']:.1f} s{before}; {finetuning_directory(result['config'])}", soft_wrap=True, highlight=False
     )
 
 

@@ -42,7 +42,7 @@ class Layer(Registered, nn.Module, ABC):
     @property
     @abstractmethod
     def input_type(self) -> Any:
-        """What the inputs are, as :meth:`dbn.models.registry.Registered.wanted` of units gives it."""
+        """What the inputs are, as :meth:`dbn.models.registry.Registered.spec` of units gives it."""
 
     @property
     @abstractmethod
@@ -95,6 +95,6 @@ class Layer(Registered, nn.Module, ABC):
         """
 
 
-def together(layers: Sequence[Layer]) -> Layer:
+def group_layers(layers: Sequence[Layer]) -> Layer:
     """Layers as one that trains them together, see :meth:`Layer.group`; a single one, itself."""
     return layers[0] if len(layers) == 1 else type(layers[0]).group(layers)

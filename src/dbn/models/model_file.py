@@ -23,7 +23,7 @@ from dbn.models.layer import Layer
 FORMAT, FORMAT_1 = "layerwise-dbn/2", "layerwise-dbn/1"
 KEY = "dbn"
 """Of the header among the file's metadata."""
-MISFITS = (IndexError, KeyError, TypeError, ValueError, RuntimeError, StopIteration, AttributeError)
+HEADER_ERRORS = (IndexError, KeyError, TypeError, ValueError, RuntimeError, StopIteration, AttributeError)
 """How a header that does not fit its tensors makes itself felt."""
 
 
@@ -54,12 +54,12 @@ def read_stack(path: Path) -> tuple[list[Layer], Scaling | None, dict[str, Any]]
             tensors = {renamed_from_format_1(name): tensor for name, tensor in tensors.items()}
         inputs = header["inputs"]
         scaling = None if inputs is None else Scaling.from_file(inputs, tensors)
-        layers = [Layer.check_wanted(own["kind"], "layer")[0].from_description(own) for own in header["layers"]]
+        layers = [Layer.resolve(own["kind"], "layer")[0].from_description(own) for own in header["layers"]]
         stack = nn.ModuleDict({"layers": nn.ModuleList(layers)}).to(next(iter(tensors.values())).dtype)
         stack.load_state_dict(tensors)
     except SettingError as error:  # of a type of one's own
         raise ModelFileError(f"{path}: {error} Import the module of a type of your own before loading.") from error
-    except MISFITS as error:
+    except HEADER_ERRORS as error:
         raise ModelFileError(f"{path}: the header does not fit the tensors ({error}). Write the file again.") from error
     return layers, scaling, header
 

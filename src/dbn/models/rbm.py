@@ -212,12 +212,12 @@ class RBM(Layer):
     @property
     def input_type(self) -> Any:
         """Type of the visible units."""
-        return self.visible.wanted()
+        return self.visible.spec()
 
     @property
     def output_type(self) -> Any:
         """Type of the hidden units."""
-        return self.hidden.wanted()
+        return self.hidden.spec()
 
     @property
     def operations(self) -> int:
@@ -282,9 +282,9 @@ class RBM(Layer):
         """Types, shapes and options of units and connection."""
         return {
             "kind": self.kind,
-            "visible": self.visible.wanted(),
-            "hidden": self.hidden.wanted(),
-            "connection": self.connection.wanted(),
+            "visible": self.visible.spec(),
+            "hidden": self.hidden.spec(),
+            "connection": self.connection.spec(),
             "visible_shape": list(self.visible.shape),
             "hidden_shape": list(self.hidden.shape),
         }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from dbn.errors import SettingError
-from dbn.settings import check_keys, near, shown
+from dbn.settings import check_keys, format_value, suggestion
 
 
 class Registered:
@@ -40,7 +40,7 @@ class Registered:
         cls.registry[cls.kind] = cls
 
     @classmethod
-    def made(cls, wanted: str | Mapping[str, Any], key: str, *arguments: Any) -> Any:
+    def create(cls, wanted: str | Mapping[str, Any], key: str, *arguments: Any) -> Any:
         """An instance.
 
         Args:
@@ -51,12 +51,12 @@ class Registered:
         Raises:
             SettingError: no class that has been imported is called so, or it refuses an option.
         """
-        found, options = cls.check_wanted(wanted, key)
+        found, options = cls.resolve(wanted, key)
         return found(*arguments, **options)
 
     @classmethod
-    def check_wanted(cls, wanted: Any, key: str) -> tuple[type[Any], dict[str, Any]]:
-        """Class and options of what :meth:`made` takes.
+    def resolve(cls, wanted: Any, key: str) -> tuple[type[Any], dict[str, Any]]:
+        """Class and options of what :meth:`create` takes.
 
         Raises:
             SettingError: no class that has been imported is called so, or it has no such option.
@@ -65,14 +65,14 @@ class Registered:
         kind = options.pop("kind", None)
         if not isinstance(kind, str) or kind not in cls.registry:
             raise SettingError(
-                f"{key}={shown(wanted)}: no such choice.{near(str(kind), cls.registry)} Use one of "
+                f"{key}={format_value(wanted)}: no such choice.{suggestion(str(kind), cls.registry)} Use one of "
                 f"{', '.join(sorted(cls.registry))}, or one of your own, {{_target_: module.Class}}."
             )
         found = cls.registry[kind]
         check_keys(key, options, found.options)
         return found, options
 
-    def wanted(self) -> str | dict[str, Any]:
-        """What :meth:`made` makes such an instance of."""
+    def spec(self) -> str | dict[str, Any]:
+        """What :meth:`create` makes such an instance of."""
         options = {name: getattr(self, name) for name in self.options}
         return {"kind": self.kind, **options} if options else self.kind

@@ -10,7 +10,7 @@ import torch
 from omegaconf import DictConfig
 from torch import nn
 
-from dbn.commands.configuration import plain
+from dbn.commands.configuration import resolve_config
 from dbn.commands.factories import check_factory, target_of
 from dbn.commands.texts import with_texts
 from dbn.data.augment import AUGMENT_CHECKS
@@ -34,7 +34,7 @@ from dbn.settings import (
     check_text,
     choice,
     optional,
-    renamed,
+    rename_hint,
     within,
 )
 
@@ -102,7 +102,7 @@ SOURCE_CHECKS: dict[str, Check] = {
 """Of settings that readers of data have."""
 
 
-def check_place(config: Mapping[str, Any] | DictConfig) -> None:
+def check_run_location(config: Mapping[str, Any] | DictConfig) -> None:
     """Check where runs go.
 
     Raises:
@@ -123,7 +123,7 @@ def check_composed(config: DictConfig) -> None:
     Raises:
         SettingError: it cannot be used.
     """
-    check_pretraining(plain(config))
+    check_pretraining(resolve_config(config))
 
 
 def check_pretraining(config: Mapping[str, Any]) -> None:
@@ -139,7 +139,7 @@ def check_pretraining(config: Mapping[str, Any]) -> None:
     for key in ("study", "seed", "n_parallel_seeds", "precision", "progress", "checkpoint_seconds"):
         if key not in config:
             raise SettingError(f"{key}: this setting is missing. Give it a value, {key}=..., or leave ~{key} away.")
-    check_place(config)
+    check_run_location(config)
     for key, check in RUN_CHECKS.items():
         check(key, config[key])
     check_data(config["data"])
@@ -195,7 +195,7 @@ def check_optimizer(group: str, settings: Any, learning_rate: float) -> None:
     """
     check_group(group, settings)
     if "lr" in settings:
-        raise SettingError(f"{group}.lr: no such setting.{renamed(f'{group}.lr')}")
+        raise SettingError(f"{group}.lr: no such setting.{rename_hint(f'{group}.lr')}")
     check_factory(group, settings, lambda factory: take_a_step(factory, learning_rate))
 
 

@@ -14,7 +14,7 @@ from dbn.models.units import Units
 from dbn.pretraining.growing import untrained_layers
 from dbn.pretraining.method import PretrainingMethod
 from dbn.pretraining.settings import LAYER_CHECKS, LayerSettings
-from dbn.settings import check_list, check_table, shown
+from dbn.settings import check_list, check_table, format_value
 
 
 def layers_of(stack: Mapping[str, Any]) -> list[LayerSettings]:
@@ -46,7 +46,7 @@ def visible_of(stack: Mapping[str, Any]) -> str | Mapping[str, Any]:
         SettingError: there is no such type, or it has no such option.
     """
     wanted: str | Mapping[str, Any] = kind_of("stack.visible", stack["visible"], Units)
-    Units.check_wanted(wanted, "stack.visible")
+    Units.resolve(wanted, "stack.visible")
     return wanted
 
 
@@ -69,7 +69,9 @@ def kind_of(key: str, wanted: Any, family: type[Registered]) -> Any:
         return wanted
     found = target_of(key, wanted)
     if not (isinstance(found, type) and issubclass(found, family)):
-        raise SettingError(f"{key}._target_={shown(wanted['_target_'])}: it is no subclass of {family.__name__}.")
+        raise SettingError(
+            f"{key}._target_={format_value(wanted['_target_'])}: it is no subclass of {family.__name__}."
+        )
     options = {name: value for name, value in wanted.items() if name != "_target_"}
     return {"kind": found.kind, **options} if options else found.kind
 

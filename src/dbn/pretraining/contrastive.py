@@ -24,7 +24,7 @@ from dbn.pretraining.method import LayerTraining, PretrainingMethod
 from dbn.pretraining.settings import LayerSettings
 from dbn.random.streams import Noise
 from dbn.samplers import ContrastiveDivergence, Sampler
-from dbn.settings import calling
+from dbn.settings import call_factory
 
 
 class ContrastiveStep:
@@ -117,7 +117,7 @@ class RBMTraining(LayerTraining):
                 "sampler=pcd: chains belong to one process, and a checkpoint could not hold those of "
                 f"{self.trainer.world_size}. Use sampler=cd, or trainer.devices=1."
             )
-        if self.device.type == "cuda" and self.trainer.world_size == 1 and self.optimizer_stays_in_place():
+        if self.device.type == "cuda" and self.trainer.world_size == 1 and self.optimizer_is_recordable():
             self.graphs = BlockGraphs()
         if self.sampler_state is not None:
             self.sampler.load_state_dict(self.sampler_state, self.device)
@@ -130,7 +130,7 @@ class RBMTraining(LayerTraining):
         """Take up the sampler's chains: Lightning reads a checkpoint before it moves the module to its device."""
         self.sampler_state = checkpoint["sampler"]
 
-    def optimizer_stays_in_place(self) -> bool:
+    def optimizer_is_recordable(self) -> bool:
         """Whether a step of the optimiser can be recorded: ours can, of others that is not known."""
         return isinstance(self.lightning_optimizer().optimizer, SGD)
 
@@ -184,7 +184,7 @@ class RBMPretraining(PretrainingMethod):
 
     def training(self, layer: RBM, settings: LayerSettings, **options: Any) -> RBMTraining:
         """See :meth:`PretrainingMethod.training`."""
-        return RBMTraining(layer, settings, calling("sampler", self.sampler), **options)
+        return RBMTraining(layer, settings, call_factory("sampler", self.sampler), **options)
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from dbn.data.block_loader import BlockLoader
 from dbn.data.from_arrays import training_images
 from dbn.data.images import Images
 from dbn.errors import SettingError
-from dbn.fitting.trainer import interrupts_passing, loader_context, make_trainer, quiet
+from dbn.fitting.trainer import loader_context, make_trainer, quiet, reraise_interrupt
 from dbn.machine.precision import PRECISIONS
 from dbn.machine.threads import threads_for
 from dbn.models.rbm import RBM
@@ -83,7 +83,7 @@ def fit(
     with quiet():
         trainer = make_trainer(directory=None, max_epochs=epochs, callbacks=callbacks, options=options)
         loader = BlockLoader(train, batch_size=layer.batch_size, seed=seed, counters=(1,), **loader_context(trainer))
-        with threads_for(module.largest_product), interrupts_passing():
+        with threads_for(module.largest_product), reraise_interrupt():
             trainer.fit(module, loader)
     return rbm.to(device)  # Lightning leaves what it trained on a GPU on the CPU
 

@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import Callback
 from dbn.data import DataSet, StreamedImages
 from dbn.data.augment import Augment
 from dbn.data.block_loader import BlockLoader
-from dbn.data.group_loader import all_to, loader_of
+from dbn.data.group_loader import join_loaders, move_all
 from dbn.errors import SettingError
 from dbn.fitting.checkpoints import LastCheckpoint
 from dbn.fitting.progress import FitProgress
@@ -21,7 +21,7 @@ from dbn.machine.optimizer import SGD
 from dbn.machine.precision import PRECISIONS
 from dbn.models import flops
 from dbn.models.dbn import DBN
-from dbn.models.layer import Layer, together
+from dbn.models.layer import Layer, group_layers
 from dbn.pretraining.arguments import check_augment, check_data_set, check_layers, check_method
 from dbn.pretraining.augmented import AugmentedBelow
 from dbn.pretraining.contrastive import RBMPretraining
@@ -139,7 +139,7 @@ def pretrain_stacks(
             )  # fmt: skip
         first_epoch += settings.epochs
         for stack in stacks:
-            stack.go_up(number)
+            stack.propagate_images(number)
     return [stack.finished() for stack in stacks]
 
 
@@ -158,7 +158,7 @@ def train_layer(
     progress: bool,
 ) -> None:
     """Train layer ``number`` of ``of`` of each stack, and add it with the facts that :class:`Pretrained` lists."""
-    layer = together([stack.new_layer(number) for stack in stacks])
+    layer = group_layers([stack.new_layer(number) for stack in stacks])
     sizes = [torch.Size(shape).numel() for shape in (layer.input_shape, layer.output_shape)]
     watch = Stopwatch()
     callbacks: list[Callback] = [watch]
@@ -178,9 +178,9 @@ def train_layer(
             options=trainer_options,
         )
         device = trainer.strategy.root_device
-        train = all_to([stack.to_load for stack in stacks], device)
-        watched = all_to([stack.train for stack in stacks], device)
-        validation = all_to([stack.validation for stack in stacks], device)
+        train = move_all([stack.to_load for stack in stacks], device)
+        watched = move_all([stack.train for stack in stacks], device)
+        validation = move_all([stack.validation for stack in stacks], device)
         module = stacks[0].method.training(
             layer,
             settings,
@@ -198,7 +198,7 @@ def train_layer(
             )
             for images, stack in zip(train, stacks, strict=True)
         ]
-        fit_resumably(trainer, module, loader_of(loaders), None, checkpoints)
+        fit_resumably(trainer, module, join_loaders(loaders), None, checkpoints)
     below, computed = [own.operations for own in stacks[0].layers], stacks[0].store.kind == "compute"
     once_or_always = settings.epochs * flops.forward(below) if computed else flops.forward(below[-1:])
     operations = settings.epochs * module.flops + once_or_always
@@ -219,6 +219,6 @@ def prepare_of(stacks: Sequence[GrowingStack], device: torch.device) -> Augmente
     if first.augment is None:
         return None
     below: list[Layer] = [
-        deepcopy(together([stack.layers[k] for stack in stacks])).to(device) for k in range(len(first.layers))
+        deepcopy(group_layers([stack.layers[k] for stack in stacks])).to(device) for k in range(len(first.layers))
     ]
     return AugmentedBelow(first.augment, first.scaling.shape, below)

@@ -124,7 +124,7 @@ class GrowingStack:
         self.layers.append(layer)
         self.facts.append(facts)
 
-    def go_up(self, number: int) -> None:
+    def propagate_images(self, number: int) -> None:
         """From layer ``number``, taken from its file if need be, to the images as the next one sees them."""
         if len(self.layers) < number:
             self.layers.append(DBN.load(self.files[number])[0])

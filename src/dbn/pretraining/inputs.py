@@ -41,5 +41,5 @@ def check_visible(data: DataSet, visible: str | Mapping[str, Any]) -> None:
         SettingError: no unit type is called so.
         DataError: as :func:`check_data`.
     """
-    units, _ = Units.check_wanted(visible, "stack.visible")
+    units, _ = Units.resolve(visible, "stack.visible")
     check_data(data, units.interval, f"stack.visible={units.kind}")

@@ -16,7 +16,7 @@ from dbn.models.layer import Layer
 from dbn.pretraining.augmented import Prepare
 from dbn.pretraining.settings import LayerSettings
 from dbn.random.streams import streams
-from dbn.settings import calling
+from dbn.settings import call_factory
 
 OptimizerFactory = Callable[..., Optimizer]
 """Makes the optimiser from parameter groups, ``lr`` and, if it has one, ``momentum``."""
@@ -94,7 +94,7 @@ class LayerTraining(BlockModule):
             {"params": weights, "weight_decay": self.settings.weight_cost},
             {"params": others, "weight_decay": 0.0},
         ]
-        return calling("stack.optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
+        return call_factory("stack.optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
 
     def on_train_epoch_start(self) -> None:
         """Set the momentum of this epoch, for optimisers that have one."""

@@ -55,7 +55,7 @@ class Representations:
         """
         if self.kind == "memory":
             return propagate(layer, images)
-        raised = RaisedImages(images, layer)
+        raised = PropagatedImages(images, layer)
         if self.directory is None or self.kind == "compute":
             return raised
         return on_disk(raised, self.directory / "checkpoints" / f"representations{number}.npy")
@@ -89,7 +89,7 @@ def propagate(layer: Layer, images: ImageSet) -> ImageSet:
 
 
 @dataclass(frozen=True, eq=False)
-class RaisedImages(ImageSet):
+class PropagatedImages(ImageSet):
     """ImageSet whose features are hidden means, computed whenever they are asked for.
 
     Attributes:
@@ -145,16 +145,16 @@ class RaisedImages(ImageSet):
         """The images at ``index`` ``(m,)`` (numbers or a mask), their hidden means in memory."""
         return Images.from_features(self.features(index), None if self.labels is None else self.labels[index])
 
-    def to(self, device: torch.device | str) -> "RaisedImages":
+    def to(self, device: torch.device | str) -> "PropagatedImages":
         """The same images, computed on ``device``."""
-        return RaisedImages(self.below.to(device), deepcopy(self.layer).to(device))
+        return PropagatedImages(self.below.to(device), deepcopy(self.layer).to(device))
 
     def reader(self, room: int) -> BlockReader:
         """See :class:`BlockReader`."""
-        return RaisedReader(self, room)
+        return PropagatedReader(self, room)
 
 
-class RaisedReader(BlockReader):
+class PropagatedReader(BlockReader):
     """Blocks of images, a layer up.
 
     Args:
@@ -162,7 +162,7 @@ class RaisedReader(BlockReader):
         room: images in a block at most.
     """
 
-    def __init__(self, images: RaisedImages, room: int) -> None:
+    def __init__(self, images: PropagatedImages, room: int) -> None:
         self.up = images.up
         self.below = images.below.reader(room)
 
@@ -178,7 +178,7 @@ class RaisedReader(BlockReader):
             yield gather
 
 
-def on_disk(raised: RaisedImages, file: Path) -> StreamedImages:
+def on_disk(raised: PropagatedImages, file: Path) -> StreamedImages:
     """The hidden means in ``file``, written now unless an interrupted run has done that.
 
     Raises:
@@ -196,7 +196,7 @@ def on_disk(raised: RaisedImages, file: Path) -> StreamedImages:
     return StreamedImages.of(rows, raised.labels, layout)
 
 
-def _write(file: Path, raised: RaisedImages) -> None:
+def _write(file: Path, raised: PropagatedImages) -> None:
     shape = (len(raised), raised.n_features)
     try:
         with replacing(file) as temporary, temporary.open("wb") as out:

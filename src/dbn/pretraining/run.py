@@ -15,7 +15,7 @@ from dbn.data.augment import Augment
 from dbn.data.configured import data_of
 from dbn.fitting.processes import is_first
 from dbn.machine.model_memory import check_memory
-from dbn.pretraining.check_config import check_place, check_pretraining
+from dbn.pretraining.check_config import check_pretraining, check_run_location
 from dbn.pretraining.configured import layers_of, method_of, visible_of
 from dbn.pretraining.greedy import pretrain_stacks
 from dbn.pretraining.growing import Pretrained, StackRun
@@ -29,11 +29,11 @@ from dbn.runs.tracking import Tracker, Tracking, tracking
 from dbn.settings import settings_of
 
 STACK_FILE = "dbn.safetensors"
-OF_A_STACK = frozenset({"data", "stack", "sampler", "method", "trainer", "precision", "seed", "study"})
+STACK_KEYS = frozenset({"data", "stack", "sampler", "method", "trainer", "precision", "seed", "study"})
 """Parts of a configuration that say how its stack is pretrained."""
 
 
-def run_directory(config: Mapping[str, Any]) -> Path:
+def pretraining_directory(config: Mapping[str, Any]) -> Path:
     """Where a pretraining run lives: ``<runs>/<study>/pretrain/<name>_seed<k>``.
 
     The name is made of what decides how the stack is trained, see :func:`dbn.pretraining.identity.stack_name`:
@@ -60,7 +60,7 @@ def pretrain_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
         ``dbn.safetensors`` beside it.
     """
     config = with_texts(config)
-    check_place(config)
+    check_run_location(config)
     return pretrain_together([pretraining_config(own) for own in by_seed(with_content(config))], overrides)
 
 
@@ -68,7 +68,7 @@ def pretrain_together(
     configs: Sequence[dict[str, Any]], overrides: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
     """Pretrain the stacks of configurations, see :func:`pretraining_config`, that differ in their seeds only."""
-    runs = [Run(run_directory(config), config, identity=stack_identity) for config in configs]
+    runs = [Run(pretraining_directory(config), config, identity=stack_identity) for config in configs]
     with checkpoint_folder(runs) as folder:
         return execute_all(runs, lambda waiting: _work(waiting, folder), overrides, folder)
 
@@ -76,7 +76,7 @@ def pretrain_together(
 def pretraining_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """What says how a stack is pretrained, out of a pretraining or a fine-tuning configuration: the same for both."""
     shared = {
-        key: value for key, value in config.items() if key in OF_A_STACK | INCIDENTAL - {"swept", "pretrain_only"}
+        key: value for key, value in config.items() if key in STACK_KEYS | INCIDENTAL - {"swept", "pretrain_only"}
     }
     return {**shared, "data": {key: value for key, value in config["data"].items() if key != "n_labelled"}}
 
@@ -94,7 +94,7 @@ def _work(runs: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:
         pretrained = pretrain_stacks(
             data,
             layers,
-            [StackRun(run.config["seed"], run.directory, own) for run, own in zip(runs, tracked.trackers, strict=True)],
+            [StackRun(run.seed, run.directory, own) for run, own in zip(runs, tracked.trackers, strict=True)],
             visible=visible_of(config["stack"]),
             method=method_of(config),
             optimizer=hydra.utils.instantiate(config["stack"]["optimizer"]),

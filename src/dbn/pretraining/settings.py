@@ -10,19 +10,19 @@ from dbn.models.units import Units
 from dbn.settings import Check, check_flag, check_table, within
 
 
-def one_of_family(family: type[Registered]) -> Check:
+def check_kind(family: type[Registered]) -> Check:
     """A check that accepts the name of a type, or a type with its options, see :class:`Registered`."""
 
     def passes(key: str, value: Any) -> None:
-        family.check_wanted(value, key)
+        family.resolve(value, key)
 
     return passes
 
 
 LAYER_CHECKS: dict[str, Check] = {
     "n_hidden": within(low=1, whole=True),
-    "hidden": one_of_family(Units),
-    "connection": one_of_family(Connection),
+    "hidden": check_kind(Units),
+    "connection": check_kind(Connection),
     "learning_rate": within(low=0, above=True),
     "initial_momentum": within(low=0, high=1, below=True),
     "initial_momentum_epochs": within(low=0, whole=True),

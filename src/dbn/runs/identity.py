@@ -16,11 +16,11 @@ INCIDENTAL = frozenset(
     {"checkpoint_seconds", "logger", "n_parallel_seeds", "paths", "pretrain_only", "progress", "swept"}
 )
 """Parts of a configuration that do not change what a run computes, or only its rounding."""
-OF_THE_MACHINE = frozenset({"accelerator", "devices", "num_nodes", "profiler", "strategy"})
+MACHINE_KEYS = frozenset({"accelerator", "devices", "num_nodes", "profiler", "strategy"})
 """Of the group ``trainer``: where work is done, and by how many."""
-NOT_LIMITED = {"fast_dev_run": False, "limit_train_batches": 1.0, "limit_val_batches": 1.0, "overfit_batches": 0.0}
+NO_LIMIT = {"fast_dev_run": False, "limit_train_batches": 1.0, "limit_val_batches": 1.0, "overfit_batches": 0.0}
 """Of the group ``trainer``: values that mean what leaving them out means."""
-WHERE_AND_HOW_CALLED = frozenset({"name", "path", "root", "source"})
+LOCATION_KEYS = frozenset({"name", "path", "root", "source"})
 """Of the group ``data``; of ``source``, whose settings these are again, what differs is looked at apart."""
 
 
@@ -49,8 +49,8 @@ def run_identity(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def data_identity(data: Mapping[str, Any]) -> dict[str, Any]:
     """What decides which images are trained on, validated and tested with, and how they are read."""
-    read_by = {key: value for key, value in data.get("source", {}).items() if key not in WHERE_AND_HOW_CALLED}
-    others = {*WHERE_AND_HOW_CALLED, "n_labelled", "representations"}
+    read_by = {key: value for key, value in data.get("source", {}).items() if key not in LOCATION_KEYS}
+    others = {*LOCATION_KEYS, "n_labelled", "representations"}
     return {**{key: value for key, value in data.items() if key not in others}, "source": read_by}
 
 
@@ -59,7 +59,7 @@ def trainer_identity(trainer: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in trainer.items()
-        if key not in OF_THE_MACHINE and value is not None and not _same(value, NOT_LIMITED.get(key))
+        if key not in MACHINE_KEYS and value is not None and not _same(value, NO_LIMIT.get(key))
     }
 
 

@@ -15,7 +15,7 @@ LONGEST_FOLDER = 200
 LONGEST_VALUE = 40
 LONGEST_LABEL = 140
 """Bytes of a value, and of all of them, in a run's name."""
-IN_ANY_NAME = frozenset({"arm", "seed", "study"})
+IN_EVERY_PATH = frozenset({"arm", "seed", "study"})
 """Keys whose values are in a run's directory as it is."""
 NOT_NAMED = "not_named"
 """Where Hydra writes the log of a job whose name cannot be told; the job itself says why, and ends."""
@@ -75,7 +75,7 @@ def swept_keys(arguments: Sequence[str]) -> list[str]:
 
 def swept_override(arguments: Sequence[str]) -> list[str]:
     """The override ``swept=[...]`` that tells every job which settings keep it apart; nothing where there are none."""
-    keys = [key for key in swept_keys(arguments) if key not in IN_ANY_NAME]
+    keys = [key for key in swept_keys(arguments) if key not in IN_EVERY_PATH]
     return [f"swept=[{','.join(repr(key) for key in keys)}]"] if keys else []
 
 
@@ -92,7 +92,7 @@ def label(*, _root_: DictConfig) -> str:
     said = said.replace("${arm.name}", _raw(_root_.get("arm") or _root_, "name"))
     in_file = [key for key in map(str, params) if key != "experiment"]  # experiments have a base_name each
     swept = dict.fromkeys([*in_file, *map(str, _root_.get("swept") or ())])
-    keys = [key for key in swept if key not in IN_ANY_NAME and not _mentions(said, key)]
+    keys = [key for key in swept if key not in IN_EVERY_PATH and not _mentions(said, key)]
     text = "".join(f"_{key}={value_text(choices[key] if key in choices else _select(_root_, key))}" for key in keys)
     return _short(text, LONGEST_LABEL) if text else ""
 

@@ -22,7 +22,7 @@ from hydra.errors import InstantiationException
 from dbn.errors import RunConflictError, UserError
 from dbn.files import UNFINISHED, write_json, write_text
 from dbn.fitting.preemption import PreemptedError
-from dbn.fitting.processes import hear_from_first, is_first, tell_others, wait_for_all
+from dbn.fitting.processes import announce_runs, is_first, wait_for_all, wait_for_announcement
 from dbn.machine.processor import processor_name
 from dbn.machine.products import onednn_is_faster
 from dbn.runs.identity import run_identity
@@ -39,7 +39,7 @@ ABSENT = "(absent)"
 OVERRIDES = Path(".hydra") / "overrides.yaml"
 Difference = tuple[str, Any, Any]
 """Dotted key, old and new value."""
-NAME_OF_ITS_OWN = "Give this one a name of its own (name=...) or another study (study=...), or move the folder away."
+RENAME_ADVICE = "Give this one a name of its own (name=...) or another study (study=...), or move the folder away."
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,12 @@ class Run:
     directory: Path
     config: dict[str, Any]
     identity: Callable[[Mapping[str, Any]], dict[str, Any]] = run_identity
-    advice: Callable[[Sequence[Difference]], str] = lambda differences: NAME_OF_ITS_OWN
+    advice: Callable[[Sequence[Difference]], str] = lambda differences: RENAME_ADVICE
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run."""
+        return int(self.config["seed"])
 
 
 def study_directory(config: Mapping[str, Any]) -> Path:
@@ -98,7 +103,7 @@ def execute_all(
         RunConflictError: a directory holds a run with another configuration.
     """
     if not is_first():
-        told = hear_from_first(runs[0].directory)
+        told = wait_for_announcement(runs[0].directory)
         waiting = [
             run for run in runs if (read_result(run.directory) is None if told is None else run.directory.name in told)
         ]
@@ -117,10 +122,10 @@ def execute_all(
                 if overrides is not None:
                     write_text(run.directory / OVERRIDES, yaml.safe_dump(list(overrides)))
         except UserError:
-            tell_others(runs[0].directory, None)
+            announce_runs(runs[0].directory, None)
             raise
         waiting = [run for run, result in zip(runs, results, strict=True) if result is None]
-        tell_others(runs[0].directory, [run.directory.name for run in waiting])
+        announce_runs(runs[0].directory, [run.directory.name for run in waiting])
         for run, result in zip(runs, results, strict=True):
             if result is not None:
                 log.info("%s: done already.", run.directory)
@@ -137,7 +142,7 @@ def _work_on(waiting: list[Run], work: Callable[[Sequence[Run]], Iterable[dict[s
     results: list[dict[str, Any]] = []
     try:
         for run, part in zip(waiting, work(waiting), strict=True):
-            result = {**part, "config": run.config, **environment()}
+            result = {**part, "config": run.config, **software_and_machine()}
             write_json(run.directory / RESULT, result)
             record_data(run.directory.parents[1], f"{run.directory.parent.name}/{run.directory.name}", run.config)
             (run.directory / ERROR).unlink(missing_ok=True)
@@ -189,7 +194,7 @@ def lock(directory: Path) -> Iterator[None]:
         guard.release()
 
 
-def at_work(directory: Path) -> bool:
+def is_locked(directory: Path) -> bool:
     """Whether a process holds the directory's lock. To look, nothing is written: it may be somebody else's study."""
     try:
         handle = os.open(directory / LOCK, os.O_RDONLY)
@@ -242,7 +247,7 @@ def differences_of(old: Any, new: Any, key: str = "") -> Iterator[Difference]:
         yield key, old, new
 
 
-def environment() -> dict[str, Any]:
+def software_and_machine() -> dict[str, Any]:
     """What a result depends on beside its configuration: ``versions``, ``git``, ``machine``."""
     packages = ("layerwise-dbn", "torch", "pytorch-lightning", "hydra-core", "numpy", "kornia", "scikit-learn")
     versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}

@@ -33,7 +33,7 @@ def checkpoint_folder(runs: Sequence[Run]) -> Iterator[Path]:
 
     ``<runs>/<study>/together/<stage>_<name>_seed0-15`` has no result of its own: those are in the runs' directories.
     """
-    directory, seeds = runs[0].directory, [run.config["seed"] for run in runs]
+    directory, seeds = runs[0].directory, [run.seed for run in runs]
     if len(runs) == 1:
         yield directory
         return

@@ -12,7 +12,15 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 from dbn.files import write_text
 from dbn.fitting.metrics_file import METRICS, MetricsFile, MetricsFiles
 from dbn.fitting.processes import is_first
-from dbn.runs.wandb_settings import LONGEST_NAME, LONGEST_TAG, check_login, check_wandb, explaining, short, tags_of
+from dbn.runs.wandb_settings import (
+    LONGEST_NAME,
+    LONGEST_TAG,
+    check_login,
+    check_wandb,
+    short,
+    tags_of,
+    translated_errors,
+)
 
 WANDB_ID = "wandb_id"
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
@@ -126,7 +134,7 @@ def tracking(
     if not id_file.is_file():
         write_text(id_file, uuid.uuid4().hex[:12])
     own_tags = tags_of("logger.wandb.tags", settings.get("tags", []))
-    with explaining(settings):
+    with translated_errors(settings):
         run = wandb.init(
             project=settings.get("project", "dbn"),
             entity=settings.get("entity"),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from dbn.errors import SettingError, TrackingError
-from dbn.settings import Check, check_choice, check_table, check_text, choice, optional, shown
+from dbn.settings import Check, check_choice, check_table, check_text, choice, format_value, optional
 
 MODES = ("online", "offline", "disabled", "shared")
 MODE_VARIABLE = "WANDB_MODE"
@@ -43,7 +43,7 @@ def check_project(key: str, value: Any) -> None:
     check_text(key, value, what="a name")
     if len(value) > LONGEST_NAME or set(value) & set(FORBIDDEN_IN_PROJECT):
         raise SettingError(
-            f"{key}={shown(value)}: Weights & Biases takes names of up to {LONGEST_NAME} letters without any of "
+            f"{key}={format_value(value)}: Weights & Biases takes names of up to {LONGEST_NAME} letters without any of "
             f"{' '.join(FORBIDDEN_IN_PROJECT)}."
         )
 
@@ -53,7 +53,7 @@ def check_tags(key: str, value: Any) -> None:
     for tag in tags_of(key, value):
         check_text(key, tag, what="a list of words")
         if len(tag) > LONGEST_TAG:
-            raise SettingError(f"{key}: {shown(tag)} has {len(tag)} letters. A tag has up to {LONGEST_TAG}.")
+            raise SettingError(f"{key}: {format_value(tag)} has {len(tag)} letters. A tag has up to {LONGEST_TAG}.")
 
 
 def tags_of(key: str, value: Any) -> list[Any]:
@@ -61,7 +61,7 @@ def tags_of(key: str, value: Any) -> list[Any]:
     if isinstance(value, str):
         return [value]
     if not isinstance(value, list | tuple):
-        raise SettingError(f"{key}={shown(value)}: it must be a list of words, such as {key}=[first,second].")
+        raise SettingError(f"{key}={format_value(value)}: it must be a list of words, such as {key}=[first,second].")
     return [str(tag) if isinstance(tag, int | float) and not isinstance(tag, bool) else tag for tag in value]
 
 
@@ -82,12 +82,12 @@ def check_login(settings: Mapping[str, Any]) -> None:
     if (settings.get("mode") or os.environ.get(MODE_VARIABLE) or "online") in ("online", "shared", "run"):
         import wandb
 
-        with explaining(settings):
+        with translated_errors(settings):
             wandb.login()
 
 
 @contextmanager
-def explaining(settings: Mapping[str, Any]) -> Iterator[None]:
+def translated_errors(settings: Mapping[str, Any]) -> Iterator[None]:
     """Errors of Weights & Biases as ones that say what to do.
 
     Args:

@@ -51,7 +51,7 @@ def check_features(n_units: int) -> None:
     check_number("features", n_units, low=0, high=MOST, whole=True)
 
 
-def before_and_after(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def start_and_end_pictures(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Pictures of :func:`features_of` under the names they are kept by, ``features_<name>_start`` and ``_end``."""
     return {
         f"features_{name}_{when}": pictures[name]

@@ -19,7 +19,7 @@ class NetworkGroup(Network):
     each is trained as it would be by itself, up to the order in which products add up.
 
     Args:
-        networks: the members; their parameters are copied, and given back by :meth:`hand_back`.
+        networks: the members; their parameters are copied, and given back by :meth:`copy_to_members`.
 
     Raises:
         SettingError: a layer of theirs cannot be trained so.
@@ -33,14 +33,14 @@ class NetworkGroup(Network):
         super().__init__(blocks, networks[0].code)
         self.networks = list(networks)  # a list: no part of this module
 
-    def hand_back(self) -> None:
+    def copy_to_members(self) -> None:
         """Copy the trained parameters into the networks that the members came from."""
         for number, network in enumerate(self.networks):
             for own, layer in zip(network.layers, self.layers, strict=True):
                 layer.copy_member(number, own)
 
 
-def together(networks: Sequence[Network]) -> Network:
+def group_networks(networks: Sequence[Network]) -> Network:
     """Networks as one that trains them together; a single one, itself."""
     return networks[0] if len(networks) == 1 else NetworkGroup(networks)
 

@@ -69,7 +69,7 @@ class NetworkBlock(nn.Module):
         super().__init__()
         self.layer = layer
         self.activation = activation
-        self.function: Activation = Activation.made(activation, "network.activation")
+        self.function: Activation = Activation.create(activation, "network.activation")
         self.dropout = Dropout(dropout)
 
     def field(self, x: Tensor) -> Tensor:

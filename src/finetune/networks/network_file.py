@@ -13,7 +13,7 @@ from typing import Any
 from dbn.data.scaling import Scaling
 from dbn.errors import ModelFileError, SettingError
 from dbn.models.linear import WeightLayer
-from dbn.models.model_file import MISFITS, read_model, write_model
+from dbn.models.model_file import HEADER_ERRORS, read_model, write_model
 from finetune.networks.network import Network, NetworkBlock
 
 FORMAT = "layerwise-network/1"
@@ -51,7 +51,7 @@ def write_network(path: Path, network: Network, scaling: Scaling, *, task: str, 
     header = {
         "format": FORMAT,
         "blocks": [
-            {"layer": block.layer.wanted(), "activation": block.activation, "dropout": block.dropout.probability}
+            {"layer": block.layer.spec(), "activation": block.activation, "dropout": block.dropout.probability}
             for block in network.blocks
         ],
         "code": network.code,
@@ -79,9 +79,9 @@ def read_network(path: Path | str) -> TrainedNetwork:
         return TrainedNetwork(network.eval(), scaling, header["task"], tuple(header["classes"]))
     except SettingError as error:  # of a type of one's own
         raise ModelFileError(f"{path}: {error} Import the module of a type of your own before loading.") from error
-    except MISFITS as error:
+    except HEADER_ERRORS as error:
         raise ModelFileError(f"{path}: the header does not fit the tensors ({error}). Write the file again.") from error
 
 
 def _block(described: dict[str, Any]) -> NetworkBlock:
-    return NetworkBlock(WeightLayer.made(described["layer"], "layer"), described["activation"], described["dropout"])
+    return NetworkBlock(WeightLayer.create(described["layer"], "layer"), described["activation"], described["dropout"])

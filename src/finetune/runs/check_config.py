@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from dbn.commands.command import task_overrides
-from dbn.commands.configuration import plain
+from dbn.commands.configuration import resolve_config
 from dbn.commands.factories import check_arguments, check_factory, target_of
 from dbn.commands.texts import with_texts
 from dbn.data.augment import AUGMENT_CHECKS
@@ -26,9 +26,9 @@ from dbn.settings import (
     check_table,
     check_text,
     choice,
+    format_value,
     optional,
     settings_of,
-    shown,
     within,
 )
 from finetune.baselines.run_baselines import BASELINES, RECOGNISERS
@@ -51,7 +51,7 @@ def check_composed(config: DictConfig) -> None:
         SettingError: it cannot be used.
     """
     given = task_overrides() if HydraConfig.initialized() else ()
-    check_finetuning(plain(searched(config, given)))
+    check_finetuning(resolve_config(searched(config, given)))
 
 
 def check_finetuning(config: Mapping[str, Any]) -> None:
@@ -83,7 +83,7 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
     check_table("network", config["network"], {}, others=("activation", "dropout_input", "dropout_hidden"))
     Network.dense([1, 1], **network_options(config))
     settings = settings_of("training", TrainingSettings, config["training"])
-    check_the_task(config["task"])
+    check_task_group(config["task"])
     check_task(settings, config["task"]["name"])
     check_initialisation(config["init"])
     check_optimizer("optimizer", config["optimizer"], settings.learning_rate)
@@ -106,7 +106,7 @@ def check_labels(config: Mapping[str, Any]) -> None:
         check_table("ladder", config["ladder"], checks, needed=list(checks))
 
 
-def check_the_task(task: Any) -> None:
+def check_task_group(task: Any) -> None:
     """Check the group ``task``.
 
     Raises:
@@ -153,7 +153,9 @@ def check_schedule(
         try:
             check_arguments("schedule", target, {name: length})
         except SettingError as error:
-            raise SettingError(f"schedule.length={shown(name)}: {target.__name__} has no such argument.") from error
+            raise SettingError(
+                f"schedule.length={format_value(name)}: {target.__name__} has no such argument."
+            ) from error
 
     def attempt(factory: Any) -> None:
         moved = take_a_step(hydra.utils.instantiate(optimizer), training.learning_rate)

@@ -16,7 +16,7 @@ from dbn.fitting.checkpoints import LAST
 from dbn.fitting.metrics_file import METRICS
 from dbn.fitting.processes import is_first, wait_for_all
 from dbn.runs.identity import run_identity
-from dbn.runs.run import CONFIG, NAME_OF_ITS_OWN, Difference, differences_of, read_result
+from dbn.runs.run import CONFIG, RENAME_ADVICE, Difference, differences_of, read_result
 
 MAY_DIFFER = frozenset({"base_name", "continue_from", "name", "study", "training.epochs", "training.patience"})
 """Settings of a run that goes on from another one that may be others than that one's."""
@@ -82,7 +82,7 @@ def earlier_run(config: Mapping[str, Any]) -> Earlier | None:
     return Earlier(directory, epochs)
 
 
-def take_over(earlier: Earlier, directory: Path, *, fresh_schedule: bool) -> None:
+def copy_checkpoint(earlier: Earlier, directory: Path, *, fresh_schedule: bool) -> None:
     """Copy what training goes on from into a run's directory, unless it is under way there.
 
     Args:
@@ -111,7 +111,7 @@ def advice(config: Mapping[str, Any], directory: Path, differences: Sequence[Dif
     old, new = changed.get("training.epochs", (0, 0))
     done = read_result(directory)
     if done is None or not changed.keys() <= MAY_DIFFER or new <= old:
-        return NAME_OF_ITS_OWN
+        return RENAME_ADVICE
     return (
         f"To train it further, in a run of its own, add: continue_from={directory} "
         f"name={config['name']}_{new}_epochs. To train anew, give this run a name of its own (name=...) or another "

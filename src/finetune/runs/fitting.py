@@ -11,7 +11,7 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping
 from dbn.data import DataSet
 from dbn.data.augment import Augment
 from dbn.data.block_loader import BlockLoader
-from dbn.data.group_loader import all_to, loader_of
+from dbn.data.group_loader import join_loaders, move_all
 from dbn.errors import SettingError
 from dbn.fitting.checkpoints import LastCheckpoint, MovableCheckpoint
 from dbn.fitting.progress import FitProgress
@@ -19,9 +19,9 @@ from dbn.fitting.trainer import Stopwatch, fit_resumably, loader_context, make_t
 from dbn.models import flops
 from dbn.runs.tracking import Tracker, loggers_of
 from dbn.settings import settings_of
-from finetune.networks.group import BestMembers, NetworkGroup, together
+from finetune.networks.group import BestMembers, NetworkGroup, group_networks
 from finetune.networks.network import Network
-from finetune.runs.continuing import Earlier, take_over
+from finetune.runs.continuing import Earlier, copy_checkpoint
 from finetune.runs.trajectory import Trajectory
 from finetune.tasks import Autoencoder, Classifier, FineTuning
 from finetune.tasks.inputs import has_real_outputs
@@ -134,11 +134,13 @@ def fit_networks(
     config, n, n_validation = configs[0], len(networks), len(data[0].validation)
     seeds = [own["seed"] for own in configs]
     checkpoints = folder / "checkpoints"
-    network = together(networks)
+    network = group_networks(networks)
     epochs_before = 0 if earlier is None else earlier.epochs
     module = make_module(network, data[0], settings, config, seeds, epochs_before)
     if earlier is not None:
-        take_over(earlier, folder, fresh_schedule=module.schedule is not None and module.schedule.length is not None)
+        copy_checkpoint(
+            earlier, folder, fresh_schedule=module.schedule is not None and module.schedule.length is not None
+        )
     monitor = f"validation/{module.watched}"
     watch = Stopwatch()
     callbacks: list[Callback] = [watch]
@@ -165,14 +167,16 @@ def fit_networks(
         )  # fmt: skip
         device = trainer.strategy.root_device
         context = loader_context(trainer)
-        images = all_to([own.train for own in data], device)
+        images = move_all([own.train for own in data], device)
         train = [
             BlockLoader(own, batch_size=settings.batch_size, seed=seed, **context)
             for own, seed in zip(images, seeds, strict=True)
         ]
         held_out = data[0].validation.to(device)
         validation = [BlockLoader(held_out, batch_size=1000, minibatches_per_block=1, **context) for _ in networks]
-        fit_resumably(trainer, module, loader_of(train), loader_of(validation) if n_validation else None, checkpoints)
+        fit_resumably(
+            trainer, module, join_loaders(train), join_loaders(validation) if n_validation else None, checkpoints
+        )
     facts = {
         "seconds": watch.seconds / n,
         "flops": operations(network.operations, trainer.current_epoch, settings) * len(data[0].train),
@@ -183,7 +187,7 @@ def fit_networks(
     best_epochs = restore_best(module, best) if settings.weights == "best" else []
     module.cpu()
     if isinstance(network, NetworkGroup):
-        network.hand_back()
+        network.copy_to_members()
         modules = [make_module(*each, settings, config, [0]) for each in zip(networks, data, strict=True)]
     else:
         modules = [module]

@@ -15,7 +15,7 @@ from dbn.data import DataSet, label_subset
 from dbn.errors import SettingError
 from dbn.fitting.processes import is_first
 from dbn.models.linear import Linear
-from dbn.pretraining.check_config import check_place
+from dbn.pretraining.check_config import check_run_location
 from dbn.pretraining.configured import layers_of
 from dbn.pretraining.pictures import filters, save_pictures, sheets
 from dbn.runs.identity import with_content
@@ -25,7 +25,7 @@ from dbn.runs.seeds import by_seed, checkpoint_folder, seeds_to_resume
 from dbn.runs.tracking import Tracker, Tracking, tracking
 from dbn.settings import settings_of
 from finetune.baselines.run_baselines import check_baselines, run_baselines
-from finetune.networks.features import before_and_after, features_of
+from finetune.networks.features import features_of, start_and_end_pictures
 from finetune.networks.network import Network
 from finetune.networks.network_file import write_network
 from finetune.networks.weight_changes import weight_changes
@@ -41,7 +41,7 @@ from finetune.tasks.settings import TrainingSettings
 NETWORK_FILE = "network.safetensors"
 
 
-def run_directory(config: Mapping[str, Any]) -> Path:
+def finetuning_directory(config: Mapping[str, Any]) -> Path:
     """Where a fine-tuning run lives: ``<runs>/<study>/finetune/<name>_seed<k>``."""
     return study_directory(config) / "finetune" / f"{folder_name(config['name'])}_seed{config['seed']}"
 
@@ -64,14 +64,17 @@ def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
         ``network.safetensors`` beside it. Nothing where ``pretrain_only`` is set: the stacks are left for later runs.
     """
     config = with_texts(config)
-    check_place(config)
+    check_run_location(config)
     config = with_content(config)
     if config["pretrain_only"]:
         check_finetuning(config)
         starting_points(by_seed(config), inputs_of(config))
         return []
     earlier = earlier_run(config)
-    runs = [Run(run_directory(own), own, advice=partial(advice, own, run_directory(own))) for own in by_seed(config)]
+    runs = [
+        Run(finetuning_directory(own), own, advice=partial(advice, own, finetuning_directory(own)))
+        for own in by_seed(config)
+    ]
     with checkpoint_folder(runs) as folder:
         return execute_all(runs, lambda waiting: _work(runs, waiting, folder, earlier), overrides, folder)
 
@@ -85,8 +88,8 @@ def _work(
     settings = settings_of("training", TrainingSettings, config["training"])
     data = inputs_of(config)
     check_training(settings, data, len(runs))
-    seeds = seeds_to_resume(folder / "checkpoints", [seed_of(run) for run in waiting], [seed_of(run) for run in runs])
-    members = [run for run in runs if seed_of(run) in seeds]
+    seeds = seeds_to_resume(folder / "checkpoints", [run.seed for run in waiting], [run.seed for run in runs])
+    members = [run for run in runs if run.seed in seeds]
     sets = [labelled(data, run.config) for run in members]
     steps_per_epoch = -(-len(sets[0].train) // settings.batch_size)
     check_schedule(config["schedule"], config["optimizer"], settings, steps_per_epoch)
@@ -112,12 +115,6 @@ def _work(
                 yield result | starts[number].facts | facts | {"flops": flops}
 
 
-def seed_of(run: Run) -> int:
-    """The run's seed."""
-    seed: int = run.config["seed"]
-    return seed
-
-
 def _tracked(run: Run, data: DataSet) -> AbstractContextManager[Tracker]:
     config = run.config
     hidden = "-".join(str(layer.n_hidden) for layer in layers_of(config["stack"]))
@@ -141,7 +138,7 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
         name: filters(layer.weight.T, data.shape) for name, layer in first_layers.items() if isinstance(layer, Linear)
     }
     if config["features"]:
-        pictures |= before_and_after(
+        pictures |= start_and_end_pictures(
             *(features_of(own, data, config["features"], config["seed"]) for own in (before, network))
         )
     if isinstance(module, Autoencoder):

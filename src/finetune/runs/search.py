@@ -10,7 +10,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dbn.commands.configuration import plain
+from dbn.commands.configuration import resolve_config
 from dbn.errors import DataError, SettingError
 from dbn.random.streams import stream
 from dbn.settings import (
@@ -21,9 +21,9 @@ from dbn.settings import (
     check_number,
     check_table,
     check_text,
-    near,
     optional,
-    renamed,
+    rename_hint,
+    suggestion,
     within,
 )
 
@@ -110,7 +110,7 @@ def searched(config: DictConfig, overrides: Sequence[str] = ()) -> DictConfig:
         DataError: the file of chosen settings is missing or damaged.
     """
     check_group("search", config.get("search"))
-    check_search(plain(config.search))
+    check_search(resolve_config(config.search))
     trial, chosen = config.search.trial, config.search.chosen
     if trial is None and chosen is None:
         return config
@@ -129,7 +129,7 @@ def searched(config: DictConfig, overrides: Sequence[str] = ()) -> DictConfig:
     for key, value in settings.items():
         try:
             if OmegaConf.select(config, key, throw_on_missing=False) is None and not _has(config, key):
-                raise SettingError(f"space.{key}: no such setting.{renamed(key)} --help shows all of them.")
+                raise SettingError(f"space.{key}: no such setting.{rename_hint(key)} --help shows all of them.")
             OmegaConf.update(config, key, value)
         except OmegaConfBaseException as error:
             raise SettingError(f"space.{key}={value!r}: {error}") from error
@@ -162,7 +162,7 @@ def read_chosen(file: Path, arm: str) -> dict[str, Any]:
         raise DataError(f"{file} cannot be used ({error}). Write it anew: dbn-report {file.parent}") from error
     if arm not in settings:
         raise SettingError(
-            f"search.chosen={file}: nothing was chosen for arm={arm}.{near(arm, settings)} "
+            f"search.chosen={file}: nothing was chosen for arm={arm}.{suggestion(arm, settings)} "
             f"It holds {', '.join(sorted(settings))}."
         )
     return settings[arm]

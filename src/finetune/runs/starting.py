@@ -8,16 +8,15 @@ import hydra
 
 from dbn.data import DataSet
 from dbn.data.configured import data_of
-from dbn.data.shapes import Facts
+from dbn.data.shapes import DataInfo
 from dbn.errors import SettingError
 from dbn.models.activations import Activation
 from dbn.models.dbn import DBN
 from dbn.models.layer import Layer
 from dbn.models.linear import Linear
 from dbn.pretraining.configured import kind_of, untrained_of, visible_of
-from dbn.pretraining.run import STACK_FILE, pretrain_together, pretraining_config
-from dbn.pretraining.run import run_directory as pretraining_directory
-from dbn.settings import calling, check_keys
+from dbn.pretraining.run import STACK_FILE, pretrain_together, pretraining_config, pretraining_directory
+from dbn.settings import call_factory, check_keys
 from finetune.networks.initialise import Initialisation, unroll
 from finetune.networks.network import Network
 from finetune.tasks.inputs import check_inputs
@@ -97,11 +96,11 @@ def inputs_of(config: Mapping[str, Any]) -> DataSet:
 def initialisation_of(config: Mapping[str, Any]) -> Initialisation:
     """What gives the network its starting weights."""
     group = {key: value for key, value in config["init"].items() if key not in ("stack", "content")}
-    initialise: Initialisation = calling("init", hydra.utils.instantiate, group)
+    initialise: Initialisation = call_factory("init", hydra.utils.instantiate, group)
     return initialise
 
 
-def build_network(data: DataSet | Facts, config: Mapping[str, Any], layers: Sequence[Layer]) -> Network:
+def build_network(data: DataSet | DataInfo, config: Mapping[str, Any], layers: Sequence[Layer]) -> Network:
     """The network of a configuration, the same for every arm: its hidden layers are those of a stack.
 
     Args:

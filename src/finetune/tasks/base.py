@@ -14,10 +14,10 @@ from dbn.data.blocks import Block, Minibatch
 from dbn.data.images import ImageSet
 from dbn.errors import DivergenceError
 from dbn.fitting.block_module import BlockModule, Optimizer
-from dbn.fitting.processes import add_gradients, of_each, sum_over_all
+from dbn.fitting.processes import add_gradients, gather_from_all, sum_over_all
 from dbn.machine.products import faster_products
 from dbn.random.streams import streams
-from dbn.settings import calling
+from dbn.settings import call_factory
 from finetune.networks.network import Network
 from finetune.tasks.settings import Schedule, TrainingSettings
 
@@ -92,13 +92,13 @@ class FineTuning(BlockModule):
         for layers in (hidden, [output]):  # apart: torch's fused SGD wants parameters that start to learn together
             groups.append({"params": [layer.weight for layer in layers]})
             groups.append({"params": [layer.bias for layer in layers], "weight_decay": 0.0})
-        optimizer = calling("optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
+        optimizer = call_factory("optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
         if self.schedule is None:
             return optimizer
         per_epoch = self.steps_per_epoch if self.schedule.interval == "step" else 1
         n_epochs = self.settings.epochs - self.epochs_before
         length = {self.schedule.length: per_epoch * n_epochs} if self.schedule.length else {}
-        scheduler = calling("schedule", self.schedule.factory, optimizer, **length)
+        scheduler = call_factory("schedule", self.schedule.factory, optimizer, **length)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler}}
 
     def on_fit_start(self) -> None:
@@ -108,7 +108,7 @@ class FineTuning(BlockModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what each process has added up in an epoch that is under way."""
         so_far = torch.cat([self.train_loss.double(), self.train_loss.new_tensor([self.train_images]).double()])
-        checkpoint["epoch_so_far"] = [own.tolist() for own in of_each(so_far)]
+        checkpoint["epoch_so_far"] = [own.tolist() for own in gather_from_all(so_far)]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on adding up; with another number of processes, the first one has what all of them had."""
@@ -206,7 +206,7 @@ class FineTuning(BlockModule):
         training = self.network.training
         self.network.eval()
         metrics = self.metrics().to(images.device)
-        metrics.stay_alone()
+        metrics.disable_sync()
         for block in BlockLoader(images, batch_size=1000, minibatches_per_block=1):
             metrics.update(self.network(block.features), block)
         self.network.train(training)
@@ -220,7 +220,7 @@ class TaskMetrics(nn.Module):
         super().__init__()
         self.named = nn.ModuleDict({name: metric.set_dtype(torch.float64) for name, metric in metrics.items()})
 
-    def stay_alone(self) -> None:
+    def disable_sync(self) -> None:
         """Compute what this process has seen: it sees all images, and other processes may not even be here."""
         for metric in self.named.values():
             assert isinstance(metric, Metric)

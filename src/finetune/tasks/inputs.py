@@ -51,5 +51,5 @@ def visible_units(config: Mapping[str, Any]) -> str | Mapping[str, Any]:
 
 def has_real_outputs(config: Mapping[str, Any]) -> bool:
     """Whether an autoencoder's outputs are means of real pixels (squared error), not probabilities (cross-entropy)."""
-    units, _ = Units.check_wanted(visible_of(config["stack"]), "stack.visible")
+    units, _ = Units.resolve(visible_of(config["stack"]), "stack.visible")
     return bool(units.interval == Gaussian.interval)

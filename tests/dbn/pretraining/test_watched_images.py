@@ -14,7 +14,7 @@ from dbn.pretraining import LayerSettings, StackRun, fit, pretrain_stack, pretra
 from dbn.pretraining.contrastive import RBMTraining, rbm_metrics
 from dbn.pretraining.fit import WATCHED_IMAGES
 from dbn.pretraining.pictures import pictures_of_stack
-from dbn.pretraining.representations import RaisedImages, propagate
+from dbn.pretraining.representations import PropagatedImages, propagate
 from dbn.random.streams import stream
 
 CLASSES, FEATURES = 10, 20
@@ -112,7 +112,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.Tensor, torch.
 def test_a_layer_up_the_same_images_are_watched(data: DataSet) -> None:
     rbm = RBM(Bernoulli(FEATURES), Bernoulli(8), generator=stream(0, "init")).requires_grad_(False)
     expected = rbm.mean_hidden(data.train.sample(50))
-    for images in (RaisedImages(data.train, rbm), propagate(rbm, data.train)):
+    for images in (PropagatedImages(data.train, rbm), propagate(rbm, data.train)):
         torch.testing.assert_close(images.sample(50), expected)
 
 

@@ -6,7 +6,7 @@ from dbn.data.source import Source
 
 
 def digits() -> Source:
-    """1797 handwritten digits of 8 x 8 pixels with 17 grey levels, 10 classes, in no fixed split.
+    """1797 handwritten digits of 8 x 8 pixels with 17 grey levels, 10 classes, without a predefined split.
 
     References:
         Alpaydin and Kaynak (1998), *Optical Recognition of Handwritten Digits*, UCI: the test part of that data set.

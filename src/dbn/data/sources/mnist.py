@@ -36,7 +36,7 @@ def mnist(root: str | Path | None = None) -> Source:
     """MNIST: 60000 training and 10000 test images of handwritten digits, 28 x 28 grey pixels, 10 classes.
 
     Args:
-        root: folder of data, with the files in it or in ``mnist/`` in it; None: see :func:`find_or_fetch`.
+        root: data folder; the files are in it or in its folder ``mnist/``; None: see :func:`find_or_fetch`.
 
     Raises:
         DataError: a file has the wrong hash, or is missing and cannot be downloaded.
@@ -49,10 +49,10 @@ def mnist(root: str | Path | None = None) -> Source:
 
 
 def fashion_mnist(root: str | Path | None = None) -> Source:
-    """Fashion-MNIST: as MNIST in every number, but pieces of clothing.
+    """Fashion-MNIST: 60000 training and 10000 test images of clothing, 28 x 28 grey pixels, 10 classes.
 
     Args:
-        root: folder of data, with the files in it or in ``fashion_mnist/`` in it; None: see :func:`find_or_fetch`.
+        root: data folder; the files are in it or in its folder ``fashion_mnist/``; None: see :func:`find_or_fetch`.
 
     Raises:
         DataError: a file has the wrong hash, or is missing and cannot be downloaded.

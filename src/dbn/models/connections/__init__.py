@@ -24,7 +24,7 @@ def make_connection(
     Raises:
         SettingError: no connection that has been imported is called so, or it has no such option.
     """
-    connection: Connection = Connection.made(wanted, key, visible_shape, n_hidden)
+    connection: Connection = Connection.create(wanted, key, visible_shape, n_hidden)
     return connection
 
 

@@ -20,7 +20,7 @@ def make_units(wanted: str | Mapping[str, Any], shape: int | Sequence[int], key:
     Raises:
         SettingError: no unit type that has been imported is called so, or it has no such option.
     """
-    units: Units = Units.made(wanted, key, shape)
+    units: Units = Units.create(wanted, key, shape)
     return units
 
 

@@ -115,7 +115,7 @@ class Units(Registered, nn.Module, ABC):
 
     def matches(self, other: "Units") -> bool:
         """Whether the other layer has units of the same type, options and number."""
-        return (self.wanted(), self.size) == (other.wanted(), other.size)
+        return (self.spec(), self.size) == (other.spec(), other.size)
 
     def __str__(self) -> str:
         """Number and type, as in ``500 bernoulli``."""
