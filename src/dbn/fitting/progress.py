@@ -74,9 +74,9 @@ class FitProgress(ProgressBar):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the previous epoch's metric, which the module logs after the callbacks' ``on_train_epoch_end``."""
         if self.bar is not None:
-            self.bar.update(self.task, completed=trainer.current_epoch, watch=self.watched(trainer))
+            self.bar.update(self.task, completed=trainer.current_epoch, watch=self.metric_text(trainer))
 
-    def watched(self, trainer: pl.Trainer) -> str:
+    def metric_text(self, trainer: pl.Trainer) -> str:
         """Label and value of the metric as text; empty before it was logged."""
         value = trainer.callback_metrics.get(self.metric)
         if value is None:
@@ -86,10 +86,10 @@ class FitProgress(ProgressBar):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the metric of the last epoch and close the bar, or print the line."""
         if self.bar is not None:
-            self.bar.update(self.task, completed=trainer.current_epoch, watch=self.watched(trainer))
+            self.bar.update(self.task, completed=trainer.current_epoch, watch=self.metric_text(trainer))
         elif trainer.is_global_zero:
             seconds = time.perf_counter() - self.started
-            words = [self.title, f"{trainer.current_epoch} epochs", self.watched(trainer), f"{seconds:.1f} s"]
+            words = [self.title, f"{trainer.current_epoch} epochs", self.metric_text(trainer), f"{seconds:.1f} s"]
             self.console.print("  ".join(word for word in words if word), highlight=False, soft_wrap=True)
         self.close()
 
