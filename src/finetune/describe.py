@@ -21,10 +21,10 @@ from finetune.runs.starting import build_network, network_options
 
 
 def describe(config: Mapping[str, Any]) -> Network:
-    """A configuration's network, without weights: the one of its ``sizes``, or that of its stack, data and task.
+    """The untrained network of a configuration: by ``sizes`` if given, otherwise by stack, data and task.
 
     Raises:
-        SettingError: ``sizes`` is not a list of at least two numbers of units.
+        SettingError: an invalid setting, such as ``sizes`` of fewer than two layers.
     """
     if config["sizes"] is None:
         check_finetuning(config)
@@ -49,7 +49,7 @@ def check_sizes(sizes: Any) -> None:
 
 
 def show(network: Network) -> None:
-    """A table of the layers, and the totals."""
+    """Print a table of the layers, and totals."""
     table = Table(title="-".join(map(str, network.sizes)))
     for head in ("layer", "inputs", "units", "weights", "biases", "activation", "dropout of inputs"):
         table.add_column(head, justify="left" if head in ("layer", "activation") else "right")

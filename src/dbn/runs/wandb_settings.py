@@ -1,4 +1,4 @@
-"""What Weights & Biases takes and what it refuses, said before training with the cure."""
+"""Validation of settings for Weights & Biases, and messages for its errors."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ from dbn.settings import Check, check_choice, check_table, check_text, choice, f
 MODES = ("online", "offline", "disabled", "shared")
 MODE_VARIABLE = "WANDB_MODE"
 LONGEST_NAME, LONGEST_TAG = 128, 64
-"""Letters."""
+"""Largest numbers of characters."""
 FORBIDDEN_IN_PROJECT = "/\\#?%:"
 
 OFFLINE = (
@@ -22,7 +22,7 @@ OFFLINE = (
 
 
 def check_wandb(key: str, settings: Any) -> None:
-    """Check ``logger.wandb``, and the mode that the environment gives.
+    """Check ``logger.wandb`` and the environment variable ``WANDB_MODE``.
 
     Raises:
         SettingError: a setting that Weights & Biases would refuse.
@@ -39,7 +39,7 @@ def check_wandb(key: str, settings: Any) -> None:
 
 
 def check_project(key: str, value: Any) -> None:
-    """Raise :class:`SettingError` unless a project or entity can be called so."""
+    """Raise :class:`SettingError` unless ``value`` is a valid name of a project or entity."""
     check_text(key, value, what="a name")
     if len(value) > LONGEST_NAME or set(value) & set(FORBIDDEN_IN_PROJECT):
         raise SettingError(
@@ -49,7 +49,7 @@ def check_project(key: str, value: Any) -> None:
 
 
 def check_tags(key: str, value: Any) -> None:
-    """Raise :class:`SettingError` unless they are tags, or one tag."""
+    """Raise :class:`SettingError` unless ``value`` is a tag or a list of tags."""
     for tag in tags_of(key, value):
         check_text(key, tag, what="a list of words")
         if len(tag) > LONGEST_TAG:
@@ -57,7 +57,7 @@ def check_tags(key: str, value: Any) -> None:
 
 
 def tags_of(key: str, value: Any) -> list[Any]:
-    """Tags as a list of words; one word is one tag, and a number that is one, too."""
+    """Tags as a list; a single text is one tag, and numbers are converted to text."""
     if isinstance(value, str):
         return [value]
     if not isinstance(value, list | tuple):
@@ -66,18 +66,17 @@ def tags_of(key: str, value: Any) -> list[Any]:
 
 
 def short(text: str, letters: int) -> str:
-    """``text`` in so many letters at most: a longer one keeps its beginning, and its hash keeps it apart."""
+    """``text`` shortened to ``letters`` characters, with a hash at the end if it is longer."""
     if len(text) <= letters:
         return text
-    mark = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return f"{text[: letters - len(mark) - 1]}-{mark}"
+    return f"{text[: letters - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def check_login(settings: Mapping[str, Any]) -> None:
-    """Where runs are opened only after their training: see now that they can be.
+    """Check the login, for runs that are opened only after training.
 
     Raises:
-        TrackingError: there is no key, a wrong one, or no network.
+        TrackingError: there is no API key, an invalid one, or no network.
     """
     if (settings.get("mode") or os.environ.get(MODE_VARIABLE) or "online") in ("online", "shared", "run"):
         import wandb
@@ -88,13 +87,13 @@ def check_login(settings: Mapping[str, Any]) -> None:
 
 @contextmanager
 def translated_errors(settings: Mapping[str, Any]) -> Iterator[None]:
-    """Errors of Weights & Biases as ones that say what to do.
+    """Convert errors of Weights & Biases to :class:`TrackingError` with advice.
 
     Args:
         settings: ``logger.wandb``.
 
     Raises:
-        TrackingError: it has no key, or a wrong one; there is no network; or it refuses something.
+        TrackingError: there is no API key, an invalid one, or no network; or a setting is refused.
     """
     from wandb.errors import AuthenticationError, CommError, Error
 
@@ -112,5 +111,5 @@ def translated_errors(settings: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _words(error: Exception) -> str:
-    """The first line of what it says, as a sentence."""
+    """The first line of the error's message, as a sentence."""
     return f"{str(error).strip().splitlines()[0].rstrip('.')}."

@@ -1,4 +1,4 @@
-"""Networks of one shape that train together, and the best weights of each."""
+"""Groups of networks that train together, and the best weights of each member."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,16 +13,16 @@ from finetune.networks.network import Network, NetworkBlock
 
 
 class NetworkGroup(Network):
-    """Networks of the same layers, activations and dropout, the members: one product multiplies those of all of them.
+    """Networks with equal layers, activations and dropout, whose products are computed as batched products.
 
-    Inputs and outputs are ``(members, batch, n)``. Members do not touch each other: with the noise of its own generator
-    each is trained as it would be by itself, up to the order in which products add up.
+    Inputs and outputs are ``(members, batch, n)``. Members are independent: each trains as it would alone, up to the
+    order of summation in products.
 
     Args:
-        networks: the members; their parameters are copied, and given back by :meth:`copy_to_members`.
+        networks: the members; their parameters are copied, and copied back by :meth:`copy_to_members`.
 
     Raises:
-        SettingError: a layer of theirs cannot be trained so.
+        SettingError: a layer does not support groups.
     """
 
     def __init__(self, networks: Sequence[Network]) -> None:
@@ -31,28 +31,28 @@ class NetworkGroup(Network):
             layer = type(column[0].layer).group([block.layer for block in column])
             blocks.append(NetworkBlock(layer, column[0].activation, column[0].dropout.probability))
         super().__init__(blocks, networks[0].code)
-        self.networks = list(networks)  # a list: no part of this module
+        self.networks = list(networks)  # a plain list: not registered as submodules
 
     def copy_to_members(self) -> None:
-        """Copy the trained parameters into the networks that the members came from."""
+        """Copy the trained parameters into the original networks."""
         for number, network in enumerate(self.networks):
             for own, layer in zip(network.layers, self.layers, strict=True):
                 layer.copy_member(number, own)
 
 
 def group_networks(networks: Sequence[Network]) -> Network:
-    """Networks as one that trains them together; a single one, itself."""
+    """One network for several members; a single network itself."""
     return networks[0] if len(networks) == 1 else NetworkGroup(networks)
 
 
 class BestMembers(Callback):
-    """Keeps, of each of several networks that train together, the weights of its own best epoch.
+    """Callback that keeps the weights of each member's best epoch.
 
     Args:
         monitor: validation metric; lower is better.
 
     Attributes:
-        epochs: the best epoch of each member, from 0; empty before the first validation.
+        epochs: best epoch of each member, from 0; empty before the first validation.
     """
 
     def __init__(self, monitor: str) -> None:
@@ -62,12 +62,12 @@ class BestMembers(Callback):
         self.weights: dict[str, Tensor] = {}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Weights from a checkpoint, which Lightning reads to the CPU, go where the networks are."""
+        """Move weights of a checkpoint, which are on the CPU, to the device."""
         self.weights = {name: weight.to(pl_module.device) for name, weight in self.weights.items()}
 
     @torch.no_grad()
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take over the weights of the members that are better than ever."""
+        """Keep the weights of the members whose metric is their lowest so far."""
         assert isinstance(pl_module, BlockModule)
         values = [row[self.monitor] for row in pl_module.latest]
         if not self.values:
@@ -81,15 +81,15 @@ class BestMembers(Callback):
 
     @torch.no_grad()
     def restore(self, module: nn.Module) -> None:
-        """Give every member its best weights."""
+        """Set every member's weights to its best ones."""
         for name, parameter in module.named_parameters():
             if name in self.weights:
                 parameter.copy_(self.weights[name])
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """State for a checkpoint."""
         return {"values": self.values, "epochs": self.epochs, "weights": self.weights}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore the state of a checkpoint."""
         self.values, self.epochs, self.weights = state_dict["values"], state_dict["epochs"], state_dict["weights"]

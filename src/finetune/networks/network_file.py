@@ -1,8 +1,8 @@
-"""The file of a fine-tuned network: one safetensors file with a JSON header, loaded without its run's configuration.
+"""The file of a fine-tuned network: one safetensors file with a JSON header, independent of the run's configuration.
 
-The header holds ``blocks`` (layer with type and options, activation, dropout of its inputs), ``code``, ``task``,
-``classes`` and ``inputs`` (how stored images become features); the tensors are the parameters, ``blocks.<k>.<name>``,
-and ``inputs.offset``, ``inputs.factor``. Reading one executes nothing and imports nothing.
+The header holds ``blocks`` (kind and options of the layer, activation, dropout), ``code``, ``task``, ``classes`` and
+``inputs`` (how stored images become features); the tensors are the parameters, ``blocks.<k>.<name>``, and
+``inputs.offset``, ``inputs.factor``. Reading it executes no code and imports no module.
 """
 
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ from finetune.networks.network import Network, NetworkBlock
 
 FORMAT = "layerwise-network/1"
 KEY = "network"
-"""Of the header among the file's metadata."""
+"""Metadata key of the header."""
 
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A network from a file, in evaluation mode, with what is needed to use it.
+    """A network from a file, in evaluation mode, with its scaling, task and classes.
 
     Attributes:
         network: ``(n, n_features)`` -> logits, or reconstructions before their activation.
@@ -39,11 +39,11 @@ class TrainedNetwork:
 
 
 def write_network(path: Path, network: Network, scaling: Scaling, *, task: str, classes: Sequence[str]) -> None:
-    """Write a network's file in one step.
+    """Write a network's file atomically.
 
     Args:
-        path: where to.
-        network: a single one.
+        path: of the file.
+        network: a single network.
         scaling: how stored images become features.
         task: ``classifier`` or ``autoencoder``.
         classes: a name for each label.
@@ -66,7 +66,7 @@ def read_network(path: Path | str) -> TrainedNetwork:
     """Read a network's file.
 
     Raises:
-        ModelFileError: the file is missing, is no network's, or does not hold what its header says.
+        ModelFileError: the file is missing, is no network's, or its header does not match its tensors.
     """
     path = Path(path)
     if not path.is_file():
@@ -77,11 +77,11 @@ def read_network(path: Path | str) -> TrainedNetwork:
         network = Network([_block(block) for block in header["blocks"]], header["code"])
         network.to(next(iter(tensors.values())).dtype).load_state_dict(tensors)
         return TrainedNetwork(network.eval(), scaling, header["task"], tuple(header["classes"]))
-    except SettingError as error:  # of a type of one's own
+    except SettingError as error:  # a user-defined type is not registered
         raise ModelFileError(f"{path}: {error} Import the module of a type of your own before loading.") from error
     except HEADER_ERRORS as error:
         raise ModelFileError(f"{path}: the header does not fit the tensors ({error}). Write the file again.") from error
 
 
-def _block(described: dict[str, Any]) -> NetworkBlock:
-    return NetworkBlock(WeightLayer.create(described["layer"], "layer"), described["activation"], described["dropout"])
+def _block(header: dict[str, Any]) -> NetworkBlock:
+    return NetworkBlock(WeightLayer.create(header["layer"], "layer"), header["activation"], header["dropout"])

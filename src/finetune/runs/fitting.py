@@ -1,4 +1,4 @@
-"""Fitting networks to data: their module, callbacks and Trainer; one network, or several seeds of it together."""
+"""Training of networks: module, callbacks, Trainer, choice of weights; for one network or several together."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,16 +29,16 @@ from finetune.tasks.settings import Schedule, TrainingSettings
 
 
 def check_training(settings: TrainingSettings, data: DataSet, n_networks: int) -> None:
-    """Refuse, before anything is trained, what the data or training together cannot do.
+    """Check settings that depend on the data or on the number of networks.
 
     Raises:
-        SettingError: there is nothing to choose weights or to stop by; several networks would stop at one moment; or
-            there are not as many images to record as asked for.
+        SettingError: there are no validation images to choose weights or to stop by; early stopping of several
+            networks; or ``trajectory`` is larger than the number of images.
     """
-    watched = data.validation if len(data.validation) else data.train
-    if settings.trajectory > len(watched):
+    images = data.validation if len(data.validation) else data.train
+    if settings.trajectory > len(images):
         raise SettingError(
-            f"training.trajectory={settings.trajectory}: data={data.name} has {len(watched)} "
+            f"training.trajectory={settings.trajectory}: data={data.name} has {len(images)} "
             f"{'validation' if len(data.validation) else 'training'} images to record outputs for. Ask for fewer."
         )
     if not len(data.validation):
@@ -60,10 +60,10 @@ def check_training(settings: TrainingSettings, data: DataSet, n_networks: int) -
 
 
 def check_task(settings: TrainingSettings, task: str) -> None:
-    """Refuse what a task has no use for.
+    """Refuse settings that do not apply to a task.
 
     Raises:
-        SettingError: an autoencoder is to have what only a classifier has.
+        SettingError: a classifier's setting is given for an autoencoder.
     """
     if task == "classifier":
         return
@@ -83,7 +83,7 @@ def make_module(
     seeds: Sequence[int],
     epochs_before: int = 0,
 ) -> FineTuning:
-    """The LightningModule of the task; where training goes on from another run, after ``epochs_before`` epochs."""
+    """The LightningModule of the task; ``epochs_before`` are those of the run that this one continues."""
     check_task(settings, config["task"]["name"])
     augment = settings_of("augment", Augment, config["augment"])
     schedule = settings_of("schedule", Schedule, hydra.utils.instantiate(config["schedule"]))
@@ -115,21 +115,21 @@ def fit_networks(
     """Train networks in place, several of them together.
 
     Args:
-        networks: with their starting weights.
-        data: of each network; the data sets differ in their training images only.
-        settings: how to train.
-        configs: of each run; they differ in their seeds only.
-        folder: where ``checkpoints/`` goes.
-        trackers: of each run.
-        trajectory: records outputs on the way.
-        earlier: run that this one goes on from; None where it starts with the networks' weights.
+        networks: networks with their initial weights.
+        data: data set of each network; they differ in their training images only.
+        settings: training settings.
+        configs: configuration of each run; they differ in their seeds only.
+        folder: folder for ``checkpoints/``.
+        trackers: tracker of each run.
+        trajectory: records outputs during training.
+        earlier: run that this one continues, or None.
 
     Returns:
-        For each network its module with the chosen weights, and what belongs into the result.
+        For each network its module with the chosen weights, and facts on its training for ``result.json``.
 
     Raises:
-        SettingError: a setting that cannot be used.
-        DivergenceError: a network met weights that are not finite.
+        SettingError: an invalid setting.
+        DivergenceError: a network's weights became infinite or NaN.
     """
     config, n, n_validation = configs[0], len(networks), len(data[0].validation)
     seeds = [own["seed"] for own in configs]
@@ -141,9 +141,9 @@ def fit_networks(
         copy_checkpoint(
             earlier, folder, fresh_schedule=module.schedule is not None and module.schedule.length is not None
         )
-    monitor = f"validation/{module.watched}"
-    watch = Stopwatch()
-    callbacks: list[Callback] = [watch]
+    monitor = f"validation/{module.monitor}"
+    stopwatch = Stopwatch()
+    callbacks: list[Callback] = [stopwatch]
     best = BestMembers(monitor) if n > 1 else best_checkpoint(checkpoints, monitor)
     if settings.weights == "best":
         callbacks.append(best)
@@ -153,11 +153,11 @@ def fit_networks(
         callbacks.append(trajectory)
     callbacks.append(LastCheckpoint(checkpoints, config["checkpoint_seconds"]))
     if config["progress"]:
-        shown = monitor if n_validation else "train/loss"
+        metric = monitor if n_validation else "train/loss"
         seed = f"seed {seeds[0]}" if n == 1 else f"{n} seeds"
         title = f"{config['name']} {seed}  {'-'.join(map(str, network.sizes))}"
         callbacks.append(
-            FitProgress(title, shown, shown.replace("/", " ").replace("_", " "), percent=shown.endswith("/error"))
+            FitProgress(title, metric, metric.replace("/", " ").replace("_", " "), percent=metric.endswith("/error"))
         )
     with quiet():
         trainer = make_trainer(
@@ -178,7 +178,7 @@ def fit_networks(
             trainer, module, join_loaders(train), join_loaders(validation) if n_validation else None, checkpoints
         )
     facts = {
-        "seconds": watch.seconds / n,
+        "seconds": stopwatch.seconds / n,
         "flops": operations(network.operations, trainer.current_epoch, settings) * len(data[0].train),
         "trained_together": n,
         "epochs": trainer.current_epoch,
@@ -196,13 +196,13 @@ def fit_networks(
 
 
 def operations(multiplications: Sequence[int], epochs: int, settings: TrainingSettings) -> int:
-    """Floating-point operations per image of training that has lasted ``epochs``, see :mod:`dbn.models.flops`."""
+    """Floating-point operations per image of ``epochs`` epochs of training, see :mod:`dbn.models.flops`."""
     head = min(settings.head_epochs, epochs)
     return head * flops.backpropagation(multiplications, 1) + (epochs - head) * flops.backpropagation(multiplications)
 
 
 def best_checkpoint(directory: Path, monitor: str) -> MovableCheckpoint:
-    """Keeps ``best.ckpt``, the weights of the epoch with the lowest ``monitor``."""
+    """Callback that keeps ``best.ckpt``, the weights of the epoch with the lowest ``monitor``."""
     return MovableCheckpoint(
         dirpath=directory, filename="best", monitor=monitor, mode="min", save_top_k=1, save_weights_only=True,
         enable_version_counter=False,
@@ -210,7 +210,7 @@ def best_checkpoint(directory: Path, monitor: str) -> MovableCheckpoint:
 
 
 def restore_best(module: FineTuning, best: BestMembers | MovableCheckpoint) -> list[int]:
-    """Give each network the weights of its best epoch; returns those epochs, none where a debug run kept none."""
+    """Restore the weights of each network's best epoch; returns these epochs, or none after ``fast_dev_run``."""
     if isinstance(best, BestMembers):
         best.restore(module)
         return best.epochs
@@ -223,16 +223,13 @@ def restore_best(module: FineTuning, best: BestMembers | MovableCheckpoint) -> l
 
 
 class PatientStopping(EarlyStopping):
-    """Early stopping that stays stopped: a fit resumed after it had stopped trains no further epoch.
-
-    Unless it is given more patience, for a run that is trained further.
-    """
+    """Early stopping that stays stopped when a fit is resumed, unless ``patience`` was increased."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint, with the patience that this fit was given."""
+        """Restore the state of a checkpoint, with the patience of this fit."""
         super().load_state_dict({**state_dict, "patience": self.patience})
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Stop at once if patience had run out before the interruption."""
+        """Stop immediately if patience was exhausted before the interruption."""
         if self.wait_count >= self.patience:
             trainer.should_stop = True

@@ -1,4 +1,4 @@
-"""A fine-tuning run: its directory, what it trains, and what it keeps."""
+"""A fine-tuning run: its directory, training, and results."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -42,12 +42,12 @@ NETWORK_FILE = "network.safetensors"
 
 
 def finetuning_directory(config: Mapping[str, Any]) -> Path:
-    """Where a fine-tuning run lives: ``<runs>/<study>/finetune/<name>_seed<k>``."""
+    """Directory of a fine-tuning run: ``<runs>/<study>/finetune/<name>_seed<k>``."""
     return study_directory(config) / "finetune" / f"{folder_name(config['name'])}_seed{config['seed']}"
 
 
 def finetune(config: dict[str, Any], overrides: Sequence[str] | None = None) -> dict[str, Any]:
-    """:func:`finetune_seeds` where there is one seed; returns its result."""
+    """:func:`finetune_seeds` for one seed; returns its result."""
     (result,) = finetune_seeds(config, overrides)
     return result
 
@@ -56,12 +56,12 @@ def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
     """Train the network of a configuration for ``n_parallel_seeds`` seeds from ``seed`` up, together.
 
     Args:
-        config: as ``conf/finetune.yaml`` composes it, plain and resolved.
-        overrides: what was asked for on the command line, to keep beside the results.
+        config: composed from ``conf/finetune.yaml``, resolved to plain dicts and lists.
+        overrides: overrides on the command line, stored with the results.
 
     Returns:
-        For each seed the content of ``result.json``, of those that were done before, too. The network's weights are in
-        ``network.safetensors`` beside it. Nothing where ``pretrain_only`` is set: the stacks are left for later runs.
+        For each seed the content of ``result.json``, also if the run was done before. The network is in
+        ``network.safetensors`` in the same directory. Empty with ``pretrain_only``, which only pretrains the stacks.
     """
     config = with_texts(config)
     check_run_location(config)
@@ -82,7 +82,7 @@ def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
 def _work(
     runs: Sequence[Run], waiting: Sequence[Run], folder: Path, earlier: Earlier | None
 ) -> Iterator[dict[str, Any]]:
-    """Fine-tune, with checkpoints in ``folder``; gives the part of the result of each run that waits for one."""
+    """Fine-tune, with checkpoints in ``folder``; yields the result of each run in ``waiting``."""
     config = runs[0].config
     check_finetuning(config)
     settings = settings_of("training", TrainingSettings, config["training"])
@@ -95,8 +95,8 @@ def _work(
     check_schedule(config["schedule"], config["optimizer"], settings, steps_per_epoch)
     starts = starting_points([run.config for run in members], sets[0])
     before = [deepcopy(start.network) for start in starts]
-    watched = data.validation if len(data.validation) else data.train  # the same for all arms and seeds
-    trajectory = Trajectory(watched.sample(settings.trajectory), settings.epochs) if settings.trajectory else None
+    images = data.validation if len(data.validation) else data.train  # the same for all arms and seeds
+    trajectory = Trajectory(images.sample(settings.trajectory), settings.epochs) if settings.trajectory else None
     openers, directories = [partial(_tracked, run, data) for run in members], [run.directory for run in members]
     with Tracking(openers, directories, config["logger"]["wandb"]) as tracked:
         fitted = fit_networks(
@@ -125,7 +125,7 @@ def _tracked(run: Run, data: DataSet) -> AbstractContextManager[Tracker]:
 
 
 def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracker: Tracker) -> dict[str, Any]:
-    """Evaluate and save a trained network; returns the run's own part of the result."""
+    """Evaluate and save a trained network; returns the content of the result."""
     directory, config, network = run.directory, run.config, module.network
     metrics = {
         f"{name}/{quantity}": value
@@ -169,16 +169,16 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
 
 
 def trial_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Number and settings of the trial that a run is; None for any other run."""
+    """Number and settings of the trial; None if the run is no trial of a search."""
     search = config["search"]
     return None if search["trial"] is None else {"number": search["trial"], "settings": config["searched"]}
 
 
 def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
-    """The data set with the labelled subset as its training images, checked for the task.
+    """The data set with the labelled subset as its training images; unchanged for an autoencoder.
 
     Raises:
-        DataError, SettingError: there are no labels, or not as many as asked for; or baselines cannot be done.
+        DataError, SettingError: there are no or too few labels, or a baseline cannot be computed.
     """
     check_baselines(config, data)
     n_labelled = config["data"]["n_labelled"]
@@ -191,9 +191,8 @@ def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
 
 
 def reconstructions(module: Autoencoder, data: DataSet) -> dict[str, Any]:
-    """Some images and their reconstructions as pictures."""
-    shown = data.validation if len(data.validation) else data.train
-    features = shown.sample(20)
+    """Up to 20 images and their reconstructions as pictures."""
+    features = (data.validation if len(data.validation) else data.train).sample(20)
     with torch.no_grad():
         reconstructed = module.eval().reconstruct(features)
     return {"images": data.to_pixels(features).numpy(), "reconstructions": data.to_pixels(reconstructed).numpy()}
