@@ -36,9 +36,10 @@ NOT_AT_ALL = {
         for name, why in NOT_BY_A_FRAMEWORK.items()
         if name != "dbn.fitting.metrics_file.MetricsFile.log_metrics"
     },
-    "dbn.fitting.trainer.BlockModule.begin_block": "both stages have their own",
-    "dbn.fitting.trainer.BlockModule.minibatch_step": "both stages have their own",
-    "dbn.pretraining.RBMTraining.optimizer_is_recordable": "on a GPU only: tests/dbn/test_graphs.py",
+    "dbn.fitting.block_module.BlockModule.begin_block": "both stages have their own",
+    "dbn.pretraining.contrastive.RBMTraining.optimizer_is_recordable": (
+        "on a GPU only: tests/dbn/machine/test_cuda_graphs.py"
+    ),
 }
 
 

@@ -337,6 +337,11 @@ class DataSet:
         return math.prod(self.shape)
 
     @property
+    def validation_or_train(self) -> StoredImages:
+        """The validation images, or the training images if there are none."""
+        return self.validation if len(self.validation) else self.train
+
+    @property
     def scaling(self) -> Scaling:
         """Conversion between stored pixels and features."""
         return Scaling(self.shape, self.train.offset, self.train.factor, self.maximum)

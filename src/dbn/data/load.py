@@ -9,7 +9,7 @@ from dbn.data.images import DataSet, Images
 from dbn.data.ranges import Range, value_of_one
 from dbn.data.source import Source
 from dbn.data.split.groups import GroupedLabels, hold_out_copies, hold_out_groups
-from dbn.data.split.hold_out import split_size, split_stream, standardisation, stratified_split
+from dbn.data.split.hold_out import offset_and_factor, split_size, split_stream, stratified_split
 from dbn.data.streamed.load import load_streamed
 from dbn.data.streamed.source import StreamedSource
 from dbn.errors import DataError
@@ -64,11 +64,7 @@ def load_data(
     else:
         train, tuning = _take_out("validation", train, validation, split_seed, source)
 
-    if standardise:
-        offset, factor = standardisation(Images.from_features(train.pixels), maximum)
-    else:
-        assert maximum is not None  # value_of_one returns None for standardised data only
-        offset, factor = torch.tensor(0.0), torch.tensor(1 / maximum)
+    offset, factor = offset_and_factor(Images.from_features(train.pixels), maximum, standardise=standardise)
     channels, height, width = source.train_images.shape[1:]
     return DataSet(
         name=source.name,

@@ -11,11 +11,11 @@ import hydra
 import numpy as np
 
 from dbn.data.load import load_data
-from dbn.data.sources.arrays import ROLES, as_pictures, choose
+from dbn.data.sources.arrays import ROLES, choose, picture_shape
 from dbn.data.sources.easypr import CLASSES as EASYPR_CLASSES
 from dbn.data.sources.easypr import SIDE as EASYPR_SIDE
 from dbn.data.sources.image_folder import Dropped, all_images, images_by_class, split_folders
-from dbn.data.sources.mnist import FASHION_CLASSES
+from dbn.data.sources.mnist import DIGITS, FASHION_CLASSES
 from dbn.data.sources.npz import arrays_in
 from dbn.data.sources.olivetti import PEOPLE
 from dbn.data.sources.picture_file import PictureReader, background_colour, picture_size
@@ -24,7 +24,6 @@ from dbn.data.split.label_subset import encode_labels, normalise_labels
 from dbn.errors import DataError, UserError
 
 Shape = tuple[int, int, int]
-DIGITS = tuple(str(digit) for digit in range(10))
 
 
 @dataclass(frozen=True)
@@ -77,14 +76,13 @@ def _npz(source: Mapping[str, Any]) -> tuple[Shape, tuple[str, ...]]:
                 raise ValueError("it is a sparse matrix")
             chosen = choose(path, found, {role: source[role] for role in ROLES})
             labels = file[chosen["labels"]] if "labels" in chosen else None
-        shape = found[chosen["images"]].shape
-        one = as_pictures("images", np.broadcast_to(np.zeros((), np.uint8), (1, *shape[1:])))
+        shape = picture_shape(found[chosen["images"]].shape, "images have shape")
     except UserError:
         raise
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # the reader reports the error
         return _whole("dbn.data.npz", source)
     classes = () if labels is None else encode_labels({"labels": normalise_labels("labels", labels)})[1]
-    return (one.shape[1], one.shape[2], one.shape[3]), classes
+    return shape, classes
 
 
 def _image_folder(source: Mapping[str, Any]) -> tuple[Shape, tuple[str, ...]]:

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from dbn.errors import SettingError
 from dbn.models.linear import WeightLayer
 from dbn.models.registry import Registered
 
@@ -65,18 +64,6 @@ class Layer(Registered, nn.Module, ABC):
     def decoder(self) -> tuple[WeightLayer, Any]:
         """Network layer that computes :meth:`down`, with copies of the parameters, and its activation."""
 
-    @classmethod
-    def group(cls, layers: "Sequence[Layer]") -> "Layer":
-        """A layer that holds copies of ``layers`` of one shape as its members; states are ``(members, batch, n)``.
-
-        Raises:
-            SettingError: this type does not support groups.
-        """
-        raise SettingError(
-            f"n_parallel_seeds={len(layers)}: {cls.kind} layers cannot be trained for several seeds at once. Use "
-            "n_parallel_seeds=1."
-        )
-
     def members(self) -> "Sequence[Layer]":
         """Members of a group, whose parameters are views of the group's; ``[self]`` for a single layer."""
         return [self]
@@ -97,4 +84,5 @@ class Layer(Registered, nn.Module, ABC):
 
 def group_layers(layers: Sequence[Layer]) -> Layer:
     """One layer for several models, see :meth:`Layer.group`; a single layer itself."""
-    return layers[0] if len(layers) == 1 else type(layers[0]).group(layers)
+    layer: Layer = layers[0] if len(layers) == 1 else type(layers[0]).group(layers)
+    return layer

@@ -62,18 +62,6 @@ class WeightLayer(Registered, nn.Module):
         norms = torch.linalg.vector_norm(self.weight, dim=-1, keepdim=True)
         self.weight.mul_(norms.div_(max_norm).clamp_(min=1.0).reciprocal_())
 
-    @classmethod
-    def group(cls, layers: Sequence[Any]) -> "WeightLayer":
-        """A layer that holds copies of ``layers`` of one shape as its members.
-
-        Raises:
-            SettingError: this type does not support groups.
-        """
-        raise SettingError(
-            f"n_parallel_seeds={len(layers)}: networks with {cls.__name__} cannot be trained for several seeds at "
-            "once. Use n_parallel_seeds=1."
-        )
-
     def copy_member(self, number: int, layer: Any) -> None:
         """Copy the parameters of member ``number`` of a group into ``layer``."""
         raise SettingError(f"{type(self).__name__} is one layer, not a group of them.")
@@ -109,9 +97,9 @@ class Linear(WeightLayer, nn.Linear):  # type: ignore[misc]  # nn.Linear calls i
             return F.linear(x, self.weight, self.bias)
 
     @classmethod
-    def group(cls, layers: Sequence[Any]) -> WeightLayer:
+    def group(cls, members: Sequence[Any]) -> Any:
         """See :class:`LinearGroup`. Subclasses are refused: they may compute something else."""
-        return LinearGroup(layers) if cls is Linear else super().group(layers)
+        return LinearGroup(members) if cls is Linear else super().group(members)
 
 
 class LinearGroup(WeightLayer):

@@ -7,7 +7,8 @@ units have no options, without ``inputs``.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,6 @@ from dbn.models.layer import Layer
 FORMAT, FORMAT_1 = "layerwise-dbn/2", "layerwise-dbn/1"
 KEY = "dbn"
 """Metadata key of the header."""
-HEADER_ERRORS = (IndexError, KeyError, TypeError, ValueError, RuntimeError, StopIteration, AttributeError)
-"""Exceptions raised by a header that does not match its tensors."""
 
 
 def write_stack(path: Path, layers: Sequence[Layer], scaling: Scaling | None, description: Mapping[str, Any]) -> None:
@@ -48,7 +47,7 @@ def read_stack(path: Path) -> tuple[list[Layer], Scaling | None, dict[str, Any]]
     if not path.is_file():
         raise ModelFileError(f"{path}: there is no such DBN file. dbn-pretrain writes one as dbn.safetensors.")
     header, tensors = read_model(path, KEY, "a DBN", (FORMAT, FORMAT_1), "DBN.save writes one.")
-    try:
+    with header_errors(path):
         if header["format"] == FORMAT_1:
             header = from_format_1(header)
             tensors = {renamed_from_format_1(name): tensor for name, tensor in tensors.items()}
@@ -57,11 +56,22 @@ def read_stack(path: Path) -> tuple[list[Layer], Scaling | None, dict[str, Any]]
         layers = [Layer.resolve(own["kind"], "layer")[0].from_description(own) for own in header["layers"]]
         stack = nn.ModuleDict({"layers": nn.ModuleList(layers)}).to(next(iter(tensors.values())).dtype)
         stack.load_state_dict(tensors)
-    except SettingError as error:  # a user-defined type is not registered
-        raise ModelFileError(f"{path}: {error} Import the module of a type of your own before loading.") from error
-    except HEADER_ERRORS as error:
-        raise ModelFileError(f"{path}: the header does not fit the tensors ({error}). Write the file again.") from error
     return layers, scaling, header
+
+
+@contextmanager
+def header_errors(path: Path) -> Iterator[None]:
+    """Convert errors in building a model from a header and tensors.
+
+    Raises:
+        ModelFileError: a user-defined type is not registered, or the header does not match the tensors.
+    """
+    try:
+        yield
+    except SettingError as error:
+        raise ModelFileError(f"{path}: {error} Import the module of a type of your own before loading.") from error
+    except (IndexError, KeyError, TypeError, ValueError, RuntimeError, StopIteration, AttributeError) as error:
+        raise ModelFileError(f"{path}: the header does not fit the tensors ({error}). Write the file again.") from error
 
 
 def from_format_1(header: Mapping[str, Any]) -> dict[str, Any]:

@@ -243,7 +243,7 @@ class RBM(Layer):
         return self.connection.decoder(self.visible.bias), self.visible.activation
 
     @classmethod
-    def group(cls, layers: Sequence["Layer"]) -> "RBM":
+    def group(cls, members: Sequence[Any]) -> "RBM":
         """An RBM that holds copies of RBMs of one shape as its members; states are ``(members, batch, n)``.
 
         Members are independent: each trains as it would alone, up to the order of summation in products. Energies and
@@ -252,12 +252,11 @@ class RBM(Layer):
         Raises:
             SettingError: shapes differ, or the connection does not support groups.
         """
-        rbms = [layer for layer in layers if isinstance(layer, RBM)]
-        shapes = {f"{rbm.visible} by {rbm.hidden}" for rbm in rbms}
+        shapes = {f"{rbm.visible} by {rbm.hidden}" for rbm in members}
         if len(shapes) != 1:
             raise SettingError(f"RBMs that train together must be of one shape; these are {', '.join(sorted(shapes))}.")
-        connection = type(rbms[0].connection).group([rbm.connection for rbm in rbms])
-        return cls(Units.group([rbm.visible for rbm in rbms]), Units.group([rbm.hidden for rbm in rbms]), connection)
+        visible, hidden = Units.group([rbm.visible for rbm in members]), Units.group([rbm.hidden for rbm in members])
+        return cls(visible, hidden, type(members[0].connection).group([rbm.connection for rbm in members]))
 
     def members(self) -> list["RBM"]:
         """Members of a group, whose parameters are views of the group's; ``[self]`` for a single RBM."""

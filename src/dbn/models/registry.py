@@ -1,6 +1,6 @@
 """Registry of types that configurations and model files name by their ``kind``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from dbn.errors import SettingError
@@ -70,6 +70,18 @@ class Registered:
         found = cls.registry[kind]
         check_keys(key, options, found.options)
         return found, options
+
+    @classmethod
+    def group(cls, members: Sequence[Any]) -> Any:
+        """An instance that holds copies of ``members`` of one shape, whose tensors have the members as first dimension.
+
+        Raises:
+            SettingError: this type does not support groups.
+        """
+        raise SettingError(
+            f"n_parallel_seeds={len(members)}: {cls.__name__} cannot be trained for several seeds at once. Use "
+            "n_parallel_seeds=1."
+        )
 
     def spec(self) -> str | dict[str, Any]:
         """``kind``, or a mapping of ``kind`` and options, from which :meth:`create` makes such an instance."""

@@ -136,7 +136,7 @@ def check_pretraining(config: Mapping[str, Any]) -> None:
     for key in ("paths", "data", "stack", "sampler", "method", "trainer", "logger"):
         if key not in config:
             raise SettingError(f"{key}: this group is missing. Choose one, {key}=..., or leave ~{key} away.")
-    for key in ("study", "seed", "n_parallel_seeds", "precision", "progress", "checkpoint_seconds"):
+    for key in RUN_CHECKS:
         if key not in config:
             raise SettingError(f"{key}: this setting is missing. Give it a value, {key}=..., or leave ~{key} away.")
     check_run_location(config)

@@ -92,9 +92,10 @@ class GrowingStack:
         self.train: ImageSet = same_windows(data.train, [math.prod(shape) for shape in shapes[:-1]])
         self.images = self.train
         self.validation: ImageSet = data.validation
-        files = [layer_file(run.directory, k + 1) for k in range(len(settings))] if run.directory else []
-        self.files = dict(enumerate(files, start=1))
-        self.last_untrained = max((n for n in range(1, len(settings) + 1) if not self.is_trained(n)), default=0)
+        numbers, self.files = range(1, len(settings) + 1), dict[int, Path]()
+        if run.directory is not None:
+            self.files = {n: run.directory / "checkpoints" / f"layer{n}.safetensors" for n in numbers}
+        self.last_untrained = max((n for n in numbers if not self.is_trained(n)), default=0)
 
     @property
     def to_load(self) -> ImageSet:
@@ -137,11 +138,6 @@ class GrowingStack:
         """The complete stack; deletes representations on disk."""
         self.store.clear()
         return Pretrained(DBN(self.layers, self.scaling), self.facts)
-
-
-def layer_file(directory: Path, number: int) -> Path:
-    """File of the trained layer ``number``."""
-    return directory / "checkpoints" / f"layer{number}.safetensors"
 
 
 def untrained_layers(

@@ -37,7 +37,7 @@ def pictures_of_stack(stack: DBN, data: DataSet, seed: int) -> dict[str, np.ndar
         ``images``, ``reconstructions`` ``(m, c, h, w)`` in [0, 1]; for a dense first layer ``filters``
         ``(k, c, h, w)``; for a stack of RBMs ``samples`` ``(m, c, h, w)`` in [0, 1].
     """
-    features = (data.validation if len(data.validation) else data.train).sample(20)
+    features = data.validation_or_train.sample(20)
     encoder, _ = stack[0].encoder()
     pictures = {"filters": filters(encoder.weight.T, data.shape)} if isinstance(encoder, Linear) else {}
     pictures["images"] = data.to_pixels(features).numpy()

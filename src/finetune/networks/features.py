@@ -90,8 +90,8 @@ def maximise(
     r"""Inputs of a given norm that maximise the units' activation, by gradient ascent on the sphere with restarts.
 
     :math:`x \leftarrow \rho\,(x + \eta_t \rho\,g / \lVert g \rVert) / \lVert \cdot \rVert` where :math:`g` is the
-    gradient of the unit's pre-activation, and :math:`\eta_t` falls linearly from 1 towards 0. Of all starting points and
-    steps, the input with the largest pre-activation is returned.
+    gradient of the unit's pre-activation, and :math:`\eta_t` falls linearly from 1 towards 0. Returns the input with
+    the largest pre-activation of all starting points and steps.
 
     Args:
         network: a single network, used in evaluation mode.

@@ -8,12 +8,11 @@ The header holds ``blocks`` (kind and options of the layer, activation, dropout)
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dbn.data.scaling import Scaling
-from dbn.errors import ModelFileError, SettingError
+from dbn.errors import ModelFileError
 from dbn.models.linear import WeightLayer
-from dbn.models.model_file import HEADER_ERRORS, read_model, write_model
+from dbn.models.model_file import header_errors, read_model, write_model
 from finetune.networks.network import Network, NetworkBlock
 
 FORMAT = "layerwise-network/1"
@@ -72,16 +71,13 @@ def read_network(path: Path | str) -> TrainedNetwork:
     if not path.is_file():
         raise ModelFileError(f"{path}: there is no such network. dbn-finetune writes one as network.safetensors.")
     header, tensors = read_model(path, KEY, "a network", (FORMAT,), "dbn-finetune writes one.")
-    try:
+    with header_errors(path):
         scaling = Scaling.from_file(header["inputs"], tensors)
-        network = Network([_block(block) for block in header["blocks"]], header["code"])
+        blocks = [
+            NetworkBlock(WeightLayer.create(block["layer"], "layer"), block["activation"], block["dropout"])
+            for block in header["blocks"]
+        ]
+        network = Network(blocks, header["code"])
         network.to(next(iter(tensors.values())).dtype).load_state_dict(tensors)
-        return TrainedNetwork(network.eval(), scaling, header["task"], tuple(header["classes"]))
-    except SettingError as error:  # a user-defined type is not registered
-        raise ModelFileError(f"{path}: {error} Import the module of a type of your own before loading.") from error
-    except HEADER_ERRORS as error:
-        raise ModelFileError(f"{path}: the header does not fit the tensors ({error}). Write the file again.") from error
-
-
-def _block(header: dict[str, Any]) -> NetworkBlock:
-    return NetworkBlock(WeightLayer.create(header["layer"], "layer"), header["activation"], header["dropout"])
+        task, classes = header["task"], tuple(header["classes"])
+    return TrainedNetwork(network.eval(), scaling, task, classes)

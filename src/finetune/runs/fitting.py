@@ -35,10 +35,9 @@ def check_training(settings: TrainingSettings, data: DataSet, n_networks: int) -
         SettingError: there are no validation images to choose weights or to stop by; early stopping of several
             networks; or ``trajectory`` is larger than the number of images.
     """
-    images = data.validation if len(data.validation) else data.train
-    if settings.trajectory > len(images):
+    if settings.trajectory > len(data.validation_or_train):
         raise SettingError(
-            f"training.trajectory={settings.trajectory}: data={data.name} has {len(images)} "
+            f"training.trajectory={settings.trajectory}: data={data.name} has {len(data.validation_or_train)} "
             f"{'validation' if len(data.validation) else 'training'} images to record outputs for. Ask for fewer."
         )
     if not len(data.validation):

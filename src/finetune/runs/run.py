@@ -95,7 +95,7 @@ def _work(
     check_schedule(config["schedule"], config["optimizer"], settings, steps_per_epoch)
     starts = starting_points([run.config for run in members], sets[0])
     before = [deepcopy(start.network) for start in starts]
-    images = data.validation if len(data.validation) else data.train  # the same for all arms and seeds
+    images = data.validation_or_train  # the same for all arms and seeds
     trajectory = Trajectory(images.sample(settings.trajectory), settings.epochs) if settings.trajectory else None
     openers, directories = [partial(_tracked, run, data) for run in members], [run.directory for run in members]
     with Tracking(openers, directories, config["logger"]["wandb"]) as tracked:
@@ -192,7 +192,7 @@ def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
 
 def reconstructions(module: Autoencoder, data: DataSet) -> dict[str, Any]:
     """Up to 20 images and their reconstructions as pictures."""
-    features = (data.validation if len(data.validation) else data.train).sample(20)
+    features = data.validation_or_train.sample(20)
     with torch.no_grad():
         reconstructed = module.eval().reconstruct(features)
     return {"images": data.to_pixels(features).numpy(), "reconstructions": data.to_pixels(reconstructed).numpy()}

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from dbn.data import DataSet
 from dbn.errors import DataError, SettingError
 from finetune.networks.network import Network
+from finetune.networks.network_file import read_network
 from finetune.runs import run
 from finetune.runs.run import finetune, finetune_seeds, finetuning_directory
 from finetune.runs.trajectory import TRAJECTORY_FILE, Trajectory, read_trajectory, snapshot_epochs
@@ -24,10 +25,8 @@ class StoppedError(Exception):
 
 
 def network_of(directory: Path) -> Network:
-    """The trained network of a run of :data:`SMALL`."""
-    network = Network.dense([64, 12, 9, 10], activation="relu", dropout_input=0.1, dropout_hidden=0.2)
-    network.load_state_dict(load_file(directory / "network.safetensors"))
-    return network.eval()
+    """The trained network of a run."""
+    return read_network(directory / "network.safetensors").network
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 49, 50, 51, 60, 100, 365, 5000, 10**6])

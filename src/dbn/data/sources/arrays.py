@@ -151,23 +151,32 @@ def as_pictures(role: str, array: NDArray) -> NDArray:
     """Images in one of the layouts of :func:`dbn.data.npz` as ``(n, channels, height, width)``."""
     if array.dtype.kind not in "buif":
         raise DataError(f"{role} are of type {array.dtype}. Save them as uint8 or float32.")
-    if array.size == 0 or array.ndim not in (2, 3, 4):
+    shape = picture_shape(array.shape, f"{role} have shape")
+    return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array.reshape(len(array), *shape)
+
+
+def picture_shape(shape: tuple[int, ...], what: str) -> tuple[int, int, int]:
+    """Channels, height and width of images in an array of ``shape``, one of the layouts of :func:`dbn.data.npz`.
+
+    Raises:
+        DataError: another layout; the message starts with ``what`` and the shape.
+    """
+    if 0 in shape or len(shape) not in (2, 3, 4):
         raise DataError(
-            f"{role} have shape {array.shape}. Use (n, height, width), (n, height, width, channels) or (n, features), "
-            "with at least one image."
+            f"{what} {shape}. Use (n, height, width), (n, height, width, channels) or (n, features), with at least one "
+            "image."
         )
-    if array.ndim == 4:
-        if array.shape[3] > 4:
+    if len(shape) == 4:
+        if shape[3] > 4:
             raise DataError(
-                f"{role} have shape {array.shape}, which would make {array.shape[3]} channels. Channels come last: "
-                "(n, height, width, channels), 1 to 4 of them."
+                f"{what} {shape}, which would make {shape[3]} channels. Channels come last: (n, height, width, "
+                "channels), 1 to 4 of them."
             )
-        return array.transpose(0, 3, 1, 2)
-    if array.ndim == 3:
-        return array[:, np.newaxis]
-    n, features = array.shape
-    side = math.isqrt(features)
-    return array.reshape((n, 1, side, side) if side * side == features else (n, 1, 1, features))
+        return shape[3], shape[1], shape[2]
+    if len(shape) == 3:
+        return 1, shape[1], shape[2]
+    side = math.isqrt(shape[1])
+    return (1, side, side) if side * side == shape[1] else (1, 1, shape[1])
 
 
 def _tensors(images: Mapping[str, NDArray]) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 import torch
 
 from dbn.data.source import Source
+from dbn.data.sources.mnist import DIGITS
 
 
 def digits() -> Source:
@@ -18,6 +19,6 @@ def digits() -> Source:
         name="digits",
         train_images=torch.from_numpy(bunch.images).to(torch.uint8).unsqueeze(1),
         train_labels=torch.from_numpy(bunch.target).long(),
-        classes=tuple(str(digit) for digit in range(10)),
+        classes=DIGITS,
         maximum=16.0,
     )

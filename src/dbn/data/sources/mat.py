@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 NUMERIC = {"double", "single", "logical", "sparse", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}  # fmt: skip  # noqa: E501
 """MATLAB's classes of numbers."""
+HDF5 = b"\x89HDF\r\n\x1a\n"
+"""Signature of HDF5 files, as which version 7.3 is stored."""
 
 
 def mat(
@@ -75,7 +77,7 @@ def mat(
     n_labels = len(arrays["labels"]) if "labels" in arrays else None
     last = images_last if images_last is not None else _counts_last(path, arrays["images"], n_labels)
     if last:
-        arrays = {role: _first(own) if role.endswith("images") else own for role, own in arrays.items()}
+        arrays = {role: np.moveaxis(own, -1, 0) if role.endswith("images") else own for role, own in arrays.items()}
     return source_of(path, arrays, chosen, maximum=maximum, name=name)
 
 
@@ -83,8 +85,9 @@ def _read(path: Path, names: dict[str, str | None]) -> tuple[dict[str, NDArray],
     """Arrays by role, and names of the arrays by role."""
     try:
         with path.open("rb") as file:
-            if file.read(8) == b"\x89HDF\r\n\x1a\n" or _is_hdf5(path):
-                raise NotImplementedError
+            start = file.read(520)
+        if HDF5 in (start[:8], start[512:]):  # without MATLAB's header of 512 bytes, or with it
+            raise NotImplementedError
         found = {
             key: ArrayHeader(tuple(shape), kind, kind in NUMERIC, matlab=True)
             for key, shape, kind in scipy.io.whosmat(path)
@@ -107,13 +110,6 @@ def _read(path: Path, names: dict[str, str | None]) -> tuple[dict[str, NDArray],
             value = densified(path, value)
         arrays[role] = _labels(value) if role.endswith("labels") else value
     return arrays, chosen
-
-
-def _is_hdf5(path: Path) -> bool:
-    """Whether an HDF5 signature follows the MATLAB header of 512 bytes, as in version 7.3."""
-    with path.open("rb") as file:
-        file.seek(512)
-        return file.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
 def _labels(array: NDArray) -> NDArray:
@@ -139,10 +135,6 @@ def _counts_last(path: Path, images: NDArray, n_labels: int | None) -> bool:
         f"{path}: images have shape {images.shape}: are these {last} images of {_shape(images.shape[:-1])}, or {first} "
         f"of {_shape(images.shape[1:])}? Set data.images_last=true for the former, false for the latter."
     )
-
-
-def _first(images: NDArray) -> NDArray:
-    return np.moveaxis(images, -1, 0)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

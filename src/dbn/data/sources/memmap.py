@@ -1,6 +1,5 @@
 """The user's images in .npy files that may be larger than memory."""
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from dbn.data.images import Images
+from dbn.data.sources.arrays import picture_shape
 from dbn.data.split.label_subset import encode_labels, normalise_labels
 from dbn.data.streamed.images import StreamedImages
 from dbn.data.streamed.npy import NpyFile
@@ -94,34 +94,13 @@ def _rows(path: Path, like: Rows | None = None) -> Rows:
     file = NpyFile.open(path)
     if file.dtype.kind not in "buif":
         raise DataError(f"{path} holds {file.dtype}. Save numbers: uint8 or float32.")
-    shape = _picture_shape(file)
+    shape = picture_shape(file.shape, f"{path} holds an array of shape")
     if like is not None and (file.dtype, shape) != (like.file.dtype, like.shape):
         raise DataError(
             f"{path} holds {file.dtype} images of {shape} (channels, height, width), but {like.file.path} holds "
             f"{like.file.dtype} of {like.shape}. Save both in the same way."
         )
     return Rows(file, shape, torch.empty(0, dtype=torch.int64))
-
-
-def _picture_shape(file: NpyFile) -> tuple[int, int, int]:
-    """Channels, height, width."""
-    shape = file.shape
-    if len(shape) not in (2, 3, 4) or 0 in shape:
-        raise DataError(
-            f"{file.path} holds an array of shape {shape}. Use (n, height, width), (n, height, width, channels) or "
-            "(n, features), with at least one image."
-        )
-    if len(shape) == 4:
-        if shape[3] > 4:
-            raise DataError(
-                f"{file.path} holds an array of shape {shape}, which would make {shape[3]} channels. Channels come "
-                "last: (n, height, width, channels), 1 to 4 of them."
-            )
-        return shape[3], shape[1], shape[2]
-    if len(shape) == 3:
-        return 1, shape[1], shape[2]
-    side = math.isqrt(shape[1])
-    return (1, side, side) if side * side == shape[1] else (1, 1, shape[1])
 
 
 def _labels(path: Path) -> NDArray:

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dbn.data.split.hold_out import split_size, stratified_split
-from dbn.errors import DataError, SettingError
+from dbn.data.split.hold_out import check_one_each, split_size, stratified_split
+from dbn.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,11 +59,7 @@ def hold_out_groups(
     size = split_size(split, wanted, len(images.groups), images.name)
     if size == 0:
         return torch.zeros(len(images.groups), dtype=torch.bool)
-    if size < len(images.classes):
-        raise SettingError(
-            f"data.{split} asks for {size} {split} images of data={images.name}, too few: every one of its "
-            f"{len(images.classes)} classes needs one. Use {len(images.classes)} or more."
-        )
+    check_one_each(split, size, images.name, len(images.classes))
     group = torch.unique(images.groups, return_inverse=True)[1]
     labels = torch.zeros_like(group) if images.labels is None else images.labels
     counts = _count(group, labels)

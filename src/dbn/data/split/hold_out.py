@@ -31,6 +31,15 @@ def split_size(split: str, wanted: int | float | None, n: int, name: str) -> int
     )
 
 
+def check_one_each(split: str, size: int, name: str, n_classes: int) -> None:
+    """Raise :class:`SettingError` if ``size`` held-out images are fewer than the classes."""
+    if size < n_classes:
+        raise SettingError(
+            f"data.{split} asks for {size} {split} images of data={name}, too few: every one of its {n_classes} "
+            f"classes needs one. Use {n_classes} or more."
+        )
+
+
 def split_stream(split_seed: int, split: str) -> torch.Generator:
     """Generator that draws the images of ``split``, "test" or "validation"."""
     return stream(split_seed, "split", ("test", "validation").index(split))
@@ -55,11 +64,7 @@ def stratified_split(
         SettingError: ``size`` is less than the number of classes.
         DataError: a class has too few images to be in both parts.
     """
-    if size < len(classes):
-        raise SettingError(
-            f"data.{split} asks for {size} {split} images of data={name}, too few: every one of its "
-            f"{len(classes)} classes needs one. Use {len(classes)} or more."
-        )
+    check_one_each(split, size, name, len(classes))
     index = stratified(labels, size, generator)
     remaining = torch.bincount(labels, minlength=len(classes)) - torch.bincount(labels[index], minlength=len(classes))
     if not remaining.all():
@@ -70,6 +75,20 @@ def stratified_split(
             "it, leave the class out, or lower data.validation or data.test."
         )
     return index
+
+
+def offset_and_factor(stored: ImageSet, maximum: float | None, *, standardise: bool) -> tuple[Tensor, Tensor]:
+    """Offset and factor of the features, ``feature = (pixel - offset) * factor``.
+
+    Args:
+        stored: training images whose features are their pixels.
+        maximum: stored value that stands for 1.0; None: unknown, for standardised features only.
+        standardise: use :func:`standardisation`; otherwise divide by ``maximum``.
+    """
+    if standardise:
+        return standardisation(stored, maximum)
+    assert maximum is not None
+    return torch.tensor(0.0), torch.tensor(1 / maximum)
 
 
 def standardisation(stored: ImageSet, maximum: float | None) -> tuple[Tensor, Tensor]:

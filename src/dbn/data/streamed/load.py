@@ -8,7 +8,7 @@ import torch
 
 from dbn.data.images import DataSet, Images
 from dbn.data.ranges import Range, value_of_one
-from dbn.data.split.hold_out import split_size, split_stream, standardisation, stratified_split
+from dbn.data.split.hold_out import offset_and_factor, split_size, split_stream, stratified_split
 from dbn.data.split.strata import distinct
 from dbn.data.streamed.images import StreamedImages
 from dbn.data.streamed.source import StreamedSource
@@ -42,12 +42,9 @@ def load_streamed(
         train, tuning = _take_out("validation", train, validation, split_seed, source)
     seen = _sampled_range(train, (held_out, tuning))
     maximum = value_of_one(seen, source.maximum, data_name=source.name, standardise=standardise)
-    if standardise:
-        offset, factor = standardisation(train, maximum)
-    else:
-        assert maximum is not None  # value_of_one returns None for standardised data only
+    offset, factor = offset_and_factor(train, maximum, standardise=standardise)
+    if not standardise:
         train = replace(train, rows=replace(train.rows, limit=maximum))
-        offset, factor = torch.tensor(0.0), torch.tensor(1 / maximum)
 
     def scaled(images: AnyImages) -> AnyImages:
         return replace(images, offset=offset, factor=factor)

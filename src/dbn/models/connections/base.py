@@ -108,18 +108,6 @@ class Connection(Registered, nn.Module, ABC):
     def refresh(self) -> None:
         """Update copies of the weight, if there are any; called before each step."""
 
-    @classmethod
-    def group(cls, connections: Sequence[Any]) -> "Connection":
-        """A connection that holds copies of ``connections`` of one shape as its members.
-
-        Raises:
-            SettingError: this type does not support groups.
-        """
-        raise SettingError(
-            f"n_parallel_seeds={len(connections)}: {cls.__name__} cannot be trained for several seeds at once. Use "
-            "n_parallel_seeds=1."
-        )
-
     def member(self, number: int) -> "Connection":
         """Member ``number`` of a group, whose weight is a view of the group's."""
         raise SettingError(f"{type(self).__name__} is one connection, not a group of them.")

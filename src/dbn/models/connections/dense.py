@@ -48,9 +48,9 @@ class Dense(MatrixConnection):
         return Bfloat16(self) if self.has_bfloat16 else super().in_bfloat16()
 
     @classmethod
-    def group(cls, connections: Sequence[Any]) -> Connection:
+    def group(cls, members: Sequence[Any]) -> Any:
         """See :class:`DenseGroup`. Subclasses are refused: their matrix may differ from their weight."""
-        return DenseGroup(connections) if cls is Dense else super().group(connections)
+        return DenseGroup(members) if cls is Dense else super().group(members)
 
 
 class DenseGroup(MatrixConnection):

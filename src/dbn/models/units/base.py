@@ -121,12 +121,12 @@ class Units(Registered, nn.Module, ABC):
         """Number and type, as in ``500 bernoulli``."""
         return f"{self.size} {self.kind}"
 
-    @staticmethod
-    def group(layers: "Sequence[Units]") -> "Units":
-        """Units of a group: parameters ``(members, 1, n)``, copies of those of ``layers``."""
-        group = deepcopy(layers[0])
+    @classmethod
+    def group(cls, members: Sequence[Any]) -> "Units":
+        """Units of a group: parameters ``(members, 1, n)``, copies of those of ``members``."""
+        group: Units = deepcopy(members[0])
         for name in dict(group.named_parameters()):
-            own = [layer.get_parameter(name).detach() for layer in layers]
+            own = [units.get_parameter(name).detach() for units in members]
             setattr(group, name, nn.Parameter(torch.stack(own).unsqueeze(1)))
         return group
 
