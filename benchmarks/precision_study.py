@@ -15,14 +15,13 @@ from typing import Any
 import hydra
 import torch
 
-from dbn.commands.command import config_directory, plain
+from dbn.commands.configuration import config_directory, resolve_config
 from dbn.data.configured import data_of
 from dbn.likelihood import annealed_importance_sampling
 from dbn.models.dbn import DBN
-from dbn.pretraining.run import STACK_FILE, pretraining_config
-from dbn.pretraining.run import run_directory as pretraining_directory
+from dbn.pretraining.run import STACK_FILE, pretraining_config, pretraining_directory
 from dbn.random.streams import stream
-from dbn.runs.run import environment
+from dbn.runs.run import software_and_machine
 from finetune.report.comparison.statistics.mean_difference import estimate_difference
 from finetune.runs.run import finetune
 
@@ -54,7 +53,7 @@ def measure(precision: str, seed: int, length: Length, runs: str) -> dict[str, f
         f"precision={precision}", f"seed={seed}", f"study={precision}", f"paths.runs={runs}",
     ]  # fmt: skip
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
-        config: dict[str, Any] = plain(hydra.compose("finetune", overrides))
+        config: dict[str, Any] = resolve_config(hydra.compose("finetune", overrides))
     result = finetune(config)
     assert result["precision"][0] == precision
     directory = pretraining_directory(pretraining_config(config))
@@ -106,7 +105,7 @@ def main() -> None:
             for precision, own in found.items():
                 own[seed] = measure(precision, seed, length, runs)
                 print(precision, seed, {name: round(value, 4) for name, value in own[seed].items()}, flush=True)
-    machine = environment()["machine"]
+    machine = software_and_machine()["machine"]
     today = datetime.datetime.now().astimezone().strftime("%d %B %Y")
     lines = [
         "# Precision",

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from dbn.runs.run import environment
+from dbn.runs.run import software_and_machine
 
 REFERENCES = ("five products", "bare torch loop", "16 RBMs one after another", "16 networks one after another")
 
@@ -35,7 +35,7 @@ class Table:
     def of(cls, title: str, measured: Mapping[str, Sequence[float]], date: str) -> "Table":
         """From images per second of each subject, round by round, measured on this machine."""
         speeds = {s: [statistics.median(values), min(values), max(values)] for s, values in measured.items()}
-        machine = environment()["machine"]
+        machine = software_and_machine()["machine"]
         where = f"{machine['cpu']}, {machine['cores']} cores"
         return cls(title, speeds, len(next(iter(measured.values()))), date, where)
 

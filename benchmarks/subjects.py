@@ -252,7 +252,7 @@ def network_public(batch: int, n: int, data: str, precision: str = "float32") ->
     """Our fine-tuning as the command runs it, validation, metrics file and checkpoints included."""
     import hydra
 
-    from dbn.commands.command import config_directory, plain
+    from dbn.commands.configuration import config_directory, resolve_config
     from dbn.runs.tracking import Tracker
     from finetune.networks.network import Network
     from finetune.runs.fitting import fit_networks
@@ -260,7 +260,7 @@ def network_public(batch: int, n: int, data: str, precision: str = "float32") ->
 
     overrides = [f"precision={precision}", "arm=random_sigmoid", "training.epochs=2", f"training.batch_size={batch}"]
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
-        config = plain(hydra.compose("finetune", [*overrides, "training.weights=last", "progress=false"]))
+        config = resolve_config(hydra.compose("finetune", [*overrides, "training.weights=last", "progress=false"]))
     dataset = data_set(images(784, n, data), images(784, 2000, data), labels(n))
 
     def work() -> int:
@@ -276,7 +276,7 @@ def network_seeds(batch: int, n: int, data: str, *, at_once: bool, n_seeds: int 
     """Our fine-tuning of 64-100-10 for several seeds: trained together, or one after another."""
     import hydra
 
-    from dbn.commands.command import config_directory, plain
+    from dbn.commands.configuration import config_directory, resolve_config
     from dbn.runs.tracking import Tracker
     from finetune.networks.network import Network
     from finetune.runs.fitting import fit_networks
@@ -284,7 +284,7 @@ def network_seeds(batch: int, n: int, data: str, *, at_once: bool, n_seeds: int 
 
     overrides = ["arm=random_relu", "training.epochs=5", f"training.batch_size={batch}", "progress=false"]
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
-        configs = [plain(hydra.compose("finetune", [*overrides, f"seed={seed}"])) for seed in range(n_seeds)]
+        configs = [resolve_config(hydra.compose("finetune", [*overrides, f"seed={seed}"])) for seed in range(n_seeds)]
     dataset = data_set(images(64, n, data), images(64, 500, data), labels(n))
     settings = TrainingSettings(**configs[0]["training"])
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from dbn.commands.command import config_directory, plain
+from dbn.commands.configuration import config_directory, resolve_config
 from dbn.data import DataSet, digits, load_data
 from helpers import Composer
 
@@ -41,7 +41,7 @@ def compose(tmp_path: Path) -> Composer:
         with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
             config = hydra.compose(name, [f"paths.runs={tmp_path}/runs", "progress=false", *overrides])
         assert OmegaConf.is_dict(config)
-        result: dict[str, Any] = plain(config)
+        result: dict[str, Any] = resolve_config(config)
         return result
 
     return composed

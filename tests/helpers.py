@@ -8,9 +8,9 @@ import hydra
 import torch
 
 from dbn import RBM
-from dbn.commands.command import config_directory, plain
+from dbn.commands.configuration import config_directory, resolve_config
 from dbn.models.units import Units, make_units
-from dbn.pretraining.run import pretraining_config, run_directory
+from dbn.pretraining.run import pretraining_config, pretraining_directory
 
 Composer = Callable[..., dict[str, Any]]
 """Composes a configuration; the fixture ``compose``."""
@@ -35,7 +35,7 @@ def recipe_overrides(file: Path) -> list[str]:
 def stack_directory(*overrides: str) -> Path:
     """Where dbn-finetune with these overrides, called in this folder, has its stack: ``runs/<study>/pretrain/...``."""
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
-        return run_directory(pretraining_config(plain(hydra.compose("finetune", list(overrides)))))
+        return pretraining_directory(pretraining_config(resolve_config(hydra.compose("finetune", list(overrides)))))
 
 
 def make_rbm(visible: str = "bernoulli", hidden: str = "bernoulli", n_visible: int = 5, n_hidden: int = 4) -> RBM:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dbn.commands.command import config_directory
+from dbn.commands.configuration import config_directory
 from dbn.machine.processor import processor_name
 
 BENCHMARKS = config_directory().parent / "benchmarks"

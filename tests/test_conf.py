@@ -5,13 +5,12 @@ from pathlib import Path
 import hydra
 import pytest
 
-from dbn.commands.command import config_directory
+from dbn.commands.configuration import config_directory
 from dbn.errors import SettingError
 from dbn.pretraining.configured import layers_of
-from dbn.pretraining.run import pretrain, pretraining_config
-from dbn.pretraining.run import run_directory as pretraining_directory
+from dbn.pretraining.run import pretrain, pretraining_config, pretraining_directory
 from finetune.runs.fitting import make_module
-from finetune.runs.run import finetune, run_directory
+from finetune.runs.run import finetune, finetuning_directory
 from helpers import Composer, recipe_overrides
 
 CONF = config_directory()
@@ -181,7 +180,7 @@ def test_every_experiment_runs(experiment: str, arm: str, compose: Composer, dat
     config = compose("finetune", [f"experiment={experiment}", f"arm={arm}", "debug=fast"])
     result = finetune(config)
     assert result["arm"] == arm
-    assert (run_directory(config) / "result.json").is_file()
+    assert (finetuning_directory(config) / "result.json").is_file()
 
 
 @pytest.mark.parametrize("experiment", LADDER)
@@ -218,4 +217,4 @@ def test_stacks_and_runs_of_the_sweep_over_pretraining_epochs_have_names_of_thei
     configs = [compose("finetune", ["sweep=pretraining_epochs", f"stack.every_layer.epochs={n}"]) for n in lengths]
     stacks = {pretraining_directory(pretraining_config(config)) for config in configs}
     assert len(stacks) == len(lengths) >= 4
-    assert len({run_directory(config) for config in configs}) == len(lengths)
+    assert len({finetuning_directory(config) for config in configs}) == len(lengths)

@@ -15,10 +15,9 @@ from dbn import DBN, RBM, Bernoulli
 from dbn.errors import SettingError
 from dbn.models.phases import Phases
 from dbn.pretraining.method import LayerTraining
-from dbn.pretraining.run import pretrain, pretraining_config, run_directory
+from dbn.pretraining.run import pretrain, pretraining_config, pretraining_directory
 from finetune.networks.network_file import read_network
-from finetune.runs.run import finetune
-from finetune.runs.run import run_directory as fine_tuning_directory
+from finetune.runs.run import finetune, finetuning_directory
 from helpers import Composer
 
 OWN = Path(__file__).parent / "own"
@@ -194,8 +193,8 @@ def test_unrolled_before_training(choice: str, compose: Composer) -> None:
     overrides = [*CHOICES[choice], *ACTIVATION[choice], "arm=dbn", "training.learning_rate=1e-12", "schedule=constant"]
     config = compose("finetune", [*overrides, "training.epochs=1", "training.weights=last"])
     finetune(config)
-    stack = DBN.load(run_directory(pretraining_config(config)) / "dbn.safetensors")
-    network = read_network(fine_tuning_directory(config) / "network.safetensors").network
+    stack = DBN.load(pretraining_directory(pretraining_config(config)) / "dbn.safetensors")
+    network = read_network(finetuning_directory(config) / "network.safetensors").network
     v = torch.rand(7, 64)
     for layers, found in enumerate(network.hidden(v)[:2], start=1):
         torch.testing.assert_close(found, stack.up(v, layers), rtol=0, atol=1e-5)

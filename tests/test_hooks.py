@@ -37,7 +37,9 @@ NOT_AT_ALL = {
         if name != "dbn.fitting.metrics_file.MetricsFile.log_metrics"
     },
     "dbn.fitting.block_module.BlockModule.begin_block": "both stages have their own",
-    "dbn.pretraining.contrastive.RBMTraining.optimizer_stays_in_place": "on a GPU only: test_cuda_graphs.py",
+    "dbn.pretraining.contrastive.RBMTraining.optimizer_is_recordable": (
+        "on a GPU only: tests/dbn/machine/test_cuda_graphs.py"
+    ),
 }
 
 

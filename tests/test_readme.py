@@ -7,7 +7,8 @@ from pathlib import Path
 import hydra
 import pytest
 
-from dbn.commands.command import config_directory, is_override
+from dbn.commands.command import is_override
+from dbn.commands.configuration import config_directory
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {str(page.relative_to(ROOT)): page.read_text("utf-8") for page in [ROOT / "README.md", *ROOT.glob("docs/*.md")]}

@@ -14,9 +14,8 @@ from scipy.special import expit, logsumexp
 from dbn.data import DataSet
 from dbn.data.configured import data_of
 from dbn.fitting.trainer import Stopwatch
-from dbn.pretraining.run import pretrain
-from dbn.pretraining.run import run_directory as pretraining_directory
-from finetune.runs.run import finetune, finetune_seeds, labelled, run_directory
+from dbn.pretraining.run import pretrain, pretraining_directory
+from finetune.runs.run import finetune, finetune_seeds, finetuning_directory, labelled
 from helpers import Composer
 
 Floats = NDArray[np.float64]
@@ -75,7 +74,7 @@ def test_a_classifier_s_result(compose: Composer) -> None:
     overrides = ["arm=dbn_dropout", "data.n_labelled=137", "stack.layers=[30,20]", "stack.every_layer.epochs=2"]
     config = compose("finetune", [*overrides, "training.epochs=25", "training.batch_size=20"])
     result = finetune(config)
-    directory, dropout = run_directory(config), config["network"]
+    directory, dropout = finetuning_directory(config), config["network"]
     keep = 1 - dropout["dropout_input"], 1 - dropout["dropout_hidden"]
     assert keep[1] < 1
     expected = {}
@@ -101,12 +100,12 @@ def test_an_autoencoder_s_result(compose: Composer) -> None:
     config = compose("finetune", [*layers, "training.epochs=3", "optimizer=adam", "training.learning_rate=0.01"])
     result = finetune(config)
     for name, (x, _) in splits_of(data_of(config)).items():
-        logits = outputs(run_directory(config), x, (1.0, 1.0), code=2)
+        logits = outputs(finetuning_directory(config), x, (1.0, 1.0), code=2)
         squared = np.square(expit(logits) - x).sum(1).mean()
         entropy = (np.logaddexp(0, logits) - x * logits).sum(1).mean()
         assert result["metrics"][f"{name}/squared_error"] == pytest.approx(squared, rel=1e-5), name
         assert result["metrics"][f"{name}/cross_entropy"] == pytest.approx(entropy, rel=1e-5), name
-    baseline = run_directory(config).parent.parent / "baseline" / "pca_4_seed0" / "result.json"
+    baseline = finetuning_directory(config).parent.parent / "baseline" / "pca_4_seed0" / "result.json"
     (train, _), (test, _) = (splits_of(data_of(config))[name] for name in ("train", "test"))
     U = np.linalg.svd(train - train.mean(0), full_matrices=False)[2][:4].T
     centred = test - train.mean(0)
@@ -127,7 +126,7 @@ def test_training_loss_is_the_mean_over_images(batch: int, task: str, n_seeds: i
     config = compose("finetune", [*shape, *options, *STILL, "task.baselines=[]"])
     for result in finetune_seeds(config):
         quantity = "nll" if task == "classifier" else "cross_entropy"
-        rows = rows_of(run_directory(result["config"]))
+        rows = rows_of(finetuning_directory(result["config"]))
         for row in rows:
             assert row["train/loss"] == pytest.approx(result["metrics"][f"train/{quantity}"], rel=1e-5)
             for name, value in row.items():

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from dbn.commands.command import config_directory, plain
+from dbn.commands.configuration import config_directory, resolve_config
 from dbn.commands.texts import TEXTS
 from dbn.errors import UserError
 from dbn.pretraining.check_config import check_pretraining
@@ -56,7 +56,7 @@ def of_describe(config: Configuration) -> None:
 
 
 def as_dict(config: Configuration) -> dict[str, Any]:
-    return config if isinstance(config, dict) else plain(config)
+    return config if isinstance(config, dict) else resolve_config(config)
 
 
 CHECKS: dict[str, Callable[[Configuration], None]] = {
@@ -167,7 +167,7 @@ REFERRED_TO = set(re.findall(r"\$\{(?:[a-z.]+:)?(?:\$\{)?([a-z_.]+)", "".join(pa
 
 @lru_cache(maxsize=4)
 def resolved(command: str, *overrides: str) -> dict[str, Any]:
-    found: dict[str, Any] = plain(base(command, *overrides))
+    found: dict[str, Any] = resolve_config(base(command, *overrides))
     return found
 
 

@@ -1,32 +1,32 @@
-"""Errors that a person can mend: each message names the key or file, the value, the reason and what to do.
+"""Errors that the user can correct: each message names the key or file, the value, the reason and what to do.
 
 The command line prints them without a traceback and exits with status 2 (:mod:`dbn.commands.command`).
 """
 
 
 class UserError(Exception):
-    """Something that the person who runs the package can put right."""
+    """Base of the errors that the user can correct."""
 
 
 class SettingError(UserError, ValueError):
-    """A setting has a value that cannot be used."""
+    """A setting has an invalid value."""
 
 
 class DataError(UserError, ValueError):
-    """A data set is missing, damaged, or not usable for what was asked."""
+    """A data set is missing, damaged, or unsuitable for the requested task."""
 
 
 class ModelFileError(UserError, ValueError):
-    """A DBN file cannot be read as one."""
+    """A model file cannot be read."""
 
 
 class RunConflictError(UserError, RuntimeError):
-    """A run's directory already belongs to another configuration, or another process is at work in it."""
+    """A run's directory already belongs to another configuration, or the first process refuses to work in it."""
 
 
 class TrackingError(UserError, RuntimeError):
-    """Weights & Biases cannot be used as asked for."""
+    """Weights & Biases cannot be used as configured."""
 
 
 class DivergenceError(UserError, ArithmeticError):
-    """Training met a value that is not finite."""
+    """Parameters became infinite or NaN during training."""

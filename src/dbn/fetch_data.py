@@ -1,4 +1,4 @@
-"""The command ``dbn-data``: fetch data sets ahead, on a machine that has internet, for those that have none."""
+"""The command ``dbn-data``: download data sets in advance, on a machine with internet access."""
 
 import argparse
 import logging
@@ -24,7 +24,7 @@ FETCHED: dict[str, Callable[[str | Path | None], Source]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Console entry point. Exit status: 0 done, 2 a mistake in what was asked for, or nothing could be downloaded."""
+    """Console entry point. Exit status: 0 done, 2 invalid arguments or a failed download."""
     parser = argparse.ArgumentParser(
         prog="dbn-data", description="Fetch data sets ahead: on the login node of a cluster, say, whose compute nodes "
         "have no internet.",

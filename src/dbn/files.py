@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writing of files."""
 
 import json
 import os
@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 UNFINISHED = ".part"
-"""Ending of files that are being written."""
+"""Suffix of temporary files."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside ``path`` to write to; takes its place in one step when the block ends without an error.
+    """Yields a temporary file beside ``path`` and renames it to ``path`` when the block ends without an error.
 
-    A process killed on the way leaves the file at ``path`` as it was.
+    If the process is killed before that, the file at ``path`` is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=UNFINISHED, dir=path.parent)
@@ -39,17 +39,17 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
-    """Write ``content`` to ``path`` in one step."""
+    """Write ``content`` to ``path`` atomically."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` in one step."""
+    """Write ``text`` to ``path`` atomically, in UTF-8."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write ``content`` to ``path`` as JSON in one step."""
+    """Write ``content`` to ``path`` as JSON, atomically."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")

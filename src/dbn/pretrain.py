@@ -1,4 +1,4 @@
-"""The command ``dbn-pretrain``: pretrain a stack, once, in the directory that its configuration names."""
+"""The command ``dbn-pretrain``: pretrain a stack, unless its directory holds the result already."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,19 +8,20 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.table import Table
 
-from dbn.commands.command import plain, run_command, task_overrides
+from dbn.commands.command import run_command, task_overrides
+from dbn.commands.configuration import resolve_config
 from dbn.errors import UserError
 from dbn.fitting.processes import is_first
 from dbn.pretraining.identity import stack_name
-from dbn.pretraining.run import STACK_FILE, pretrain_seeds, run_directory
+from dbn.pretraining.run import STACK_FILE, pretrain_seeds, pretraining_directory
 from dbn.runs.identity import with_content
 
 
 def name_in_configuration(*, _root_: DictConfig) -> str:
-    """``${stack_name:}``: where Hydra writes its log. What is wrong with a configuration, the command itself says."""
+    """Resolver ``${stack_name:}`` for Hydra's log folder; the command itself reports an invalid configuration."""
     try:
         return stack_name(
-            with_content(plain(OmegaConf.masked_copy(_root_, [str(key) for key in _root_ if key != "hydra"])))
+            with_content(resolve_config(OmegaConf.masked_copy(_root_, [str(key) for key in _root_ if key != "hydra"])))
         )
     except (UserError, OmegaConfBaseException, AttributeError, KeyError, TypeError, ValueError):
         return "not_named"
@@ -35,13 +36,13 @@ def main() -> None:
 
 
 def _run(config: DictConfig) -> None:
-    for result in pretrain_seeds(plain(config), task_overrides()):
+    for result in pretrain_seeds(resolve_config(config), task_overrides()):
         if is_first():
             show(result)
 
 
 def show(result: Mapping[str, Any]) -> None:
-    """A table of the layers at the end."""
+    """Print a table of the layers' final metrics."""
     table = Table(title=f"{result['name']}, seed {result['seed']}: pretrained in {result['seconds']:.1f} s")
     names = ("reconstruction_error", "free_energy_gap", "weight_norm", "fraction_inactive", "fraction_saturated")
     for heading in (
@@ -57,7 +58,7 @@ def show(result: Mapping[str, Any]) -> None:
     for layer in sorted({key.split("/")[0] for key in metrics}):
         table.add_row(layer, *(f"{metrics[f'{layer}/{n}']:.4g}" if f"{layer}/{n}" in metrics else "" for n in names))
     Console().print(table)
-    Console().print(f"{run_directory(result['config']) / STACK_FILE}", soft_wrap=True)
+    Console().print(f"{pretraining_directory(result['config']) / STACK_FILE}", soft_wrap=True)
 
 
 if __name__ == "__main__":

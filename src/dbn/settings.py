@@ -1,4 +1,4 @@
-"""Checks on settings where they enter: each names the key, the value and what would be accepted."""
+"""Validation of settings; each error message names the key, the value and the accepted values."""
 
 import difflib
 import inspect
@@ -9,12 +9,12 @@ from dbn.errors import SettingError
 
 T = TypeVar("T")
 Check = Callable[[str, Any], None]
-"""Raises :class:`SettingError` unless a setting, by its dotted key, has a value that can be used."""
+"""``check(key, value)`` raises :class:`SettingError` unless ``value`` is valid; ``key`` is the setting's full name."""
 
 LARGEST = 2.0**63
-"""Beyond it a number is no number of anything, and none that torch takes."""
+"""Largest accepted number: torch does not take larger ones."""
 LONGEST = 80
-"""Letters of a value that a message shows."""
+"""Characters of a value that a message shows."""
 
 
 def check_number(
@@ -24,16 +24,16 @@ def check_number(
     """Raise unless ``value`` is a number within ``[low, high]``.
 
     Args:
-        key: name of the setting, as a person writes it.
-        value: what was given.
+        key: dotted name of the setting.
+        value: the value to check.
         low: smallest accepted value.
         high: largest accepted value.
         whole: accept whole numbers only.
-        above: ``low`` itself is not accepted.
-        below: ``high`` itself is not accepted.
+        above: exclude ``low`` itself.
+        below: exclude ``high`` itself.
 
     Raises:
-        SettingError: it is not.
+        SettingError: ``value`` is not accepted.
     """
     kind = "a whole number" if whole else "a number"
     accepted_type = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
@@ -44,51 +44,54 @@ def check_number(
     limits = f"above {low:g}" if above else f"from {low:g}"
     if high != float("inf"):
         limits += f" and below {high:g}" if below else f" to {high:g}"
-    raise SettingError(f"{key}={shown(value)}: it must be {kind} {limits}.")
+    raise SettingError(f"{key}={format_value(value)}: it must be {kind} {limits}.")
 
 
 def check_choice(key: str, value: Any, choices: Collection[str]) -> None:
     """Raise :class:`SettingError` unless ``value`` is one of ``choices``; the message names the nearest."""
     if not isinstance(value, str) or value not in choices:
         raise SettingError(
-            f"{key}={shown(value)}: no such choice.{near(str(value), choices)} Use one of {', '.join(sorted(choices))}."
+            f"{key}={format_value(value)}: no such choice.{suggestion(str(value), choices)} "
+            f"Use one of {', '.join(sorted(choices))}."
         )
 
 
 def check_flag(key: str, value: Any) -> None:
     """Raise :class:`SettingError` unless ``value`` is true or false."""
     if not isinstance(value, bool):
-        raise SettingError(f"{key}={shown(value)}: it must be true or false.")
+        raise SettingError(f"{key}={format_value(value)}: it must be true or false.")
 
 
 def check_text(key: str, value: Any, *, what: str = "text") -> None:
-    """Raise :class:`SettingError` unless ``value`` is text and not empty; ``what`` says what it stands for."""
+    """Raise :class:`SettingError` unless ``value`` is non-empty text; ``what`` describes it in the message."""
     if not isinstance(value, str) or not value.strip():
-        raise SettingError(f"{key}={shown(value)}: it must be {what}, such as {key}=abc.")
+        raise SettingError(f"{key}={format_value(value)}: it must be {what}, such as {key}=abc.")
 
 
 def check_list(key: str, value: Any) -> None:
     """Raise :class:`SettingError` unless ``value`` is a list; the message shows how one is written."""
     if not isinstance(value, list | tuple):
         example = value if isinstance(value, str | int | float) and value != "" else "a,b"
-        raise SettingError(f"{key}={shown(value)}: it must be a list, which is written {key}=[{example}].")
+        raise SettingError(f"{key}={format_value(value)}: it must be a list, which is written {key}=[{example}].")
 
 
 def check_group(key: str, value: Any) -> None:
     """Raise :class:`SettingError` unless ``value`` is a group of settings."""
     if not isinstance(value, Mapping):
-        raise SettingError(f"{key}={shown(value)}: it must be a group of settings, written {key}={{name:value}}.")
+        raise SettingError(
+            f"{key}={format_value(value)}: it must be a group of settings, written {key}={{name:value}}."
+        )
 
 
 def optional(check: Check) -> Check:
-    """The same check, which null passes, too."""
+    """A check that accepts None, too."""
 
     def passes(key: str, value: Any) -> None:
         if value is not None:
             try:
                 check(key, value)
             except SettingError as error:
-                if not str(error).startswith(f"{key}="):  # of something inside it
+                if not str(error).startswith(f"{key}="):  # the error concerns a nested setting
                     raise
                 raise SettingError(f"{str(error).removesuffix('.')}, or null.") from error
 
@@ -96,12 +99,12 @@ def optional(check: Check) -> Check:
 
 
 def within(**limits: Any) -> Check:
-    """:func:`check_number` with limits."""
+    """:func:`check_number` with fixed limits."""
     return lambda key, value: check_number(key, value, **limits)
 
 
 def choice(*choices: str) -> Check:
-    """:func:`check_choice` among choices."""
+    """:func:`check_choice` with fixed choices."""
     return lambda key, value: check_choice(key, value, choices)
 
 
@@ -112,13 +115,13 @@ def check_table(
 
     Args:
         group: dotted name of the group.
-        given: its settings.
-        checks: for each setting that it may have.
-        needed: settings that it must have.
-        others: settings that it may have, too, and that are checked elsewhere.
+        given: settings of the group.
+        checks: a check for each allowed setting.
+        needed: required settings.
+        others: further allowed settings, which are checked elsewhere.
 
     Raises:
-        SettingError: one of them cannot be used, is not known, or missing.
+        SettingError: a setting is invalid, unknown, or missing.
     """
     check_group(group, given)
     check_keys(group, given, {*checks, *others})
@@ -130,8 +133,8 @@ def check_table(
             check(f"{group}.{key}", given[key])
 
 
-def shown(value: Any) -> str:
-    """A value as a person writes it, a long one shortened."""
+def format_value(value: Any) -> str:
+    """A value in YAML's notation, shortened to :data:`LONGEST` characters."""
     words = {None: "null", True: "true", False: "false"}
     text = words[value] if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
@@ -146,7 +149,7 @@ RENAMED = {
     "arm.sgd_lr": "training.learning_rate",
     "lr": "training.learning_rate",
 }
-"""Keys of earlier versions, and those that say the same now."""
+"""Keys of earlier versions, with their current names."""
 
 
 def check_keys(group: str, given: Mapping[str, Any], known: Collection[str]) -> None:
@@ -154,20 +157,20 @@ def check_keys(group: str, given: Mapping[str, Any], known: Collection[str]) -> 
     for key in given:
         if key not in known:
             full = f"{group}.{key}"
-            use = renamed(full) or near(str(key), known)
+            use = rename_hint(full) or suggestion(str(key), known)
             raise SettingError(f"{full}: no such setting.{use} Known: {', '.join(sorted(known))}.")
 
 
-def renamed(key: str) -> str:
-    """A half-sentence that names what a key of earlier versions is called now; nothing for another key."""
+def rename_hint(key: str) -> str:
+    """`` Use <new key>.`` for a key of earlier versions; otherwise empty."""
     return f" Use {RENAMED[key]}." if key in RENAMED else ""
 
 
 def settings_of(group: str, kind: Callable[..., T], given: Mapping[str, Any]) -> T:
-    """A settings dataclass from a group of the configuration.
+    """Build a settings dataclass from a group of the configuration.
 
     Raises:
-        SettingError: the group is none, has a key that is no field of it, or lacks one.
+        SettingError: ``given`` is no group, has an unknown key, or lacks a required one.
     """
     check_group(group, given)
     fields = inspect.signature(kind).parameters
@@ -178,11 +181,11 @@ def settings_of(group: str, kind: Callable[..., T], given: Mapping[str, Any]) ->
     return kind(**given)
 
 
-def calling(group: str, factory: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
-    """``factory(*arguments, **keywords)``, where the factory is a library's and its settings a person's.
+def call_factory(group: str, factory: Callable[..., T], *arguments: Any, **keywords: Any) -> T:
+    """Call ``factory(*arguments, **keywords)`` and report its errors as errors of the settings in ``group``.
 
     Raises:
-        SettingError: the factory refuses them; the message names the group.
+        SettingError: the factory raises TypeError, ValueError or ArithmeticError.
     """
     try:
         return factory(*arguments, **keywords)
@@ -190,7 +193,7 @@ def calling(group: str, factory: Callable[..., T], *arguments: Any, **keywords: 
         raise SettingError(f"{group}: {error}. See the settings of {group} with --help.") from error
 
 
-def near(word: str, choices: Collection[str]) -> str:
-    """A half-sentence that names up to three near matches, or nothing."""
+def suggestion(word: str, choices: Collection[str]) -> str:
+    """`` Did you mean ...?`` with up to three close matches; empty if there are none."""
     matches = difflib.get_close_matches(word, sorted(set(choices)), n=3, cutoff=0.5)
     return f" Did you mean {' or '.join(matches)}?" if matches else ""

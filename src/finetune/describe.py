@@ -7,27 +7,28 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from dbn.commands.command import plain, run_command
-from dbn.data.shapes import facts_of
+from dbn.commands.command import run_command
+from dbn.commands.configuration import resolve_config
+from dbn.data.shapes import info_of
 from dbn.errors import SettingError
 from dbn.machine.model_memory import check_memory
 from dbn.models import flops
 from dbn.pretraining.configured import layers_of, untrained_of
-from dbn.settings import check_number, shown
+from dbn.settings import check_number, format_value
 from finetune.networks.network import Network
 from finetune.runs.check_config import check_finetuning
 from finetune.runs.starting import build_network, network_options
 
 
 def describe(config: Mapping[str, Any]) -> Network:
-    """A configuration's network, without weights: the one of its ``sizes``, or that of its stack, data and task.
+    """The untrained network of a configuration: by ``sizes`` if given, otherwise by stack, data and task.
 
     Raises:
-        SettingError: ``sizes`` is not a list of at least two numbers of units.
+        SettingError: an invalid setting, such as ``sizes`` of fewer than two layers.
     """
     if config["sizes"] is None:
         check_finetuning(config)
-        data = facts_of(config["data"])
+        data = info_of(config["data"])
         check_memory("stack.layers", [data.n_features, *(layer.n_hidden for layer in layers_of(config["stack"]))])
         return build_network(data, config, untrained_of(config, data.shape))
     check_sizes(config["sizes"])
@@ -39,14 +40,16 @@ def check_sizes(sizes: Any) -> None:
     if sizes is None:
         return
     if not isinstance(sizes, Sequence) or isinstance(sizes, str) or len(sizes) < 2:
-        raise SettingError(f"sizes={shown(sizes)}: give the units of every layer, inputs first: sizes=[3,2,2,3].")
+        raise SettingError(
+            f"sizes={format_value(sizes)}: give the units of every layer, inputs first: sizes=[3,2,2,3]."
+        )
     for size in sizes:
         check_number("sizes", size, low=1, whole=True)
     check_memory("sizes", sizes)
 
 
 def show(network: Network) -> None:
-    """A table of the layers, and the totals."""
+    """Print a table of the layers, and totals."""
     table = Table(title="-".join(map(str, network.sizes)))
     for head in ("layer", "inputs", "units", "weights", "biases", "activation", "dropout of inputs"):
         table.add_column(head, justify="left" if head in ("layer", "activation") else "right")
@@ -70,7 +73,7 @@ def main() -> None:
 
 
 def _describe(config: DictConfig) -> None:
-    show(describe(plain(config)))
+    show(describe(resolve_config(config)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Around a multirun: write down what was planned before it, and the report after it."""
+"""Plan and report of a multirun: ``sweep.json`` is written before it, the study's report after it."""
 
 import json
 import logging
@@ -23,7 +23,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dbn.commands.command import plain, say
+from dbn.commands.command import print_message
+from dbn.commands.configuration import resolve_config
 from dbn.commands.explain import explain
 from dbn.errors import SettingError, UserError
 from dbn.files import write_json
@@ -38,23 +39,22 @@ log = logging.getLogger(__name__)
 
 PLAN = "sweep.json"
 _finished: dict[Path, dict[str, Any] | None] = {}
-"""Studies that a multirun has started, with their settings of Weights & Biases."""
+"""Directories of the studies of the current multirun, with their settings ``logger.wandb``."""
 
 
 class StudyReport(Callback):
-    """Hydra's callback: writes ``sweep.json`` when a multirun starts and has the report written when it has ended.
+    """Hydra callback that writes ``sweep.json`` when a multirun starts, and registers its studies for the report.
 
-    Hydra calls ``on_multirun_end`` only if every job went well. The report matters most when one did not, so it is
-    written by :func:`at_end`, which the command calls in any case: without a plan, too, since Hydra makes a warning of
-    a callback's error and goes on.
+    Hydra calls ``on_multirun_end`` only if all jobs succeeded. So the report is written by :func:`at_end`, which the
+    command always calls.
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Write the plan of every study that the multirun has jobs of.
+        """Write the plan of every study in the multirun.
 
         Raises:
-            SystemExit: two jobs would share a directory, or the plan cannot be written. Of any other error Hydra would
-                make a warning, and go on.
+            SystemExit: two jobs would share a directory, or the plan cannot be written. (Hydra would turn an exception
+                into a warning and continue.)
         """
         if not is_first():
             return
@@ -64,18 +64,18 @@ class StudyReport(Callback):
             message = explain(error, "finetune")
             if message is None:
                 raise
-            say(message)
+            print_message(message)
             sys.exit(2)
 
     def plan(self, config: DictConfig) -> None:
-        """Write the plan.
+        """Write ``sweep.json`` of every study.
 
         Raises:
             SettingError: two jobs would share a directory.
         """
         try:
             jobs = planned_jobs(config)
-        except HydraException:  # a job that cannot be composed: Hydra refuses the multirun, and says why
+        except HydraException:  # a job cannot be composed: Hydra will refuse the multirun
             return
         check_directories(jobs)
         for study, own in groupby(sorted(jobs, key=lambda job: job.study), key=lambda job: job.study):
@@ -87,20 +87,20 @@ class StudyReport(Callback):
 
 @dataclass(frozen=True)
 class Job:
-    """A job of a multirun, one seed of it.
+    """One seed of a job of a multirun.
 
     Attributes:
-        words: its overrides.
-        study: the directory of its study.
-        arm: its arm; empty where the job cannot be told.
+        overrides: overrides of the job.
+        study: directory of its study.
+        arm: its arm; empty if the job's configuration cannot be resolved.
         name: of the run.
         seed: of the run.
-        settings: all that may decide what comes out, but the seed; None where that cannot be told.
-        pretrain_only: whether it leaves stacks and no run.
+        settings: all settings that may affect the result, except the seed; None if they cannot be resolved.
+        pretrain_only: whether the job only pretrains stacks.
         wandb: settings of Weights & Biases.
     """
 
-    words: tuple[str, ...]
+    overrides: tuple[str, ...]
     study: Path
     arm: str
     name: str
@@ -111,37 +111,37 @@ class Job:
 
     @property
     def planned(self) -> dict[str, Any]:
-        """What the report needs to know of it."""
-        words = [word for word in self.words if not word.startswith("pretrain_only=")]  # the run it is one stack of
-        command = shlex.join(["dbn-finetune", *words])
-        return {"arm": self.arm, "name": self.name, "seed": self.seed, "overrides": words, "command": command}
+        """Entry of ``sweep.json``; for a job with ``pretrain_only``, that of the run that will use the stack."""
+        overrides = [override for override in self.overrides if not override.startswith("pretrain_only=")]
+        command = shlex.join(["dbn-finetune", *overrides])
+        return {"arm": self.arm, "name": self.name, "seed": self.seed, "overrides": overrides, "command": command}
 
 
 def planned_jobs(config: DictConfig) -> list[Job]:
     """Every job of a multirun, as Hydra's sweeper will launch them."""
     parameters = config.hydra.sweeper.params or {}
-    # Unresolved: what has interpolations is to be resolved for each job, not for the defaults.
-    given = [str(words) for words in config.hydra.overrides.task._iter_ex(resolve=False)]
+    # Unresolved: interpolations must be resolved for each job, not for the defaults.
+    given = [str(override) for override in config.hydra.overrides.task._iter_ex(resolve=False)]
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     overrides = parser.parse_overrides([*(f"{key}={value}" for key, value in parameters.items()), *given])
     (batch,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
-    composed = cache(lambda words: hydra.compose("finetune", list(words), return_hydra_config=True))
-    return [job for words in batch for job in jobs_of(words, composed)]
+    composed = cache(lambda job: hydra.compose("finetune", list(job), return_hydra_config=True))
+    return [job for job_overrides in batch for job in jobs_of(job_overrides, composed)]
 
 
-def jobs_of(words: Sequence[str], compose: Callable[[tuple[str, ...]], DictConfig]) -> list[Job]:
-    """The jobs, one for each seed, that these overrides start, a sweep= that they hang on included.
+def jobs_of(overrides: Sequence[str], compose: Callable[[tuple[str, ...]], DictConfig]) -> list[Job]:
+    """The jobs that overrides start, one for each seed.
 
-    A job that cannot be told, such as one whose name looks at a setting it does not have, is planned by its words: it
-    fails when it is started, and the others do not.
+    A job whose configuration cannot be resolved is named by its overrides: it fails when it is started, but must not
+    stop the others.
 
     Args:
-        words: the overrides.
-        compose: composes a configuration with Hydra's; jobs that differ in a seed alone share one, since it takes a
-            quarter of a second.
+        overrides: overrides of a job, including ``sweep=``.
+        compose: composes a configuration, including Hydra's own; it takes a quarter of a second, so jobs that differ in
+            their seeds only share a configuration.
     """
-    seeds = [word for word in words if re.fullmatch(r"seed=\d+", word)]
-    composed = compose(tuple(word for word in words if word not in seeds))
+    seeds = [override for override in overrides if re.fullmatch(r"seed=\d+", override)]
+    composed = compose(tuple(override for override in overrides if override not in seeds))
     if seeds:
         composed = composed.copy()
         composed.seed = int(seeds[-1].partition("=")[2])
@@ -150,20 +150,20 @@ def jobs_of(words: Sequence[str], compose: Callable[[tuple[str, ...]], DictConfi
         study = study_directory({"paths": {"runs": str(composed.paths.runs)}, "study": composed.study})
         with hydra_config(composed):
             name = str(composed.name)
-        config = plain(OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"]))
+        config = resolve_config(OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"]))
         settings = {key: value for key, value in config.items() if key not in {*INCIDENTAL, "name", "seed"}}
         job = Job(
-            tuple(words), study, config["arm"]["name"], name, config["seed"], settings, config["pretrain_only"],
+            tuple(overrides), study, config["arm"]["name"], name, config["seed"], settings, config["pretrain_only"],
             config["logger"]["wandb"],
         )  # fmt: skip
         return [replace(job, seed=job.seed + k) for k in range(config["n_parallel_seeds"])]
     except (OmegaConfBaseException, UserError, TypeError, KeyError):
-        return [Job(tuple(words), study, "", " ".join(words), 0)]
+        return [Job(tuple(overrides), study, "", " ".join(overrides), 0)]
 
 
 @contextmanager
 def hydra_config(config: DictConfig) -> Iterator[None]:
-    """Hydra's own configuration as a job would find it: a name may ask for its choices."""
+    """Set Hydra's own configuration to that of a job: its name may refer to it."""
     before = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(config)
     try:
@@ -176,24 +176,25 @@ def check_directories(jobs: Sequence[Job]) -> None:
     """Refuse a multirun in which different jobs would share a directory.
 
     Raises:
-        SettingError: two would; the message says which, and how to name them.
+        SettingError: two would; the message names them and gives advice.
     """
     firsts: dict[tuple[Path, str, int], Job] = {}
     for job in jobs:
         first = firsts.setdefault((job.study, folder_name(job.name), job.seed), job)
         if first.settings != job.settings:
-            apart = [word for word in job.words if word not in first.words]
-            key = apart[0].split("=")[0] if apart else "seed"
+            own = [override for override in job.overrides if override not in first.overrides]
+            key = own[0].split("=")[0] if own else "seed"
             raise SettingError(
                 f"name={job.name}: two jobs of this multirun would share a directory, one with "
-                f"{' '.join(word for word in first.words if word not in job.words)}, one with {' '.join(apart)}. "
+                f"{' '.join(other for other in first.overrides if other not in job.overrides)}, one with "
+                f"{' '.join(own)}. "
                 f"Leave name= out (base_name={job.name} changes what comes before the swept values), or let it say "
                 f"{key} too."
             )
 
 
 def merged(study: Path, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Planned jobs, those of earlier multiruns of the study included."""
+    """Planned jobs of the study, including those of earlier multiruns."""
     path = study / PLAN
     try:
         earlier = json.loads(path.read_text(encoding="utf-8"))["jobs"] if path.is_file() else []
@@ -205,7 +206,7 @@ def merged(study: Path, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def at_end() -> None:
-    """Write the report of the study that a multirun has just ended, failed jobs or not."""
+    """Write the reports of the studies of the current multirun, also if jobs have failed."""
     while _finished:
         study, wandb = _finished.popitem()
         try:

@@ -1,4 +1,4 @@
-"""The command ``dbn-finetune``: train one arm of a comparison, once, in the directory that its configuration names."""
+"""The command ``dbn-finetune``: train one arm of a comparison, unless its directory holds the result already."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,9 +7,10 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from dbn.commands.command import in_multirun, plain, run_command, task_overrides
+from dbn.commands.command import in_multirun, run_command, task_overrides
+from dbn.commands.configuration import resolve_config
 from dbn.fitting.processes import is_first
-from finetune.runs.run import finetune_seeds, run_directory
+from finetune.runs.run import finetune_seeds, finetuning_directory
 from finetune.runs.search import searched
 from finetune.sweep import at_end
 
@@ -20,19 +21,19 @@ def main() -> None:
 
 
 def _run(config: DictConfig) -> None:
-    results = finetune_seeds(plain(searched(config, task_overrides())), task_overrides())
-    if is_first() and not in_multirun():  # a multirun ends with the table of all its runs
+    results = finetune_seeds(resolve_config(searched(config, task_overrides())), task_overrides())
+    if is_first() and not in_multirun():  # a multirun prints a table of all its runs at its end
         for result in results:
             show(result)
 
 
 def percent_text(fraction: float) -> str:
-    """``0.0231`` -> ``2.31 %``; an error in a hundred thousand images is not written as none."""
+    """``0.0231`` -> ``2.31 %``; small fractions are not rounded to 0."""
     return f"{100 * fraction:.1g} %" if 0 < fraction < 5e-5 else f"{100 * fraction:.2f} %"
 
 
 def show(result: Mapping[str, Any]) -> None:
-    """A table of the metrics at the end."""
+    """Print a table of the final metrics."""
     table = Table(title=f"{result['name']}, seed {result['seed']}, {result['data']}")
     splits = [split for split in ("train", "validation", "test") if any(k.startswith(split) for k in result["metrics"])]
     table.add_column("")
@@ -46,7 +47,7 @@ def show(result: Mapping[str, Any]) -> None:
     Console().print(table)
     before = f" after {result['pretrain_seconds']:.0f} s of pretraining" if result["pretrain_seconds"] else ""
     Console().print(
-        f"{result['seconds']:.1f} s{before}; {run_directory(result['config'])}", soft_wrap=True, highlight=False
+        f"{result['seconds']:.1f} s{before}; {finetuning_directory(result['config'])}", soft_wrap=True, highlight=False
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.slurm import Cluster, missing_programs
-from dbn.commands.command import config_directory
+from dbn.commands.configuration import config_directory
 
 SLURM = config_directory().parent / "slurm"
 RUNS = [("dbn", 0), ("dbn", 1), ("dbn_dropout", 0), ("random_relu", 0)]

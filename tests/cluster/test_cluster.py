@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from cluster.slurm import Cluster
-from dbn.commands.command import config_directory
+from dbn.commands.configuration import config_directory
 from helpers import stack_directory
 
 SLURM = config_directory().parent / "slurm"

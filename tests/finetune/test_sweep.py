@@ -14,7 +14,8 @@ from hydra.types import RunMode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dbn.commands.command import config_directory, quoted
+from dbn.commands.command import quoted
+from dbn.commands.configuration import config_directory
 from dbn.errors import SettingError
 from dbn.runs.naming import folder_name, swept_override, value_text
 from finetune import sweep, train

@@ -1,4 +1,4 @@
-"""Where a configuration enters: checked as a whole before Hydra makes a folder for it and anything is trained."""
+"""Validation of the whole configuration, before Hydra makes the run's folder and before training."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +11,12 @@ from omegaconf import DictConfig, OmegaConf
 
 
 class RefusedError(BaseException):
-    """A configuration that cannot be used, met inside a callback of Hydra's.
+    """An invalid configuration, found inside a Hydra callback.
 
-    No :class:`Exception`: Hydra makes a warning of those, and goes on.
+    Not an :class:`Exception`: Hydra turns those into warnings and continues.
 
     Attributes:
-        reason: the error, for :func:`dbn.commands.explain.explain`.
+        reason: the original error, for :func:`dbn.commands.explain.explain`.
     """
 
     def __init__(self, reason: Exception) -> None:
@@ -25,35 +25,35 @@ class RefusedError(BaseException):
 
 
 class Boundary(Callback):
-    """Hydra's callback: checks a run's settings before its folder is made. Those of a multirun's jobs are as they come.
+    """Hydra callback that checks settings before the run's folder is made; jobs of a multirun check their own.
 
     Args:
-        check: dotted name of a function of the configuration as Hydra has composed it, its own part aside.
-        place: of one that checks only where the runs of a multirun go.
+        check: dotted name of the function that checks a composed configuration (without Hydra's own part).
+        check_location: dotted name of the function that checks where the runs of a multirun are written.
     """
 
-    def __init__(self, check: str, place: str) -> None:
+    def __init__(self, check: str, check_location: str) -> None:
         self.check = check
-        self.place = place
+        self.check_location = check_location
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check everything."""
-        HydraConfig.instance().set_config(config)  # for what refers to it
-        with refusing():
+        """Check the whole configuration."""
+        HydraConfig.instance().set_config(config)  # interpolations may refer to it
+        with bypassing_hydra():
             get_method(self.check)(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check what all jobs have in common."""
-        with refusing():
-            get_method(self.place)(config)
+        """Check what all jobs share."""
+        with bypassing_hydra():
+            get_method(self.check_location)(config)
 
 
 @contextmanager
-def refusing() -> Iterator[None]:
-    """Errors get past Hydra, ours as well as a person's: :func:`dbn.commands.explain.explain` tells them apart.
+def bypassing_hydra() -> Iterator[None]:
+    """Re-raise any exception as :class:`RefusedError`, which Hydra does not catch.
 
     Raises:
-        RefusedError: there was one.
+        RefusedError: the block raised an exception.
     """
     try:
         yield

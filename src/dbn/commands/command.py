@@ -1,4 +1,4 @@
-"""What every console command shares: the configuration tree, Hydra, and messages instead of tracebacks."""
+"""Shared code of the console commands: running Hydra, and messages instead of tracebacks."""
 
 import functools
 import os
@@ -18,22 +18,21 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from submitit.core.utils import UncompletedJobError
 
 from dbn.commands.boundary import RefusedError
-from dbn.commands.configuration import config_directory as config_directory
-from dbn.commands.configuration import plain as plain
+from dbn.commands.configuration import config_directory
 from dbn.commands.explain import explain
 from dbn.commands.output import safe_output
 from dbn.commands.overrides import check_overrides
 from dbn.commands.slurm_array import wait_for_array
-from dbn.commands.texts import as_texts, quoted
+from dbn.commands.texts import quote_texts, quoted
 from dbn.errors import SettingError
 from dbn.fitting.checkpoints import LastCheckpoint
-from dbn.fitting.interrupts import INTERRUPTED, farewell, interruptible
+from dbn.fitting.interrupts import INTERRUPTED, interruptible, interruption_message
 from dbn.fitting.preemption import PreemptedError, preemption, requeueing
 from dbn.runs.naming import swept_override
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 NAMED = "finetune"
-"""The configuration whose runs have names; stacks are known by what decides how they are trained."""
+"""The configuration whose runs have names; a stack's name follows from its settings."""
 
 
 def run_command(
@@ -43,15 +42,15 @@ def run_command(
     positional: str | None = None,
     at_end: Callable[[], None] | None = None,
 ) -> None:
-    """Run a console command: compose the configuration, do the task, turn a person's mistakes into messages.
+    """Run a console command: compose the configuration, do the task, print user errors as messages.
 
-    Exit status: 0 done, 1 a run failed, 2 a mistake in what was asked for, 130 interrupted, 143 stopped by SIGTERM.
+    Exit status: 0 done, 1 a run failed, 2 invalid arguments or data, 130 interrupted, 143 stopped by SIGTERM.
 
     Args:
         config_name: primary configuration, e.g. ``finetune``.
-        task: what to do with the composed configuration.
-        positional: key that a first argument without ``=`` stands for.
-        at_end: what to do after all runs of a multirun, the failed ones included.
+        task: function of the composed configuration.
+        positional: key that a first argument without ``=`` is assigned to.
+        at_end: called after all runs of a multirun, even if some failed.
     """
     with safe_output():
         _run(config_name, task, positional, at_end)
@@ -61,14 +60,14 @@ def _run(
     config_name: str, task: Callable[[DictConfig], Any], positional: str | None, at_end: Callable[[], None] | None
 ) -> None:
     traceback_wanted = os.environ.get(FULL_ERROR) == "1"
-    os.environ[FULL_ERROR] = "1"  # Hydra hands errors on instead of printing them
+    os.environ[FULL_ERROR] = "1"  # Hydra then raises errors instead of printing them
     arguments = sys.argv[1:]
     command = shlex.join([f"dbn-{config_name}", *arguments])
     if positional is not None and arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
         arguments[0] = f"{positional}={quoted(arguments[0])}"
     overrides: list[str] = []
     try:
-        overrides = as_texts([argument for argument in arguments if is_override(argument)])
+        overrides = quote_texts([argument for argument in arguments if is_override(argument)])
         check_overrides(OverridesParser.create().parse_overrides(overrides), config_directory())
         options = [argument for argument in arguments if not is_override(argument)]
         # Options first: Hydra's parser does not take overrides on both sides of an option.
@@ -76,47 +75,49 @@ def _run(
         try:
             with interruptible():
                 hydra.main(version_base="1.3", config_path=str(config_directory()), config_name=config_name)(
-                    requeued(task)
+                    requeue_on_signal(task)
                 )()
         except UncompletedJobError as error:
             wait_for_array(error)
             raise
         finally:
-            if at_end is not None and not preemption.by_person:
+            if at_end is not None and not preemption.from_keyboard:
                 at_end()
     except (KeyboardInterrupt, PreemptedError):
-        say(farewell(command))
+        print_message(interruption_message(command))
         sys.exit(INTERRUPTED)
     except SIGTERMException:
-        say("Stopped by SIGTERM. The same command goes on from the last checkpoint.")
+        print_message("Stopped by SIGTERM. The same command goes on from the last checkpoint.")
         sys.exit(143)
     except UncompletedJobError as error:
-        say(f"{str(error).splitlines()[0]}\nThe same command does only what is missing; dbn-status says what that is.")
+        print_message(
+            f"{str(error).splitlines()[0]}\nThe same command does only what is missing; dbn-status says what that is."
+        )
         sys.exit(1)
     except (Exception, RefusedError) as error:
         message = explain(error.reason if isinstance(error, RefusedError) else error, config_name, overrides)
         if traceback_wanted or message is None:
             raise
-        say(message)
+        print_message(message)
         sys.exit(2)
 
 
-def requeued(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
-    """The task, which goes back into SLURM's queue when it is told to stop."""
+def requeue_on_signal(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
+    """The task, requeued by SLURM when the job is preempted."""
 
     @functools.wraps(task)
-    def watched(config: DictConfig) -> Any:
-        LastCheckpoint.latest = None  # of another job of a multirun
+    def requeueable(config: DictConfig) -> Any:
+        LastCheckpoint.latest = None  # that of the previous job of a multirun
         check_processes(config)
-        with calling_folder(), requeueing():
+        with in_calling_folder(), requeueing():
             return task(config)
 
-    return watched
+    return requeueable
 
 
 @contextmanager
-def calling_folder() -> Iterator[None]:
-    """Where the command was called, which relative paths start from, wherever ``hydra.job.chdir`` goes."""
+def in_calling_folder() -> Iterator[None]:
+    """Change to the folder where the command was called: relative paths refer to it despite ``hydra.job.chdir``."""
     here = Path.cwd()
     os.chdir(HydraConfig.get().runtime.cwd)
     try:
@@ -126,10 +127,10 @@ def calling_folder() -> Iterator[None]:
 
 
 def check_processes(config: DictConfig) -> None:
-    """Refuse several processes in a multirun on one machine, where each process would start the whole multirun again.
+    """Refuse DDP in a multirun on one machine: each process would start the whole multirun again.
 
     Raises:
-        SettingError: with what to use instead.
+        SettingError: the message names the alternatives.
     """
     trainer = config.get("trainer")
     if trainer is None:
@@ -143,21 +144,21 @@ def check_processes(config: DictConfig) -> None:
         )
 
 
-def say(message: str) -> None:
-    """One message to the person, on standard error."""
+def print_message(message: str) -> None:
+    """Print to standard error."""
     print(message, file=sys.stderr)
 
 
 def is_override(argument: str) -> bool:
-    """Whether an argument is an override, as against an option such as ``-m``."""
+    """Whether an argument is an override, not an option such as ``-m``."""
     return argument.startswith("~") or ("=" in argument and not argument.startswith("-"))
 
 
 def task_overrides() -> list[str]:
-    """The overrides of the job that Hydra is running."""
+    """Overrides of the current Hydra job."""
     return list(HydraConfig.get().overrides.task)
 
 
 def in_multirun() -> bool:
-    """Whether the job that Hydra is running is one of several."""
+    """Whether the current Hydra job is part of a multirun."""
     return HydraConfig.get().mode == RunMode.MULTIRUN

@@ -1,4 +1,4 @@
-"""The configuration tree ``conf/``: where it is, and which keys it has."""
+"""The configuration tree ``conf/``: its folder, its keys, its values as plain Python objects."""
 
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,14 @@ from dbn.errors import SettingError
 
 
 def config_directory() -> Path:
-    """The folder ``conf/``: of the checkout the package is installed from, or inside the installed package."""
+    """The folder ``conf/`` of the source checkout, or else of the installed package."""
     package = Path(__file__).resolve().parents[1]
     checkout = package.parents[1]
     return checkout / "conf" if (checkout / "pyproject.toml").is_file() else package / "conf"
 
 
 def known_keys(config_name: str) -> list[str]:
-    """Every dotted key of the configuration as it is without overrides, and every group."""
+    """All dotted keys of the configuration without overrides, and all groups."""
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
         config = hydra.compose(config_name, return_hydra_config=False)
@@ -37,7 +37,7 @@ def flatten(config: Any, prefix: str = "") -> list[str]:
     return keys
 
 
-def plain(config: DictConfig | ListConfig) -> Any:
+def resolve_config(config: DictConfig | ListConfig) -> Any:
     """A configuration as plain dicts and lists, every interpolation resolved.
 
     Raises:

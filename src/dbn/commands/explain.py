@@ -1,4 +1,4 @@
-"""What to say in place of a traceback where a person made the mistake, in Hydra's words or the disk's."""
+"""Messages for errors of Hydra, OmegaConf and the file system that the user can correct."""
 
 import errno
 import re
@@ -28,7 +28,7 @@ from omegaconf.errors import (
 from dbn.commands.configuration import config_directory, known_keys
 from dbn.commands.texts import quoted
 from dbn.errors import UserError
-from dbn.settings import near, renamed
+from dbn.settings import rename_hint, suggestion
 
 _FULL = "Make room: files that were there are as they were, and the same command goes on from the last checkpoint."
 _READ_ONLY = "Choose a folder that can be written to: paths.runs=..."
@@ -47,36 +47,36 @@ DISK_ERRORS = {
 
 
 OPEN_GROUPS = ("optimizer.", "stack.optimizer.", "schedule.factory.", "trainer.")
-"""Of settings that are a library's, which has more than those that are listed."""
+"""Groups whose settings are passed to a library, which accepts more than those in ``conf/``."""
 
 
 NO_SUCH_KEY = (ConfigKeyError, ConfigAttributeError)
-"""How OmegaConf says so."""
+"""OmegaConf's errors for an unknown key."""
 
 
 def explain(error: BaseException, config_name: str, overrides: Sequence[str] = ()) -> str | None:
-    """The message for an error that a person made; None for one that is ours.
+    """The message for an error that the user can correct; None for any other error.
 
     Args:
-        error: what stopped the command.
-        config_name: primary configuration, whose keys are the known ones.
-        overrides: what was asked for on the command line.
+        error: the error that stopped the command.
+        config_name: primary configuration, which defines the known keys.
+        overrides: overrides on the command line.
     """
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         return f"{error.filename or 'A file'}: {error.strerror}. {DISK_ERRORS[error.errno]}"
     if isinstance(error, HydraException | OmegaConfBaseException):
-        return _of_ours_within(error) or _explain_configuration(error, config_name, overrides)
+        return _wrapped_user_error(error) or _explain_configuration(error, config_name, overrides)
     if isinstance(error, ValueError) and _raised_in(error).startswith("hydra."):
-        return str(error)  # of an option: those that Hydra checks by itself
+        return str(error)  # an option that Hydra checks itself
     if isinstance(error, ValueError) and _raised_in(error).startswith("omegaconf."):
         return _explain_list(config_name, overrides)
     return None
 
 
-def _of_ours_within(error: BaseException | None) -> str | None:
-    """The message of one of our errors that Hydra or OmegaConf has wrapped."""
+def _wrapped_user_error(error: BaseException | None) -> str | None:
+    """The message of a :class:`UserError` that Hydra or OmegaConf has wrapped, or None."""
     while error is not None:
         if isinstance(error, UserError):
             return str(error)
@@ -108,7 +108,7 @@ def _explain_configuration(error: Exception, config_name: str, overrides: Sequen
     text = "\n".join(str(said).strip() for said in (error, error.__cause__) if said is not None and str(said).strip())
     of_a_value = isinstance(error.__cause__, OmegaConfBaseException) and not isinstance(error.__cause__, NO_SUCH_KEY)
     if of_a_value or not isinstance(error, ConfigCompositionException):
-        return text  # which names the key
+        return text  # it names the key
     return _explain_refused(config_name, overrides) or text
 
 
@@ -117,27 +117,27 @@ def _parsed(overrides: Sequence[str]) -> list[Override]:
 
 
 def _explain_grammar(error: OverrideParseException, config_name: str) -> str:
-    """Words that Hydra's grammar cannot read, with how they are written."""
+    """Message for an override that Hydra cannot parse."""
     given = error.override
     key, equals, value = given.partition("=")
     if not equals:
-        matches = near(given, known_keys(config_name))
+        matches = suggestion(given, known_keys(config_name))
         return f"{given}: this is no key=value, and no option, which would start with --.{matches}"
-    if isinstance(error.__cause__, ValueError):  # a function of the grammar's, such as choice(), refuses its arguments
+    if isinstance(error.__cause__, ValueError):  # invalid arguments of a function of the grammar, such as choice()
         return f"{given}: {error.__cause__}."
     return (
         f"{given}: this cannot be read. Lists are written {key}=[1,2]; a text with signs such as , = : ( [ {{ or a "
-        f"quote in it goes in quotes of its own: {in_shell_quotes(f'{key}={quoted(value)}')}"
+        f"quote in it goes in quotes of its own: {shell_quoted(f'{key}={quoted(value)}')}"
     )
 
 
-def in_shell_quotes(words: str) -> str:
-    """Words for a shell, in double quotes where those will do: ours have single ones in them."""
+def shell_quoted(words: str) -> str:
+    """Words quoted for a shell, in double quotes if possible: overrides contain single ones."""
     return shlex.quote(words) if set(words) & set('"$`\\!') else f'"{words}"'
 
 
 def _explain_choice(error: MissingConfigException, overrides: Sequence[Override]) -> str:
-    """``arm=dnb: no such choice. Did you mean dbn?``."""
+    """Message for an unknown choice: ``arm=dnb: no such choice. Did you mean dbn?``."""
     if error.missing_cfg_file is None or error.options is None:
         return str(error)
     group, _, choice = error.missing_cfg_file.rpartition("/")
@@ -145,13 +145,15 @@ def _explain_choice(error: MissingConfigException, overrides: Sequence[Override]
     for override in overrides:
         if error.missing_cfg_file == f"{override.key_or_group}/{override.value()}":
             words, choice = str(override.input_line), str(override.value())
-    return f"{words}: no such choice.{near(choice, error.options)} Choose from {', '.join(sorted(error.options))}."
+    return (
+        f"{words}: no such choice.{suggestion(choice, error.options)} Choose from {', '.join(sorted(error.options))}."
+    )
 
 
 def _explain_interpolation(error: OmegaConfBaseException, overrides: Sequence[str]) -> str:
-    """A ``${key}`` that leads nowhere, with the override that brought it in, or took away what it leads to.
+    """Message for a ``${key}`` without target, with the override that introduced it or deleted the target.
 
-    The error has the key that has the value, ``full_key``, and what the value refers to in its words only.
+    The error's ``full_key`` is the key with the interpolation; the missing target is only in its message.
     """
     wanted = re.search(r"(?:key|type) '?([^'\s]+)'?", str(error))
     if wanted is None:
@@ -174,7 +176,7 @@ def _explain_list(config_name: str, overrides: Sequence[str]) -> str | None:
 
 
 def _explain_refused(config_name: str, overrides: Sequence[str]) -> str | None:
-    """What is wrong with the override that Hydra refuses; None where it refuses none by itself."""
+    """Message for the override that Hydra refuses; None if it refuses no single one."""
     refused = refused_override(config_name, overrides)
     if refused is None:
         swept = [
@@ -193,10 +195,10 @@ def _explain_refused(config_name: str, overrides: Sequence[str]) -> str | None:
 
 
 def refused_override(config_name: str, overrides: Sequence[str]) -> Override | None:
-    """The override with which Hydra composes no configuration, though it does with those before it; None if none is it.
+    """The first override with which composing fails, or None; Hydra's error names it in its text only.
 
-    Hydra's error has it in its words only. Choices of groups come before values, which may be settings of theirs; of
-    several values the first one stands for all. What is missing from ``conf/``, ``--config-dir`` may have.
+    Group choices are applied before values, which may be settings of the chosen groups. Of a sweep, the first value is
+    tried. Choices missing from ``conf/`` are skipped: ``--config-dir`` may provide them.
     """
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
@@ -216,11 +218,11 @@ def refused_override(config_name: str, overrides: Sequence[str]) -> Override | N
 
 
 def _no_such_setting(key: str, config_name: str, *, may_be_added: bool = True) -> str:
-    """With the near matches among all keys there are."""
-    if renamed(key):
-        return f"{key}: no such setting.{renamed(key)}"
+    """Message for an unknown key, with close matches among all known keys."""
+    if rename_hint(key):
+        return f"{key}: no such setting.{rename_hint(key)}"
     keys = list(dict.fromkeys(known_keys(config_name)))
-    same = [name for name in keys if name.rsplit(".", 1)[-1] == key]  # the right word at the wrong place
-    matches = f" Did you mean {' or '.join(same[:3])}?" if same else near(key, keys)
+    same = [name for name in keys if name.rsplit(".", 1)[-1] == key]  # right name, wrong group
+    matches = f" Did you mean {' or '.join(same[:3])}?" if same else suggestion(key, keys)
     adding = f", +{key}=... adds one" if key.startswith(OPEN_GROUPS) and may_be_added else ""
     return f"{key}: no such setting.{matches} --help shows all of them{adding}."

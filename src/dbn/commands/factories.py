@@ -1,4 +1,4 @@
-"""Settings of what a library owns, such as torch's optimisers: tried before anything is trained, on a single weight."""
+"""Validation of settings that are passed to a library, such as an optimiser's, by using them before training."""
 
 import inspect
 import types
@@ -11,23 +11,23 @@ from hydra.errors import HydraException
 from hydra.utils import get_object
 
 from dbn.errors import SettingError, UserError
-from dbn.settings import LARGEST, check_flag, check_group, check_text, near, shown
+from dbn.settings import LARGEST, check_flag, check_group, check_text, format_value, suggestion
 
 REFUSALS = (TypeError, ValueError, OverflowError, ArithmeticError, RuntimeError)
-"""How libraries say that they cannot use a value."""
+"""Exceptions by which libraries refuse a value."""
 
 
 def check_factory(group: str, settings: Any, attempt: Callable[[Any], Any], *, partial: bool = True) -> None:
-    """Try what ``_target_`` names with its settings, and name the one that it cannot use.
+    """Instantiate ``_target_`` with its settings and, if that fails, name the invalid setting.
 
     Args:
         group: dotted name of the group.
-        settings: of the group: ``_target_``, ``_partial_``, and arguments of the target by their names.
-        attempt: does with what the group makes what training will do.
-        partial: the target gets further arguments later.
+        settings: of the group: ``_target_``, ``_partial_``, and keyword arguments of the target.
+        attempt: uses the instantiated object as training will.
+        partial: the target receives further arguments later (``_partial_: true``).
 
     Raises:
-        SettingError: there is no such target, or it refuses a setting.
+        SettingError: the target does not exist, or refuses a setting.
     """
     check_group(group, settings)
     target = target_of(group, settings)
@@ -46,25 +46,27 @@ def check_factory(group: str, settings: Any, attempt: Callable[[Any], Any], *, p
     cleared = [key for key, left in without.items() if left is None]
     guilty = cleared or [key for key, left in without.items() if str(left) != str(error)]
     if guilty:  # several, where settings depend on each other
-        named = ", ".join(f"{group}.{key}={shown(given[key])}" for key in guilty)
+        named = ", ".join(f"{group}.{key}={format_value(given[key])}" for key in guilty)
         raise SettingError(f"{named}: {_sentence(error)}") from error
     raise SettingError(f"{group}: {_sentence(error)} See the settings of {group} with --help.") from error
 
 
 def target_of(group: str, settings: Mapping[str, Any]) -> Any:
-    """What ``_target_`` names.
+    """The object that ``_target_`` names.
 
     Raises:
-        SettingError: nothing.
+        SettingError: it cannot be imported or is not callable.
     """
     name = settings.get("_target_")
     check_text(f"{group}._target_", name, what="the name of a class")
     try:
         target = get_object(str(name))
     except (ImportError, ValueError) as error:
-        raise SettingError(f"{group}._target_={shown(name)}: there is no such class in Python. {error}.") from error
+        raise SettingError(
+            f"{group}._target_={format_value(name)}: there is no such class in Python. {error}."
+        ) from error
     if not callable(target):
-        raise SettingError(f"{group}._target_={shown(name)}: it is no class and no function.")
+        raise SettingError(f"{group}._target_={format_value(name)}: it is no class and no function.")
     return target
 
 
@@ -72,24 +74,24 @@ def check_arguments(group: str, target: Any, given: Mapping[str, Any]) -> None:
     """Check names and types of arguments against the target's signature.
 
     Raises:
-        SettingError: it has no such argument, or one of another type.
+        SettingError: an argument is unknown or has the wrong type.
     """
     known = inspect.signature(target).parameters
-    hints = hints_of(target)
+    hints = argument_types(target)
     anything = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known.values())
     for key, value in given.items():
         if key not in known and not anything:
             raise SettingError(
-                f"{group}.{key}: no such setting of {target.__name__}.{near(str(key), known)} "
+                f"{group}.{key}: no such setting of {target.__name__}.{suggestion(str(key), known)} "
                 f"Known: {', '.join(sorted(known))}."
             )
-        made = isinstance(value, Mapping) and "_target_" in value  # something made of settings of its own
+        made = isinstance(value, Mapping) and "_target_" in value  # instantiated recursively
         if key in hints and not made and not fits(value, hints[key]):
-            raise SettingError(f"{group}.{key}={shown(value)}: it must be {_in_words(hints[key])}.")
+            raise SettingError(f"{group}.{key}={format_value(value)}: it must be {_in_words(hints[key])}.")
 
 
-def hints_of(target: Any) -> dict[str, Any]:
-    """Types that a class or function says its arguments have; none where it names some that are not there."""
+def argument_types(target: Any) -> dict[str, Any]:
+    """Annotated types of the arguments of a class or function; empty if annotations cannot be resolved."""
     try:
         return typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
     except (NameError, TypeError):
@@ -97,7 +99,7 @@ def hints_of(target: Any) -> dict[str, Any]:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a value from a configuration can be what a type hint says; of types that none can be, it cannot."""
+    """Whether a value from a configuration matches a type hint."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return True
@@ -119,7 +121,7 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def _in_words(hint: Any) -> str:
-    """A type hint for a person; what no configuration can hold is left away."""
+    """A type hint in words; types that a configuration cannot hold are left out."""
     words = {
         bool: "true or false",
         int: "a whole number",
@@ -139,7 +141,7 @@ def _in_words(hint: Any) -> str:
 
 
 def _refusal(settings: Mapping[str, Any], attempt: Callable[[Any], Any]) -> Exception | None:
-    """What is said against the settings; None where they can be used."""
+    """The exception that instantiating and using the settings raises; None if they are valid."""
     try:
         attempt(hydra.utils.instantiate(settings))
     except UserError as error:

@@ -1,4 +1,4 @@
-"""Standard output and error as they are found: closed, read by nobody any more, in an encoding that lacks our signs."""
+"""Standard streams that tolerate closed descriptors, closed pipes and encodings with few characters."""
 
 import codecs
 import io
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 READER_GONE = 141
-"""Exit status of a program that wrote to a pipe whose reader has left: 128 + SIGPIPE."""
+"""Exit status of a program that wrote to a closed pipe: 128 + SIGPIPE."""
 
-PLAIN = {
+ASCII_EQUIVALENTS = {
     0x00B1: "+-",  # plus-minus
     0x2212: "-",  # minus
     0x2013: "-",  # dashes
@@ -29,45 +29,45 @@ PLAIN = {
     0x201C: '"',
     0x201D: '"',
 }
-"""Signs for encodings that lack them; box drawing is left to rich, any other sign becomes a question mark."""
+"""Replacements for characters that an encoding lacks; any other becomes ``?``. Box drawing is left to rich."""
 
 
-def in_plain_signs(error: UnicodeError) -> tuple[str, int]:
-    """What to write in place of signs that an encoding lacks: a handler for :func:`codecs.register_error`."""
+def replace_unencodable(error: UnicodeError) -> tuple[str, int]:
+    """Handler for :func:`codecs.register_error`: replaces characters that an encoding lacks."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return "".join(PLAIN.get(ord(sign), "?") for sign in error.object[error.start : error.end]), error.end
+    return "".join(ASCII_EQUIVALENTS.get(ord(sign), "?") for sign in error.object[error.start : error.end]), error.end
 
 
-codecs.register_error("dbn_plain", in_plain_signs)
+codecs.register_error("dbn_plain", replace_unencodable)
 
 
 class Output(io.TextIOWrapper):
-    """A standard stream that writes every text and ends the program quietly when nobody reads any more.
+    """A standard stream that ends the program quietly when its pipe is closed, as by ``head``.
 
-    The exception is raised here, where it is certain that it is the person's pipe that is closed and no other.
+    BrokenPipeError is handled here because only here it is certain which pipe was closed.
 
     Raises:
-        SystemExit: the reader has left, as ``head`` does; status 141.
+        SystemExit: the pipe is closed; status 141.
     """
 
     def write(self, text: str) -> int:
-        """Write."""
+        """Write; exit if the pipe is closed."""
         try:
             return super().write(text)
         except BrokenPipeError:
-            leave()
+            exit_quietly()
 
     def flush(self) -> None:
-        """Flush."""
+        """Flush; exit if the pipe is closed."""
         try:
             super().flush()
         except BrokenPipeError:
-            leave()
+            exit_quietly()
 
 
-def leave() -> NoReturn:
-    """Leave, with nothing that is written from now on, at the interpreter's end either, failing again.
+def exit_quietly() -> NoReturn:
+    """Redirect both streams to the null device, so that flushing at exit does not fail again, and exit.
 
     Raises:
         SystemExit: with status 141.
@@ -80,9 +80,10 @@ def leave() -> NoReturn:
 
 @contextmanager
 def safe_output() -> Iterator[None]:
-    """Standard output and error on which writing works, whatever the shell has made of them, while the block lasts.
+    """Replace standard output and error by streams that can always be written to, while the block lasts.
 
-    Closed streams lead nowhere, closed pipes end the program quietly, and signs that an encoding lacks are replaced.
+    Output to closed streams is dropped, closed pipes end the program quietly, and characters that an encoding lacks are
+    replaced.
     """
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = safe(sys.stdout), safe(sys.stderr)
@@ -97,11 +98,11 @@ def safe_output() -> Iterator[None]:
 
 
 def safe(stream: TextIO | None) -> TextIO:
-    """A standard stream of this process as one on which writing works."""
+    """A standard stream of this process, wrapped so that writing to it always works."""
     if stream is None:  # closed by the shell, as by >&-
         return Path(os.devnull).open("w", encoding="utf-8")  # until the process ends
     if not (isinstance(stream, io.TextIOWrapper) and isinstance(stream.buffer, io.BufferedWriter | io.FileIO)):
-        return stream  # a notebook's, or a test's
+        return stream  # a stream of a notebook or a test
     stream.flush()
     own = io.BufferedWriter(io.FileIO(stream.fileno(), "w", closefd=False))
     unbuffered = isinstance(stream.buffer, io.FileIO)  # by python -u, PYTHONUNBUFFERED

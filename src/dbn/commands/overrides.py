@@ -1,4 +1,4 @@
-"""Overrides that Hydra takes without a word, or refuses with a traceback."""
+"""Checks for invalid overrides that Hydra accepts silently or refuses with a traceback."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,14 +9,14 @@ from dbn.errors import SettingError
 
 
 def check_overrides(overrides: Sequence[Override], directory: Path) -> None:
-    """Refuse a group's choice that is no word, and a sweep over nothing.
+    """Refuse choices of a group that are no text, and empty sweeps.
 
     Args:
-        overrides: as Hydra's grammar reads them.
+        overrides: parsed overrides.
         directory: ``conf/``.
 
     Raises:
-        SettingError: with what could be chosen.
+        SettingError: the message lists the choices.
     """
     for override in overrides:
         group = directory / override.key_or_group

@@ -1,4 +1,4 @@
-"""Settings that are text: names, folders and files may look like numbers, ``study=2026``, and stay what was written."""
+"""Settings that are text, such as names and paths, even if they look like numbers (``study=2026``)."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,15 +12,15 @@ TEXTS = frozenset(
         "logger.wandb.project", "logger.wandb.entity", "path", "reference",
     }
 )  # fmt: skip
-"""Their dotted keys."""
+"""Dotted keys of settings that are text."""
 
 LOOKS_LIKE_A_NUMBER = re.compile(r"[-+]?[0-9_.]+([eE][-+]?[0-9_]+)?|[-+]?(inf|nan)|true|false", re.IGNORECASE)
 
 
-def as_texts(overrides: Sequence[str]) -> list[str]:
-    """Overrides with what is to be text in quotes, where Hydra would make a number or a truth value of it.
+def quote_texts(overrides: Sequence[str]) -> list[str]:
+    """Overrides in which values of text settings that Hydra would parse as numbers or booleans are quoted.
 
-    ``study=2026_01`` is a folder's name, which as a number would be 202601; so is each value of ``study=1,2``.
+    Otherwise ``study=2026_01`` would become 202601. Each value of a sweep, ``study=1,2``, is quoted.
     """
     return [_quoted(override) for override in overrides]
 
@@ -34,7 +34,7 @@ def _quoted(override: str) -> str:
 
 
 def with_texts(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A resolved configuration whose texts are texts where a file has numbers, as in ``study: 2026``."""
+    """A resolved configuration in which numbers of text settings, as from ``study: 2026``, are converted to text."""
     return _with_texts(config, "")
 
 
@@ -50,5 +50,5 @@ def _with_texts(part: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def quoted(value: str) -> str:
-    """A value as Hydra's override grammar reads any text."""
+    """Text quoted for Hydra's override grammar."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

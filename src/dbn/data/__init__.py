@@ -1,6 +1,6 @@
-"""Images from files to a validated, split data set, in memory or, where there are too many, left in their file.
+"""From image files to a validated data set, split and in memory, or streamed from a file.
 
-``load_data(mnist())`` in a notebook; on the command line ``data=mnist`` picks the same function from ``conf/data``.
+``load_data(mnist())`` in a notebook; on the command line ``data=mnist`` selects the same function from ``conf/data``.
 A reader of files returns a :class:`Source` or a :class:`StreamedSource`; :func:`load_data` splits it into a
 :class:`DataSet`.
 """

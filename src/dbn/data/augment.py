@@ -18,24 +18,24 @@ AUGMENT_CHECKS: dict[str, Check] = {
     "elastic_alpha": within(low=0),
     "elastic_sigma": within(low=0, above=True),
 }
-"""Of its settings, for training and for pretraining."""
+"""Checks of the settings of :class:`Augment`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augment:
-    """Random deformation of images; every setting is the largest change, drawn evenly on both sides of none.
+    """Random deformation of images; every setting ``m`` is drawn uniformly from ``[-m, m]``.
 
     Attributes:
         rotation: degrees.
-        translation: as a fraction of the image's width and height, so that one setting holds for pictures of any size.
-        scale: relative change of size: 0.1 for 90 % to 110 %, in each direction by itself.
+        translation: fraction of the image's width and height.
+        scale: relative change of size, 0.1 for 90 % to 110 %; drawn separately for each axis.
         shear: degrees.
         elastic_alpha: strength of the elastic deformation: displacements are this many pixels times noise in [-1, 1]
             smoothed by a Gaussian kernel; 0 for none.
         elastic_sigma: width of that kernel in pixels.
 
     Raises:
-        SettingError: a value that cannot be used.
+        SettingError: an invalid value.
 
     References:
         Simard, Steinkraus & Platt (2003), *Best practices for convolutional neural networks applied to visual document
@@ -55,18 +55,18 @@ class Augment:
 
     @property
     def is_nothing(self) -> bool:
-        """Whether images stay as they are."""
+        """Whether images are left unchanged."""
         return not any((self.rotation, self.translation, self.scale, self.shear, self.elastic_alpha))
 
     def __call__(
         self, features: Tensor, shape: tuple[int, int, int], generator: torch.Generator | Sequence[torch.Generator]
     ) -> Tensor:
-        """Deform images, each in its own way; what comes in from outside is the image's edge.
+        """Deform every image independently; pixels outside an image repeat its border.
 
         Args:
-            features: ``(batch, n_features)``, or ``(members, batch, n_features)`` for networks that train together.
+            features: ``(batch, n_features)``, or ``(members, batch, n_features)`` in a group.
             shape: channels, height, width.
-            generator: source of randomness, on the device of ``features``; one for each member.
+            generator: source of randomness, on the device of ``features``; in a group one for each member.
 
         Returns:
             Features of the same shape.
@@ -79,7 +79,7 @@ class Augment:
         return warped.reshape(features.shape)
 
     def sampling_points(self, batch: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Where each pixel of the deformed image is read from, in pixels: x and y, ``(batch, height, width)`` each."""
+        """Source coordinates x and y, in pixels, of each pixel of the deformed images: ``(batch, height, width)``."""
         device = generator.device
 
         def draw(limit: float) -> Tensor:

@@ -11,30 +11,30 @@ from dbn.random.streams import stream
 
 IMAGES_PER_BLOCK = {"cpu": 8000, "cuda": 20000}
 BYTES_PER_BLOCK = {"cpu": 8_000_000, "cuda": 64_000_000}
-"""A block's images, and bytes of them as stored, at most: enough that what Lightning does per block (0.2 ms) costs
-little beside them, few enough to stay in a processor's cache and to be over soon; a GPU is faster, and has room."""
+"""Largest number of images in a block, and of their bytes as stored: large enough that Lightning's cost per block
+(0.2 ms) is small, small enough for a processor's cache; a GPU takes larger ones."""
 
 
 class BlockLoader:
     """Iterates over an epoch's blocks, in an order that depends on the seed, the stream and the epoch only.
 
-    Whoever drives the epochs says which one it is when the loader asks, at the start of each iteration: nobody has to
-    remember to tell it, and an epoch that goes on from a checkpoint has the order it began with.
+    ``epoch`` is called at the start of each iteration, so an epoch resumed from a checkpoint keeps its order.
 
-    A block's images lie in a buffer that the next block is written to: use them before going on, or copy them.
-    Images in a file are read by a thread that lives as long as the iteration.
+    A block's images are in a buffer that the next block overwrites: copy what is needed longer. Images in a file are
+    read by a thread that ends with the iteration.
 
-    Every image comes once per epoch; the last minibatch may be smaller. Several processes share each minibatch: the
+    Every image occurs once per epoch; the last minibatch may be smaller. Several processes share each minibatch: the
     global minibatches are the same for any number of processes.
 
     Args:
-        images: the images, on the device where training runs.
+        images: the images, on the training device.
         batch_size: images per minibatch, over all processes.
-        minibatches_per_block: minibatches gathered at once; None: of 8000 images, 20000 on a GPU, fewer of large ones.
+        minibatches_per_block: minibatches gathered at once; None: as many as :data:`IMAGES_PER_BLOCK` and
+            :data:`BYTES_PER_BLOCK` allow.
         seed: the run's seed; None keeps the images in order.
         counters: counters of the stream ``order`` before the epoch, e.g. the layer.
-        epoch: says which epoch it is, from 0.
-        rank: this process.
+        epoch: returns the current epoch, from 0.
+        rank: of this process.
         world_size: number of processes.
 
     Raises:
@@ -75,7 +75,7 @@ class BlockLoader:
 
     @property
     def n_minibatches(self) -> int:
-        """Minibatches, so optimiser steps, per epoch."""
+        """Minibatches (optimiser steps) per epoch."""
         return -(-len(self.images) // self.batch_size)
 
     def __len__(self) -> int:
@@ -83,19 +83,19 @@ class BlockLoader:
         return -(-self.n_minibatches // self.minibatches_per_block)
 
     def state_dict(self) -> dict[str, int]:
-        """Which block comes next in the epoch: Lightning keeps it in checkpoints."""
+        """Number of the epoch's next block; Lightning stores it in checkpoints."""
         return {"next_block": self.next_block}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Go on within an epoch, once."""
+        """Start the next iteration at the stored block."""
         self.first_block = state_dict["next_block"] % max(1, len(self))
 
     def generator(self) -> torch.Generator | None:
-        """Draws this epoch's order; None: the images keep theirs."""
+        """Generator of this epoch's order; None keeps the images in order."""
         return None if self.seed is None else stream(self.seed, "order", *self.counters, self.epoch())
 
     def __iter__(self) -> Iterator[Block]:
-        """The epoch's blocks.
+        """Yield the epoch's blocks.
 
         Raises:
             DataError: images in a file cannot be read.
@@ -123,11 +123,14 @@ class BlockLoader:
                 )
 
     def share(self, start: int, stop: int) -> tuple[int, int]:
-        """This process's part of a minibatch's places: the first processes have one image more, if it does not divide.
+        """This process's part of a minibatch; if it does not divide, the first processes take one image more.
 
         Args:
-            start: the minibatch's first place.
-            stop: the one after its last.
+            start: position in the epoch's order of the minibatch's first image.
+            stop: position after its last image.
+
+        Returns:
+            First position of the part, and the position after its last.
         """
         each, more = divmod(stop - start, self.world_size)
         first = start + self.rank * each + min(self.rank, more)

@@ -14,7 +14,7 @@ def data_of(config: Mapping[str, Any]) -> DataSet:
     """The data set that the group ``data`` describes.
 
     Raises:
-        DataError: it cannot be read, or a file of one's own has changed since the run was told which images it is of.
+        DataError: it cannot be read, or the user's file has changed since ``data.content`` was computed.
     """
     data = config["data"]
     names = ("split_seed", "validation", "test", "standardise")

@@ -1,4 +1,4 @@
-"""What files hold, known by a hash: read once, and again only where size or time of a file has changed."""
+"""Hashes of the content of files, cached until the size or modification time of a file changes."""
 
 import hashlib
 import json
@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 
 PIECE_BYTES = 1 << 20
 SETTLED_SECONDS = 2.0
-"""A file that was written so shortly ago might be written again without its time changing: its hash is not kept."""
+"""A file that was modified more recently may change again without a new modification time: its hash is not cached."""
 LARGE_BYTES = 1 << 30
-"""From here on, reading takes long enough for a word about it."""
+"""Size from which reading is announced in the log."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file: its name below the folder that it was found in, and what shows that it has changed."""
+    """A file: its name relative to the hashed folder, its path, size in bytes, and modification time in ns."""
 
     name: str
     path: Path
@@ -34,11 +34,11 @@ class Entry:
 
 
 def content_of(path: str | Path) -> str | None:
-    """Hash of what a file holds, or of the files in a folder and their names below it.
+    """Hash of the content of a file, or of the files in a folder and their relative names.
 
-    The place of the file or folder is no part of it, nor are hidden files. Hashes are kept in the user's cache, beside
-    sizes and times of the files (a nanosecond's difference is one), so that a large file is read once. Where the cache
-    cannot be written, files are read every time.
+    It does not depend on where the file or folder is, nor on hidden files. Hashes are kept in the user's cache with the
+    sizes and modification times of the files, so that a large file is read once. If the cache cannot be written, files
+    are read every time.
 
     Args:
         path: of a file or folder.
@@ -46,37 +46,37 @@ def content_of(path: str | Path) -> str | None:
     Returns:
         The first 32 hexadecimal digits of a SHA-256; None where there is no such file.
     """
-    place = Path(path).expanduser()
+    location = Path(path).expanduser()
     started = time.time()
-    entries = sorted(_entries(place), key=lambda entry: entry.name)
+    entries = sorted(_entries(location), key=lambda entry: entry.name)
     if not entries:
         return None
     signature = _hash(f"{entry.name}\0{entry.size}\0{entry.time}\n" for entry in entries)
-    kept = _kept_file(place)
+    kept = _kept_file(location)
     found = _read_kept(kept)
     if found.get("signature") == signature:
         return str(found["content"])
     size = sum(entry.size for entry in entries)
     if size >= LARGE_BYTES:
-        log.info("%s: reading %.1f GiB once, to know them by their content.", place, size / 2**30)
-    if place.is_dir():
+        log.info("%s: reading %.1f GiB once, to know them by their content.", location, size / 2**30)
+    if location.is_dir():
         content = _hash(f"{_hash_of_file(entry.path)}  {entry.name}\n" for entry in entries)
     else:
-        content = _hash_of_file(place)
+        content = _hash_of_file(location)
     if max(entry.time for entry in entries) / 1e9 < started - SETTLED_SECONDS:
-        with suppress(OSError):  # a read-only home: hash again next time
-            write_json(kept, {"path": str(place.absolute()), "signature": signature, "content": content})
+        with suppress(OSError):  # read-only cache
+            write_json(kept, {"path": str(location.absolute()), "signature": signature, "content": content})
     return content
 
 
-def _entries(place: Path) -> Iterator[Entry]:
-    """The files at ``place``, hidden ones left out."""
-    if place.is_file():
-        files = [("", place)]
+def _entries(location: Path) -> Iterator[Entry]:
+    """The file at ``location``, or the files below it without hidden ones."""
+    if location.is_file():
+        files = [("", location)]
     else:
         files = [
-            ((folder / name).relative_to(place).as_posix(), folder / name)
-            for folder, folders, names in _walk(place)
+            ((folder / name).relative_to(location).as_posix(), folder / name)
+            for folder, folders, names in _walk(location)
             for name in names
             if not name.startswith(".")
         ]
@@ -85,8 +85,8 @@ def _entries(place: Path) -> Iterator[Entry]:
         yield Entry(name, path, status.st_size, status.st_mtime_ns)
 
 
-def _walk(place: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    for folder, folders, names in os.walk(place, followlinks=True):
+def _walk(location: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    for folder, folders, names in os.walk(location, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield Path(folder), folders, [name for name in names if (Path(folder) / name).is_file()]
 
@@ -106,9 +106,9 @@ def _hash_of_file(path: Path) -> str:
     return digest.hexdigest()[:32]
 
 
-def _kept_file(place: Path) -> Path:
-    """Where the hash of what lies at ``place`` is kept."""
-    name = hashlib.sha256(str(place.absolute()).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+def _kept_file(location: Path) -> Path:
+    """Cache file for the hash of the content at ``location``."""
+    name = hashlib.sha256(str(location.absolute()).encode("utf-8", "surrogateescape")).hexdigest()[:32]
     return Path(pooch.os_cache("layerwise-dbn")) / "content" / f"{name}.json"
 
 

@@ -1,4 +1,4 @@
-"""From what a person hands in to train on, in a notebook or a script, to images."""
+"""Conversion and validation of arrays that are passed to :func:`dbn.pretraining.fit`."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ def training_images(given: Any, n_visible: int, allowed: Interval, units: str) -
         units: name of their class, for messages.
 
     Raises:
-        DataError: there are no images; they are of a type or shape that can mean several things, or do not fit the
-            units; a feature is no finite number, or no value that the units can have.
+        DataError: there are no images; their type or shape is ambiguous, or does not match the units; a feature is not
+            finite, or no value that the units can have.
     """
     if isinstance(given, DataSet):
         raise DataError(f"data={given.name} is a whole data set. Give its training images: data.train.")

@@ -1,4 +1,4 @@
-"""Blocks for models that train together, each on its own images."""
+"""Blocks for a group of models, each with its own images."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,11 +10,11 @@ from dbn.data.blocks import Block
 from dbn.data.images import ImageSet
 
 
-class ParallelLoader:
-    """Blocks for models that train together: each member's own images, in its own order.
+class GroupLoader:
+    """Stacks the blocks of several loaders: each member of a group has its own images, in its own order.
 
     Args:
-        loaders: one for each member, of as many images and minibatches of the same size.
+        loaders: one for each member, with equal numbers of images and equal minibatch sizes.
     """
 
     def __init__(self, loaders: Sequence[BlockLoader]) -> None:
@@ -26,16 +26,16 @@ class ParallelLoader:
         return len(self.loaders[0])
 
     def state_dict(self) -> dict[str, int]:
-        """Which block comes next in the epoch: the same for every member."""
+        """Number of the epoch's next block, the same for every member."""
         return self.loaders[0].state_dict()
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Go on within an epoch, once."""
+        """Start the next iteration at the stored block."""
         for loader in self.loaders:
             loader.load_state_dict(state_dict)
 
     def __iter__(self) -> Iterator[Block]:
-        """The epoch's blocks: features ``(members, n, n_features)``, labels ``(members, n)``."""
+        """Yield the epoch's blocks: features ``(members, n, n_features)``, labels ``(members, n)``."""
         for blocks in zip(*self.loaders, strict=True):
             first = blocks[0]
             shape = (len(blocks), *first.features.shape)
@@ -53,12 +53,12 @@ class ParallelLoader:
             )
 
 
-def all_to(images: Sequence[ImageSet], device: torch.device) -> list[ImageSet]:
-    """Images on ``device``; those that several models share, once."""
+def move_all(images: Sequence[ImageSet], device: torch.device) -> list[ImageSet]:
+    """Move images to ``device``; an object that several models share is moved once."""
     moved = {id(own): own.to(device) for own in images}
     return [moved[id(own)] for own in images]
 
 
-def loader_of(loaders: Sequence[BlockLoader]) -> BlockLoader | ParallelLoader:
-    """A loader of blocks for models that train together, or for the only one."""
-    return loaders[0] if len(loaders) == 1 else ParallelLoader(loaders)
+def join_loaders(loaders: Sequence[BlockLoader]) -> BlockLoader | GroupLoader:
+    """One loader for all members of a group; a single loader itself."""
+    return loaders[0] if len(loaders) == 1 else GroupLoader(loaders)

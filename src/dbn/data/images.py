@@ -18,25 +18,25 @@ from dbn.errors import DataError
 from dbn.random.streams import stream
 
 Gather = Callable[[Tensor], tuple["Tensor | Stored", Tensor | None]]
-"""From places in an epoch's order, ascending ``(m,)``, to features ``(m, n_features)`` and labels ``(m,)``."""
+"""From positions in an epoch's order, ascending ``(m,)``, to features ``(m, n_features)`` and labels ``(m,)``."""
 
 CHUNK_IMAGES, CHUNK_FEATURES = 5000, 1 << 22
-"""At most so many images, and features of them, are worked on at once where all have to be."""
+"""Largest number of images, and of their features, in a chunk of :meth:`ImageSet.chunks`."""
 
 
 class BlockReader(ABC):
-    """Delivers images in an epoch's order, a block at a time, to the same memory each time."""
+    """Gathers images in an epoch's order, a block at a time, into reused memory."""
 
     @abstractmethod
     def reading(self, generator: torch.Generator | None) -> AbstractContextManager[Gather]:
-        """An epoch, in an order that ``generator`` draws; None: as stored. What is gathered holds until the next call.
+        """Read an epoch in an order that ``generator`` draws; None: as stored. Results are valid until the next call.
 
-        Places must ascend from call to call, and may leave some out.
+        Positions must ascend from call to call, and may skip some.
         """
 
 
 class ImageSet(ABC):
-    """Images, wherever they are, read as features: in memory, in a file, or computed from others.
+    """Images in memory, in a file, or computed from others, read as features.
 
     Attributes:
         labels: ``(n,)`` int64 class numbers, or None where the data has no labels.
@@ -56,19 +56,19 @@ class ImageSet(ABC):
     @property
     @abstractmethod
     def device(self) -> torch.device:
-        """Where features are computed."""
+        """Device of the features."""
 
     @property
     @abstractmethod
     def dtype(self) -> torch.dtype:
-        """Type of the numbers that are stored, or computed."""
+        """Type of the stored or computed values."""
 
     @abstractmethod
     def features(self, index: Tensor | slice | None = None) -> Tensor:
         """Features of the images at ``index`` (None: all), ``(m, n_features)`` float32; never a view of pixels."""
 
     def chunks(self) -> Iterator[Tensor]:
-        """Features of all images as stored, some at a time: ``(m, n_features)`` float32."""
+        """Features of all images in stored order, in chunks ``(m, n_features)`` float32."""
         step = max(1, min(CHUNK_IMAGES, CHUNK_FEATURES // self.n_features))
         for start in range(0, len(self), step):
             yield self.features(slice(start, start + step))
@@ -79,22 +79,22 @@ class ImageSet(ABC):
         return (sum((chunk.double().sum(0) for chunk in self.chunks()), zero) / len(self)).float()
 
     def sample(self, n: int) -> Tensor:
-        """Features of ``n`` images to watch, or of all, as stored: drawn from all of them, the same ones each time.
+        """Features of ``min(n, len(self))`` random images, in stored order, for monitoring.
 
-        Which ones is a matter of how many there are, and of nothing else: every arm and seed, every layer of a stack
-        and every fit that goes on after an interruption sees the same.
+        The choice depends on the number of images only, so that all arms, seeds, layers and resumed fits monitor the
+        same ones.
         """
         size = len(self)
         return self.features(slice(None) if n >= size else distinct(size, n, stream(0, "sample")))
 
     def order(self, generator: torch.Generator | None) -> Tensor:
-        """Index of the images in an epoch's order, ``(n,)``, as ``generator`` draws it; None: as stored."""
+        """An epoch's order as an index ``(n,)``, drawn from ``generator``; None: as stored."""
         n = len(self)
         return torch.arange(n) if generator is None else torch.randperm(n, generator=generator)
 
     @abstractmethod
     def reader(self, room: int) -> BlockReader:
-        """Reads these images in blocks of up to ``room``."""
+        """A reader of blocks of up to ``room`` images."""
 
     @abstractmethod
     def take(self, index: Tensor) -> "ImageSet":
@@ -102,11 +102,11 @@ class ImageSet(ABC):
 
     @abstractmethod
     def to(self, device: torch.device | str) -> "ImageSet":
-        """The same images, their features on ``device``."""
+        """The same images, with features on ``device``."""
 
 
 class StoredImages(ImageSet):
-    """Images that are kept as they were stored, and how they are read: ``feature = (pixel - offset) * factor``.
+    """Images that are kept as stored pixels and decoded as ``feature = (pixel - offset) * factor``.
 
     Attributes:
         offset: float32, ``()`` or ``(n_features,)``, in stored units.
@@ -122,7 +122,7 @@ class StoredImages(ImageSet):
 
     @abstractmethod
     def to(self, device: torch.device | str) -> "StoredImages":
-        """The same images, their features on ``device``."""
+        """The same images, with features on ``device``."""
 
     def decoded(self, pixels: Tensor) -> Tensor:
         """Features of ``pixels`` ``(m, n_features)``; never a view of them."""
@@ -133,8 +133,8 @@ class StoredImages(ImageSet):
 class Images(StoredImages):
     """Images in memory.
 
-    Pixels stay as they were stored (uint8 for pictures) and become float32 a minibatch at a time: a quarter of the
-    memory, and of the traffic to the device.
+    Pixels are kept as stored (uint8 for pictures) and decoded to float32 a minibatch at a time, which takes a quarter
+    of the memory and of the transfers to the device.
 
     Attributes:
         pixels: ``(n, n_features)``, uint8 or float32, contiguous; a picture is flattened channel, row, column.
@@ -150,16 +150,15 @@ class Images(StoredImages):
 
     @classmethod
     def from_features(cls, features: Tensor | NDArray[Any], labels: Tensor | None = None) -> "Images":
-        """Images whose pixels are features already.
+        """Images whose pixels are their features.
 
         Args:
-            features: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``. A tensor of uint8
-                stays one, its features go from 0 to 255; anything else becomes float32, see
-                :func:`dbn.data.tensors.as_floats`.
+            features: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``. uint8 tensors are
+                kept, with features from 0 to 255; others become float32, see :func:`dbn.data.tensors.as_floats`.
             labels: ``(n,)`` int64, or None.
 
         Raises:
-            DataError: features are of another shape or kind, or there are not as many labels as images.
+            DataError: features have another shape or type, or the number of labels differs from that of images.
         """
         if isinstance(features, Tensor) and features.dtype == torch.uint8:
             check_dimensions(features, "features")
@@ -182,7 +181,7 @@ class Images(StoredImages):
 
     @property
     def device(self) -> torch.device:
-        """Where the pixels are."""
+        """Device of the pixels."""
         return self.pixels.device
 
     @property
@@ -195,11 +194,11 @@ class Images(StoredImages):
         return self.decoded(self.pixels if index is None else self.pixels[index])
 
     def reader(self, room: int) -> BlockReader:
-        """Reads these images in blocks of up to ``room``."""
+        """A reader of blocks of up to ``room`` images."""
         return MemoryReader(self, room)
 
     def take(self, index: Tensor) -> "Images":
-        """The images at ``index`` ``(m,)`` (numbers or a mask), copied, read as features in the same way."""
+        """Copies of the images at ``index`` ``(m,)`` (numbers or a mask), with the same scaling."""
         labels = None if self.labels is None else self.labels[index]
         return Images(self.pixels[index], labels, self.offset, self.factor)
 
@@ -210,10 +209,10 @@ class Images(StoredImages):
 
 
 class Decoder:
-    """Decodes pixels into a reused buffer of features: fresh memory costs more than the arithmetic.
+    """Decodes pixels into a reused buffer: allocating memory costs more than the arithmetic.
 
     Args:
-        pixels: some of them, for their type, number and device.
+        pixels: example pixels ``(m, n_features)``, which give type, number of features and device.
         offset: as in :class:`Images`.
         factor: as in :class:`Images`.
     """
@@ -221,18 +220,18 @@ class Decoder:
     def __init__(self, pixels: Tensor, offset: Tensor, factor: Tensor) -> None:
         self.offset = offset if bool(offset.count_nonzero()) else None
         self.factor = factor if bool((factor != 1).any()) else None
-        self.plain = pixels.dtype == torch.float32 and self.offset is None and self.factor is None
+        self.is_identity = pixels.dtype == torch.float32 and self.offset is None and self.factor is None
         self.room = pixels.new_empty(0, pixels.shape[1], dtype=torch.float32)
 
     def __call__(self, pixels: Tensor, out: Tensor | None = None) -> Tensor:
-        """Features of ``pixels`` ``(m, n_features)``, of that shape, float32: in ``out``, or until the next call."""
+        """Features ``(m, n_features)`` float32 of ``pixels``, written to ``out``, or valid until the next call."""
         if out is None:
-            if self.plain:
+            if self.is_identity:
                 return pixels
             if len(self.room) < len(pixels):
                 self.room = torch.empty_like(pixels, dtype=torch.float32)
             out = self.room[: len(pixels)]
-        features = out.copy_(pixels)  # arithmetic that converts as well would take twice as long
+        features = out.copy_(pixels)  # converting within the arithmetic would take twice as long
         if self.offset is not None:
             features.sub_(self.offset)
         if self.factor is not None:
@@ -241,14 +240,14 @@ class Decoder:
 
 
 class Stored:
-    """A block's images as they are stored, read as features when they are wanted.
+    """Stored pixels of a block, decoded on demand.
 
-    A whole block of features does not fit into a core's cache, a few minibatches of them do.
+    The features of a whole block do not fit into a core's cache; those of a few minibatches do.
 
     Args:
-        pixels: ``(m, n_features)``; the next block may be written to the same memory.
-        decode: reads a few at a time.
-        decode_all: reads them all.
+        pixels: ``(m, n_features)``; the next block may overwrite them.
+        decode: decodes a part of the block.
+        decode_all: decodes the whole block.
     """
 
     __slots__ = ("decode", "decode_all", "pixels")
@@ -259,16 +258,16 @@ class Stored:
         self.decode_all = decode_all
 
     def features(self) -> Tensor:
-        """Of all, ``(m, n_features)`` float32, until the next block."""
+        """Features of all images, ``(m, n_features)`` float32, valid until the next block."""
         return self.decode_all(self.pixels)
 
-    def some(self, start: int, stop: int, out: Tensor | None = None) -> Tensor:
-        """Of those from ``start`` to before ``stop``: in ``out``, of their shape, or until the next call."""
+    def features_between(self, start: int, stop: int, out: Tensor | None = None) -> Tensor:
+        """Features ``(stop - start, n_features)`` of a part, written to ``out``, or valid until the next call."""
         return self.decode(self.pixels[start:stop], out)
 
 
 class BlockBuffer:
-    """Memory for a block's images, used again by the next.
+    """Reusable memory for the pixels of a block, with its decoders.
 
     Args:
         pixels: the memory, ``(room, n_features)``.
@@ -286,11 +285,11 @@ class BlockBuffer:
 
 
 class MemoryReader(BlockReader):
-    """Blocks of images in memory.
+    """Reads blocks of images in memory.
 
     Args:
         images: the images.
-        room: images in a block at most.
+        room: largest number of images in a block.
     """
 
     def __init__(self, images: Images, room: int) -> None:
@@ -302,8 +301,8 @@ class MemoryReader(BlockReader):
         """See :meth:`BlockReader.reading`."""
         order, labels, device = self.images.order(generator), self.images.labels, self.images.pixels.device
 
-        def gather(places: Tensor) -> tuple[Stored, Tensor | None]:
-            index = order.index_select(0, places).to(device)
+        def gather(positions: Tensor) -> tuple[Stored, Tensor | None]:
+            index = order.index_select(0, positions).to(device)
             torch.index_select(self.images.pixels, 0, index, out=self.buffer.pixels[: len(index)])
             return self.buffer.holding(len(index)), None if labels is None else labels[index]
 
@@ -312,16 +311,16 @@ class MemoryReader(BlockReader):
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """Training, validation and test images of one shape, read as features in one way.
+    """Training, validation and test images of one shape, with one scaling.
 
     Attributes:
-        name: what the data is called in messages and results.
-        train: images to train on.
-        validation: images to choose settings by; may be empty.
-        test: images to report on.
+        name: name of the data in messages and results.
+        train: training images.
+        validation: validation images; may be empty.
+        test: test images; may be empty.
         shape: channels, height, width.
         classes: a name for each label; empty where there are no labels.
-        maximum: stored value that stands for 1.0; None: ``1 / train.factor``, right for images that were only scaled.
+        maximum: stored value that stands for 1.0; None: ``1 / train.factor``, for images without standardisation.
     """
 
     name: str
@@ -338,8 +337,13 @@ class DataSet:
         return math.prod(self.shape)
 
     @property
+    def validation_or_train(self) -> StoredImages:
+        """The validation images, or the training images if there are none."""
+        return self.validation if len(self.validation) else self.train
+
+    @property
     def scaling(self) -> Scaling:
-        """How stored images become features, and back."""
+        """Conversion between stored pixels and features."""
         return Scaling(self.shape, self.train.offset, self.train.factor, self.maximum)
 
     def to_pixels(self, features: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which values features have, and whether those are values that can be used."""
+"""Checks of the range of features against the interval that a model's units allow."""
 
 import math
 from collections.abc import Mapping
@@ -11,40 +11,40 @@ from dbn.data.tensors import at_least, usual
 from dbn.errors import DataError
 
 Interval = tuple[float, float]
-"""Smallest and largest value that can be; either may be infinite."""
+"""Smallest and largest allowed value; either may be infinite."""
 UNIT: Interval = (0.0, 1.0)
 ROUNDING = 5e-7
-"""A float32 divided by itself, as a product with its inverse, may be 1.2e-7 more than 1; a person gives six digits."""
+"""Tolerance: in float32, ``x * (1 / x)`` may exceed 1 by 1.2e-7, and messages suggest a maximum of six digits."""
 
 
 def check_unit_interval(images: StoredImages, *, data_name: str, split: str = "training") -> None:
-    """Features must lie in [0, 1], which is what Bernoulli visible units need: a feature is the chance of a one.
+    """Raise unless features lie in [0, 1], as Bernoulli visible units require (a feature is a probability).
 
     Args:
-        images: what is going to be trained or evaluated on; may be empty.
+        images: images to train on or to evaluate; may be empty.
         data_name: for the message.
         split: "training", "validation" or "test", for the message.
 
     Raises:
-        DataError: a feature lies outside [0, 1], or is no finite number.
+        DataError: a feature lies outside [0, 1], or is not finite.
     """
     check_interval({split: images}, UNIT, data_name=data_name, needed_by="stack.visible=bernoulli")
 
 
 def check_interval(splits: Mapping[str, StoredImages], allowed: Interval, *, data_name: str, needed_by: str) -> None:
-    """The features of all splits must lie in an interval.
+    """Raise unless the features of all splits lie in an interval.
 
-    Bytes that can only lie in it are not looked at; anything else is read once, some images at a time.
+    Images are read once, in chunks; bytes that lie in the interval whatever their values are not read.
 
     Args:
         splits: training, validation and test images by these names; any of them may be empty.
         allowed: the interval.
         data_name: for the message.
-        needed_by: the setting that asks for it, for the message.
+        needed_by: the setting that requires the interval, for the message.
 
     Raises:
-        DataError: a feature lies outside, or is no finite number. The message names the first split with such a
-            feature, the range of its features, and a ``data.maximum`` that brings every split inside if there is one.
+        DataError: a feature lies outside, or is not finite. The message names the first split with such a feature, the
+            range of its features, and a ``data.maximum`` that brings every split inside if there is one.
     """
     ranges = {}
     for split, images in splits.items():
@@ -62,24 +62,24 @@ def check_interval(splits: Mapping[str, StoredImages], allowed: Interval, *, dat
 
 
 def range_outside(images: StoredImages, allowed: Interval, name: str) -> Interval | None:
-    """Smallest and largest feature where they do not both lie in ``allowed``; None where they do.
+    """Smallest and largest feature if one of them lies outside ``allowed``; otherwise None.
 
     Args:
-        images: they may be empty.
-        allowed: the interval; where it is endless, only values that are no finite numbers are looked for.
-        name: what to call the images in messages.
+        images: may be empty.
+        allowed: the interval; if it is infinite, only values that are not finite are searched for.
+        name: name of the images in messages.
 
     Raises:
-        DataError: a feature is no finite number.
+        DataError: a feature is not finite.
     """
     if len(images) == 0:
         return None
-    if images.dtype == torch.uint8:  # features rise with pixels: no byte can lie outside, no need to look
+    if images.dtype == torch.uint8:  # features increase with pixels: 0 and 255 bound them
         ends = (torch.tensor([[0], [255]], device=images.offset.device) - images.offset) * images.factor
         if lies_in(float(ends.min()), float(ends.max()), allowed):
             return None
     if isinstance(images, StreamedImages) and allowed == (-math.inf, math.inf):
-        return None  # whoever reads them from their file refuses what is not finite
+        return None  # RowReader refuses values that are not finite
     smallest, largest, start = math.inf, -math.inf, 0
     for chunk in images.chunks():
         low, high = (float(end) for end in torch.aminmax(chunk))  # NaN if there is one
@@ -95,17 +95,17 @@ def range_outside(images: StoredImages, allowed: Interval, name: str) -> Interva
 
 
 def lies_in(low: float, high: float, allowed: Interval) -> bool:
-    """Whether values from ``low`` to ``high`` are allowed, up to the rounding of a division by the largest of them."""
+    """Whether values from ``low`` to ``high`` are allowed, with tolerance :data:`ROUNDING`."""
     return low >= allowed[0] - ROUNDING and high <= allowed[1] + ROUNDING
 
 
 def is_standardised(images: StoredImages) -> bool:
-    """Whether features are shifted pixels: those that are only divided by the value that stands for 1 are not."""
+    """Whether features are standardised, so that their offset is not 0."""
     return images.offset.ndim > 0 or bool(images.offset.count_nonzero())
 
 
 def _cure(splits: Mapping[str, StoredImages], ranges: Mapping[str, Interval], allowed: Interval) -> str:
-    """What to do about features that lie outside."""
+    """Advice for features outside the allowed interval."""
     first = splits[next(iter(ranges))]
     if is_standardised(first):
         return (

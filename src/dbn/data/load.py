@@ -1,4 +1,4 @@
-"""From what a reader of files returned to a data set: split, flattened, scaled."""
+"""From a source to a data set: split, flatten, scale."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from dbn.data.images import DataSet, Images
 from dbn.data.ranges import Range, value_of_one
 from dbn.data.source import Source
 from dbn.data.split.groups import GroupedLabels, hold_out_copies, hold_out_groups
-from dbn.data.split.hold_out import split_size, split_stream, standardisation, stratified_split
+from dbn.data.split.hold_out import offset_and_factor, split_size, split_stream, stratified_split
 from dbn.data.streamed.load import load_streamed
 from dbn.data.streamed.source import StreamedSource
 from dbn.errors import DataError
@@ -23,21 +23,19 @@ def load_data(
     test: int | float = 0.2,
     standardise: bool = False,
 ) -> DataSet:
-    """Split a source and say how its pixels are read as features.
+    """Split a source into training, validation and test images, and determine their scaling.
 
-    Where there are labels, each class keeps its share in every split. What is taken out depends on ``split_seed``
-    alone, and comes in random order. Sizes follow scikit-learn: a fraction is rounded up, test images are taken out
-    first, validation images out of what remains. Where images are in groups, groups stay whole and shares are as near
-    as that allows; of pictures in several copies, sizes count pictures, and each is held out once.
+    With labels, splits are stratified by class. The held-out images depend on ``split_seed`` only, and are in random
+    order. Sizes follow scikit-learn: a fraction is rounded up, test images are held out first, then validation images
+    from the rest. Groups of images are never divided, and sizes are approximate; if groups are copies of a picture,
+    sizes count pictures, and each is held out once.
 
     Args:
-        source: images as read, or where to read them; the training images of a :class:`StreamedSource` stay in their
-            file.
-        split_seed: of the stream "split".
-        validation: number (int) or fraction (float) of validation images; 0: none. A source that has validation
-            images of its own keeps them, whatever is said here (say None).
-        test: number or fraction of test images; 0: none, for a stack alone. A source that has test images of its own
-            keeps them.
+        source: what a reader of files returned; the training images of a :class:`StreamedSource` stay in their file.
+        split_seed: seed of the stream ``split``.
+        validation: number (int) or fraction (float) of validation images; 0: none. Ignored (pass None) if the source
+            has validation images.
+        test: number or fraction of test images; 0: none. Ignored if the source has test images.
         standardise: give every feature mean 0 and standard deviation 1 over the training images, see
             :func:`dbn.data.split.hold_out.standardisation`; values may then have any range. Otherwise features are
             pixels divided by ``source.maximum``, in [0, 1].
@@ -49,9 +47,9 @@ def load_data(
         (1237, 200, tensor(1.))
 
     Raises:
-        SettingError: ``validation`` or ``test`` is no usable number or fraction, or leaves nothing to train on.
-        DataError: ``source`` is none; a class has too few images to be in every split; or values lie outside 0 to
-            ``source.maximum``, or are of a range that has to be said, see :func:`dbn.data.ranges.value_of_one`.
+        SettingError: ``validation`` or ``test`` is invalid, or leaves no training images.
+        DataError: ``source`` is no source; a class has too few images to be in every split; or values lie outside 0 to
+            ``source.maximum``, or have an ambiguous range, see :func:`dbn.data.ranges.value_of_one`.
     """
     if not isinstance(source, (Source, StreamedSource)):
         raise DataError(
@@ -72,11 +70,7 @@ def load_data(
     else:
         train, tuning = _take_out("validation", train, validation, split_seed, source)
 
-    if standardise:
-        offset, factor = standardisation(Images.from_features(train.pixels), maximum)
-    else:
-        assert maximum is not None  # only standardised values may have any range
-        offset, factor = torch.tensor(0.0), torch.tensor(1 / maximum)
+    offset, factor = offset_and_factor(Images.from_features(train.pixels), maximum, standardise=standardise)
     channels, height, width = source.train_images.shape[1:]
     return DataSet(
         name=source.name,
@@ -106,21 +100,21 @@ class Split:
 def _take_out(
     split: str, images: Split, wanted: int | float | None, split_seed: int, source: Source
 ) -> tuple[Split, Split]:
-    """What remains of the images, and those taken out; both in random order."""
+    """The remaining and the held-out images, both in random order."""
     generator = split_stream(split_seed, split)
     n = len(images.pixels)
     if images.groups is None:
         size = split_size(split, wanted, n, source.name)
         if size == 0:
             return images, images.take(torch.arange(0))
-        order = torch.randperm(n, generator=generator)  # so that the first images of a split are a fair sample
+        order = torch.randperm(n, generator=generator)  # so that the first images of a split are a random sample
         out = _single_images(split, images.labels, n, size, generator, source)
         kept = ~out
     else:
         order = torch.randperm(n, generator=generator)
         grouped = GroupedLabels(source.name, images.groups, images.labels, source.classes)
         if source.copies:
-            assert source.groups is not None  # groups come from there
+            assert source.groups is not None  # images.groups is a part of it
             whole = GroupedLabels(source.name, source.groups, source.train_labels, source.classes)
             out, kept = hold_out_copies(split, grouped, wanted, generator, whole=whole)
         else:
@@ -132,11 +126,11 @@ def _take_out(
 def _single_images(
     split: str, labels: Tensor | None, n: int, size: int, generator: torch.Generator, source: Source
 ) -> Tensor:
-    """Mask ``(n,)`` of ``size`` images to hold out."""
+    """Mask ``(n,)`` of ``size`` images to hold out, stratified if there are labels."""
     if labels is None:
         index = torch.randperm(n, generator=generator)[:size]
     else:
-        assert source.train_labels is not None  # labels come from there
+        assert source.train_labels is not None  # labels is a part of it
         index = stratified_split(
             split, labels, size, generator, name=source.name, classes=source.classes, all_labels=source.train_labels
         )

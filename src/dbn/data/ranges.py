@@ -1,4 +1,4 @@
-"""What stored pixel values mean: the value that stands for 1.0 is known by the rules below, said, or asked for."""
+"""The stored value that stands for 1.0: inferred from the range of values where that is unambiguous, else required."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from torch import Tensor
 
 from dbn.errors import DataError
 
-USED = 128
-"""Bytes use their range where one of them is as large: no other scale of whole numbers ends between here and 255."""
+LARGE_BYTE = 128
+"""If one byte is this large, the scale is taken to be 0 to 255: no other common scale ends between this and 255."""
 GAUSSIAN = "data.standardise=true stack.visible=gaussian"
 
 
@@ -21,8 +21,8 @@ class Range:
     Attributes:
         low: smallest.
         high: largest.
-        whole: stored as whole numbers, not as floating-point ones.
-        whose: of which images, for messages.
+        whole: whether values are stored as whole numbers.
+        whose: description of the images, for messages.
     """
 
     low: float
@@ -32,12 +32,12 @@ class Range:
 
     @classmethod
     def of(cls, images: Iterable[Tensor], *, whole: bool | None = None, whose: str = "the images") -> "Range":
-        """Of stored images, uint8 or float32, of any shape; those that are empty do not count.
+        """Range of stored images, uint8 or float32, of any shape; empty ones are skipped.
 
         Args:
-            images: training images first, then those that are held out.
-            whole: whether they were whole numbers; None: uint8 were, float32 were not.
-            whose: for messages.
+            images: training images first, then held-out ones.
+            whole: whether values are stored as whole numbers; None: if the first tensor is uint8.
+            whose: description of the images, for messages.
         """
         there = [own for own in images if own.numel()]
         ends = [torch.aminmax(own) for own in there]
@@ -46,7 +46,7 @@ class Range:
         return cls(min(float(low) for low, _ in ends), max(float(high) for _, high in ends), whole, whose)
 
     def within(self, maximum: float) -> bool:
-        """Whether all values lie between 0 and ``maximum``, as float32 knows it."""
+        """Whether all values lie between 0 and ``maximum``, rounded to float32."""
         return self.low >= 0 and self.high <= float(torch.tensor(maximum, dtype=torch.float32))
 
     @property
@@ -58,48 +58,48 @@ class Range:
         return f"{exact(self.low)} to {exact(self.high)}"
 
 
-def value_of_one(seen: Range, said: float | None, *, data_name: str, standardise: bool) -> float | None:
+def value_of_one(seen: Range, maximum: float | None, *, data_name: str, standardise: bool) -> float | None:
     """The stored value that stands for 1.0.
 
-    - Said, ``data.maximum``: all images lie between 0 and it.
+    - ``maximum`` if given; all values must lie between 0 and it, unless they are standardised.
     - Whole numbers that are 0 or 1: 1. Whole numbers from 0 to 255 of which one is 128 or more: 255.
     - Floating-point numbers from 0 to 1: 1.
-    - Anything else must be said. Values that are standardised may have any range.
+    - Otherwise None if values are standardised, else an error.
 
     Args:
-        seen: values of the training, validation and test images.
-        said: ``data.maximum``, or None.
+        seen: range of the training, validation and test images.
+        maximum: ``data.maximum``, or None.
         data_name: for messages.
         standardise: every feature gets mean 0 and standard deviation 1.
 
     Returns:
-        None where values are standardised and nothing says what stands for 1.0.
+        The value, or None if values are standardised and their scale is unknown.
 
     Raises:
-        DataError: values lie outside the range that was said, or their range has to be said.
+        DataError: values lie outside 0 to ``maximum``, or their scale is ambiguous.
     """
-    if said is not None:
-        if not standardise and not seen.within(said):
+    if maximum is not None:
+        if not standardise and not seen.within(maximum):
             raise DataError(
-                f"data.maximum={exact(said)}: {seen.whose} of data={data_name} go from {seen}, outside 0 to "
-                f"{exact(said)}. {cure(seen, known=said)}"
+                f"data.maximum={exact(maximum)}: {seen.whose} of data={data_name} go from {seen}, outside 0 to "
+                f"{exact(maximum)}. {cure(seen, known=maximum)}"
             )
-        return said
+        return maximum
     if seen.within(1):
         return 1.0
-    if seen.whole and seen.within(255) and seen.high >= USED:
+    if seen.whole and seen.within(255) and seen.high >= LARGE_BYTE:
         return 255.0
     if standardise:
         return None
     raise DataError(
         f"data.maximum=null: {seen.whose} of data={data_name} go from {seen}, and what stands for 1.0 is not guessed. "
-        f"Known by themselves are values from 0 to 1, and whole numbers from 0 to 255 where one is {USED} or more. "
-        f"{cure(seen)}"
+        "Known by themselves are values from 0 to 1, and whole numbers from 0 to 255 where one is "
+        f"{LARGE_BYTE} or more. {cure(seen)}"
     )
 
 
 def cure(seen: Range, known: float | None = None) -> str:
-    """What to do about a range that cannot be used; ``known`` was said and does not fit."""
+    """Advice for an unusable range; ``known`` is the ``data.maximum`` that does not fit, if one was given."""
     if seen.low < 0:
         return (
             f"For real values set {GAUSSIAN}; pictures must not be negative: add {exact(-seen.low)} to every value and "

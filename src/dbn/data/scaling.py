@@ -1,4 +1,4 @@
-"""How stored images become features, and back: what a model must know to be used without its training data."""
+"""Conversion between stored pixels and features, kept in model files so that the training data are not needed."""
 
 import math
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ class Scaling:
 
     Attributes:
         shape: channels, height, width.
-        offset: float32, ``()`` or ``(n_features,)``, in stored units: the training images' mean of standardised
-            features, otherwise 0.
-        factor: likewise, features per stored unit: one over the standard deviation, or over ``maximum``.
-        maximum: stored value that stands for 1.0; None: ``1 / factor``, right for images that were only scaled.
+        offset: float32, ``()`` or ``(n_features,)``, in stored units: mean of the training images if features are
+            standardised, otherwise 0.
+        factor: float32 of the same shape, features per stored unit: 1 / standard deviation, or 1 / ``maximum``.
+        maximum: stored value that stands for 1.0; None: ``1 / factor``, for images without standardisation.
     """
 
     shape: tuple[int, int, int]
@@ -32,14 +32,14 @@ class Scaling:
         return math.prod(self.shape)
 
     def features(self, pixels: Tensor) -> Tensor:
-        """Features ``(n, n_features)`` float32 of images as they are stored, ``(n, ...)``."""
+        """Features ``(n, n_features)`` float32 of stored images ``(n, ...)``."""
         flat = pixels.reshape(len(pixels), -1)
         return (flat - self.offset.to(flat.device)) * self.factor.to(flat.device)
 
     def to_pixels(self, features: Tensor) -> Tensor:
         """Pictures ``(n, channels, height, width)`` in [0, 1] of ``features`` ``(n, n_features)``.
 
-        Undoes standardisation and clips: samples of Gaussian units may lie outside what a picture can show.
+        Undoes standardisation and clips to [0, 1], which samples of Gaussian units may exceed.
         """
         offset, factor = self.offset.to(features.device), self.factor.to(features.device)
         stored = features / factor + offset
@@ -47,16 +47,16 @@ class Scaling:
         return unit.clamp(0, 1).reshape(-1, *self.shape)
 
     def header(self) -> dict[str, Any]:
-        """What a model file's header says of it; offset and factor are tensors in the file."""
+        """Entry in a model file's header; offset and factor are tensors of the file."""
         return {"shape": list(self.shape), "maximum": self.maximum, "standardised": bool(self.offset.count_nonzero())}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Offset and factor, by their names in a model file."""
+        """Offset and factor by their names in a model file."""
         return {"inputs.offset": self.offset, "inputs.factor": self.factor}
 
     @classmethod
     def from_file(cls, header: Mapping[str, Any], tensors: dict[str, Tensor]) -> "Scaling":
-        """What :meth:`header` and :meth:`tensors` were made of; the tensors are taken out of ``tensors``."""
+        """Inverse of :meth:`header` and :meth:`tensors`; removes its entries from ``tensors``."""
         channels, height, width = header["shape"]
         offset, factor = tensors.pop("inputs.offset"), tensors.pop("inputs.factor")
         return cls((channels, height, width), offset.to(torch.float32), factor.to(torch.float32), header["maximum"])

@@ -1,4 +1,4 @@
-"""What a network needs to know of a data set, without its images: their shape, and the classes."""
+"""Image shape and classes of a data set, read without loading its images where possible."""
 
 import math
 import zipfile
@@ -11,28 +11,27 @@ import hydra
 import numpy as np
 
 from dbn.data.load import load_data
-from dbn.data.sources.arrays import ROLES, as_pictures, choose
+from dbn.data.sources.arrays import ROLES, choose, picture_shape
 from dbn.data.sources.easypr import CLASSES as EASYPR_CLASSES
 from dbn.data.sources.easypr import SIDE as EASYPR_SIDE
 from dbn.data.sources.image_folder import Dropped, all_images, images_by_class, split_folders
-from dbn.data.sources.mnist import FASHION_CLASSES
+from dbn.data.sources.mnist import DIGITS, FASHION_CLASSES
 from dbn.data.sources.npz import arrays_in
 from dbn.data.sources.olivetti import PEOPLE
 from dbn.data.sources.picture_file import PictureReader, background_colour, picture_size
 from dbn.data.sources.sparse import SPARSE_PARTS
-from dbn.data.split.label_subset import encode_labels, plain_labels
+from dbn.data.split.label_subset import encode_labels, normalise_labels
 from dbn.errors import DataError, UserError
 
 Shape = tuple[int, int, int]
-DIGITS = tuple(str(digit) for digit in range(10))
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What there is to know of a data set without its images.
+class DataInfo:
+    """Shape and classes of a data set.
 
     Attributes:
-        name: what the data is called.
+        name: name of the data.
         shape: channels, height, width.
         classes: a name for each label; empty where there are no labels.
     """
@@ -47,19 +46,19 @@ class Facts:
         return math.prod(self.shape)
 
 
-def facts_of(data: Mapping[str, Any]) -> Facts:
-    """Facts on the data set that the group ``data`` describes: known ones, or what its files say at their beginning.
+def info_of(data: Mapping[str, Any]) -> DataInfo:
+    """Shape and classes of the data set that the group ``data`` describes; reads file headers if possible.
 
     Raises:
-        DataError, SettingError: one's own data cannot be read.
+        DataError, SettingError: the user's data cannot be read.
     """
     source = {key: value for key, value in data["source"].items() if key != "_target_"}
-    find = FACTS.get(str(data["source"]["_target_"]).removeprefix("dbn.data.").rsplit(".", 1)[-1])
+    find = READERS.get(str(data["source"]["_target_"]).removeprefix("dbn.data.").rsplit(".", 1)[-1])
     if find is not None and str(data["source"]["_target_"]).startswith("dbn."):
         shape, classes = find(source)
-        return Facts(data["name"], shape, classes)
+        return DataInfo(data["name"], shape, classes)
     loaded = load_data(hydra.utils.instantiate(data["source"]), validation=0)
-    return Facts(loaded.name, loaded.shape, loaded.classes)
+    return DataInfo(loaded.name, loaded.shape, loaded.classes)
 
 
 def _olivetti(source: Mapping[str, Any]) -> tuple[Shape, tuple[str, ...]]:
@@ -68,7 +67,7 @@ def _olivetti(source: Mapping[str, Any]) -> tuple[Shape, tuple[str, ...]]:
 
 
 def _npz(source: Mapping[str, Any]) -> tuple[Shape, tuple[str, ...]]:
-    """From the headers of the arrays, and the labels."""
+    """Shape from the headers of the arrays, classes from the labels."""
     path = _there(source["path"], "an .npz file")
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -77,18 +76,17 @@ def _npz(source: Mapping[str, Any]) -> tuple[Shape, tuple[str, ...]]:
                 raise ValueError("it is a sparse matrix")
             chosen = choose(path, found, {role: source[role] for role in ROLES})
             labels = file[chosen["labels"]] if "labels" in chosen else None
-        shape = found[chosen["images"]].shape
-        one = as_pictures("images", np.broadcast_to(np.zeros((), np.uint8), (1, *shape[1:])))
+        shape = picture_shape(found[chosen["images"]].shape, "images have shape")
     except UserError:
         raise
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # the reader says what it is
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # the reader reports the error
         return _whole("dbn.data.npz", source)
-    classes = () if labels is None else encode_labels({"labels": plain_labels("labels", labels)})[1]
-    return (one.shape[1], one.shape[2], one.shape[3]), classes
+    classes = () if labels is None else encode_labels({"labels": normalise_labels("labels", labels)})[1]
+    return shape, classes
 
 
 def _image_folder(source: Mapping[str, Any]) -> tuple[Shape, tuple[str, ...]]:
-    """From the first image, and the names of the folders."""
+    """Shape of the first image, classes from the names of the folders."""
     folder = _there(source["path"], "a folder with one folder per class")
     train = split_folders(folder, source["labels"])["train"]
     files = images_by_class(train, Dropped()) if source["labels"] else all_images(train, Dropped())
@@ -99,14 +97,14 @@ def _image_folder(source: Mapping[str, Any]) -> tuple[Shape, tuple[str, ...]]:
 
 
 def _whole(target: str, source: Mapping[str, Any]) -> tuple[Shape, tuple[str, ...]]:
-    """From all of the data."""
+    """Shape and classes after reading all of the data."""
     read = hydra.utils.instantiate({**source, "_target_": target})
     channels, height, width = read.train_images.shape[1:]
     return (channels, height, width), read.classes
 
 
 def _memmap(source: Mapping[str, Any]) -> tuple[Shape, tuple[str, ...]]:
-    """From the headers of the files, and the labels: images stay where they are."""
+    """Shape from the headers of the files, classes from the labels."""
     from dbn.data.sources.memmap import memmap
 
     streamed = memmap(**source)
@@ -119,7 +117,7 @@ def _there(path: str | None, what: str) -> Path:
     return Path(path).expanduser()
 
 
-FACTS: dict[str, Callable[[Mapping[str, Any]], tuple[Shape, tuple[str, ...]]]] = {
+READERS: dict[str, Callable[[Mapping[str, Any]], tuple[Shape, tuple[str, ...]]]] = {
     "digits": lambda source: ((1, 8, 8), DIGITS),
     "mnist": lambda source: ((1, 28, 28), DIGITS),
     "fashion_mnist": lambda source: ((1, 28, 28), FASHION_CLASSES),
@@ -131,4 +129,4 @@ FACTS: dict[str, Callable[[Mapping[str, Any]], tuple[Shape, tuple[str, ...]]]] =
     "memmap": _memmap,
     "mat": lambda source: _whole("dbn.data.mat", source),
 }
-"""By the name of the function that reads the data; others are read whole."""
+"""By the name of the function that reads the data; other sources are read completely."""

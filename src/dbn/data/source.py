@@ -1,4 +1,4 @@
-"""What a reader of files returns, checked, before it is split."""
+"""Images and labels as a reader of files returns them, validated, before splitting."""
 
 import math
 from dataclasses import dataclass
@@ -6,33 +6,33 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dbn.data.split.groups import first_of_each
+from dbn.data.split.groups import first_in_groups
 from dbn.errors import DataError, SettingError
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Images and labels as read, before splitting. Whoever builds one gets it checked.
+    """Images and labels as read, before splitting; validated when constructed.
 
     Attributes:
-        name: what the data is called in messages and results.
+        name: name of the data in messages and results.
         train_images: ``(n, channels, height, width)``, uint8 or float32.
-        train_labels: ``(n,)`` int64 class numbers 0 to k-1, each of them used; None: no labels.
-        test_images: as ``train_images``; None: :func:`dbn.data.load_data` takes some out of the training images.
-        test_labels: of ``test_images``; needed exactly where there are ``train_labels``.
+        train_labels: ``(n,)`` int64 class numbers 0 to k-1, each used at least once; None: no labels.
+        test_images: as ``train_images``; None: :func:`dbn.data.load_data` holds out some of the training images.
+        test_labels: of ``test_images``; required if and only if there are ``train_labels``.
         validation_images: as ``test_images``.
         validation_labels: as ``test_labels``.
         classes: names of the k classes; empty: "0" to "k-1", or no labels.
-        maximum: stored value that stands for 1.0, such as 255; None: what the images show by themselves, see
-            :func:`dbn.data.ranges.value_of_one`, or :func:`dbn.data.load_data` refuses them.
-        groups: ``(n,)`` int64, of the training images: what shares a number, such as the images of one person, is
-            never on two sides of a split; None: every image stands for itself.
+        maximum: stored value that stands for 1.0, such as 255; None: inferred by
+            :func:`dbn.data.ranges.value_of_one` in :func:`dbn.data.load_data`, which refuses ambiguous ranges.
+        groups: ``(n,)`` int64 group numbers of the training images, such as one for each person: a group is never
+            divided between splits; None: no groups.
         copies: images of a group are copies of one picture. A picture is held out once, whatever the number of its
-            copies, and stays in training where its copies have several labels.
+            copies, and stays in training if its copies have different labels.
 
     Raises:
-        DataError: images are empty, of another dtype or shape, or not finite; labels do not fit the images, are all
-            the same, or name a class that has no training image; groups do not fit the images.
+        DataError: images are empty, of another dtype or shape, or not finite; labels do not match the images, are all
+            equal, or name a class without training image; groups do not match the images.
         SettingError: ``maximum`` is not a positive number.
     """
 
@@ -62,11 +62,11 @@ class Source:
         self._check_split("validation", self.validation_images, self.validation_labels)
         if not self.classes and self.train_labels is not None:
             names = tuple(str(label) for label in range(int(self.train_labels.max()) + 1))
-            object.__setattr__(self, "classes", names)  # the dataclass is frozen for everyone else
+            object.__setattr__(self, "classes", names)  # the dataclass is frozen
 
     @property
     def held_out(self) -> tuple[Tensor, ...]:
-        """The test and the validation images that are there."""
+        """The test and validation images that the source has."""
         return tuple(images for images in (self.test_images, self.validation_images) if images is not None)
 
     def _check_split(self, split: str, images: Tensor | None, labels: Tensor | None) -> None:
@@ -164,13 +164,13 @@ class Source:
             raise DataError(f"{where} are {self.groups.dtype}. Convert them to torch.int64 numbers.")
         if self.copies:
             _, group, sizes = torch.unique(self.groups, return_inverse=True, return_counts=True)
-            first = self.train_images[first_of_each(group)]
+            first = self.train_images[first_in_groups(group)]
             repeated = (sizes[group] > 1).nonzero().squeeze(1)
             other = (self.train_images[repeated] != first[group[repeated]]).flatten(1).any(1)
             if other.any():
-                place = int(repeated[other][0])
+                number = int(repeated[other][0])
                 raise DataError(
-                    f"{where} put image {place} (counted from 0) with pictures it is no copy of, but copies is true. "
+                    f"{where} put image {number} (counted from 0) with pictures it is no copy of, but copies is true. "
                     "Give it a group of its own."
                 )
 

@@ -1,4 +1,4 @@
-"""Numbers that a person hands in, as tensors: from torch and numpy, of any type that can only be meant in one way."""
+"""Conversion of tensors and arrays given by the user to tensors of floats; ambiguous types are refused."""
 
 import math
 from typing import Any
@@ -10,21 +10,21 @@ from torch import Tensor
 from dbn.errors import DataError
 
 MATRIX_LIKE = (2, 3, 4)
-"""Dimensions of images: flat, (height, width), (channels, height, width)."""
+"""Numbers of dimensions of image arrays: (n, features), (n, height, width), (n, channels, height, width)."""
 
 
 def as_floats(given: Any, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Real numbers from a tensor or an array, of any floating-point type, booleans, or whole numbers that are 0 or 1.
+    """Convert a tensor or an array of floats, booleans, or whole numbers that are 0 or 1.
 
-    Other whole numbers are refused: nothing in them says whether 255, 16 or another value stands for 1.
+    Other whole numbers are refused: whether 255, 16 or another value stands for 1 is ambiguous.
 
     Args:
-        given: tensor or array of any shape. One that is of ``dtype`` already is not copied, if its memory allows that.
-        name: what to call it in messages.
-        dtype: of the result, which stays on the device that a tensor is on.
+        given: tensor or array of any shape; not copied if it has ``dtype`` and its memory layout allows that.
+        name: name of the argument in messages.
+        dtype: of the result, which stays on the device of a given tensor.
 
     Raises:
-        DataError: it is neither a tensor nor an array, is sparse or masked, or does not hold numbers of these kinds.
+        DataError: it is neither a tensor nor an array, is sparse or masked, or has another type of values.
     """
     if isinstance(given, Tensor):
         if given.layout != torch.strided:
@@ -48,7 +48,7 @@ def as_floats(given: Any, name: str, dtype: torch.dtype = torch.float32) -> Tens
         _check_binary(name, str(given.dtype), int(given.min()), int(given.max()), as_they_are="astype('float32')")
     wanted = np.float64 if dtype == torch.float64 else np.float32
     with np.errstate(over="ignore"):  # too large for float32 becomes infinite, which is refused by name
-        array = np.require(given, wanted, ["C", "W"])  # torch warns of memory that must not be written to
+        array = np.require(given, wanted, ["C", "W"])  # W: torch warns about read-only memory
     return torch.from_numpy(array).to(dtype)
 
 
@@ -57,10 +57,10 @@ def as_rows(given: Any, name: str) -> Tensor:
 
     Args:
         given: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``, see :func:`as_floats`.
-        name: what to call them in messages.
+        name: name of the argument in messages.
 
     Raises:
-        DataError: they have another number of dimensions, or as :func:`as_floats`.
+        DataError: wrong number of dimensions, or as :func:`as_floats`.
     """
     features = as_floats(given, name).detach()
     check_dimensions(features, name)
@@ -79,16 +79,16 @@ def check_dimensions(images: Tensor, name: str) -> None:
 
 
 def as_states(given: Any, like: Tensor, size: int, kind: str) -> Tensor:
-    """States of a layer of units, ``(..., size)``, of the type and on the device of ``like``.
+    """States of a layer of units, ``(..., size)``, with the dtype and device of ``like``.
 
     Args:
         given: a tensor on that device, or an array; see :func:`as_floats`.
-        like: the weights.
+        like: a parameter of the model.
         size: number of units.
-        kind: visible or hidden, for messages.
+        kind: ``visible`` or ``hidden``, for messages.
 
     Raises:
-        DataError: they are of another number of units, on another device, or as :func:`as_floats`.
+        DataError: wrong number of units or device, or as :func:`as_floats`.
     """
     if (
         isinstance(given, Tensor)
@@ -96,7 +96,7 @@ def as_states(given: Any, like: Tensor, size: int, kind: str) -> Tensor:
         and given.dtype == like.dtype
         and given.device == like.device
     ):
-        return given  # the usual case, for a microsecond
+        return given  # the usual case takes a microsecond
     states = as_floats(given, f"{kind} states", like.dtype)
     if states.shape[-1:] != (size,):
         flat = f": flatten them, reshape(-1, {size})" if states.ndim and states.shape[1:].numel() == size else ""
@@ -122,17 +122,17 @@ def _check_binary(name: str, dtype: str, low: int, high: int, as_they_are: str) 
 
 
 def usual(largest: float) -> str:
-    """A half-sentence on the usual value that stands for 1, where that is larger than the largest one seen."""
+    """Hint at 255 or 65535, the usual value that stands for 1, if ``largest`` is somewhat smaller; otherwise empty."""
     if 32 < largest < 255:
         return " (255 for 8-bit greys)"
     return " (65535 for 16-bit greys)" if 255 < largest < 65535 else ""
 
 
 def at_least(value: float) -> str:
-    """A number of six digits that is no smaller, for a person to divide by."""
+    """``value`` rounded up to six digits, to divide by."""
     unit = 10.0 ** (math.floor(math.log10(value)) - 5)
     return f"{math.ceil(value * (1 - 1e-7) / unit) * unit:.6g}"  # float32 has its last digit at 6e-8
 
 
 ORDERED = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
-"""Whole numbers that torch can compare on every device."""
+"""Integer types for which torch computes minimum and maximum on every device."""

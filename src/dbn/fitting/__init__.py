@@ -1,1 +1,1 @@
-"""Fits with Lightning's Trainer: modules that walk through blocks, checkpoints, metrics, processes, interruptions."""
+"""Training with Lightning's Trainer: modules that train on blocks, checkpoints, metrics, processes, interruptions."""

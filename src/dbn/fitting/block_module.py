@@ -1,4 +1,4 @@
-"""A LightningModule that walks through blocks of minibatches."""
+"""A LightningModule that trains on blocks of minibatches."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -16,44 +16,45 @@ Optimizer = torch.optim.Optimizer
 
 
 class BlockModule(pl.LightningModule):
-    """A LightningModule whose training step walks through a block, one optimiser step per minibatch.
+    """A LightningModule whose training step takes a block: one optimiser step per minibatch.
 
-    Lightning's cost per training step (0.1 to 0.6 ms) is as large as a small model's minibatch, so it is paid once per
-    block. Subclasses define :meth:`minibatch_step`, which writes gradients, and :meth:`begin_block`.
+    Lightning's overhead per training step (0.1 to 0.6 ms) is as large as a small model's minibatch; so it occurs once
+    per block. Subclasses define :meth:`minibatch_step`, which takes an optimiser step, and may extend
+    :meth:`begin_block`.
     """
 
     batch_size: int
     """Images per minibatch, of each model."""
     seeds: Sequence[int]
-    """The run's seed; where several models train together, each one's."""
+    """The run's seed; in a group, one for each member."""
     graphs: BlockGraphs | None = None
-    """Replays the steps of a block from a recording, on a GPU; None takes them one by one."""
+    """Replays a block's steps as a CUDA graph; None executes them one by one."""
     destination: Destination | None = None
-    """Reusable buffer for the features of a minibatch: saves :meth:`minibatch_step` a copy."""
+    """Reusable buffer for a minibatch's features, which saves :meth:`minibatch_step` a copy."""
     latest: Sequence[Mapping[str, float]] = ()
-    """The metrics of each model that were logged last."""
+    """The most recently logged metrics of each model."""
 
     def __init__(self) -> None:
         super().__init__()
         self.automatic_optimization = False
 
     def begin_block(self, block: Block) -> Block:
-        """Prepare for a block (streams, augmentation); returns the block to train on."""
+        """Prepare a block (random streams, augmentation); returns the block to train on."""
         return block
 
     @abstractmethod
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
-        """One update of the parameters from one minibatch: its features, and its labels where there are any."""
+        """Update the parameters once, from the features and labels of a minibatch."""
 
     def training_step(self, block: Block, index: int) -> None:
-        """Walk through the block's minibatches."""
+        """Take an optimiser step for each minibatch of the block."""
         lightning_optimizer = self.lightning_optimizer()
         optimizer = lightning_optimizer.optimizer
         block = self.begin_block(block)
         last = len(block.lengths) - 1
         if self.graphs is not None:
             self.graphs.all_but_last(block, optimizer, self.minibatch_step)
-        # Lightning counts steps in its own wrapper, which costs as much as a small minibatch: once per block.
+        # Lightning's wrapper counts steps but costs as much as a small minibatch: used once per block.
         for number, batch in enumerate(block.minibatches(self.destination)):
             if number == last:
                 self.minibatch_step(batch, lightning_optimizer)
@@ -63,20 +64,20 @@ class BlockModule(pl.LightningModule):
     @property
     @abstractmethod
     def largest_product(self) -> int:
-        """Multiplications in the largest product of a minibatch with weights, of all models that train together."""
+        """Multiplications in the largest matrix product of a minibatch, over all members of a group."""
 
     def lightning_optimizer(self) -> LightningOptimizer:
-        """Lightning's wrapper of the one optimiser."""
+        """Lightning's wrapper of the optimiser."""
         optimizer = self.optimizers()
         assert isinstance(optimizer, LightningOptimizer)
         return optimizer
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Blocks are gathered on the device: nothing to move, or to look through, which takes Lightning 10 us."""
+        """Return the block: it is on the device already, and Lightning's traversal would take 10 us."""
         return batch
 
     def diverged(self) -> str | None:
-        """None where every parameter is a finite number; otherwise words on whose are not, for a message."""
+        """None if all parameters are finite; otherwise a text for the message, which names the seeds of a group."""
         if all(bool(torch.isfinite(parameter).all()) for parameter in self.parameters()):
             return None
         if len(self.seeds) == 1:
@@ -86,10 +87,10 @@ class BlockModule(pl.LightningModule):
         return f" for seed {', '.join(str(seed) for seed, is_bad in zip(self.seeds, bad, strict=True) if is_bad)}"
 
     def log_rows(self, rows: Sequence[Mapping[str, float]]) -> None:
-        """Log an epoch's metrics of each of the models that train together, or of the only one.
+        """Log an epoch's metrics, a row for each model.
 
-        They go to the loggers at once, and where Lightning's callbacks look for them: of several models, the means.
-        (Lightning's own ``log`` takes 0.6 ms for each, a good part of a small model's epoch.)
+        Writes to the loggers and, averaged over models, to the Trainer's ``callback_metrics``. (Lightning's own ``log``
+        takes 0.6 ms per metric, a considerable part of a small model's epoch.)
         """
         self.latest = rows
         for logger in self.loggers:

@@ -1,4 +1,4 @@
-"""Checkpoints to go on from after an interruption: at the end of a block, written whole, not more often than needed."""
+"""Checkpoints for resuming: written atomically after a block or epoch, at limited frequency."""
 
 import datetime
 import io
@@ -21,54 +21,53 @@ log = logging.getLogger(__name__)
 LAST = "last"
 
 
-class WholeCheckpointIO(TorchCheckpointIO):
-    """Checkpoints that take their place in one step, so that a kill while saving leaves the one before.
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes checkpoints atomically: a process killed while saving leaves the previous checkpoint.
 
-    Lightning's own way goes through the system's temporary folder, from where moving is a copy if that is another disk.
+    Lightning's own writes to the system's temporary folder first; if that is on another disk, moving is not atomic.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """Write ``checkpoint`` to ``path`` in one step."""
+        """Write ``checkpoint`` to ``path`` atomically."""
         content = io.BytesIO()
-        torch.save(checkpoint, content)  # into a file, it hides from which error of the disk it suffers
+        torch.save(checkpoint, content)  # writing to a file, it would hide the OSError of a full disk
         write_bytes(Path(path), content.getbuffer())
 
 
 class MovableCheckpoint(ModelCheckpoint):
-    """Remembers what was best although its directory has moved, or its run goes on in another's directory.
+    """Keeps the best checkpoint's state if its directory was moved, or training continues in another directory.
 
-    Lightning's own forgets it then, with a warning, and takes the next epoch for the best.
+    Lightning's own discards that state, with a warning, and takes the next epoch for the best.
     """
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint, with the paths of this directory."""
-        there = str(state_dict["dirpath"])
-        super().load_state_dict({key: moved(value, there, str(self.dirpath)) for key, value in state_dict.items()})
+        """Restore the state, with paths in the present directory."""
+        old = str(state_dict["dirpath"])
+        super().load_state_dict({key: moved(value, old, str(self.dirpath)) for key, value in state_dict.items()})
 
 
-def moved(value: Any, there: str, here: str) -> Any:
-    """A path below ``there`` as one below ``here``, also as the key of a dict; anything else, itself."""
+def moved(value: Any, old: str, new: str) -> Any:
+    """Replace the folder ``old`` by ``new`` in a path, or in the keys of a dict; other values are unchanged."""
     if isinstance(value, dict):
-        return {moved(key, there, here): one for key, one in value.items()}
-    if isinstance(value, str) and (value == there or value.startswith(f"{there}/")):
-        return here + value[len(there) :]
+        return {moved(key, old, new): item for key, item in value.items()}
+    if isinstance(value, str) and (value == old or value.startswith(f"{old}/")):
+        return new + value[len(old) :]
     return value
 
 
 class LastCheckpoint(MovableCheckpoint):
-    """Keeps ``last.ckpt``: after a block or epoch whenever ``seconds`` have passed, at the end, and when told to stop.
+    """Writes ``last.ckpt``: after a block or epoch if ``seconds`` have passed, at the end, and when asked to stop.
 
-    Epochs of a small model are shorter than saving one, those of a large one longer than anybody wants to lose. What is
-    done again after an interruption is done with the same bits. The rows of ``metrics.csv`` up to a checkpoint are on
-    disk before it is.
+    Time, not epochs, decides: an epoch of a small model is shorter than saving, one of a large model too long to lose.
+    The rows of ``metrics.csv`` up to a checkpoint are written before it.
 
     Args:
-        directory: where to.
-        seconds: least time between two checkpoints; 0 for one after every epoch, none within.
+        directory: folder of the file.
+        seconds: minimum time between two checkpoints; 0: after every epoch, and never within one.
     """
 
     latest: ClassVar[Path | None] = None
-    """The file of the last checkpoint that this process has written, or gone on from."""
+    """The last checkpoint that this process has written or resumed from."""
 
     def __init__(self, directory: Path, seconds: float) -> None:
         super().__init__(
@@ -80,64 +79,64 @@ class LastCheckpoint(MovableCheckpoint):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save within an epoch if it is time, or this process was told to stop; the last block is the epoch's matter.
+        """Save within an epoch if it is due, or this process was asked to stop; not after the epoch's last block.
 
         Raises:
-            PreemptedError: it was.
+            PreemptedError: this process was asked to stop.
         """
-        told = agreed(trainer, preemption.requested)
+        stopping = any_process(trainer, preemption.requested)
         due = self.seconds > 0 and time.monotonic() - self.saved >= self.seconds
-        if batch_idx + 1 < trainer.num_training_batches and (told or agreed(trainer, due)):
+        if batch_idx + 1 < trainer.num_training_batches and (stopping or any_process(trainer, due)):
             self.flush_rows(trainer)
             trainer.save_checkpoint(self.file)
-            self.has_saved()
-            if told:
+            self.record_save()
+            if stopping:
                 raise PreemptedError
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save if it is time, or this process was told to stop.
+        """Save if it is due, or this process was asked to stop.
 
         Raises:
-            PreemptedError: it was, and this is not the last epoch.
+            PreemptedError: this process was asked to stop, and this is not the last epoch.
         """
         over = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
-        told = agreed(trainer, preemption.requested)
-        if not (over or told or agreed(trainer, time.monotonic() - self.saved >= self.seconds)):
+        stopping = any_process(trainer, preemption.requested)
+        if not (over or stopping or any_process(trainer, time.monotonic() - self.saved >= self.seconds)):
             return
         self.flush_rows(trainer)
         super().on_train_epoch_end(trainer, pl_module)
-        self.has_saved()
-        if told and not over:
+        self.record_save()
+        if stopping and not over:
             raise PreemptedError
 
     @property
     def file(self) -> Path:
-        """``last.ckpt``."""
+        """Path of ``last.ckpt``."""
         return Path(self.dirpath or ".") / f"{LAST}.ckpt"
 
-    def has_saved(self) -> None:
-        """Remember when, and which file."""
+    def record_save(self) -> None:
+        """Record time and file of a save."""
         self.saved = time.monotonic()
         LastCheckpoint.latest = self.file
 
     def flush_rows(self, trainer: pl.Trainer) -> None:
-        """Write the rows of ``metrics.csv`` that there are."""
+        """Write ``metrics.csv``."""
         for logger in trainer.loggers:
             if isinstance(logger, MetricsFile | MetricsFiles):
                 logger.flush()
 
 
-def agreed(trainer: pl.Trainer, wish: bool) -> bool:
-    """Whether any process of the fit wishes it: all of them do the same."""
+def any_process(trainer: pl.Trainer, condition: bool) -> bool:
+    """Whether ``condition`` holds in any process of the fit."""
     if trainer.world_size == 1:
-        return wish
-    wishes = torch.tensor(int(wish), device=trainer.strategy.root_device)
-    torch.distributed.all_reduce(wishes, torch.distributed.ReduceOp.MAX)
-    return bool(wishes)
+        return condition
+    conditions = torch.tensor(int(condition), device=trainer.strategy.root_device)
+    torch.distributed.all_reduce(conditions, torch.distributed.ReduceOp.MAX)
+    return bool(conditions)
 
 
 def resume_path(directory: Path | None) -> Path | None:
-    """``last.ckpt`` in ``directory``, if a fit was interrupted there."""
+    """``last.ckpt`` in ``directory``, or None if there is none."""
     path = None if directory is None else directory / f"{LAST}.ckpt"
     if path is None or not path.is_file():
         return None
@@ -147,6 +146,6 @@ def resume_path(directory: Path | None) -> Path | None:
 
 
 def time_of(file: Path) -> str:
-    """When a file was written, as a person reads it."""
+    """Modification time of a file as text."""
     written = datetime.datetime.fromtimestamp(file.stat().st_mtime).astimezone()
     return written.strftime("%d %B %Y, %H:%M:%S")

@@ -1,4 +1,4 @@
-"""Ctrl-C: a fit stops after the block it is at, with a checkpoint; everything else stops at once."""
+"""Ctrl-C: a fit stops with a checkpoint after the current block; everything else stops immediately."""
 
 import os
 import signal
@@ -18,12 +18,12 @@ SHOW_CURSOR = "\x1b[?25h"
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let Ctrl-C stop what the block does, in the way of a preempted job, and a second one stop it at once.
+    """Within it, Ctrl-C stops the work like a preemption, and a second Ctrl-C stops the process immediately.
 
-    Where interrupts are ignored (``nohup``, a script's background job) they still are.
+    Ignored interrupts (``nohup``, a background job of a script) stay ignored.
 
     Raises:
-        PreemptedError: it did.
+        PreemptedError: Ctrl-C was pressed.
     """
     before = signal.getsignal(signal.SIGINT)
     if before == signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
@@ -37,34 +37,34 @@ def interruptible() -> Iterator[None]:
 
 
 def receive(number: int, frame: FrameType | None) -> None:
-    """The signal.
+    """Signal handler of SIGINT.
 
     Raises:
         PreemptedError: no fit is under way.
     """
-    if preemption.by_person:
-        cursor = SHOW_CURSOR if os.isatty(2) else ""  # a live bar may have hidden it
+    if preemption.from_keyboard:
+        cursor = SHOW_CURSOR if os.isatty(2) else ""  # a progress bar may have hidden it
         _tell(f"{cursor}\nStopped at once.\n")
         os._exit(INTERRUPTED)
-    preemption.requested = preemption.by_person = True
+    preemption.requested = preemption.from_keyboard = True
     if not preemption.fitting:
         raise PreemptedError
     _tell("\nStopping, after a checkpoint. Ctrl-C again stops at once.\n")
 
 
 def _tell(text: str) -> None:
-    """Write past the streams' buffers, which the signal may have found half written."""
+    """Write to standard error without Python's buffers, which the signal may have interrupted."""
     try:
         os.write(2, text.encode("ascii"))
     except OSError:
-        return  # nobody is there to be told
+        return  # standard error is closed
 
 
-def farewell(command: str) -> str:
-    """What was saved, and how to go on.
+def interruption_message(command: str) -> str:
+    """Message about the last checkpoint, and the command to continue.
 
     Args:
-        command: the one that was interrupted, as a shell takes it.
+        command: the interrupted command, quoted for a shell.
     """
     checkpoint = LastCheckpoint.latest
     if checkpoint is not None and checkpoint.is_file():

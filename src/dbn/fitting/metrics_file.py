@@ -1,4 +1,4 @@
-"""The file ``metrics.csv`` of a run: a row per epoch."""
+"""The file ``metrics.csv`` of a run, one row per epoch."""
 
 import csv
 import io
@@ -16,31 +16,31 @@ METRICS = "metrics.csv"
 
 
 class FileLogger(Logger):
-    """What Lightning asks of a logger beside metrics."""
+    """Members that Lightning requires of a logger."""
 
     @property
     def name(self) -> str:
-        """Lightning asks for it."""
+        """Required by Lightning."""
         return "metrics"
 
     @property
     def version(self) -> str:
-        """Lightning asks for it."""
+        """Required by Lightning."""
         return ""
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """The configuration is in ``.hydra`` already."""
+        """Do nothing: the configuration is in ``.hydra``."""
 
 
 class MetricsFile(FileLogger):
-    """One row per epoch in ``metrics.csv``, written whole, at most once a second and at the end.
+    """Writes one row per epoch to ``metrics.csv``, atomically, at most once a second and at the end.
 
-    Training that is resumed overwrites the rows of the epochs it does again and keeps those before, so that the file
-    ends up as if nothing had happened. (Lightning's CSVLogger deletes what is there.)
+    Resumed training keeps the rows of earlier epochs and overwrites those of epochs it repeats, so that the file equals
+    that of uninterrupted training. (Lightning's CSVLogger deletes existing rows.)
 
     Args:
         path: the file.
-        first_epoch: number of this fit's first epoch, where several fits share the file.
+        first_epoch: number of this fit's first epoch, if several fits share the file.
     """
 
     def __init__(self, path: Path, first_epoch: int = 0) -> None:
@@ -54,7 +54,7 @@ class MetricsFile(FileLogger):
                 self.rows = {int(row["epoch"]): {k: v for k, v in row.items() if v} for row in csv.DictReader(file)}
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Merge metrics into the row of their epoch; write the file if that was not done within the last second."""
+        """Merge metrics into the row of their epoch; write the file unless it was written within the last second."""
         self.merge(metrics)
         if time.monotonic() - self.written > 1.0:
             self.flush()
@@ -76,13 +76,13 @@ class MetricsFile(FileLogger):
         self.written = time.monotonic()
 
     def finalize(self, status: str) -> None:
-        """Lightning calls it at the end of a fit, after an error, too."""
+        """Write the file; called by Lightning at the end of a fit, also after an error."""
         if self.rows:
             self.flush()
 
 
 class MetricsFiles(FileLogger):
-    """The files ``metrics.csv`` of runs that train together, each with its own numbers.
+    """The files ``metrics.csv`` of runs that train together.
 
     Args:
         files: one for each member.
@@ -94,10 +94,10 @@ class MetricsFiles(FileLogger):
         self.written = time.monotonic()
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Nothing: see :meth:`log_members`."""
+        """Do nothing: see :meth:`log_members`."""
 
     def log_members(self, rows: Sequence[Mapping[str, float]], epoch: int) -> None:
-        """Merge each member's metrics into its row of ``epoch``; write if that was not done lately."""
+        """Merge each member's metrics into its row of ``epoch``; write at most every ``len(files)`` seconds."""
         for file, row in zip(self.files, rows, strict=True):
             file.merge({**row, "epoch": epoch})
         if time.monotonic() - self.written > len(self.files):
@@ -110,6 +110,6 @@ class MetricsFiles(FileLogger):
         self.written = time.monotonic()
 
     def finalize(self, status: str) -> None:
-        """Lightning calls it at the end of a fit, after an error, too."""
+        """Write every file; called by Lightning at the end of a fit, also after an error."""
         for file in self.files:
             file.finalize(status)

@@ -1,6 +1,6 @@
-"""Told to stop: the signal that SLURM sends before a job is preempted or out of time, and going back in the queue.
+"""Preemption: handling of the signal that SLURM sends before a job's end, and requeueing of the job.
 
-Ctrl-C stops a run in the same way (:mod:`dbn.fitting.interrupts`), but for good.
+Ctrl-C stops a run in the same way, without requeueing (:mod:`dbn.fitting.interrupts`).
 """
 
 import logging
@@ -20,46 +20,46 @@ SECONDS_TO_BE_STOPPED = 60.0
 
 
 class PreemptedError(BaseException):
-    """This process has been told to stop, and has come to a moment at which it can.
+    """Raised to stop this process after it was asked to, at a point where it can stop.
 
-    No :class:`Exception`: nobody on the way who handles errors shall take it for one.
+    Not an :class:`Exception`, so that general error handlers do not catch it.
     """
 
 
 class Preemption:
-    """Whether this process has been told to stop, and whether it can at any moment or only at chosen ones.
+    """State of the requests to stop this process.
 
     Attributes:
-        requested: it has been told.
-        by_person: by a person, with Ctrl-C.
-        fitting: a fit is under way.
+        requested: this process was asked to stop.
+        from_keyboard: it was asked by Ctrl-C.
+        fitting: a fit is running, which stops only after a checkpoint.
     """
 
     def __init__(self) -> None:
         self.requested = False
-        self.by_person = False
+        self.from_keyboard = False
         self.fitting = False
 
     def receive(self, number: int, frame: FrameType | None) -> None:
-        """The signal: stop here and now, unless a fit is under way, which stops at its next checkpoint.
+        """Signal handler during a run: stop immediately, or let a running fit stop at its next checkpoint.
 
         Raises:
-            PreemptedError: no fit is under way.
+            PreemptedError: no fit is running.
         """
         self.requested = True
         if not self.fitting:
             raise PreemptedError
 
     def remember(self, number: int, frame: FrameType | None) -> None:
-        """The signal between two runs of one process: the next one stops as it starts, if there is one."""
+        """Signal handler between two runs of one process: the next run stops as it starts."""
         self.requested = True
 
     @contextmanager
     def during_fit(self) -> Iterator[None]:
-        """A fit: it looks at ``requested`` itself, see :meth:`stop_if_requested`.
+        """Within it, signals set ``requested``, which the fit checks.
 
         Raises:
-            PreemptedError: the signal came too late for the fit to see it.
+            PreemptedError: the signal came after the fit's last check.
         """
         self.fitting = True
         try:
@@ -69,44 +69,44 @@ class Preemption:
         self.stop_if_requested()
 
     def stop_if_requested(self) -> None:
-        """Stop here if this process has been told to.
+        """Stop if this process was asked to.
 
         Raises:
-            PreemptedError: it has.
+            PreemptedError: it was.
         """
         if self.requested:
             raise PreemptedError
 
 
 preemption = Preemption()
-"""Of this process."""
+"""State of this process."""
 
 
 @contextmanager
 def requeueing() -> Iterator[None]:
-    """Within a SLURM job: on the signal, put the job back into the queue and wait for SLURM to stop this process.
+    """Within a SLURM job, requeue the job on the signal and wait for SLURM to stop this process.
 
-    It comes up again with the same command in the same directory, and goes on from there. Outside of SLURM, nothing.
+    The job is then started again with the same command, and resumes. Outside of SLURM, do nothing.
     """
     if job_id() is None:
         yield
         return
     before = signal.signal(SIGNAL, preemption.receive)
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {SIGNAL})  # batch files let it wait until here: it may come now
-        preemption.stop_if_requested()  # it came between the run before and this one
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {SIGNAL})  # batch files block it until here
+        preemption.stop_if_requested()  # it came between two runs
         yield
     except PreemptedError:
-        if preemption.by_person:
+        if preemption.from_keyboard:
             raise
-        signal.signal(SIGNAL, signal.SIG_IGN)  # once is enough
+        signal.signal(SIGNAL, signal.SIG_IGN)
         requeue()
-    finally:  # a signal after the last run is nobody's any more
+    finally:
         signal.signal(SIGNAL, preemption.remember if before == signal.SIG_DFL else before)
 
 
 def job_id() -> str | None:
-    """The number of the SLURM job that this process belongs to, an array's element as ``7_3``; None outside of one."""
+    """Id of this process's SLURM job, ``7_3`` for an element of an array; None outside of SLURM."""
     array = os.environ.get("SLURM_ARRAY_JOB_ID")
     if array is not None:
         return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
@@ -114,10 +114,10 @@ def job_id() -> str | None:
 
 
 def requeue() -> None:
-    """Put this process's job back into the queue (its first process does that), and wait to be stopped.
+    """Requeue this process's job (by its first process), and wait to be stopped.
 
     Raises:
-        SystemExit: SLURM refuses, or does not stop the job.
+        SystemExit: SLURM refuses, or does not stop the job in time.
     """
     job = job_id()
     assert job is not None

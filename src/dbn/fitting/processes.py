@@ -1,6 +1,6 @@
-"""The processes of a run that share its work: which one this is, and waiting for each other.
+"""The processes of a run that share its work: ranks, collective operations, and synchronisation before training.
 
-All of them go the same way through the same code; files, logs and results are the first one's.
+All processes execute the same code; only the first one writes files, logs and results.
 """
 
 import json
@@ -16,38 +16,43 @@ from dbn.errors import RunConflictError
 from dbn.files import write_json
 
 RANK_VARIABLES = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
-"""Where launchers say which process this is, before the processes know of each other: torchrun, Lightning, srun."""
+"""Environment variables with the rank, set by torchrun, Lightning and srun, before torch.distributed is initialised."""
+
+
+def is_distributed() -> bool:
+    """Whether torch.distributed is initialised."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
 def rank() -> int:
-    """Number of this process among those of its run, from 0."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
+    """Rank of this process, from 0."""
+    if is_distributed():
         return torch.distributed.get_rank()
     return next((int(os.environ[name]) for name in RANK_VARIABLES if name in os.environ), 0)
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes."""
+    """Whether this is the process that writes files."""
     return rank() == 0
 
 
 def wait_for_all() -> None:
-    """Go on when all processes of the run have come here; alone, at once."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
+    """Wait until all processes of the run have come here."""
+    if is_distributed():
         torch.distributed.barrier()
 
 
 def sum_over_all(*values: torch.Tensor) -> list[torch.Tensor]:
-    """Each value added up over all processes of the run; alone, itself."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
+    """Sum each value over all processes of the run, in place."""
+    if is_distributed():
         for value in values:
             torch.distributed.all_reduce(value)
     return list(values)
 
 
-def of_each(value: torch.Tensor) -> list[torch.Tensor]:
-    """What the value is in each process of the run, in order of rank; alone, itself."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+def gather_from_all(value: torch.Tensor) -> list[torch.Tensor]:
+    """The value of each process of the run, in order of rank."""
+    if not is_distributed():
         return [value]
     values = [torch.empty_like(value) for _ in range(torch.distributed.get_world_size())]
     torch.distributed.all_gather(values, value)
@@ -55,11 +60,11 @@ def of_each(value: torch.Tensor) -> list[torch.Tensor]:
 
 
 def add_gradients(module: nn.Module) -> None:
-    """Add the gradients of all processes up, in one exchange of one flat buffer; alone, do nothing.
+    """Sum the gradients over all processes, in one all-reduce of a flat buffer.
 
-    Gradients written by hand are not reduced by Lightning: without this, processes drift apart silently.
+    Lightning does not reduce gradients that are written by hand: without this, processes diverge silently.
     """
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+    if not is_distributed():
         return
     gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
     flat = nn.utils.parameters_to_vector(gradients)
@@ -67,11 +72,11 @@ def add_gradients(module: nn.Module) -> None:
     nn.utils.vector_to_parameters(flat, gradients)
 
 
-WORD = Path(".hydra") / "first_process.json"
+ANNOUNCEMENT = Path(".hydra") / "first_process.json"
 
 
-def started_as() -> str | None:
-    """What the processes that a launcher started at once have in common and no others; None outside of such a start."""
+def launch_id() -> str | None:
+    """Id shared by all processes of one launch by srun or torchrun; None if there is no such launch."""
     if "SLURM_STEP_ID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1:
         return ".".join(os.environ.get(f"SLURM_{name}", "0") for name in ("JOB_ID", "STEP_ID", "RESTART_COUNT"))
     if "TORCHELASTIC_RUN_ID" in os.environ:
@@ -79,36 +84,35 @@ def started_as() -> str | None:
     return None
 
 
-def tell_others(directory: Path, waiting: Sequence[str] | None) -> None:
-    """The first process says which runs there is work for, once it holds the lock.
+def announce_runs(directory: Path, waiting: Sequence[str] | None) -> None:
+    """Tell the other processes which runs have no result yet; called by the first process when it holds the lock.
 
     Args:
         directory: of the first run.
-        waiting: names of the directories of the runs that have no result; None where it refuses to work.
+        waiting: names of the directories of these runs; None if the first process refuses to work.
     """
-    if started_as() is not None:
-        write_json(
-            directory / WORD, {"started_as": started_as(), "waiting": None if waiting is None else list(waiting)}
-        )
+    if launch_id() is not None:
+        content = {"launch": launch_id(), "waiting": None if waiting is None else list(waiting)}
+        write_json(directory / ANNOUNCEMENT, content)
 
 
-def hear_from_first(directory: Path) -> list[str] | None:
-    """Wait for the first process to say which runs there is work for; it may have to wait for a lock.
+def wait_for_announcement(directory: Path) -> list[str] | None:
+    """Wait for :func:`announce_runs` of the first process; returns the names of the directories.
 
-    None where it has started this process itself, and says nothing: what there is to do is what there is in the files.
+    None if Lightning started this process: the first process then holds the lock, and the files show what is missing.
 
     Raises:
         RunConflictError: the first process refuses to work.
     """
-    if started_as() is None:
+    if launch_id() is None:
         return None
     while True:
         try:
-            word = json.loads((directory / WORD).read_text(encoding="utf-8"))
+            announced = json.loads((directory / ANNOUNCEMENT).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            word = {}
-        if word.get("started_as") == started_as():
-            if word["waiting"] is None:
+            announced = {}
+        if announced.get("launch") == launch_id():
+            if announced["waiting"] is None:
                 raise RunConflictError(f"{directory}: the first process refuses to work here; its message says why.")
-            return [str(name) for name in word["waiting"]]
+            return [str(name) for name in announced["waiting"]]
         time.sleep(0.2)

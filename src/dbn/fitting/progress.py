@@ -1,4 +1,4 @@
-"""What a person sees while an RBM or a network trains."""
+"""Progress display of a fit."""
 
 import os
 import sys
@@ -13,19 +13,19 @@ from rich.table import Column
 
 
 def fixed() -> Column:
-    """A column that keeps its width; the bar gives way on a narrow terminal."""
+    """A column that keeps its width on a narrow terminal, where the bar shrinks instead."""
     return Column(no_wrap=True)
 
 
 class FitProgress(ProgressBar):
-    """A bar over the epochs of one fit, with the metric to watch and the time left.
+    """Progress bar over the epochs of one fit, with a metric and the remaining time.
 
-    On a terminal it is a live bar; in a log file or under CI it is one line at the end of the fit.
+    On a terminal it is a live bar; otherwise, and under CI, one line at the end of the fit.
 
     Args:
-        title: what is being trained, e.g. ``layer 2/3  500-500``.
-        metric: logged metric to show beside the bar.
-        label: how to call it.
+        title: name of the model, e.g. ``layer 2/3  500-500``.
+        metric: logged metric to show.
+        label: name of the metric in the display.
         percent: show the metric in percent.
     """
 
@@ -41,7 +41,7 @@ class FitProgress(ProgressBar):
 
     @property
     def live(self) -> bool:
-        """Whether there is a person at a terminal."""
+        """Whether to show a live bar."""
         return self.console.is_terminal and not os.environ.get("CI")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -66,42 +66,42 @@ class FitProgress(ProgressBar):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Advance within the epoch: a large layer's takes a while."""
+        """Advance within the epoch."""
         if self.bar is not None:
             fraction = (batch_idx + 1) / max(1, int(trainer.num_training_batches))
             self.bar.update(self.task, completed=trainer.current_epoch + fraction, epoch=trainer.current_epoch + 1)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show the metric of the epoch before: at that one's own end, the module logs it after callbacks are called."""
+        """Show the previous epoch's metric, which the module logs after the callbacks' ``on_train_epoch_end``."""
         if self.bar is not None:
-            self.bar.update(self.task, completed=trainer.current_epoch, watch=self.watched(trainer))
+            self.bar.update(self.task, completed=trainer.current_epoch, watch=self.metric_text(trainer))
 
-    def watched(self, trainer: pl.Trainer) -> str:
-        """The metric as text."""
+    def metric_text(self, trainer: pl.Trainer) -> str:
+        """Label and value of the metric as text; empty before it was logged."""
         value = trainer.callback_metrics.get(self.metric)
         if value is None:
             return ""
         return f"{self.label} {100 * float(value):.2f} %" if self.percent else f"{self.label} {float(value):.4g}"
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show the metric of the last epoch and close the bar, or write the line."""
+        """Show the metric of the last epoch and close the bar, or print the line."""
         if self.bar is not None:
-            self.bar.update(self.task, completed=trainer.current_epoch, watch=self.watched(trainer))
+            self.bar.update(self.task, completed=trainer.current_epoch, watch=self.metric_text(trainer))
         elif trainer.is_global_zero:
             seconds = time.perf_counter() - self.started
-            words = [self.title, f"{trainer.current_epoch} epochs", self.watched(trainer), f"{seconds:.1f} s"]
+            words = [self.title, f"{trainer.current_epoch} epochs", self.metric_text(trainer), f"{seconds:.1f} s"]
             self.console.print("  ".join(word for word in words if word), highlight=False, soft_wrap=True)
         self.close()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Leave the terminal in order."""
+        """Close the bar, which restores the terminal."""
         self.close()
 
     def close(self) -> None:
-        """Take the live bar down."""
+        """Close the live bar."""
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
 
     def disable(self) -> None:
-        """Lightning calls it on ranks that should stay silent."""
+        """Required by Lightning, which calls it on ranks without progress display."""

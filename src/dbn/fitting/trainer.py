@@ -1,4 +1,4 @@
-"""Lightning's Trainer as both stages use it: its checked settings, and a fit that goes on where one was interrupted."""
+"""Lightning's Trainer for both stages: validation of its settings, and resumable fits."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ from pytorch_lightning.loggers import Logger
 
 from dbn.errors import SettingError
 from dbn.fitting.block_module import BlockModule
-from dbn.fitting.checkpoints import WholeCheckpointIO, resume_path
+from dbn.fitting.checkpoints import AtomicCheckpointIO, resume_path
 from dbn.fitting.preemption import preemption
 from dbn.machine.freed_memory import keep_freed_memory
 from dbn.machine.threads import threads_for
@@ -29,10 +29,10 @@ log = logging.getLogger(__name__)
 
 
 def check_devices(key: str, value: Any) -> None:
-    """Raise :class:`SettingError` unless Lightning takes ``value`` for devices: how many, which, or all there are."""
+    """Raise :class:`SettingError` unless ``value`` is a number of devices, a list of device indices, or ``auto``."""
     if isinstance(value, list):
-        for number_of_device in value:
-            check_number(key, number_of_device, low=0, high=MOST_DEVICES, whole=True)
+        for index in value:
+            check_number(key, index, low=0, high=MOST_DEVICES, whole=True)
     elif value not in (-1, "auto", "-1"):
         check_number(key, value, low=1, high=MOST_DEVICES, whole=True)
 
@@ -62,7 +62,7 @@ TRAINER_CHECKS: dict[str, Check] = {
     "profiler": optional(choice("simple", "advanced", "pytorch")),
     "strategy": check_text,
 }
-"""Of the settings of Lightning's Trainer that are left to a person."""
+"""Checks of the Trainer's settings that the user may set."""
 
 
 def make_trainer(
@@ -74,18 +74,18 @@ def make_trainer(
     callbacks: Iterable[Callback] = (),
     options: dict[str, Any] | None = None,
 ) -> pl.Trainer:
-    """Lightning's Trainer as both stages use it.
+    """Build Lightning's Trainer.
 
     Args:
-        directory: where Lightning may write; None for a fit that leaves nothing behind.
+        directory: where Lightning may write; None for a fit that writes nothing.
         max_epochs: epochs to train.
-        validate_every: epochs from one validation to the next.
-        loggers: where metrics go.
+        validate_every: epochs between validations.
+        loggers: receivers of the metrics.
         callbacks: progress display, checkpoints, early stopping.
         options: the group ``trainer`` of the configuration: accelerator, devices, strategy, ...
 
     Raises:
-        SettingError: ``options`` holds a key or value that the Trainer refuses, or a key the package sets itself.
+        SettingError: ``options`` has a key or value that the Trainer refuses, or a key that the package sets.
     """
     keep_freed_memory()
     options = dict(options or {})
@@ -98,7 +98,7 @@ def make_trainer(
             default_root_dir=directory,
             logger=list(loggers),
             callbacks=callbacks,
-            plugins=[WholeCheckpointIO(), *slurm()],
+            plugins=[AtomicCheckpointIO(), *slurm()],
             enable_checkpointing=any(isinstance(callback, pl.callbacks.Checkpoint) for callback in callbacks),
             enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
             enable_model_summary=False,
@@ -117,12 +117,12 @@ def make_trainer(
 
 
 def slurm() -> list[SLURMEnvironment]:
-    """Within a SLURM job, Lightning's knowledge of it, without its own way of going back into the queue."""
+    """Lightning's plugin for SLURM without its own requeueing; empty outside of a SLURM job."""
     return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
 
 
 class Stopwatch(Callback):
-    """Seconds of a fit, those before an interruption included."""
+    """Measures the duration of a fit in seconds, including the time before interruptions."""
 
     def __init__(self) -> None:
         self.before = 0.0
@@ -130,56 +130,56 @@ class Stopwatch(Callback):
 
     @property
     def seconds(self) -> float:
-        """Seconds so far."""
+        """Seconds until now."""
         return self.before + time.perf_counter() - self.started
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """The duration, for a checkpoint."""
         return {"seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore the duration."""
         self.before = state_dict["seconds"]
 
 
 def fit_resumably(
     trainer: pl.Trainer, module: BlockModule, train: Any, validation: Any, checkpoints: Path | None
 ) -> None:
-    """Fit, from ``last.ckpt`` in ``checkpoints`` if a fit was interrupted there.
+    """Fit, resuming from ``last.ckpt`` in ``checkpoints`` if it exists.
 
     Raises:
-        SettingError: several seeds and several processes.
-        PreemptedError: this process was told to stop; a checkpoint was written.
+        SettingError: several seeds with several processes.
+        PreemptedError: this process was asked to stop; a checkpoint was written.
     """
     if trainer.world_size > 1 and len(module.seeds) > 1:
         raise SettingError(
             f"n_parallel_seeds={len(module.seeds)}: several processes share the work of one seed. Use "
             "n_parallel_seeds=1, or trainer.devices=1."
         )
-    with preemption.during_fit(), threads_for(module.largest_product), interrupts_passing():
+    with preemption.during_fit(), threads_for(module.largest_product), reraise_interrupt():
         trainer.fit(module, train, validation, ckpt_path=resume_path(checkpoints), weights_only=True)
 
 
 @contextmanager
-def interrupts_passing() -> Iterator[None]:
-    """A fit in a notebook that Ctrl-C interrupts, where Lightning ends the process and ignores all further ones.
+def reraise_interrupt() -> Iterator[None]:
+    """Re-raise KeyboardInterrupt during a fit, in place of Lightning, which exits and then ignores SIGINT.
 
     Raises:
-        KeyboardInterrupt: it did.
+        KeyboardInterrupt: the fit was interrupted by Ctrl-C.
     """
     before = signal.getsignal(signal.SIGINT)
     try:
         yield
-    except SystemExit as left:
-        if not isinstance(left.__context__, KeyboardInterrupt):
+    except SystemExit as error:
+        if not isinstance(error.__context__, KeyboardInterrupt):
             raise
         signal.signal(signal.SIGINT, before)
-        raise left.__context__ from None
+        raise error.__context__ from None
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Suppress warnings that Lightning gives at every fit and that a person can do nothing about."""
+    """Suppress Lightning's information messages and irrelevant warnings (:data:`IGNORED_WARNINGS`)."""
     logger = logging.getLogger("pytorch_lightning")
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -206,7 +206,7 @@ IGNORED_WARNINGS = (
 
 
 class LoaderContext(TypedDict):
-    """What a :class:`BlockLoader` needs to know of the fit: this process among all, and which epoch it is."""
+    """Arguments of a :class:`BlockLoader` that depend on the fit."""
 
     epoch: Callable[[], int]
     rank: int
@@ -214,10 +214,10 @@ class LoaderContext(TypedDict):
 
 
 def loader_context(trainer: pl.Trainer) -> LoaderContext:
-    """For a :class:`BlockLoader` that ``trainer`` iterates over.
+    """Epoch, rank and world size for a :class:`BlockLoader` that ``trainer`` iterates over.
 
-    With ``trainer.overfit_batches`` the first blocks are the same in every epoch, as Lightning promises: of loaders it
-    does not know, it cannot turn off the shuffling itself.
+    With ``trainer.overfit_batches`` the epoch stays 0, so that every epoch has the same first blocks: Lightning cannot
+    turn off the shuffling of this loader itself.
     """
     return {
         "epoch": lambda: 0 if trainer.overfit_batches else trainer.current_epoch,  # type: ignore[attr-defined]

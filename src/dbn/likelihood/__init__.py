@@ -1,4 +1,4 @@
-"""Likelihoods: exact by enumeration, estimated by annealed importance sampling."""
+"""Likelihoods of RBMs: exact by enumeration, estimated by annealed importance sampling."""
 
 from dbn.likelihood.annealed import (
     LogPartitionEstimate,

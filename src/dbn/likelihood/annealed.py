@@ -1,4 +1,4 @@
-"""Annealed importance sampling: the partition function of RBMs too large to enumerate."""
+"""Annealed importance sampling: estimates of the partition function of RBMs too large to enumerate."""
 
 import math
 from dataclasses import dataclass
@@ -17,13 +17,12 @@ class LogPartitionEstimate:
     r"""An estimate of ``log Z`` from independent annealing runs.
 
     Attributes:
-        log_z: the estimate in nats, the log of the mean importance weight; annealing down, minus that of the mean
-            inverse weight.
+        log_z: the estimate in nats: log of the mean importance weight; in reverse, minus the log of the mean inverse
+            weight.
         log_z_standard_error: of ``log_z``, by the delta method: :math:`s_w / (\bar w \sqrt n)` of the ``n`` importance
-            weights ``w`` (their inverses, annealing down). It is as good as the weights' own spread is known: too small
-            where a few chains carry nearly all of the mean.
-        bound: mean of the log weights: in expectation below ``log Z`` for annealing up, above it for annealing down.
-        bound_standard_error: of ``bound``: :math:`s / \sqrt n` of the log weights. Of ``log_z`` it says nothing.
+            weights ``w`` (in reverse, of their inverses). Too small if a few chains dominate the mean.
+        bound: mean of the log weights, a stochastic lower bound of ``log Z``; in reverse, an upper bound.
+        bound_standard_error: of ``bound``: :math:`s / \sqrt n` of the log weights. Not an error of ``log_z``.
         log_weights: ``(chains,)``, each an estimate of ``log Z`` in nats.
 
     Both standard errors are NaN for a single chain.
@@ -40,10 +39,10 @@ class LogPartitionEstimate:
 def annealed_importance_sampling(
     rbm: RBM, betas: Tensor, chains: int, generator: torch.Generator | None = None
 ) -> LogPartitionEstimate:
-    """Anneal from the model without weights, whose ``log Z`` is known, up to the model.
+    """Estimate ``log Z`` by annealing from the model with ``W = 0``, whose ``log Z`` is known, to the model.
 
-    On the way the model is at inverse temperature ``beta``, see :class:`dbn.models.rbm.RBM`: the interaction is
-    multiplied by it, biases stay. It holds for any pair of unit types that have likelihoods.
+    The intermediate distributions are the model at inverse temperatures ``beta``, see :class:`dbn.models.rbm.RBM`: the
+    interaction is multiplied by ``beta``, the biases are not. For any pair of unit types that have likelihoods.
 
     Args:
         rbm: the model.
@@ -76,12 +75,12 @@ def annealed_importance_sampling(
 def reverse_annealed_importance_sampling(
     rbm: RBM, v: Tensor, betas: Tensor, generator: torch.Generator | None = None
 ) -> LogPartitionEstimate:
-    """Anneal from the model down to the model without weights: bounds ``log Z`` from above.
+    """Estimate ``log Z`` by annealing from the model to the model with ``W = 0``: a stochastic upper bound.
 
     Args:
         rbm: the model.
-        v: ``(chains, n_visible)`` draws from the model itself; the bound holds as far as they are.
-        betas: ``(steps,)`` rising from 0 to 1, walked through backwards.
+        v: ``(chains, n_visible)`` exact samples of the model, which the bound requires.
+        betas: ``(steps,)`` rising from 0 to 1, used in reverse order.
         generator: source of randomness (default: torch's global one).
 
     Raises:
@@ -98,7 +97,7 @@ def reverse_annealed_importance_sampling(
 def _anneal(
     rbm: RBM, v: Tensor, betas: Tensor, log_z_start: Tensor, sign: float, generator: torch.Generator | None
 ) -> LogPartitionEstimate:
-    """Walk ``v`` along ``betas``, adding up the log importance weights."""
+    """Anneal the chains ``v`` along ``betas`` and accumulate the log importance weights."""
     log_weights = torch.zeros(len(v), dtype=torch.float64)
     for previous, beta in pairwise(betas.tolist()):
         before, after = rbm.free_energy(v, beta=(previous, beta))
@@ -106,7 +105,7 @@ def _anneal(
         v = rbm.gibbs(v, 1, generator, beta)
     log_weights = sign * log_weights + log_z_start.double().cpu()
     log_mean = torch.logsumexp(sign * log_weights, 0) - math.log(len(log_weights))
-    relative = (sign * log_weights - log_mean).exp()  # weights over their mean: log_z varies as their mean does
+    relative = (sign * log_weights - log_mean).exp()  # weights over their mean, for the delta method
     return LogPartitionEstimate(
         log_z=float(sign * log_mean),
         log_z_standard_error=_standard_error(relative),
@@ -117,12 +116,12 @@ def _anneal(
 
 
 def _standard_error(values: Tensor) -> float:
-    """Of the mean of independent values ``(n,)``; NaN for one."""
+    """Standard error of the mean of independent values ``(n,)``; NaN if ``n`` is 1."""
     return float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else math.nan
 
 
 def _log_z_without_weights(rbm: RBM) -> Tensor:
-    """``log Z`` of the model with ``W = 0``: the layers are independent; a scalar in nats."""
+    """``log Z`` of the model with ``W = 0``, whose layers are independent; a scalar in nats."""
     zeros = rbm.weight.new_zeros
     return (
         rbm.visible.log_partition(zeros(1, rbm.n_visible)) + rbm.hidden.log_partition(zeros(1, rbm.n_hidden))

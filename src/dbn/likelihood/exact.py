@@ -8,7 +8,7 @@ from dbn.models.rbm import RBM
 
 
 def check_normalised(rbm: RBM) -> None:
-    """Raise :class:`SettingError` if a layer's log partition is no logarithm of a sum or integral over its states."""
+    """Raise :class:`SettingError` unless both layers of units have ``normalised`` log partitions."""
     for units in (rbm.visible, rbm.hidden):
         if not units.normalised:
             raise SettingError(
@@ -19,7 +19,7 @@ def check_normalised(rbm: RBM) -> None:
 
 @torch.no_grad()
 def log_partition_function(rbm: RBM) -> Tensor:
-    """``log Z``, a scalar in nats, by summing over every state of the side with fewer states.
+    """``log Z``, a scalar in nats, by summing over all states of the smaller layer that can be enumerated.
 
     Use a model in float64: the sum runs over up to 2^20 terms.
 
@@ -46,7 +46,7 @@ def log_likelihood(rbm: RBM, v: Tensor, log_z: Tensor | None = None) -> Tensor:
     Args:
         rbm: the model.
         v: visible states.
-        log_z: the log partition function if it is known (or estimated) already.
+        log_z: the log partition function, if known or estimated; None computes it exactly.
 
     Raises:
         SettingError: as :func:`log_partition_function`.

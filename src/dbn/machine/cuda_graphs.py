@@ -1,4 +1,4 @@
-"""A block's steps as one CUDA graph: a GPU computes a small step in less time than it takes to launch it."""
+"""A block's steps as one CUDA graph: small steps take less time on a GPU than launching their kernels."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,13 +14,12 @@ Capture = Callable[[Callable[[], None], Sequence[torch.Generator]], Callable[[],
 
 
 def cuda_graph(work: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
-    """Record ``work`` as a CUDA graph without running it; returns a callable that runs it in one launch.
+    """Record ``work`` as a CUDA graph without executing it; returns a callable that replays it in one launch.
 
-    Each replay reads the seeds and offsets of ``generators`` anew and advances them, so that it draws what the work
-    would draw.
+    Each replay uses and advances the current state of ``generators``, so that it draws the numbers that ``work`` would.
     """
     graph = torch.cuda.CUDAGraph()
-    if hasattr(graph, "register_generator_state"):  # otherwise torch does that by itself
+    if hasattr(graph, "register_generator_state"):  # other versions of torch register it themselves
         for generator in generators:
             graph.register_generator_state(generator)
     with torch.cuda.graph(graph):
@@ -30,15 +29,15 @@ def cuda_graph(work: Callable[[], None], generators: Sequence[torch.Generator]) 
 
 
 class BlockGraphs:
-    """Takes the steps of a block, all but the last, by replaying a recording of them.
+    """Executes all steps of a block but the last by replaying a CUDA graph.
 
-    The last one is left to the caller, who tells Lightning of it. Features and labels of each block are copied into
-    fixed buffers that the recorded steps read. Steps must write to memory that stays where it is, and the optimiser
-    work in place: parameters, gradients and momentum of a :class:`dbn.machine.optimizer.SGD` do. A recording holds for
-    blocks of the same lengths under the same settings of the optimiser: momentum that changes makes another.
+    The caller takes the last step with Lightning's optimiser wrapper, which counts it. Features and labels of each
+    block are copied into fixed buffers that the recorded steps read. Steps must use memory at fixed addresses and an
+    optimiser that works in place, such as :class:`dbn.machine.optimizer.SGD`. A recording is valid for blocks of the
+    same lengths with the same settings of the optimiser: another momentum needs another recording.
 
     Args:
-        capture: makes a recording.
+        capture: records a callable, by default as a CUDA graph.
     """
 
     def __init__(self, capture: Capture = cuda_graph) -> None:
@@ -50,7 +49,7 @@ class BlockGraphs:
         self.warm = False
 
     def reseeded(self, generators: Generators) -> Generators:
-        """Generators that stay the same objects from block to block, at the start of the given streams."""
+        """Generators that recordings use for every block, reset to the seeds of ``generators``."""
         given = [generators] if isinstance(generators, torch.Generator) else list(generators)
         if not self.generators:
             self.generators = [torch.Generator(generator.device) for generator in given]
@@ -61,11 +60,11 @@ class BlockGraphs:
     def all_but_last(
         self, block: Block, optimizer: torch.optim.Optimizer, take_step: Callable[[Minibatch, Any], None]
     ) -> None:
-        """Take every step of the block but the last.
+        """Execute every step of the block but the last.
 
         Args:
             block: the block.
-            optimizer: whose settings are part of the recording.
+            optimizer: the optimiser, whose settings are recorded.
             take_step: takes a step from a minibatch with the optimiser, drawing from :meth:`reseeded` generators.
         """
 
@@ -75,7 +74,7 @@ class BlockGraphs:
 
         if len(block.lengths) < 2:
             return
-        if not self.warm:  # momentum, gradients and buffers come to be
+        if not self.warm:  # allocates momentum, gradients and buffers
             take_steps(block)
             self.warm = True
             return
@@ -90,7 +89,7 @@ class BlockGraphs:
         self.recordings[key]()
 
     def in_fixed_memory(self, block: Block) -> Block:
-        """The block's features and labels, copied to where those of the blocks before were."""
+        """The block with features and labels copied into the fixed buffers."""
         n = block.features.shape[-2]
         if self.features is None or self.features[..., :n, :].shape != block.features.shape:
             self.features, self.recordings = torch.empty_like(block.features), {}

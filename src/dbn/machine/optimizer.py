@@ -1,4 +1,4 @@
-"""Stochastic gradient descent whose step costs as little as its arithmetic."""
+"""Stochastic gradient descent with little overhead per step."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +7,11 @@ import torch
 
 
 class SGD(torch.optim.SGD):
-    """:class:`torch.optim.SGD`, taken in one fused call per parameter group and none of torch's bookkeeping.
+    """:class:`torch.optim.SGD` with one fused call per parameter group and without torch's bookkeeping.
 
-    The numbers, settings, parameter groups and checkpoints are those of ``torch.optim.SGD(fused=True)``, whose Python
-    around the same arithmetic takes as long as the whole minibatch of a small model. Complex or sparse parameters,
-    gradient scalers, step hooks and profiler ranges are not for it.
+    Results, settings, parameter groups and checkpoints are those of ``torch.optim.SGD(fused=True)``, whose Python
+    overhead takes as long as the whole minibatch of a small model. Complex or sparse parameters, gradient scalers, step
+    hooks and profiler ranges are not supported.
 
     Args:
         params: parameters, or groups of them.
@@ -20,7 +20,7 @@ class SGD(torch.optim.SGD):
         dampening: of the gradient that enters the momentum.
         weight_decay: L2 penalty.
         nesterov: Nesterov's momentum, as torch defines it.
-        maximize: go up instead of down.
+        maximize: gradient ascent.
     """
 
     def __init__(
@@ -32,11 +32,11 @@ class SGD(torch.optim.SGD):
         )
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One update of every parameter that has a gradient; returns the loss of ``closure``, if there is one."""
+        """Update every parameter that has a gradient; returns the loss of ``closure``, if given."""
         loss = None if closure is None else closure()
         for group in self.param_groups:
             momentum = group["momentum"]
-            fresh: Lists = ([], [], [])  # their momentum starts at the gradient itself, undampened
+            fresh: Lists = ([], [], [])  # first step: momentum starts at the undampened gradient
             running: Lists = ([], [], [])
             for parameter in group["params"]:
                 gradient = parameter.grad
@@ -65,7 +65,7 @@ class SGD(torch.optim.SGD):
                     )
         return loss
 
-    step.hooked = True  # type: ignore[attr-defined]  # torch's mark of a step that needs no wrapping by it
+    step.hooked = True  # type: ignore[attr-defined]  # torch then does not wrap the step in hooks
 
 
 Lists = tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor]]

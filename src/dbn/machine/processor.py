@@ -1,4 +1,4 @@
-"""What the processor can do, as Linux tells."""
+"""Name and instruction sets of the processor, from ``/proc/cpuinfo``."""
 
 import platform
 from functools import cache
@@ -9,7 +9,7 @@ from pathlib import Path
 def processor_info() -> dict[str, str]:
     """Fields of the first processor in ``/proc/cpuinfo``: ``vendor_id``, ``model name``, ``flags``, ...
 
-    Empty where there is no such file.
+    Empty if there is no such file.
     """
     file = Path("/proc/cpuinfo")
     if not file.is_file():
@@ -20,12 +20,12 @@ def processor_info() -> dict[str, str]:
 
 
 def processor_flags() -> frozenset[str]:
-    """Names of the instruction sets it has, e.g. ``avx512f``."""
+    """Names of the supported instruction sets, e.g. ``avx512f``."""
     return frozenset(processor_info().get("flags", "").split())
 
 
 def processor_name() -> str:
-    """Maker's name, with the generation where Linux tells it: one name is sold in several."""
+    """Model name, with family and model numbers if known, since one name may stand for several generations."""
     info = processor_info()
     name = info.get("model name") or platform.processor() or platform.machine()
     if "cpu family" not in info or "model" not in info:

@@ -1,10 +1,10 @@
-"""Float32 matrix products by the faster of the two libraries for processors that torch brings: MKL and oneDNN.
+"""Float32 matrix products by the faster of torch's two CPU libraries, MKL and oneDNN.
 
-torch takes float32 products with Intel's MKL. On an AMD processor MKL stays below AVX-512, and oneDNN's kernels take
-half its time (measured on Zen 5; on Zen 4 seven to nine tenths). torch hands float32 products to oneDNN where
-``torch.backends.mkldnn.matmul.fp32_precision`` allows it to round factors to bfloat16, which it does on processors that
-have matrix instructions for that (Intel's AMX) and nowhere else. So oneDNN is used where it computes in full float32,
-which is tried out once, and nowhere else.
+By default torch uses Intel's MKL. On AMD processors MKL does not use AVX-512, and oneDNN takes half its time (measured
+on Zen 5; on Zen 4 seven to nine tenths). torch passes float32 products to oneDNN if
+``torch.backends.mkldnn.matmul.fp32_precision`` allows rounding of the factors to bfloat16; oneDNN does round on
+processors with matrix instructions (Intel's AMX), and computes in full float32 on others. So oneDNN is used only where
+a test product shows full float32.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -17,7 +17,7 @@ from torch import Tensor
 from dbn.machine.processor import processor_flags, processor_info
 
 SMALLEST_PRODUCT = 1_500_000
-"""Multiplications in a product from which oneDNN pays for its dearer call.
+"""Multiplications in a product from which oneDNN outweighs its larger overhead per call.
 
 Measured on an AMD EPYC (Zen 5), one and two threads: 0.6 million take 1.2 to 1.6 times as long as with MKL, 2 million
 two thirds, 4 million half; batched products break even at 1 million.
@@ -25,25 +25,25 @@ two thirds, 4 million half; batched products break even at 1 million.
 
 
 def matmul(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
-    """:func:`torch.matmul`, by the library that is faster for these sizes on this processor.
+    """:func:`torch.matmul` by the library that is faster for these sizes on this processor.
 
     Args:
         a: ``(..., n, k)``.
         b: ``(..., k, m)``.
-        out: where to write, ``(..., n, m)``.
+        out: destination ``(..., n, m)``.
     """
     with faster_products(a.numel() * b.shape[-1]):
         return torch.matmul(a, b, out=out)
 
 
 def faster_products(multiplications: int) -> AbstractContextManager[None]:
-    """Within it, float32 products go to the library that is faster for so many multiplications in a product."""
-    return OneDNN() if multiplications >= SMALLEST_PRODUCT and onednn_is_faster() else AS_IT_IS
+    """Context in which float32 products use the library that is faster for this number of multiplications."""
+    return OneDNN() if multiplications >= SMALLEST_PRODUCT and onednn_is_faster() else TORCH_DEFAULT
 
 
 @cache
 def onednn_is_faster() -> bool:
-    """Whether oneDNN takes float32 products faster than MKL here, and in full float32."""
+    """Whether oneDNN is faster than MKL on this processor and computes in full float32."""
     return (
         processor_info().get("vendor_id") in AMD
         and "avx512f" in processor_flags()
@@ -55,14 +55,14 @@ def onednn_is_faster() -> bool:
 
 
 def keeps_float32() -> bool:
-    """Whether a product that oneDNN takes keeps every bit of float32 factors."""
+    """Whether oneDNN keeps every bit of float32 factors."""
     fine = 1 + 2**-20 * torch.arange(128 * 128.0).view(128, 128)  # bfloat16 would keep 8 of the 24 bits
     with OneDNN():
         return torch.equal(fine @ torch.eye(128), fine)
 
 
 class OneDNN(AbstractContextManager[None]):
-    """Within it torch hands float32 products to oneDNN, whatever their size; afterwards its setting is as before."""
+    """Context in which torch passes float32 products to oneDNN; restores the setting afterwards."""
 
     __slots__ = ("before",)
 
@@ -75,5 +75,5 @@ class OneDNN(AbstractContextManager[None]):
 
 
 ONEDNN: Any = torch.backends.mkldnn
-AS_IT_IS = nullcontext()
+TORCH_DEFAULT = nullcontext()
 AMD = ("AuthenticAMD", "HygonGenuine")

@@ -1,1 +1,1 @@
-"""Models: units, connections, the RBM made of them, the DBN made of RBMs, and the file that keeps it."""
+"""Models: units, connections, RBMs, stacks (DBNs), and model files."""

@@ -1,4 +1,4 @@
-"""Activations of feed-forward networks: what a unit type's mean becomes in a network."""
+"""Activations of feed-forward networks, which correspond to the means of unit types."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from dbn.models.registry import Registered
 
 
 class Activation(Registered):
-    """From ``field + bias`` to means. One of one's own says its ``kind``, see :class:`Registered`."""
+    """Function from ``field + bias`` to means. A user-defined subclass sets ``kind``, see :class:`Registered`."""
 
     registry: ClassVar[dict[str, type[Any]]] = {}
 

@@ -1,4 +1,4 @@
-"""The stack of layers that greedy pretraining leaves: up, down, sample, save, load. Of RBMs it is a DBN."""
+"""The stack of layers that greedy pretraining produces; a stack of RBMs is a DBN."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -16,18 +16,17 @@ from dbn.settings import check_number
 
 
 class DBN(nn.Module):
-    """A deep belief network: RBMs whose hidden units are the next one's visible units.
+    """A deep belief network: RBMs, each of whose hidden units are the visible units of the next one.
 
-    The top two layers of units are an RBM; the layers below generate downwards only. Layers of other kinds, such as
-    those of denoising autoencoders, stack in the same way; only RBMs on top can be sampled from.
+    The top RBM is undirected; the layers below generate downwards only. Other types of layers, such as denoising
+    autoencoders, can be stacked as well; :meth:`sample` needs RBMs only.
 
     Args:
         layers: from the data upwards.
-        scaling: how images become features, see :class:`dbn.data.scaling.Scaling`; None where that is not known.
+        scaling: how images become features, see :class:`dbn.data.scaling.Scaling`; None: unknown.
 
     Raises:
-        SettingError: no layer, something else than layers, or two neighbours whose units do not match in type and
-            number.
+        SettingError: there is no layer, an element is no layer, or units of neighbours differ in type or number.
 
     Example:
         >>> import torch
@@ -62,7 +61,7 @@ class DBN(nn.Module):
         return len(self.layers)
 
     def __getitem__(self, index: int) -> Any:
-        """Layer number ``index``, counted from the data; of a DBN an :class:`RBM`."""
+        """Layer number ``index``, from 0 at the data; an :class:`RBM` in a DBN."""
         return self.layers[index]
 
     @property
@@ -86,13 +85,13 @@ class DBN(nn.Module):
 
         Args:
             v: visible states ``(batch, n_visible)``.
-            layers: how many to go through; 0 gives ``v`` itself.
+            layers: number of layers; 0 returns ``v`` itself.
 
         Returns:
-            Hidden means of the last of them, ``(batch, n_hidden)``.
+            Hidden means of the last of these layers, ``(batch, n_hidden)``.
 
         Raises:
-            SettingError: there are not so many layers.
+            SettingError: the stack has fewer layers.
             DataError: ``v`` cannot be states of the visible units.
         """
         self._check_layers(layers)
@@ -106,13 +105,13 @@ class DBN(nn.Module):
 
         Args:
             h: states of the hidden units of layer number ``layers``, ``(batch, n_hidden)``.
-            layers: how many to go through.
+            layers: number of layers.
 
         Returns:
             Visible means ``(batch, n_visible)``.
 
         Raises:
-            SettingError: there are not so many layers.
+            SettingError: the stack has fewer layers.
             DataError: ``h`` cannot be states of those hidden units.
         """
         self._check_layers(layers)
@@ -125,23 +124,23 @@ class DBN(nn.Module):
             check_number("layers", layers, low=0, high=len(self), whole=True)
 
     def reconstruct(self, v: Tensor) -> Tensor:
-        """Up and down again, mean-field: ``(batch, n_visible)`` -> ``(batch, n_visible)``."""
+        """Mean-field reconstruction: ``(batch, n_visible)`` -> ``(batch, n_visible)``."""
         return self.down(self.up(v))
 
     @torch.no_grad()
     def sample(self, n: int, steps: int = 1000, generator: torch.Generator | None = None) -> Tensor:
-        """Draw from the DBN: Gibbs sampling in the top RBM, then one pass down, its last step a mean.
+        """Draw from the DBN: Gibbs sampling in the top RBM, then a sampled pass down that ends with visible means.
 
         Args:
             n: number of chains.
-            steps: Gibbs steps in the top RBM, which starts from its visible units without a field.
+            steps: Gibbs steps in the top RBM, from a sample of its visible units without field.
             generator: source of randomness (default: torch's global one).
 
         Returns:
             Visible means ``(n, n_visible)``.
 
         Raises:
-            SettingError: ``n`` or ``steps`` is no number of chains or steps, or a layer is no RBM.
+            SettingError: ``n`` or ``steps`` is invalid, or a layer is no RBM.
         """
         check_number("n", n, low=1, whole=True)
         if not self.is_generative:
@@ -155,21 +154,21 @@ class DBN(nn.Module):
         return means
 
     def save(self, path: str | Path, description: Mapping[str, Any] | None = None) -> None:
-        """Write the DBN file in one step, see :mod:`dbn.models.model_file`.
+        """Write the DBN file atomically, see :mod:`dbn.models.model_file`.
 
         Args:
-            path: where to.
-            description: what else to keep in the header: how each layer was trained, data, version (plain JSON).
+            path: of the file.
+            description: further content of the header, such as training settings, data and version (plain JSON).
         """
         layers = [layer for layer in self.layers if isinstance(layer, Layer)]
         write_stack(Path(path), layers, self.scaling, description or {})
 
     @classmethod
     def load(cls, path: str | Path) -> "DBN":
-        """Read a DBN file. Nothing in the file is executed.
+        """Read a DBN file, without executing code from it.
 
         Raises:
-            ModelFileError: the file is missing, is no DBN file, or does not hold what its header says.
+            ModelFileError: the file is missing, is no DBN file, or its header does not match its tensors.
 
         Example:
             >>> from dbn import DBN, RBM, Bernoulli
@@ -191,6 +190,6 @@ class DBN(nn.Module):
 
 
 def _words(kind: Any, shape: tuple[int, ...]) -> str:
-    """Number and type of units, for a message."""
+    """Shape and type of units, for a message."""
     size = str(shape[0]) if len(shape) == 1 else "x".join(map(str, shape))
     return f"{size} {kind}"

@@ -1,7 +1,7 @@
-"""Floating-point operations of training: those of its products with weights, of which nearly all of them are.
+"""Floating-point operations of training, as far as they are products with weights (nearly all of them).
 
-What is done to watch it, validation and the monitored images, is not counted. A layer says how many multiplications a
-product of one state with its weights takes (a dense one: inputs x outputs); each comes with an addition.
+Validation and monitoring are not counted. A layer's ``operations`` are the multiplications of one state with its
+weights (in a dense layer, inputs x outputs); each counts as two operations, with an addition.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ def contrastive_divergence(multiplications: int, products: int = 1) -> int:
 
     Args:
         multiplications: in a product.
-        products: those of the sampler per image, see :attr:`dbn.samplers.Sampler.products`.
+        products: products of the sampler per image, see :attr:`dbn.samplers.Sampler.products`.
     """
     return 2 * multiplications * (4 + products)
 
 
 def forward(multiplications: Sequence[int]) -> int:
-    """Operations per image on its way through layers.
+    """Operations per image of a forward pass.
 
     Args:
         multiplications: in a product with the weights of each layer.
@@ -30,14 +30,13 @@ def forward(multiplications: Sequence[int]) -> int:
 
 
 def backpropagation(multiplications: Sequence[int], learning: int | None = None) -> int:
-    """Operations per image of one pass of a network's training: forward, gradient of inputs, gradient of weights.
+    """Operations per image of one training pass of a network: forward, gradients of weights, gradients of inputs.
 
-    The gradient of the weights is for layers that learn; that of a layer's inputs, for those that learn above another
-    that does.
+    Gradients of weights are needed in trainable layers, gradients of inputs in all of these but the first.
 
     Args:
         multiplications: in a product with the weights of each layer, inputs first.
-        learning: how many layers of weights learn, counted from the output; None for all of them.
+        learning: number of trainable layers, counted from the output; None: all.
     """
     learning = len(multiplications) if learning is None else learning
     changed = multiplications[len(multiplications) - learning :]

@@ -1,11 +1,11 @@
-"""Gradients that are written by hand, without autograd."""
+"""Writing of gradients without autograd."""
 
 import torch
 from torch import Tensor, nn
 
 
 def gradient_of(parameter: nn.Parameter) -> Tensor:
-    """The parameter's ``grad``, made (zero) if there is none yet."""
+    """The parameter's ``grad``, allocated as zeros if it is None."""
     if parameter.grad is None:
         parameter.grad = torch.zeros_like(parameter)
     return parameter.grad
@@ -14,8 +14,8 @@ def gradient_of(parameter: nn.Parameter) -> Tensor:
 def write_weighted_sum(parameter: nn.Parameter, x: Tensor, weights: Tensor) -> None:
     """``parameter.grad = weights @ x``, for ``x`` ``(states, n)`` and ``weights`` ``(states,)``.
 
-    In a group of models that train together the parameter is ``(members, 1, n)``, ``x`` ``(phases, members, batch, n)``
-    and ``weights`` ``(phases, members, batch)``.
+    In a group the parameter is ``(members, 1, n)``, ``x`` ``(phases, members, batch, n)`` and ``weights``
+    ``(phases, members, batch)``.
     """
     if weights.dim() == 1:
         torch.mv(x.T, weights, out=gradient_of(parameter))

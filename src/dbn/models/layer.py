@@ -1,4 +1,4 @@
-"""What greedy pretraining leaves: a layer that goes up and down, and becomes a part of a network."""
+"""The interface of a layer of a stack: mean-field passes up and down, and conversion to layers of a network."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -6,16 +6,15 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from dbn.errors import SettingError
 from dbn.models.linear import WeightLayer
 from dbn.models.registry import Registered
 
 
 class Layer(Registered, nn.Module, ABC):
-    """One layer of a stack, whatever the method that trains it: an RBM is one.
+    """One layer of a stack, such as an RBM, independent of the method that trains it.
 
-    A type of one's own subclasses this one and says its ``kind``, see :class:`dbn.models.registry.Registered`. Its
-    constructor is its own affair: a file is read by :meth:`from_description`.
+    A user-defined type subclasses this class and sets ``kind``, see :class:`dbn.models.registry.Registered`. Its
+    constructor may have any arguments: model files are read by :meth:`from_description`.
     """
 
     registry: ClassVar[dict[str, type[Any]]] = {}
@@ -23,31 +22,31 @@ class Layer(Registered, nn.Module, ABC):
     @property
     @abstractmethod
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of what it goes up from."""
+        """Shape of the inputs."""
 
     @property
     @abstractmethod
     def output_shape(self) -> tuple[int, ...]:
-        """Shape of what it goes up to."""
+        """Shape of the outputs."""
 
     @property
     @abstractmethod
     def operations(self) -> int:
-        """Multiplications for one state on its way up."""
+        """Multiplications of :meth:`up` for one state."""
 
     @abstractmethod
     def weights(self) -> list[nn.Parameter]:
-        """The parameters that a weight cost applies to: no biases."""
+        """Parameters to which the weight cost applies (no biases)."""
 
     @property
     @abstractmethod
     def input_type(self) -> Any:
-        """What the inputs are, as :meth:`dbn.models.registry.Registered.wanted` of units gives it."""
+        """Unit type of the inputs, as :meth:`dbn.models.registry.Registered.spec` of units."""
 
     @property
     @abstractmethod
     def output_type(self) -> Any:
-        """What the outputs are: the layer above must have the same inputs."""
+        """Unit type of the outputs, which must be the input type of the layer above."""
 
     @abstractmethod
     def up(self, x: Tensor) -> Tensor:
@@ -59,42 +58,31 @@ class Layer(Registered, nn.Module, ABC):
 
     @abstractmethod
     def encoder(self) -> tuple[WeightLayer, Any]:
-        """The layer of a network that computes :meth:`up`, with copies of the parameters, and its activation."""
+        """Network layer that computes :meth:`up`, with copies of the parameters, and its activation."""
 
     @abstractmethod
     def decoder(self) -> tuple[WeightLayer, Any]:
-        """The layer of a network that computes :meth:`down`, likewise."""
-
-    @classmethod
-    def group(cls, layers: "Sequence[Layer]") -> "Layer":
-        """Copies of layers of one shape, side by side, for models that train together; states ``(members, batch, n)``.
-
-        Raises:
-            SettingError: there is no such thing for this type.
-        """
-        raise SettingError(
-            f"n_parallel_seeds={len(layers)}: {cls.kind} layers cannot be trained for several seeds at once. Use "
-            "n_parallel_seeds=1."
-        )
+        """Network layer that computes :meth:`down`, with copies of the parameters, and its activation."""
 
     def members(self) -> "Sequence[Layer]":
-        """The members of a group, whose parameters are views of the group's; of any other layer, itself."""
+        """Members of a group, whose parameters are views of the group's; ``[self]`` for a single layer."""
         return [self]
 
     @abstractmethod
     def description(self) -> dict[str, Any]:
-        """What a model file keeps beside the parameters; plain JSON, ``kind`` among it."""
+        """Content of a model file's header for this layer: plain JSON with ``kind``."""
 
     @classmethod
     @abstractmethod
     def from_description(cls, description: dict[str, Any]) -> "Layer":
-        """An untrained layer of a :meth:`description`.
+        """An untrained layer with the given :meth:`description`.
 
         Raises:
-            SettingError: it names a type that has not been imported.
+            SettingError: it names a type that is not registered.
         """
 
 
-def together(layers: Sequence[Layer]) -> Layer:
-    """Layers as one that trains them together, see :meth:`Layer.group`; a single one, itself."""
-    return layers[0] if len(layers) == 1 else type(layers[0]).group(layers)
+def group_layers(layers: Sequence[Layer]) -> Layer:
+    """One layer for several models, see :meth:`Layer.group`; a single layer itself."""
+    layer: Layer = layers[0] if len(layers) == 1 else type(layers[0]).group(layers)
+    return layer

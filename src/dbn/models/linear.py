@@ -1,4 +1,4 @@
-"""Layers of weights of feed-forward networks; the dense one takes its products in float32 or bfloat16."""
+"""Layers of weights of feed-forward networks: the interface, and dense layers in float32 or bfloat16."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from dbn.models.registry import Registered
 
 
 class WeightLayer(Registered, nn.Module):
-    """What a network asks of a layer of weights. A type of one's own says its ``kind``, see :class:`Registered`.
+    """A layer of weights of a network. A user-defined type sets ``kind``, see :class:`Registered`.
 
     Attributes:
-        weight: the weights, an output's incoming ones in its last dimensions.
-        bias: the biases.
+        weight: weights; the last dimension runs over an output's incoming weights.
+        bias: biases.
         in_features: number of inputs.
         out_features: number of outputs.
         precision: ``float32`` or ``bf16`` in training; in evaluation mode every product is in float32.
@@ -36,17 +36,17 @@ class WeightLayer(Registered, nn.Module):
 
     @property
     def fan_in(self) -> int:
-        """Inputs that an output sums over, for initialisation."""
+        """Inputs per output, for initialisation."""
         return self.in_features
 
     @property
     def fan_out(self) -> int:
-        """Outputs that an input takes part in, for initialisation."""
+        """Outputs per input, for initialisation."""
         return self.out_features
 
     @property
     def operations(self) -> int:
-        """Multiplications for an input."""
+        """Multiplications of a forward pass per image."""
         return self.fan_in * self.out_features
 
     @abstractmethod
@@ -55,32 +55,20 @@ class WeightLayer(Registered, nn.Module):
 
     @torch.no_grad()
     def limit_norms(self, max_norm: float) -> None:
-        """Scale each output's incoming weights down to the norm ``max_norm`` where they exceed it.
+        """Rescale each output's incoming weights to norm ``max_norm`` if they exceed it.
 
-        The factor is ``1 / max(1, norm / max_norm)``: exactly 1 below the limit, so that such a unit keeps its bits.
+        The factor ``1 / max(1, norm / max_norm)`` is exactly 1 below the limit, so that such weights keep their bits.
         """
         norms = torch.linalg.vector_norm(self.weight, dim=-1, keepdim=True)
         self.weight.mul_(norms.div_(max_norm).clamp_(min=1.0).reciprocal_())
 
-    @classmethod
-    def group(cls, layers: Sequence[Any]) -> "WeightLayer":
-        """Copies of layers of one shape side by side, for networks that train together.
-
-        Raises:
-            SettingError: there is no such thing for this type.
-        """
-        raise SettingError(
-            f"n_parallel_seeds={len(layers)}: networks with {cls.__name__} cannot be trained for several seeds at "
-            "once. Use n_parallel_seeds=1."
-        )
-
     def copy_member(self, number: int, layer: Any) -> None:
-        """Copy the parameters of member ``number`` of a group into a layer of its own."""
+        """Copy the parameters of member ``number`` of a group into ``layer``."""
         raise SettingError(f"{type(self).__name__} is one layer, not a group of them.")
 
 
 class Linear(WeightLayer, nn.Linear):  # type: ignore[misc]  # nn.Linear calls its weight a Tensor
-    """:class:`torch.nn.Linear` whose products may be taken in bfloat16 while it trains.
+    """:class:`torch.nn.Linear` that can compute its products in bfloat16 in training.
 
     Args:
         in_features: number of inputs.
@@ -109,16 +97,16 @@ class Linear(WeightLayer, nn.Linear):  # type: ignore[misc]  # nn.Linear calls i
             return F.linear(x, self.weight, self.bias)
 
     @classmethod
-    def group(cls, layers: Sequence[Any]) -> WeightLayer:
-        """See :class:`LinearGroup`. Not of a subclass, which may compute something else."""
-        return LinearGroup(layers) if cls is Linear else super().group(layers)
+    def group(cls, members: Sequence[Any]) -> Any:
+        """See :class:`LinearGroup`. Subclasses are refused: they may compute something else."""
+        return LinearGroup(members) if cls is Linear else super().group(members)
 
 
 class LinearGroup(WeightLayer):
-    """Layers side by side: weights ``(members, n_outputs, n_inputs)``, biases ``(members, 1, n_outputs)``.
+    """Linear layers of a group: weights ``(members, n_outputs, n_inputs)``, biases ``(members, 1, n_outputs)``.
 
     Args:
-        layers: one of each member; their parameters are copied.
+        layers: one layer for each member; their parameters are copied.
     """
 
     has_bfloat16: ClassVar[bool] = True
@@ -139,17 +127,17 @@ class LinearGroup(WeightLayer):
 
     @torch.no_grad()
     def copy_member(self, number: int, layer: Linear) -> None:
-        """Copy the parameters of member ``number`` into a layer of its own."""
+        """Copy parameters and precision of member ``number`` into ``layer``."""
         layer.weight.copy_(self.weight[number])
         layer.bias.copy_(self.bias[number, 0])
         layer.precision = self.precision
 
 
 class Bfloat16Linear(torch.autograd.Function):
-    """A linear layer whose three products multiply bfloat16 numbers, add up in float32 and are rounded once.
+    """A linear layer whose three products multiply bfloat16 numbers, accumulate in float32 and round once to bfloat16.
 
-    Inputs, outputs, weights and gradients are float32 for everyone else. Networks that train together have the members
-    as first dimension of everything, and biases ``(members, 1, n_outputs)``.
+    Inputs, outputs, weights and gradients are float32. In a group all shapes have the members as first dimension, and
+    biases are ``(members, 1, n_outputs)``.
     """
 
     @staticmethod

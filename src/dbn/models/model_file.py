@@ -1,13 +1,14 @@
-"""Model files: one safetensors file with a JSON header. Reading one executes nothing and imports nothing.
+"""Model files: one safetensors file with a JSON header. Reading one executes no code and imports no module.
 
-A DBN file, format 2: the header holds ``layers`` (units with type, shape and options, connection), ``inputs`` (how
-stored images become features) and ``description`` (how each layer was trained, data, version); the tensors are the
-layers' parameters, ``layers.<k>.<name>``, and ``inputs.offset``, ``inputs.factor``. Format 1, dense RBMs whose units
-have no options and nothing about inputs, is still read.
+A DBN file, format 2: the header holds ``layers`` (types, shapes and options of units and connection), ``inputs`` (how
+stored images become features) and ``description`` (training settings, data, version); the tensors are the layers'
+parameters, ``layers.<k>.<name>``, and ``inputs.offset``, ``inputs.factor``. Format 1 is still read: dense RBMs whose
+units have no options, without ``inputs``.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,11 @@ from dbn.models.layer import Layer
 
 FORMAT, FORMAT_1 = "layerwise-dbn/2", "layerwise-dbn/1"
 KEY = "dbn"
-"""Of the header among the file's metadata."""
-MISFITS = (IndexError, KeyError, TypeError, ValueError, RuntimeError, StopIteration, AttributeError)
-"""How a header that does not fit its tensors makes itself felt."""
+"""Metadata key of the header."""
 
 
 def write_stack(path: Path, layers: Sequence[Layer], scaling: Scaling | None, description: Mapping[str, Any]) -> None:
-    """Write a DBN file in one step."""
+    """Write a DBN file atomically."""
     header = {
         "format": FORMAT,
         "layers": [layer.description() for layer in layers],
@@ -43,29 +42,40 @@ def read_stack(path: Path) -> tuple[list[Layer], Scaling | None, dict[str, Any]]
     """Layers, scaling and header of a DBN file.
 
     Raises:
-        ModelFileError: the file is missing, is no DBN file, or does not hold what its header says.
+        ModelFileError: the file is missing, is no DBN file, or its header does not match its tensors.
     """
     if not path.is_file():
         raise ModelFileError(f"{path}: there is no such DBN file. dbn-pretrain writes one as dbn.safetensors.")
     header, tensors = read_model(path, KEY, "a DBN", (FORMAT, FORMAT_1), "DBN.save writes one.")
-    try:
+    with header_errors(path):
         if header["format"] == FORMAT_1:
             header = from_format_1(header)
             tensors = {renamed_from_format_1(name): tensor for name, tensor in tensors.items()}
         inputs = header["inputs"]
         scaling = None if inputs is None else Scaling.from_file(inputs, tensors)
-        layers = [Layer.check_wanted(own["kind"], "layer")[0].from_description(own) for own in header["layers"]]
+        layers = [Layer.resolve(own["kind"], "layer")[0].from_description(own) for own in header["layers"]]
         stack = nn.ModuleDict({"layers": nn.ModuleList(layers)}).to(next(iter(tensors.values())).dtype)
         stack.load_state_dict(tensors)
-    except SettingError as error:  # of a type of one's own
-        raise ModelFileError(f"{path}: {error} Import the module of a type of your own before loading.") from error
-    except MISFITS as error:
-        raise ModelFileError(f"{path}: the header does not fit the tensors ({error}). Write the file again.") from error
     return layers, scaling, header
 
 
+@contextmanager
+def header_errors(path: Path) -> Iterator[None]:
+    """Convert errors in building a model from a header and tensors.
+
+    Raises:
+        ModelFileError: a user-defined type is not registered, or the header does not match the tensors.
+    """
+    try:
+        yield
+    except SettingError as error:
+        raise ModelFileError(f"{path}: {error} Import the module of a type of your own before loading.") from error
+    except (IndexError, KeyError, TypeError, ValueError, RuntimeError, StopIteration, AttributeError) as error:
+        raise ModelFileError(f"{path}: the header does not fit the tensors ({error}). Write the file again.") from error
+
+
 def from_format_1(header: Mapping[str, Any]) -> dict[str, Any]:
-    """The header that format 2 would have; its ``format`` stays, to say what the file is."""
+    """Header of format 2 from one of format 1; ``format`` stays that of the file."""
     sizes = header["sizes"]
     layers = [
         {
@@ -87,11 +97,11 @@ def renamed_from_format_1(name: str) -> str:
 
 
 def write_model(path: Path, key: str, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors and a JSON header in one step.
+    """Write tensors and a JSON header atomically.
 
     Args:
-        path: where to.
-        key: of the header among the file's metadata.
+        path: of the file.
+        key: metadata key of the header.
         header: plain JSON.
         tensors: by name; copied to the CPU.
     """
@@ -105,14 +115,14 @@ def read_model(
     """Header and tensors of a model file.
 
     Args:
-        path: the file.
-        key: of the header among the file's metadata.
-        what: what the file should be, for messages.
-        formats: values of the header's ``format`` that can be read.
-        writer: a sentence on what writes such a file.
+        path: of the file.
+        key: metadata key of the header.
+        what: kind of model, for messages.
+        formats: accepted values of the header's ``format``.
+        writer: sentence for the message that names what writes such a file.
 
     Raises:
-        ModelFileError: it cannot be read, or is something else.
+        ModelFileError: it cannot be read, or has another format.
     """
     try:
         with safe_open(path, framework="pt") as file:

@@ -1,4 +1,4 @@
-"""The two phases of the gradient of an RBM: states with what the hidden units make of them, in buffers."""
+"""The two phases of an RBM's gradient: visible states with hidden fields and means, in reusable buffers."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from dbn.models.rbm import RBM
 class Phase:
     """Visible states with the hidden units' field and means: one phase of the gradient.
 
-    In a group of models that train together every shape has the members first, ``(members, batch, n)``.
+    In a group all shapes have the members as first dimension, ``(members, batch, n)``.
 
     Attributes:
         v: visible states ``(batch, n_visible)``.
@@ -33,12 +33,12 @@ class Phase:
 
 
 class Phases:
-    """Both phases of a minibatch, one above the other, in buffers that every step of a fit reuses.
+    """Both phases of a minibatch, concatenated, in buffers that all steps reuse.
 
-    In a group of models that train together every shape is ``(2, members, batch, n)`` in place of ``(2 * batch, n)``.
+    In a group all shapes are ``(2, members, batch, n)`` instead of ``(2 * batch, n)``.
 
     Args:
-        rbm: for the sizes of its layers, its members if it is a group, its dtype and device.
+        rbm: gives number of units, number of members in a group, dtype and device.
         batch: states per phase.
 
     Attributes:
@@ -61,12 +61,12 @@ class Phases:
         self.weights_by_count: dict[int | None, Tensor] = {}
 
     def weights(self, count: int | None = None) -> Tensor:
-        """Weight of each state's ``-F(v)`` in the gradient: ``(2 * batch,)``, of a group ``(2, members, batch)``.
+        """Weight of each state's ``-F(v)`` in the gradient: ``(2 * batch,)``, in a group ``(2, members, batch)``.
+
+        Weights are ``-1/count`` in the positive phase, ``1/count`` in the negative one.
 
         Args:
-            count: images in the whole minibatch, by default ``batch``: several processes that share one give its size
-                and then add their gradients up. Weights are ``-1/count`` in the positive phase, ``1/count`` in the
-                negative one.
+            count: images in the minibatch over all processes, whose gradients are then added; default ``batch``.
         """
         weights = self.weights_by_count.get(count)
         if weights is None:
@@ -76,5 +76,5 @@ class Phases:
         return weights
 
     def write_gradient(self, rbm: RBM, count: int | None = None) -> None:
-        """Write the gradient of a minibatch, see :meth:`dbn.models.rbm.RBM.write_gradient`; uses up ``mean``."""
+        """Write the gradient of a minibatch, see :meth:`dbn.models.rbm.RBM.write_gradient`; overwrites ``mean``."""
         rbm.write_gradient(self.v, self.field, self.mean, self.weights(count))

@@ -22,23 +22,21 @@ WEIGHT_STD = 0.1
 class RBM(Layer):
     r"""Restricted Boltzmann machine with energy :math:`E(v, h) = E_v(v) + E_h(h) - v^T W h`.
 
-    It holds mathematics only: no optimiser, no data, no logging.
-
-    At an inverse temperature ``beta`` other than 1 the interaction is multiplied by it, :math:`-\beta\,v^T W h`, while
-    the layers keep their own energies: at 0 they are independent, and ``log Z`` is known.
+    At an inverse temperature ``beta`` other than 1 only the interaction is multiplied by it,
+    :math:`-\beta\,v^T W h`: at 0 the layers are independent, and ``log Z`` is known.
 
     Args:
-        visible: visible units, ``n_visible`` of them.
-        hidden: hidden units, ``n_hidden`` of them.
-        connection: what lies between them; None makes a dense one, whose weights are draws from N(0, ``weight_std``^2).
-        weight_std: standard deviation of the initial weights of a dense connection that is made here (default 0.1).
+        visible: ``n_visible`` visible units.
+        hidden: ``n_hidden`` hidden units.
+        connection: connection of the two layers; None: dense, with weights from N(0, ``weight_std``^2).
+        weight_std: standard deviation of the initial weights if ``connection`` is None (default 0.1).
         generator: source of these weights (default: torch's global one).
 
-    States that are given to its methods are tensors or numpy arrays ``(batch, n)``: floating-point numbers of any type,
-    booleans, or zeros and ones; see :func:`dbn.data.tensors.as_states`. Results are tensors of the type of the weights.
+    Methods accept states as tensors or numpy arrays ``(batch, n)`` of floats, booleans, or zeros and ones, see
+    :func:`dbn.data.tensors.as_states`, and return tensors with the dtype of the weights.
 
     Raises:
-        SettingError: an argument is not of its kind, or the connection is not one between these units.
+        SettingError: an argument has the wrong type, or the connection does not match the units.
 
     Example:
         >>> import torch
@@ -94,7 +92,7 @@ class RBM(Layer):
 
     @property
     def weight(self) -> nn.Parameter:
-        """The connection's weight; of a dense one ``(n_visible, n_hidden)``."""
+        """The connection's weight; ``(n_visible, n_hidden)`` if dense."""
         return self.connection.weight
 
     @property
@@ -108,27 +106,27 @@ class RBM(Layer):
         return self.hidden.size
 
     def visible_states(self, v: Any) -> Tensor:
-        """States of the visible units from what a person hands in, see :func:`dbn.data.tensors.as_states`."""
+        """Validated states of the visible units, see :func:`dbn.data.tensors.as_states`."""
         return as_states(v, self.weight, self.n_visible, "visible")
 
     def hidden_states(self, h: Any) -> Tensor:
-        """States of the hidden units, likewise."""
+        """Validated states of the hidden units, see :func:`dbn.data.tensors.as_states`."""
         return as_states(h, self.weight, self.n_hidden, "hidden")
 
     def hidden_field(self, v: Tensor, out: Tensor | None = None, beta: float = 1.0) -> Tensor:
-        """What the hidden units receive: ``beta * v @ W``, ``(batch, n_visible)`` -> ``(batch, n_hidden)``.
+        """Field of the hidden units, ``beta * v @ W``: ``(batch, n_visible)`` -> ``(batch, n_hidden)``.
 
         Raises:
-            DataError: ``v`` cannot be states of the visible units. Training, which gives ``out``, is not checked.
+            DataError: ``v`` cannot be states of the visible units; not checked if ``out`` is given, as in training.
         """
         field = self.connection.hidden_field(self.visible_states(v) if out is None else v, out)
         return field if beta == 1 else field.mul_(beta)
 
     def visible_field(self, h: Tensor, out: Tensor | None = None, beta: float = 1.0) -> Tensor:
-        """What the visible units receive: ``beta * h @ W^T``, ``(batch, n_hidden)`` -> ``(batch, n_visible)``.
+        """Field of the visible units, ``beta * h @ W^T``: ``(batch, n_hidden)`` -> ``(batch, n_visible)``.
 
         Raises:
-            DataError: ``h`` cannot be states of the hidden units. Training, which gives ``out``, is not checked.
+            DataError: ``h`` cannot be states of the hidden units; not checked if ``out`` is given, as in training.
         """
         field = self.connection.visible_field(self.hidden_states(h) if out is None else h, out)
         return field if beta == 1 else field.mul_(beta)
@@ -141,13 +139,13 @@ class RBM(Layer):
     def free_energy(self, v: Tensor, beta: float | Sequence[float] = 1.0) -> Tensor:
         """``F(v) = -log sum_h exp(-E(v, h))`` of ``v`` ``(batch, n_visible)``; returns ``(batch,)`` in nats.
 
-        Of several ``beta`` at once it returns ``(len(beta), batch)``, for the price of one product with the weights.
+        For a sequence of ``beta`` it returns ``(len(beta), batch)``, with a single product with the weights.
         """
         v = self.visible_states(v)
         field = self.hidden_field(v)
         if isinstance(beta, Sequence):
             own = self.visible.energy(v)
-            return torch.stack([own - self.hidden.log_partition(one * field) for one in beta])
+            return torch.stack([own - self.hidden.log_partition(b * field) for b in beta])
         return self.visible.energy(v) - self.hidden.log_partition(field if beta == 1 else beta * field)
 
     def free_energy_hidden(self, h: Tensor, beta: float = 1.0) -> Tensor:
@@ -160,7 +158,7 @@ class RBM(Layer):
         return self.hidden.mean(self.hidden_field(v, beta=beta))
 
     def sample_hidden(self, v: Tensor, generator: Noise = None, beta: float = 1.0) -> Tensor:
-        """A draw of ``h | v``, ``(batch, n_hidden)``."""
+        """Sample of ``h | v``, ``(batch, n_hidden)``."""
         return self.hidden.sample(self.hidden_field(v, beta=beta), generator)
 
     def mean_visible(self, h: Tensor, beta: float = 1.0) -> Tensor:
@@ -168,7 +166,7 @@ class RBM(Layer):
         return self.visible.mean(self.visible_field(h, beta=beta))
 
     def sample_visible(self, h: Tensor, generator: Noise = None, beta: float = 1.0) -> Tensor:
-        """A draw of ``v | h``, ``(batch, n_visible)``."""
+        """Sample of ``v | h``, ``(batch, n_visible)``."""
         return self.visible.sample(self.visible_field(h, beta=beta), generator)
 
     @torch.no_grad()
@@ -183,18 +181,18 @@ class RBM(Layer):
     def write_gradient(self, v: Tensor, field: Tensor, mean: Tensor, state_weights: Tensor) -> None:
         r"""Write :math:`-\sum_s w_s\,\partial F(v_s)` into every ``grad``, without autograd.
 
-        With weights :math:`-1/n` for data and :math:`1/n` for states of the model, that is the gradient of
-        :math:`\langle F(v)\rangle_{data} - \langle F(v)\rangle_{model}`, whose descent climbs the likelihood. The
-        hidden units are summed out: :math:`\partial F/\partial W = -v\,E[h|v]^T`, and the units' own gradients for
-        their parameters. One product takes the statistics of all states.
+        With weights :math:`-1/n` for data and :math:`1/n` for states of the model, this is the gradient of
+        :math:`\langle F(v)\rangle_{data} - \langle F(v)\rangle_{model}`, which approximates that of the negative
+        log-likelihood. The hidden units are summed out, :math:`\partial F/\partial W = -v\,E[h|v]^T`; units write the
+        gradients of their own parameters.
 
         Args:
             v: visible states of both phases ``(states, n_visible)``.
             field: their hidden fields ``(states, n_hidden)``.
-            mean: their hidden means ``(states, n_hidden)``; used up as a buffer.
-            state_weights: ``w``, the weight of each state's ``-F(v)``, ``(states,)``; they add up to zero.
+            mean: their hidden means ``(states, n_hidden)``; overwritten.
+            state_weights: ``w``, weight of each state's ``-F(v)``, ``(states,)``; they sum to zero.
 
-        In a group of models that train together the shapes are ``(2, members, batch, n)`` and ``(2, members, batch)``.
+        In a group the shapes are ``(2, members, batch, n)`` and ``(2, members, batch)``.
 
         References:
             Hinton (2002), equation 5 onward; notes on summing out the hidden units: Marlin et al. (2010).
@@ -216,16 +214,16 @@ class RBM(Layer):
     @property
     def input_type(self) -> Any:
         """Type of the visible units."""
-        return self.visible.wanted()
+        return self.visible.spec()
 
     @property
     def output_type(self) -> Any:
         """Type of the hidden units."""
-        return self.hidden.wanted()
+        return self.hidden.spec()
 
     @property
     def operations(self) -> int:
-        """Those of the connection."""
+        """Multiplications of a field for one state."""
         return self.connection.operations
 
     def weights(self) -> list[nn.Parameter]:
@@ -241,32 +239,31 @@ class RBM(Layer):
         return self.mean_visible(h)
 
     def encoder(self) -> tuple[WeightLayer, Any]:
-        """The connection upwards with the hidden units' bias, and their activation."""
+        """The connection's encoder with the hidden units' bias, and their activation."""
         return self.connection.encoder(self.hidden.bias), self.hidden.activation
 
     def decoder(self) -> tuple[WeightLayer, Any]:
-        """The connection downwards with the visible units' bias, and their activation."""
+        """The connection's decoder with the visible units' bias, and their activation."""
         return self.connection.decoder(self.visible.bias), self.visible.activation
 
     @classmethod
-    def group(cls, layers: Sequence["Layer"]) -> "RBM":
-        """RBMs of one shape that train together: copies side by side, states ``(members, batch, n)``.
+    def group(cls, members: Sequence[Any]) -> "RBM":
+        """An RBM that holds copies of RBMs of one shape as its members; states are ``(members, batch, n)``.
 
-        Members do not touch each other: with the noise of its own generator each is trained as it would be by itself,
-        up to the order in which products add up. Energies and likelihoods are the members' own.
+        Members are independent: each trains as it would alone, up to the order of summation in products. Energies and
+        likelihoods are defined for the members, not for the group.
 
         Raises:
-            SettingError: members of different shapes, or of a connection that cannot be trained so.
+            SettingError: shapes differ, or the connection does not support groups.
         """
-        rbms = [layer for layer in layers if isinstance(layer, RBM)]
-        shapes = {f"{rbm.visible} by {rbm.hidden}" for rbm in rbms}
+        shapes = {f"{rbm.visible} by {rbm.hidden}" for rbm in members}
         if len(shapes) != 1:
             raise SettingError(f"RBMs that train together must be of one shape; these are {', '.join(sorted(shapes))}.")
-        connection = type(rbms[0].connection).group([rbm.connection for rbm in rbms])
-        return cls(Units.group([rbm.visible for rbm in rbms]), Units.group([rbm.hidden for rbm in rbms]), connection)
+        visible, hidden = Units.group([rbm.visible for rbm in members]), Units.group([rbm.hidden for rbm in members])
+        return cls(visible, hidden, type(members[0].connection).group([rbm.connection for rbm in members]))
 
     def members(self) -> list["RBM"]:
-        """The members of a group as RBMs of their own, whose parameters are views of its; of any other RBM, itself."""
+        """Members of a group, whose parameters are views of the group's; ``[self]`` for a single RBM."""
         if not self.connection.members:
             return [self]
         return [
@@ -275,10 +272,10 @@ class RBM(Layer):
         ]
 
     def in_precision(self, precision: str) -> "RBM":
-        """The RBM whose products are taken in ``float32`` (itself) or ``bf16`` (another, with the same parameters).
+        """The RBM itself for ``float32``; for ``bf16`` an RBM with the same parameters and bfloat16 products.
 
         Raises:
-            SettingError: the connection's products are taken in float32 only.
+            SettingError: the connection does not support bfloat16.
         """
         return self if precision != "bf16" else RBM(self.visible, self.hidden, self.connection.in_bfloat16())
 
@@ -286,16 +283,16 @@ class RBM(Layer):
         """Types, shapes and options of units and connection."""
         return {
             "kind": self.kind,
-            "visible": self.visible.wanted(),
-            "hidden": self.hidden.wanted(),
-            "connection": self.connection.wanted(),
+            "visible": self.visible.spec(),
+            "hidden": self.hidden.spec(),
+            "connection": self.connection.spec(),
             "visible_shape": list(self.visible.shape),
             "hidden_shape": list(self.hidden.shape),
         }
 
     @classmethod
     def from_description(cls, description: dict[str, Any]) -> "RBM":
-        """An RBM without weights."""
+        """An untrained RBM, see :meth:`Layer.from_description`."""
         shape, hidden_shape = description["visible_shape"], description["hidden_shape"]
         connection = make_connection(description["connection"], shape, hidden_shape[0])
         return cls(

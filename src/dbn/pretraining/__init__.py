@@ -1,4 +1,4 @@
-"""Pretraining: methods that train a layer, and the greedy loop that stacks layers."""
+"""Greedy layer-wise pretraining, and the methods that train a layer."""
 
 from dbn.pretraining.contrastive import RBMPretraining
 from dbn.pretraining.fit import fit

@@ -1,4 +1,4 @@
-"""Whether what :mod:`dbn.pretraining.greedy` is called with from Python is of the kind that it takes."""
+"""Type checks of the arguments of :mod:`dbn.pretraining.greedy`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from dbn.pretraining.settings import LayerSettings
 
 
 def check_layers(layers: Any) -> None:
-    """Raise :class:`SettingError` unless these are settings of at least one layer."""
+    """Raise :class:`SettingError` unless ``layers`` is a sequence of settings of at least one layer."""
     if isinstance(layers, (LayerSettings, str)) or not isinstance(layers, Sequence):
         raise SettingError(f"layers={layers!r}: give a list, [LayerSettings(n_hidden=200)] for one layer.")
     if not layers:
@@ -25,7 +25,7 @@ def check_layers(layers: Any) -> None:
 
 
 def check_data_set(data: Any) -> None:
-    """Raise :class:`DataError` unless this is a data set; the message says how to make one of pictures."""
+    """Raise :class:`DataError` unless ``data`` is a data set; the message says how to make one."""
     if not isinstance(data, DataSet):
         raise DataError(
             f"data is a {type(data).__name__}: a stack is pretrained on a data set. Of images (n, channels, height, "
@@ -35,13 +35,13 @@ def check_data_set(data: Any) -> None:
 
 
 def check_augment(augment: Any) -> None:
-    """Raise :class:`SettingError` unless this is how images are deformed, or None."""
+    """Raise :class:`SettingError` unless ``augment`` is an augmentation or None."""
     if augment is not None and not isinstance(augment, Augment):
         raise SettingError(f"augment={augment!r}: give how images are deformed, Augment(rotation=10) say, or None.")
 
 
 def check_method(method: Any) -> None:
-    """Raise :class:`SettingError` unless this is a pretraining method, or None."""
+    """Raise :class:`SettingError` unless ``method`` is a pretraining method or None."""
     if method is not None and not isinstance(method, PretrainingMethod):
         raise SettingError(
             f"method={method!r}: give a pretraining method, such as RBMPretraining(ContrastiveDivergence), or None."

@@ -1,4 +1,4 @@
-"""Pretraining on augmented images: every block is deformed anew and goes up through the layers below."""
+"""Pretraining on augmented images: every block is deformed and propagated through the lower layers."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,19 +10,18 @@ from dbn.models.layer import Layer
 from dbn.random.streams import Generators
 
 Prepare = Callable[[Tensor, Generators], Tensor]
-"""From a block's features as loaded, and a source of randomness, to the features that a layer trains on."""
+"""From a block's loaded features and a source of randomness to the features that a layer trains on."""
 
 
 class AugmentedBelow:
-    """Deforms images, then takes the hidden means of the layers below the one that trains.
+    """Deforms images and propagates them through the layers below the one that is trained.
 
-    Deformed images cannot be kept: each epoch has others. So lower layers' representations are computed block by block.
+    Every epoch has other deformations, so the lower layers' representations are computed block by block.
 
     Args:
         augment: the deformation.
         shape: channels, height, width of an image.
-        below: the trained layers, from the data upwards, on the device where training runs; of a group of models,
-            groups.
+        below: the trained layers, from the data upwards, on the training device; for several models, groups.
     """
 
     def __init__(self, augment: Augment, shape: tuple[int, int, int], below: Sequence[Layer]) -> None:
@@ -32,7 +31,7 @@ class AugmentedBelow:
 
     @torch.no_grad()
     def __call__(self, features: Tensor, generator: Generators) -> Tensor:
-        """``(..., batch, n_features)`` -> ``(..., batch, n_visible)`` of the layer that trains."""
+        """``(..., batch, n_features)`` -> ``(..., batch, n_inputs)`` of the layer that is trained."""
         x = self.augment(features, self.shape, generator)
         for layer in self.below:
             x = layer.up(x)

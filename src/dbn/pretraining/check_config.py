@@ -1,6 +1,6 @@
-"""The settings that both commands share, checked before anything is made or trained: types, ranges, known keys.
+"""Validation of the settings that both stages share: types, ranges, known keys.
 
-What depends on the data themselves, such as how many labels there can be, is checked where the data are known.
+Settings that depend on the data, such as the number of labels, are checked when the data have been read.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import torch
 from omegaconf import DictConfig
 from torch import nn
 
-from dbn.commands.configuration import plain
+from dbn.commands.configuration import resolve_config
 from dbn.commands.factories import check_factory, target_of
 from dbn.commands.texts import with_texts
 from dbn.data.augment import AUGMENT_CHECKS
@@ -34,7 +34,7 @@ from dbn.settings import (
     check_text,
     choice,
     optional,
-    renamed,
+    rename_hint,
     within,
 )
 
@@ -47,9 +47,9 @@ def check_share(key: str, value: Any) -> None:
 
 
 def check_size(key: str, value: Any) -> None:
-    """Raise :class:`SettingError` unless ``value`` is a number of pixels, or two: height and width."""
-    for one in value if isinstance(value, list | tuple) and len(value) == 2 else [value]:
-        check_number(key, one, low=1, whole=True)
+    """Raise :class:`SettingError` unless ``value`` is a number of pixels, or height and width."""
+    for side in value if isinstance(value, list | tuple) and len(value) == 2 else [value]:
+        check_number(key, side, low=1, whole=True)
 
 
 def check_background(key: str, value: Any) -> None:
@@ -58,7 +58,7 @@ def check_background(key: str, value: Any) -> None:
 
 
 def check_labels_name(key: str, value: Any) -> None:
-    """Raise :class:`SettingError` unless ``value`` is the name of an array, none, or whether folders are classes."""
+    """Raise :class:`SettingError` unless ``value`` is the name of an array, None, or (for folders) a boolean."""
     if value is not None and not isinstance(value, bool):
         check_text(key, value, what="the name of an array")
 
@@ -71,7 +71,7 @@ RUN_CHECKS: dict[str, Check] = {
     "progress": check_flag,
     "checkpoint_seconds": within(low=0),
 }
-"""Of settings at the top that every run has, beside its name."""
+"""Checks of top-level settings that every run has, besides its name."""
 
 DATA_CHECKS: dict[str, Check] = {
     "name": check_text,
@@ -82,7 +82,7 @@ DATA_CHECKS: dict[str, Check] = {
     "standardise": check_flag,
     "representations": choice(*REPRESENTATIONS),
 }
-"""Of settings that every data set may have."""
+"""Checks of settings that every data set may have."""
 
 SOURCE_CHECKS: dict[str, Check] = {
     "name": check_text,
@@ -99,14 +99,14 @@ SOURCE_CHECKS: dict[str, Check] = {
     "labels": check_labels_name,
     **{role: optional(check_text) for role in ROLES if role not in ("images", "labels")},
 }
-"""Of settings that readers of data have."""
+"""Checks of settings of the readers of data."""
 
 
-def check_place(config: Mapping[str, Any] | DictConfig) -> None:
-    """Check where runs go.
+def check_run_location(config: Mapping[str, Any] | DictConfig) -> None:
+    """Check the settings that determine where runs are written.
 
     Raises:
-        SettingError: they cannot go there.
+        SettingError: an invalid value.
     """
     check_group("paths", config["paths"])
     check_text("paths.runs", _as_text(config["paths"].get("runs")), what="a folder")
@@ -118,28 +118,28 @@ def _as_text(value: Any) -> Any:
 
 
 def check_composed(config: DictConfig) -> None:
-    """Check a configuration of dbn-pretrain as Hydra has composed it.
+    """Check a composed configuration of dbn-pretrain.
 
     Raises:
-        SettingError: it cannot be used.
+        SettingError: it is invalid.
     """
-    check_pretraining(plain(config))
+    check_pretraining(resolve_config(config))
 
 
 def check_pretraining(config: Mapping[str, Any]) -> None:
-    """Check a configuration as far as it decides how a stack is pretrained, and where to.
+    """Check the settings that determine how a stack is pretrained and where it is written.
 
     Raises:
-        SettingError: a setting has a value that cannot be used.
+        SettingError: an invalid setting.
     """
     config = with_texts(config)
     for key in ("paths", "data", "stack", "sampler", "method", "trainer", "logger"):
         if key not in config:
             raise SettingError(f"{key}: this group is missing. Choose one, {key}=..., or leave ~{key} away.")
-    for key in ("study", "seed", "n_parallel_seeds", "precision", "progress", "checkpoint_seconds"):
+    for key in RUN_CHECKS:
         if key not in config:
             raise SettingError(f"{key}: this setting is missing. Give it a value, {key}=..., or leave ~{key} away.")
-    check_place(config)
+    check_run_location(config)
     for key, check in RUN_CHECKS.items():
         check(key, config[key])
     check_data(config["data"])
@@ -151,10 +151,10 @@ def check_pretraining(config: Mapping[str, Any]) -> None:
 
 
 def check_data(data: Any) -> None:
-    """Check the group ``data``, and what its reader is given.
+    """Check the group ``data`` and the arguments of its reader.
 
     Raises:
-        SettingError: a setting has a value that cannot be used.
+        SettingError: an invalid setting.
     """
     check_group("data", data)
     check_group("data.source", data.get("source"))
@@ -172,13 +172,10 @@ def check_stack(stack: Any, n_together: int) -> None:
     """Check the group ``stack``.
 
     Raises:
-        SettingError: a setting has a value that cannot be used, or the layers do not fit into memory.
+        SettingError: an invalid setting, or the layers do not fit into memory.
     """
     needed = ["visible", "layers", "every_layer", "upper_layers", "optimizer", "augment"]
-    checks: dict[str, Check] = {
-        "every_layer": check_group,
-        "upper_layers": check_group,
-    }
+    checks: dict[str, Check] = {"every_layer": check_group, "upper_layers": check_group}
     check_table("stack", stack, checks, needed=needed, others=needed)
     visible_of(stack)
     layers = layers_of(stack)
@@ -188,19 +185,19 @@ def check_stack(stack: Any, n_together: int) -> None:
 
 
 def check_optimizer(group: str, settings: Any, learning_rate: float) -> None:
-    """Check a group that makes optimisers: all of their settings but the learning rate, which they are given.
+    """Check a group that makes optimisers; the learning rate is not one of its settings.
 
     Raises:
-        SettingError: a setting has a value that cannot be used, or is the learning rate.
+        SettingError: an invalid setting, or ``lr``.
     """
     check_group(group, settings)
     if "lr" in settings:
-        raise SettingError(f"{group}.lr: no such setting.{renamed(f'{group}.lr')}")
+        raise SettingError(f"{group}.lr: no such setting.{rename_hint(f'{group}.lr')}")
     check_factory(group, settings, lambda factory: take_a_step(factory, learning_rate))
 
 
 def take_a_step(factory: Any, learning_rate: float) -> torch.optim.Optimizer:
-    """An optimiser of parameters of its own, after one step."""
+    """An optimiser of test parameters, after one step."""
     weight, bias = nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.zeros(2))
     optimizer: torch.optim.Optimizer = factory(
         [{"params": [weight]}, {"params": [bias], "weight_decay": 0.0}], lr=learning_rate

@@ -1,4 +1,4 @@
-"""From a configuration to settings of each layer, type of the visible units, and pretraining method."""
+"""From a configuration to layer settings, type of the visible units, and pretraining method."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,14 +14,14 @@ from dbn.models.units import Units
 from dbn.pretraining.growing import untrained_layers
 from dbn.pretraining.method import PretrainingMethod
 from dbn.pretraining.settings import LAYER_CHECKS, LayerSettings
-from dbn.settings import check_list, check_table, shown
+from dbn.settings import check_list, check_table, format_value
 
 
 def layers_of(stack: Mapping[str, Any]) -> list[LayerSettings]:
-    """Settings of every layer: its own, over those of layers above the first, over those of every layer.
+    """Settings of each layer: its own override ``upper_layers`` (above the first), which override ``every_layer``.
 
     Raises:
-        SettingError: a key that is no setting of a layer, or a value that cannot be used.
+        SettingError: an unknown key, or an invalid value.
     """
     every, upper = (with_kinds(f"stack.{group}", stack[group]) for group in ("every_layer", "upper_layers"))
     check_table("stack.every_layer", every, LAYER_CHECKS)
@@ -32,26 +32,26 @@ def layers_of(stack: Mapping[str, Any]) -> list[LayerSettings]:
         for layer in stack["layers"]
     ]
     uppers = [{}, *[upper] * len(layers)]
-    together = [{**every, **above, **layer} for above, layer in zip(uppers, layers, strict=False)]
-    for layer, whole in zip(layers, together, strict=True):
+    merged = [{**every, **above, **layer} for above, layer in zip(uppers, layers, strict=False)]
+    for layer, whole in zip(layers, merged, strict=True):
         check_table("stack.layers", layer, LAYER_CHECKS)
         check_table("stack.layers", whole, {}, needed=["n_hidden"], others=LAYER_CHECKS)
-    return [LayerSettings(**layer) for layer in together]
+    return [LayerSettings(**layer) for layer in merged]
 
 
 def visible_of(stack: Mapping[str, Any]) -> str | Mapping[str, Any]:
     """Type of the visible units, as :func:`dbn.models.units.make_units` takes it.
 
     Raises:
-        SettingError: there is no such type, or it has no such option.
+        SettingError: an unknown type or option.
     """
     wanted: str | Mapping[str, Any] = kind_of("stack.visible", stack["visible"], Units)
-    Units.check_wanted(wanted, "stack.visible")
+    Units.resolve(wanted, "stack.visible")
     return wanted
 
 
 def with_kinds(group: str, settings: Any) -> Any:
-    """Settings of a layer, in which types of one's own are called by their ``kind``; other values, as they are."""
+    """Settings of a layer in which user-defined types (``_target_``) are replaced by their ``kind``."""
     if not isinstance(settings, Mapping):
         return settings
     families = (("hidden", Units), ("connection", Connection))
@@ -60,16 +60,18 @@ def with_kinds(group: str, settings: Any) -> Any:
 
 
 def kind_of(key: str, wanted: Any, family: type[Registered]) -> Any:
-    """``{_target_: module.Class, option: value}`` as ``{kind: ..., option: value}``; imports the module.
+    """Convert ``{_target_: module.Class, option: value}`` to ``{kind: ..., option: value}``, importing the module.
 
     Raises:
-        SettingError: there is no such class, or it is none of the family.
+        SettingError: the class does not exist, or does not belong to the family.
     """
     if not isinstance(wanted, Mapping) or "_target_" not in wanted:
         return wanted
     found = target_of(key, wanted)
     if not (isinstance(found, type) and issubclass(found, family)):
-        raise SettingError(f"{key}._target_={shown(wanted['_target_'])}: it is no subclass of {family.__name__}.")
+        raise SettingError(
+            f"{key}._target_={format_value(wanted['_target_'])}: it is no subclass of {family.__name__}."
+        )
     options = {name: value for name, value in wanted.items() if name != "_target_"}
     return {"kind": found.kind, **options} if options else found.kind
 

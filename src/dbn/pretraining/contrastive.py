@@ -1,4 +1,4 @@
-"""Contrastive divergence of RBMs: the step, the module that takes it, and the method that makes both."""
+"""Training of RBMs by contrastive divergence: the training step, its LightningModule, the pretraining method."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -24,18 +24,18 @@ from dbn.pretraining.method import LayerTraining, PretrainingMethod
 from dbn.pretraining.settings import LayerSettings
 from dbn.random.streams import Noise
 from dbn.samplers import ContrastiveDivergence, Sampler
-from dbn.settings import calling
+from dbn.settings import call_factory
 
 
 class ContrastiveStep:
     """One update of an RBM from one minibatch: positive phase, negative phase, gradient, optimiser.
 
-    Its buffers are made at the first minibatch of a size and used again by all that follow.
+    Buffers are allocated at the first minibatch of a size and reused.
 
     Args:
-        rbm: the model, changed in place; of a group (:meth:`dbn.models.rbm.RBM.group`), each member takes a step.
-        sampler: where the negative phase comes from.
-        precision: of the matrix products, ``float32`` (the model's own) or ``bf16``.
+        rbm: the model, updated in place; in a group (:meth:`dbn.models.rbm.RBM.group`) every member is updated.
+        sampler: sampler of the negative phase.
+        precision: of the matrix products, ``float32`` or ``bf16``.
     """
 
     def __init__(self, rbm: RBM, sampler: Sampler, precision: str = "float32") -> None:
@@ -50,11 +50,11 @@ class ContrastiveStep:
         """Take the step.
 
         Args:
-            v: data ``(batch, n_visible)``, of a group ``(members, batch, n_visible)``; real values in [0, 1] count as
-                probabilities for binary units.
-            optimizer: any torch optimiser over the model's parameters.
+            v: data ``(batch, n_visible)``, in a group ``(members, batch, n_visible)``; for binary units, values in
+                [0, 1] are probabilities.
+            optimizer: any torch optimiser of the model's parameters.
             generator: source of the sampler's noise.
-            count: images in the whole minibatch where several processes share it; default ``batch``.
+            count: images in the minibatch over all processes; default ``batch``.
         """
         rbm, phases = self.rbm, self.phases_of(v.shape[-2])
         positive, negative = phases.positive, phases.negative
@@ -69,7 +69,7 @@ class ContrastiveStep:
         optimizer.step()
 
     def destination(self, batch: int) -> Tensor:
-        """Reusable buffer for the features of a minibatch of ``batch`` images: a step on it has nothing to copy."""
+        """Reusable buffer for the features of ``batch`` images, which saves the step a copy."""
         return self.phases_of(batch).positive.v
 
     def phases_of(self, batch: int) -> Phases:
@@ -81,12 +81,12 @@ class ContrastiveStep:
 
 
 class RBMTraining(LayerTraining):
-    """Trains an RBM, or a group of them, by contrastive steps.
+    """Trains an RBM, or a group of RBMs, by :class:`ContrastiveStep`.
 
     Args:
         layer: the RBM.
-        settings: how to train it.
-        sampler: where the negative phase comes from.
+        settings: training settings.
+        sampler: sampler of the negative phase.
         **options: of :class:`LayerTraining`.
     """
 
@@ -99,14 +99,14 @@ class RBMTraining(LayerTraining):
 
     @property
     def flops(self) -> int:
-        """Those of the step's products with the weights."""
+        """Operations per image of the step's products with the weights."""
         return flops.contrastive_divergence(self.layer.operations, self.sampler.products)
 
     def on_fit_start(self) -> None:
-        """Choose the precision, whether to record blocks, and where chains go on, now that the device is known.
+        """Set up what depends on the device: precision, CUDA graphs, and the sampler's restored chains.
 
         Raises:
-            SettingError: persistent chains and several processes.
+            SettingError: persistent chains with several processes.
         """
         product = self.batch_size * self.layer.operations
         self.precision = choose_precision(self.precision, product, self.device, self.layer.connection.has_bfloat16)
@@ -117,7 +117,7 @@ class RBMTraining(LayerTraining):
                 "sampler=pcd: chains belong to one process, and a checkpoint could not hold those of "
                 f"{self.trainer.world_size}. Use sampler=cd, or trainer.devices=1."
             )
-        if self.device.type == "cuda" and self.trainer.world_size == 1 and self.optimizer_stays_in_place():
+        if self.device.type == "cuda" and self.trainer.world_size == 1 and self.optimizer_is_recordable():
             self.graphs = BlockGraphs()
         if self.sampler_state is not None:
             self.sampler.load_state_dict(self.sampler_state, self.device)
@@ -127,15 +127,15 @@ class RBMTraining(LayerTraining):
         checkpoint["sampler"] = self.sampler.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the sampler's chains: Lightning reads a checkpoint before it moves the module to its device."""
+        """Keep the sampler's state for :meth:`on_fit_start`: the module is not on its device yet."""
         self.sampler_state = checkpoint["sampler"]
 
-    def optimizer_stays_in_place(self) -> bool:
-        """Whether a step of the optimiser can be recorded: ours can, of others that is not known."""
+    def optimizer_is_recordable(self) -> bool:
+        """Whether steps of the optimiser can be recorded in a CUDA graph; known for :class:`SGD` only."""
         return isinstance(self.lightning_optimizer().optimizer, SGD)
 
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
-        """One :class:`ContrastiveStep`."""
+        """Take a :class:`ContrastiveStep`."""
         self.step(batch.features, optimizer, self.generator, batch.count)
 
     def metrics_of(self, member: RBM, train: Tensor, validation: Tensor | None) -> dict[str, float]:
@@ -144,13 +144,13 @@ class RBMTraining(LayerTraining):
 
 
 class RBMPretraining(PretrainingMethod):
-    """RBMs, trained by contrastive divergence or whatever else gives their negative phase.
+    """Pretraining of RBMs by contrastive divergence, or with another sampler of the negative phase.
 
     Args:
-        sampler: makes a sampler; each layer gets one of its own.
+        sampler: factory of samplers, called once for each layer.
 
     Raises:
-        SettingError: ``sampler`` makes none.
+        SettingError: ``sampler`` is no factory.
     """
 
     def __init__(self, sampler: Callable[[], Sampler] = ContrastiveDivergence) -> None:
@@ -184,12 +184,12 @@ class RBMPretraining(PretrainingMethod):
 
     def training(self, layer: RBM, settings: LayerSettings, **options: Any) -> RBMTraining:
         """See :meth:`PretrainingMethod.training`."""
-        return RBMTraining(layer, settings, calling("sampler", self.sampler), **options)
+        return RBMTraining(layer, settings, call_factory("sampler", self.sampler), **options)
 
 
 @torch.no_grad()
 def rbm_metrics(rbm: RBM, train: Tensor, validation: Tensor | None = None) -> dict[str, float]:
-    """What tells whether an RBM learns.
+    """Metrics of an RBM for monitoring.
 
     Args:
         rbm: the model.
@@ -197,13 +197,13 @@ def rbm_metrics(rbm: RBM, train: Tensor, validation: Tensor | None = None) -> di
         validation: validation images ``(m, n_visible)``, or None.
 
     Returns:
-        ``reconstruction_error``: squared error of the mean-field reconstruction, summed over an image, mean over them.
-        ``free_energy_gap``: mean free energy of validation images less that of training images, in nats: a gap that
-        grows is overfitting (Hinton 2012, section 6). A free energy by itself is known up to log Z alone, so that those
-        of two models, two epochs or two precisions are not comparable: there is no metric of it. ``weight_norm``:
-        Frobenius norm.
-        ``fraction_inactive`` and ``fraction_saturated``: share of hidden units whose mean activation is under 0.01, or
-        over 0.99.
+        ``reconstruction_error``: squared error of the mean-field reconstruction, summed over pixels, mean over images.
+        ``free_energy_gap``: mean free energy of validation images minus that of training images, in nats; a growing
+        gap shows overfitting (Hinton 2012, section 6). (Free energies themselves are no metric: they lack log Z, so
+        that those of different models or epochs are not comparable.)
+        ``weight_norm``: Frobenius norm.
+        ``fraction_inactive``, ``fraction_saturated``: fraction of hidden units with mean activation below 0.01, above
+        0.99.
     """
     field = rbm.hidden_field(train)
     h = rbm.hidden.mean(field)

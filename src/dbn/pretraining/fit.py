@@ -1,4 +1,4 @@
-"""Training one RBM in a notebook or a script."""
+"""Training of a single RBM from Python."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +12,7 @@ from dbn.data.block_loader import BlockLoader
 from dbn.data.from_arrays import training_images
 from dbn.data.images import Images
 from dbn.errors import SettingError
-from dbn.fitting.trainer import interrupts_passing, loader_context, make_trainer, quiet
+from dbn.fitting.trainer import loader_context, make_trainer, quiet, reraise_interrupt
 from dbn.machine.precision import PRECISIONS
 from dbn.machine.threads import threads_for
 from dbn.models.rbm import RBM
@@ -33,31 +33,31 @@ def fit(
     callbacks: Iterable[Callback] | Callback = (),
     **settings: Any,
 ) -> RBM:
-    """Train an RBM on images, in a notebook or a script; leaves nothing on disk.
+    """Train an RBM on images; writes nothing to disk.
 
     Args:
-        rbm: the model, changed in place. It is trained on the device that it is on, from the weights that it has.
-        images: training images, such as ``load_data(digits()).train``, or their features: a tensor or an array of any
-            floating-point type, booleans, or zeros and ones, ``(n, n_visible)``, ``(n, height, width)`` or
-            ``(n, channels, height, width)``. Features must be values that the visible units can have: Bernoulli units
-            need [0, 1]. Nothing is scaled here: 8-bit greys are given as ``X / 255``.
+        rbm: the model, trained in place, on its device, from its current weights.
+        images: training images, such as ``load_data(digits()).train``, or features: a tensor or an array of floats,
+            booleans, or zeros and ones, ``(n, n_visible)``, ``(n, height, width)`` or ``(n, channels, height, width)``.
+            Features must be values of the visible units, for Bernoulli units in [0, 1]; they are not scaled: pass
+            8-bit greys as ``X / 255``.
         epochs: passes through the images.
-        sampler: negative phase; None: CD-1.
-        seed: of the order of the images and the Gibbs noise.
+        sampler: sampler of the negative phase; None: CD-1.
+        seed: seed of the order of the images and of the Gibbs noise.
         precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.machine.precision`.
         callbacks: Lightning callbacks, such as ``FitProgress("my RBM", "layer1/weight_norm", "norm")`` of
             :mod:`dbn.fitting.progress`.
-        **settings: further fields of :class:`LayerSettings` that say how to train. With ``bias_from_data=True`` the
-            visible biases start anew, from the mean of these images.
+        **settings: training settings of :class:`LayerSettings`. ``bias_from_data=True`` resets the visible biases to
+            the mean of these images.
 
     Returns:
         The same RBM.
 
     Raises:
-        SettingError: a setting that cannot be used, or that would have no effect here.
-        DataError: there are no images, or they cannot be what the RBM is trained on; see
+        SettingError: an invalid setting, or one without effect here.
+        DataError: there are no images, or they do not match the RBM; see
             :func:`dbn.data.from_arrays.training_images`.
-        DivergenceError: training met values that are not finite.
+        DivergenceError: parameters became infinite or NaN.
 
     Example:
         >>> from sklearn.datasets import load_digits
@@ -83,19 +83,19 @@ def fit(
     if layer.bias_from_data:
         rbm.visible.initialise_bias(train.mean())
     train = train.to(device)
-    watched = train.sample(WATCHED_IMAGES).to(rbm.weight.dtype)
-    module = RBMTraining(rbm, layer, sampler, seeds=[seed], precision=precision, watched=[watched])
+    monitored = train.sample(MONITORED_IMAGES).to(rbm.weight.dtype)
+    module = RBMTraining(rbm, layer, sampler, seeds=[seed], precision=precision, monitored=[monitored])
     callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks
     with quiet():
         trainer = make_trainer(directory=None, max_epochs=epochs, callbacks=callbacks, options=options)
         loader = BlockLoader(train, batch_size=layer.batch_size, seed=seed, counters=(1,), **loader_context(trainer))
-        with threads_for(module.largest_product), interrupts_passing():
+        with threads_for(module.largest_product), reraise_interrupt():
             trainer.fit(module, loader)
-    return rbm.to(device)  # Lightning leaves what it trained on a GPU on the CPU
+    return rbm.to(device)  # Lightning moves the model to the CPU after training on a GPU
 
 
 def _settings_of_fit(rbm: RBM, sampler: Sampler, settings: dict[str, Any]) -> LayerSettings:
-    """The settings given to :func:`fit`, checked: none is ignored."""
+    """Validated settings of :func:`fit`; settings without effect are refused."""
     made = "fit trains the RBM that it is given. Say it where the RBM is made:"
     elsewhere = {
         "n_hidden": f"{made} RBM({type(rbm.visible).__name__}({rbm.n_visible}), Bernoulli(n_hidden)).",
@@ -112,13 +112,13 @@ def _settings_of_fit(rbm: RBM, sampler: Sampler, settings: dict[str, Any]) -> La
 
 
 def _trainer_on(device: torch.device) -> dict[str, Any]:
-    """The Trainer's options for training where a model is."""
+    """Options of the Trainer for training on ``device``."""
     if device.type not in ACCELERATORS:
         raise SettingError(f"The RBM is on {device}. It can be trained on one of {', '.join(ACCELERATORS)}.")
     return {"accelerator": ACCELERATORS[device.type], "devices": [device.index] if device.type == "cuda" else 1}
 
 
 ACCELERATORS = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}
-"""Lightning's names of devices."""
-WATCHED_IMAGES = 1000
-"""Images of each split on which an RBM is watched."""
+"""Lightning's accelerator for each type of device."""
+MONITORED_IMAGES = 1000
+"""Images of each split on which metrics are computed during pretraining."""

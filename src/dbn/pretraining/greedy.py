@@ -1,4 +1,4 @@
-"""Greedy layer-wise pretraining: one layer after the other, each on the means of the one below."""
+"""Greedy layer-wise pretraining: one layer after the other, each on the hidden means of the layer below."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import Callback
 from dbn.data import DataSet, StreamedImages
 from dbn.data.augment import Augment
 from dbn.data.block_loader import BlockLoader
-from dbn.data.group_loader import all_to, loader_of
+from dbn.data.group_loader import join_loaders, move_all
 from dbn.errors import SettingError
 from dbn.fitting.checkpoints import LastCheckpoint
 from dbn.fitting.progress import FitProgress
@@ -21,11 +21,11 @@ from dbn.machine.optimizer import SGD
 from dbn.machine.precision import PRECISIONS
 from dbn.models import flops
 from dbn.models.dbn import DBN
-from dbn.models.layer import Layer, together
+from dbn.models.layer import Layer, group_layers
 from dbn.pretraining.arguments import check_augment, check_data_set, check_layers, check_method
 from dbn.pretraining.augmented import AugmentedBelow
 from dbn.pretraining.contrastive import RBMPretraining
-from dbn.pretraining.fit import WATCHED_IMAGES
+from dbn.pretraining.fit import MONITORED_IMAGES
 from dbn.pretraining.growing import GrowingStack, Pretrained, StackRun
 from dbn.pretraining.inputs import check_visible
 from dbn.pretraining.method import OptimizerFactory, PretrainingMethod
@@ -44,7 +44,7 @@ def pretrain_stack(
     tracker: Tracker | None = None,
     **options: Any,
 ) -> DBN:
-    """Pretrain one stack: :func:`pretrain_stacks` of a single run, with the same options and errors.
+    """Pretrain one stack: :func:`pretrain_stacks` for a single run, with the same options and errors.
 
     Example:
         >>> from dbn.data import digits, load_data
@@ -76,38 +76,38 @@ def pretrain_stacks(
     trainer_options: dict[str, Any] | None = None,
     progress: bool = True,
 ) -> list[Pretrained]:
-    """Pretrain stacks layer by layer, those of all runs together, with one Trainer fit per layer.
+    """Pretrain the stacks of all runs together, layer by layer, with one Trainer fit per layer.
 
-    With directories, finished layers and the last epoch of the one at work are kept in ``checkpoints/``: calling again
-    after an interruption goes on there and ends with the same bits as an uninterrupted run (on CPU).
+    With directories, finished layers and checkpoints of the current one are kept in ``checkpoints/``: calling again
+    after an interruption resumes, and the result is bit-equal to an uninterrupted run (on CPU).
 
-    Each of several stacks has the starting weights, order of images and noise that it would have by itself. Only
-    products may add up in another order, which turns a draw once in a while: statistically the stacks are the same,
-    bit by bit they need not be. That holds for optimisers that look at each number by itself, such as SGD and Adam.
+    Each stack has the initial weights, order of images and noise that it would have alone. Only the order of summation
+    in products may differ, which changes a few samples: stacks trained together and alone are statistically, not bit by
+    bit, equal. This holds for elementwise optimisers, such as SGD and Adam.
 
     Args:
-        data: images; training sees all of them, labelled or not.
+        data: images; all training images are used, labelled or not.
         layers: settings of each layer, from the data upwards.
         runs: seed, directory and tracker of each stack.
         visible: type of the visible units of the first layer, see :class:`LayerSettings`.
-        method: how a layer is pretrained; None: RBMs by CD-1, :class:`dbn.pretraining.contrastive.RBMPretraining`.
-        optimizer: makes the optimiser.
+        method: pretraining method; None: RBMs by CD-1, :class:`dbn.pretraining.contrastive.RBMPretraining`.
+        optimizer: factory of the optimiser.
         precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.machine.precision`.
         representations: of lower layers: ``memory``, ``compute`` or ``disk``, see :class:`Representations`.
-        augment: deforms the images that layers train on, anew in every epoch; ``representations`` are then computed.
-        directory: where to keep checkpoints within a layer; None keeps none.
-        checkpoint_seconds: least time between two checkpoints within a layer; 0 for one after every epoch.
+        augment: deformation of the training images, drawn in every epoch; implies ``representations="compute"``.
+        directory: folder for checkpoints within a layer; None: no checkpoints.
+        checkpoint_seconds: minimum time between two checkpoints within a layer; 0: one after every epoch.
         trainer_options: the group ``trainer`` of the configuration.
-        progress: show a bar, or a line per layer where there is no terminal.
+        progress: show a bar, or without a terminal a line per layer.
 
     Returns:
         For each run its stack, and facts on the training of each layer.
 
     Raises:
-        DataError: ``data`` is no data set, or its training, validation or test images are none that the visible units
-            can take, see :func:`dbn.pretraining.inputs.check_visible`; or images in a file cannot be read.
-        SettingError: no layer, or another argument that cannot be used; several runs for images in a file.
-        DivergenceError: a layer met values that are not finite; its last good checkpoint stays.
+        DataError: ``data`` is no data set, or its images do not match the visible units, see
+            :func:`dbn.pretraining.inputs.check_visible`; or images in a file cannot be read.
+        SettingError: an invalid argument, or several runs with streamed images.
+        DivergenceError: a layer's parameters became infinite or NaN; its last checkpoint is kept.
 
     References:
         Hinton, Osindero & Teh (2006), Neural Computation 18:1527; Hinton & Salakhutdinov (2006), Science 313:504.
@@ -142,7 +142,7 @@ def pretrain_stacks(
             )  # fmt: skip
         first_epoch += settings.epochs
         for stack in stacks:
-            stack.go_up(number)
+            stack.finish_layer(number)
     return [stack.finished() for stack in stacks]
 
 
@@ -160,11 +160,11 @@ def train_layer(
     trainer_options: dict[str, Any] | None,
     progress: bool,
 ) -> None:
-    """Train layer ``number`` of ``of`` of each stack, and add it with the facts that :class:`Pretrained` lists."""
-    layer = together([stack.new_layer(number) for stack in stacks])
+    """Train layer ``number`` of ``of`` for all stacks, and add it to each with the facts of :class:`Pretrained`."""
+    layer = group_layers([stack.new_layer(number) for stack in stacks])
     sizes = [torch.Size(shape).numel() for shape in (layer.input_shape, layer.output_shape)]
-    watch = Stopwatch()
-    callbacks: list[Callback] = [watch]
+    stopwatch = Stopwatch()
+    callbacks: list[Callback] = [stopwatch]
     if checkpoints is not None:
         callbacks.append(LastCheckpoint(checkpoints, checkpoint_seconds))
     if progress:
@@ -181,9 +181,9 @@ def train_layer(
             options=trainer_options,
         )
         device = trainer.strategy.root_device
-        train = all_to([stack.to_load for stack in stacks], device)
-        watched = all_to([stack.train for stack in stacks], device)
-        validation = all_to([stack.validation for stack in stacks], device)
+        train = move_all([stack.to_load for stack in stacks], device)
+        monitored = move_all([stack.train for stack in stacks], device)
+        validation = move_all([stack.validation for stack in stacks], device)
         module = stacks[0].method.training(
             layer,
             settings,
@@ -192,8 +192,8 @@ def train_layer(
             optimizer=optimizer,
             precision=precision,
             prepare=prepare_of(stacks, device),
-            watched=[images.sample(WATCHED_IMAGES) for images in watched],
-            watched_validation=[images.sample(WATCHED_IMAGES) for images in validation],
+            monitored=[images.sample(MONITORED_IMAGES) for images in monitored],
+            monitored_validation=[images.sample(MONITORED_IMAGES) for images in validation],
         )
         loaders = [
             BlockLoader(
@@ -201,12 +201,12 @@ def train_layer(
             )
             for images, stack in zip(train, stacks, strict=True)
         ]
-        fit_resumably(trainer, module, loader_of(loaders), None, checkpoints)
+        fit_resumably(trainer, module, join_loaders(loaders), None, checkpoints)
     below, computed = [own.operations for own in stacks[0].layers], stacks[0].store.kind == "compute"
-    once_or_always = settings.epochs * flops.forward(below) if computed else flops.forward(below[-1:])
-    operations = settings.epochs * module.flops + once_or_always
+    for_inputs = settings.epochs * flops.forward(below) if computed else flops.forward(below[-1:])
+    operations = settings.epochs * module.flops + for_inputs
     facts: dict[str, Any] = {
-        "seconds": watch.seconds / len(stacks),
+        "seconds": stopwatch.seconds / len(stacks),
         "precision": module.precision,
         "flops": operations * len(train[0]),
     }
@@ -217,11 +217,11 @@ def train_layer(
 
 
 def prepare_of(stacks: Sequence[GrowingStack], device: torch.device) -> AugmentedBelow | None:
-    """What the next layer's blocks go through first; nothing where images stay as they are."""
+    """Augmentation and propagation of the next layer's blocks; None without augmentation."""
     first = stacks[0]
     if first.augment is None:
         return None
     below: list[Layer] = [
-        deepcopy(together([stack.layers[k] for stack in stacks])).to(device) for k in range(len(first.layers))
+        deepcopy(group_layers([stack.layers[k] for stack in stacks])).to(device) for k in range(len(first.layers))
     ]
     return AugmentedBelow(first.augment, first.scaling.shape, below)

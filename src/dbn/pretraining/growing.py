@@ -1,4 +1,4 @@
-"""A stack on its way up: its trained layers, and the images as its top layer sees them."""
+"""A stack during pretraining: its trained layers, and the images as inputs of the next layer."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -25,8 +25,8 @@ class StackRun:
 
     Attributes:
         seed: the run's seed.
-        directory: where finished layers are kept; None keeps nothing.
-        tracker: where metrics go; None keeps none.
+        directory: folder for finished layers; None: they are not kept.
+        tracker: receiver of the metrics; None: they are not kept.
     """
 
     seed: int = 0
@@ -40,9 +40,9 @@ class Pretrained:
 
     Attributes:
         stack: the stack.
-        facts: for each layer ``seconds``, those before an interruption included, a stack's share of them;
-            ``precision`` of its products; ``flops``; and, if several stacks trained together, their seeds as
-            ``together``.
+        facts: for each layer ``seconds`` (including time before interruptions, divided by the number of stacks that
+            trained together), ``precision`` of its products, ``flops``, and, if several stacks trained together, their
+            seeds as ``together``.
     """
 
     stack: DBN
@@ -50,22 +50,22 @@ class Pretrained:
 
 
 class GrowingStack:
-    """A stack whose first layers are trained.
+    """A stack whose lower layers are trained.
 
     Args:
         run: seed, directory and tracker.
-        method: how layers are pretrained.
+        method: pretraining method.
         data: images.
         settings: of each layer, from the data upwards.
         visible: type of the visible units of the first layer.
         representations: of lower layers, see :class:`Representations`.
-        augment: deforms the images that layers train on; None leaves them.
+        augment: deformation of the training images, or None.
 
     Attributes:
         layers: the trained layers.
         facts: on their training, see :class:`Pretrained`.
-        train: training images as the next layer sees them, not deformed.
-        validation: validation images likewise.
+        train: training images as inputs of the next layer, without deformation.
+        validation: validation images as inputs of the next layer.
     """
 
     def __init__(
@@ -92,21 +92,22 @@ class GrowingStack:
         self.train: ImageSet = same_windows(data.train, [math.prod(shape) for shape in shapes[:-1]])
         self.images = self.train
         self.validation: ImageSet = data.validation
-        files = [layer_file(run.directory, k + 1) for k in range(len(settings))] if run.directory else []
-        self.files = dict(enumerate(files, start=1))
-        self.last_untrained = max((n for n in range(1, len(settings) + 1) if not self.is_trained(n)), default=0)
+        numbers, self.files = range(1, len(settings) + 1), dict[int, Path]()
+        if run.directory is not None:
+            self.files = {n: run.directory / "checkpoints" / f"layer{n}.safetensors" for n in numbers}
+        self.last_untrained = max((n for n in numbers if not self.is_trained(n)), default=0)
 
     @property
     def to_load(self) -> ImageSet:
-        """What blocks are loaded from: the images themselves where they are deformed first."""
+        """Images to load blocks from: inputs of the next layer, or with augmentation the original images."""
         return self.train if self.augment is None else self.images
 
     def is_trained(self, number: int) -> bool:
-        """Whether layer ``number`` is kept in its file."""
+        """Whether the file of layer ``number`` exists."""
         return number in self.files and self.files[number].is_file()
 
     def new_layer(self, number: int) -> Layer:
-        """Layer ``number``, untrained."""
+        """A new layer ``number`` with initial weights."""
         below = self.layers[number - 2] if number > 1 else None
         return self.method.new_layer(
             self.visible if below is None else below.output_type,
@@ -117,15 +118,15 @@ class GrowingStack:
         )
 
     def add(self, layer: Layer, number: int, facts: dict[str, Any]) -> None:
-        """Take a trained layer in, and keep it in its file with ``facts`` on its training."""
+        """Append a trained layer, and write it to its file with ``facts`` on its training."""
         if number in self.files and not self.is_trained(number) and is_first():
             DBN([layer]).save(self.files[number], facts)
         wait_for_all()
         self.layers.append(layer)
         self.facts.append(facts)
 
-    def go_up(self, number: int) -> None:
-        """From layer ``number``, taken from its file if need be, to the images as the next one sees them."""
+    def finish_layer(self, number: int) -> None:
+        """Load layer ``number`` from its file if it was trained before, and compute the inputs of the next layer."""
         if len(self.layers) < number:
             self.layers.append(DBN.load(self.files[number])[0])
             self.facts.append(DBN.describe(self.files[number])["description"])
@@ -134,14 +135,9 @@ class GrowingStack:
             self.train, self.validation = self.store.above(layer, self.train, number), propagate(layer, self.validation)
 
     def finished(self) -> Pretrained:
-        """The whole stack; representations on disk are deleted."""
+        """The complete stack; deletes representations on disk."""
         self.store.clear()
         return Pretrained(DBN(self.layers, self.scaling), self.facts)
-
-
-def layer_file(directory: Path, number: int) -> Path:
-    """Where layer ``number`` is kept once it is trained."""
-    return directory / "checkpoints" / f"layer{number}.safetensors"
 
 
 def untrained_layers(
@@ -150,10 +146,10 @@ def untrained_layers(
     visible: str | Mapping[str, Any],
     shape: Sequence[int],
 ) -> list[Layer]:
-    """Layers without weights, for their shapes and types.
+    """Layers without initialised weights, for their shapes and types.
 
     Args:
-        method: makes them.
+        method: pretraining method.
         settings: of each layer, from the data upwards.
         visible: type of the visible units.
         shape: of an image.

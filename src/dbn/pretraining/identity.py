@@ -1,4 +1,4 @@
-"""What makes two stacks the same one: everything that decides how they are pretrained, and nothing else."""
+"""Identity of a stack: all settings that affect pretraining, and only these."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,10 +11,10 @@ from dbn.settings import settings_of
 
 
 def stack_identity(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides how a stack is pretrained, out of any configuration: the same for every arm, label count and task.
+    """The settings that affect pretraining, from a pretraining or fine-tuning configuration.
 
     Raises:
-        SettingError: a setting of a layer, or of augmentation, that cannot be used.
+        SettingError: an invalid setting of a layer or of augmentation.
     """
     stack = config["stack"]
     augment = settings_of("stack.augment", Augment, stack["augment"])
@@ -34,7 +34,7 @@ def stack_identity(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def layer_identity(layer: LayerSettings) -> dict[str, Any]:
-    """What decides how a layer is trained: its settings, without a momentum that no epoch has."""
+    """Settings of a layer, without a momentum that no epoch uses."""
     n_first = min(layer.initial_momentum_epochs, layer.epochs)
     own = {**vars(layer), "initial_momentum_epochs": n_first}
     if n_first == 0:
@@ -45,14 +45,14 @@ def layer_identity(layer: LayerSettings) -> dict[str, Any]:
 
 
 def augment_identity(augment: Augment) -> dict[str, Any] | None:
-    """What decides how images are deformed; None where they are not."""
+    """Settings of the deformation that have an effect; None without deformation."""
     if augment.is_nothing:
         return None
     return {key: value for key, value in vars(augment).items() if key != "elastic_sigma" or augment.elastic_alpha}
 
 
 def stack_name(config: Mapping[str, Any]) -> str:
-    """Name of a stack, for all seeds: what it is made of, in words, and ten digits that say all the rest.
+    """Name of a stack, without seed: data, sizes and unit types in words, and ten digits of a hash of its identity.
 
     For example ``digits_200_200_200_7c1f0a94de``, or ``mnist_500_500_relu_augmented_03b7a1c2f8``.
 
@@ -62,14 +62,14 @@ def stack_name(config: Mapping[str, Any]) -> str:
     identity = stack_identity(config)
     source = str(identity["data"]["source"].get("_target_", "data")).rpartition(".")[2]
     sizes = [str(layer["n_hidden"]) for layer in identity["layers"]]
-    shown = sizes if len(sizes) <= MOST_SIZES else [*sizes[:MOST_SIZES], "etc"]
+    listed = sizes if len(sizes) <= MOST_SIZES else [*sizes[:MOST_SIZES], "etc"]
     types = [identity["visible"], *(layer["hidden"] for layer in identity["layers"])]
     kinds = dict.fromkeys(own if isinstance(own, str) else own["kind"] for own in types)
-    words = [source, *shown, *(kind for kind in kinds if kind != "bernoulli")]
+    words = [source, *listed, *(kind for kind in kinds if kind != "bernoulli")]
     words += ["augmented"] if identity["augment"] is not None else []
     del identity["seed"]
     return "_".join([*words, digest(identity)])
 
 
 MOST_SIZES = 8
-"""Layers that a name lists."""
+"""Largest number of layers that a name lists."""

@@ -1,4 +1,4 @@
-"""What a model's visible units ask of the data that it is trained and tested on."""
+"""Checks that a data set matches a model's visible units."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,15 +10,15 @@ from dbn.models.units import Units
 
 
 def check_data(data: DataSet, allowed: Interval, needed_by: str) -> None:
-    """A data set must have images to train on, of the shape it says, and features that can be used, in every split.
+    """Check that there are training images, and shapes and ranges of features in every split.
 
     Args:
-        data: what is going to be trained and tested on.
+        data: the data set.
         allowed: values that features may have.
-        needed_by: the setting that asks for it, for the message.
+        needed_by: the setting that requires them, for the message.
 
     Raises:
-        DataError: it has not; said before anything is trained.
+        DataError: the data do not meet these requirements.
     """
     splits = {"training": data.train, "validation": data.validation, "test": data.test}
     if not len(data.train):
@@ -33,13 +33,13 @@ def check_data(data: DataSet, allowed: Interval, needed_by: str) -> None:
 
 
 def check_visible(data: DataSet, visible: str | Mapping[str, Any]) -> None:
-    """:func:`check_data`, for a model whose visible units are of the type ``visible``.
+    """:func:`check_data` for visible units of the type ``visible``.
 
-    Bernoulli units need features in [0, 1], rectified ones features from 0; Gaussian units take any.
+    Bernoulli units require features in [0, 1], rectified units non-negative ones, Gaussian units any finite ones.
 
     Raises:
-        SettingError: no unit type is called so.
+        SettingError: an unknown unit type.
         DataError: as :func:`check_data`.
     """
-    units, _ = Units.check_wanted(visible, "stack.visible")
+    units, _ = Units.resolve(visible, "stack.visible")
     check_data(data, units.interval, f"stack.visible={units.kind}")

@@ -1,4 +1,4 @@
-"""The contract of a pretraining method: it makes a layer, and the module that trains it from minibatches."""
+"""The interface of pretraining methods: a method makes a layer, and the LightningModule that trains it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -16,28 +16,27 @@ from dbn.models.layer import Layer
 from dbn.pretraining.augmented import Prepare
 from dbn.pretraining.settings import LayerSettings
 from dbn.random.streams import streams
-from dbn.settings import calling
+from dbn.settings import call_factory
 
 OptimizerFactory = Callable[..., Optimizer]
-"""Makes the optimiser from parameter groups, ``lr`` and, if it has one, ``momentum``."""
+"""Makes the optimiser from parameter groups and ``lr``."""
 
 
 class LayerTraining(BlockModule):
-    """Trains one layer of a stack, or those of several stacks together; methods subclass it.
+    """Trains one layer of a stack, or those of several stacks together; base class for pretraining methods.
 
-    A subclass says what :meth:`minibatch_step` does with a minibatch (features and labels), and what
-    :meth:`metrics_of` tells of a layer.
+    A subclass defines :meth:`minibatch_step`, :meth:`metrics_of` and :attr:`flops`.
 
     Args:
-        layer: the layer, or a group of them, see :meth:`dbn.models.layer.Layer.group`.
-        settings: how to train it.
-        seeds: the run's seed; of a group, each member's.
-        number: of the layer, from 1: names metrics and streams.
-        optimizer: makes the optimiser.
+        layer: the layer, or a group of layers, see :meth:`dbn.models.layer.Layer.group`.
+        settings: training settings.
+        seeds: the run's seed; in a group, one for each member.
+        number: of the layer, from 1; part of the names of metrics and a counter of random streams.
+        optimizer: factory of the optimiser.
         precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.machine.precision`.
-        prepare: what is done to a block's features first, drawing from the stream ``pretraining_augment``.
-        watched: training images to watch, ``(n, n_inputs)``, for each member; None watches nothing.
-        watched_validation: validation images to watch, ``(m, n_inputs)``, for each member.
+        prepare: applied to a block's features first, with noise from the stream ``pretraining_augment``.
+        monitored: training images for metrics, ``(n, n_inputs)`` for each member; None: no metrics.
+        monitored_validation: validation images for metrics, ``(m, n_inputs)`` for each member.
     """
 
     def __init__(
@@ -50,8 +49,8 @@ class LayerTraining(BlockModule):
         optimizer: OptimizerFactory = SGD,
         precision: str = "auto",
         prepare: Prepare | None = None,
-        watched: Sequence[Tensor] | None = None,
-        watched_validation: Sequence[Tensor] | None = None,
+        monitored: Sequence[Tensor] | None = None,
+        monitored_validation: Sequence[Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.layer = layer
@@ -62,48 +61,48 @@ class LayerTraining(BlockModule):
         self.make_optimizer = optimizer
         self.precision = precision
         self.prepare = prepare
-        self.watched = watched
-        self.watched_validation = watched_validation
+        self.monitored = monitored
+        self.monitored_validation = monitored_validation
         self.generator: Any = None
 
     @property
     @abstractmethod
     def flops(self) -> int:
-        """Floating-point operations per image of a pass through the training images."""
+        """Floating-point operations per image and epoch."""
 
     @abstractmethod
     def metrics_of(self, member: Any, train: Tensor, validation: Tensor | None) -> dict[str, float]:
-        """What tells whether a layer learns.
+        """Metrics of a layer, by name.
 
         Args:
             member: the layer.
-            train: training images to watch ``(n, n_inputs)``.
+            train: training images ``(n, n_inputs)``.
             validation: validation images ``(m, n_inputs)``, or None.
         """
 
     @property
     def largest_product(self) -> int:
-        """Multiplications in the largest product of a minibatch with weights, of all models that train together."""
+        """Multiplications in the largest matrix product of a minibatch, over all members of a group."""
         return self.batch_size * len(self.seeds) * self.layer.operations
 
     def configure_optimizers(self) -> Optimizer:
-        """The weight cost applies to weights only."""
+        """Make the optimiser; weight decay applies to weights only."""
         weights = self.layer.weights()
         others = [own for own in self.layer.parameters() if not any(own is weight for weight in weights)]
         groups = [
             {"params": weights, "weight_decay": self.settings.weight_cost},
             {"params": others, "weight_decay": 0.0},
         ]
-        return calling("stack.optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
+        return call_factory("stack.optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
 
     def on_train_epoch_start(self) -> None:
-        """Set the momentum of this epoch, for optimisers that have one."""
+        """Set the momentum of this epoch, if the optimiser has one."""
         for group in self.lightning_optimizer().optimizer.param_groups:
             if "momentum" in group:
                 group["momentum"] = self.settings.momentum_at(self.current_epoch)
 
     def begin_block(self, block: Block) -> Block:
-        """Open the block's stream of noise, and deform its images where that is wanted."""
+        """Open the block's random stream, and prepare its features."""
         counters = (self.number, self.current_epoch, block.number, self.global_rank)
         generator = streams(self.seeds, "gibbs", *counters, device=block.device)
         self.generator = generator if self.graphs is None else self.graphs.reseeded(generator)
@@ -114,13 +113,13 @@ class LayerTraining(BlockModule):
 
     @abstractmethod
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
-        """One update of the layer, with noise from ``self.generator``."""
+        """Update the layer once, with noise from ``self.generator``."""
 
     def on_train_epoch_end(self) -> None:
-        """Stop at values that are not finite, before a checkpoint is written; otherwise log what can be watched.
+        """Raise if parameters are not finite, before a checkpoint is written; otherwise log the metrics.
 
         Raises:
-            DivergenceError: a parameter is not a finite number.
+            DivergenceError: a parameter is infinite or NaN.
         """
         diverged = self.diverged()
         if diverged is not None:
@@ -130,23 +129,23 @@ class LayerTraining(BlockModule):
                 "real-valued units need about 0.001), and give Gaussian visible units standardised images "
                 "(data.standardise=true)."
             )
-        if self.watched is not None:
+        if self.monitored is not None:
             members = self.layer.members()
-            validation: Sequence[Tensor | None] = self.watched_validation or [None] * len(members)
+            validation: Sequence[Tensor | None] = self.monitored_validation or [None] * len(members)
             with torch.no_grad():
-                rows = [self.metrics_of(*own) for own in zip(members, self.watched, validation, strict=True)]
+                rows = [self.metrics_of(*own) for own in zip(members, self.monitored, validation, strict=True)]
             self.log_rows([{f"layer{self.number}/{name}": value for name, value in row.items()} for row in rows])
 
 
 class PretrainingMethod(ABC):
-    """A way of pretraining a layer.
+    """A method of pretraining a layer; it has no state.
 
-    One of one's own is chosen by ``method._target_`` in a configuration, or handed to
-    :func:`dbn.pretraining.greedy.pretrain_stack`. It keeps no state from layer to layer.
+    A user-defined method is selected by ``method._target_`` in a configuration, or passed to
+    :func:`dbn.pretraining.greedy.pretrain_stack`.
     """
 
     progress_metric: ClassVar[str] = "reconstruction_error"
-    """Which of :meth:`LayerTraining.metrics_of` a progress display shows."""
+    """The metric of :meth:`LayerTraining.metrics_of` that the progress display shows."""
 
     @abstractmethod
     def new_layer(
@@ -158,16 +157,16 @@ class PretrainingMethod(ABC):
         generator: torch.Generator | None = None,
         images: ImageSet | None = None,
     ) -> Layer:
-        """An untrained layer.
+        """Create an untrained layer.
 
         Args:
             input_type: type of the units below.
             input_shape: their shape.
             settings: of the layer.
-            generator: source of starting weights; None leaves them at zero, for a layer that is only looked at.
-            images: training images as the layer will see them, for biases that start from the data.
+            generator: source of the initial weights; None: zero weights, for a layer of which only shapes are needed.
+            images: training images as inputs of the layer, to initialise biases from.
         """
 
     @abstractmethod
     def training(self, layer: Any, settings: LayerSettings, **options: Any) -> LayerTraining:
-        """The module that trains a layer, or a group of them; ``options`` are those of :class:`LayerTraining`."""
+        """The module that trains a layer or a group of layers; ``options`` are those of :class:`LayerTraining`."""

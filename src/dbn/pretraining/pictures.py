@@ -1,4 +1,4 @@
-"""Pictures of what an RBM or a network has learned: arrays to keep, tiles to look at."""
+"""Pictures of a trained stack or network: filters, reconstructions and samples as arrays, and contact sheets."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,18 +14,18 @@ from dbn.random.streams import stream
 
 PICTURES = "pictures.npz"
 MOST = 64
-"""Pictures of a kind."""
+"""Largest number of pictures of a kind."""
 
 
 def filters(weight: Tensor, shape: tuple[int, int, int]) -> np.ndarray:
-    """The first units' incoming weights as pictures.
+    """Incoming weights of the first units as pictures.
 
     Args:
         weight: ``(n_features, n_units)``.
         shape: channels, height, width.
 
     Returns:
-        ``(k, channels, height, width)``, k at most 64, weights as they are.
+        ``(k, channels, height, width)`` float32, k at most 64, without rescaling.
     """
     return weight[:, :MOST].T.reshape(-1, *shape).detach().cpu().numpy().astype(np.float32)
 
@@ -34,11 +34,10 @@ def pictures_of_stack(stack: DBN, data: DataSet, seed: int) -> dict[str, np.ndar
     """Filters, images with their reconstructions, and samples of a pretrained stack.
 
     Returns:
-        ``images``, ``reconstructions`` ``(m, c, h, w)`` in [0, 1]; of a dense first layer ``filters`` ``(k, c, h, w)``;
-        of a stack that can be sampled from ``samples`` ``(m, c, h, w)`` in [0, 1].
+        ``images``, ``reconstructions`` ``(m, c, h, w)`` in [0, 1]; for a dense first layer ``filters``
+        ``(k, c, h, w)``; for a stack of RBMs ``samples`` ``(m, c, h, w)`` in [0, 1].
     """
-    shown = data.validation if len(data.validation) else data.train
-    features = shown.sample(20)
+    features = data.validation_or_train.sample(20)
     encoder, _ = stack[0].encoder()
     pictures = {"filters": filters(encoder.weight.T, data.shape)} if isinstance(encoder, Linear) else {}
     pictures["images"] = data.to_pixels(features).numpy()
@@ -50,18 +49,18 @@ def pictures_of_stack(stack: DBN, data: DataSet, seed: int) -> dict[str, np.ndar
 
 
 def save_pictures(directory: Path, pictures: Mapping[str, np.ndarray]) -> None:
-    """Write ``pictures.npz`` in one step."""
+    """Write ``pictures.npz`` atomically."""
     with replacing(directory / PICTURES) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **dict(pictures))  # type: ignore[arg-type]  # numpy's stub takes **kwds for a flag
 
 
 def tiles(pictures: np.ndarray, columns: int = 10, *, stretch: bool = False) -> np.ndarray:
-    """Pictures side by side as one.
+    """Arrange pictures in a grid.
 
     Args:
         pictures: ``(n, channels, height, width)``; one channel or three.
-        columns: pictures in a row.
-        stretch: spread each picture's values over [0, 1] symmetrically round 0.5: for weights of either sign.
+        columns: pictures per row.
+        stretch: scale each picture's values to [0, 1], with 0 at 0.5: for weights of either sign.
 
     Returns:
         ``(rows * (height + 1), columns * (width + 1), 3)`` in [0, 1].
@@ -79,7 +78,7 @@ def tiles(pictures: np.ndarray, columns: int = 10, *, stretch: bool = False) -> 
 
 
 def sheets(pictures: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Each kind of picture as one sheet; reconstructions under their images."""
+    """A grid for each kind of picture, with reconstructions below their images."""
     result = {
         name: tiles(pictures[name], stretch=True) for name in pictures if name.startswith(("filters", "features"))
     }

@@ -1,4 +1,4 @@
-"""What lower layers make of the images, for the next RBM to train on: in memory, computed as needed, or on disk."""
+"""Representations of the images in lower layers, on which the next layer trains: in memory, computed, or on disk."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -27,17 +27,17 @@ FLOAT_BYTES = 4
 
 
 class Representations:
-    """Where the hidden means of training images are kept while the layers above train.
+    """Storage of the hidden means of training images while the layers above train.
 
-    ``memory``: all of them. ``compute``: nowhere, each block goes up through the layers below, on the training device.
-    ``disk``: in ``checkpoints/representations<k>.npy``, written once and read as :class:`StreamedImages` are.
+    ``memory``: all in memory. ``compute``: not stored; each block is propagated through the lower layers on the
+    training device. ``disk``: in ``checkpoints/representations<k>.npy``, written once and streamed.
 
     Args:
-        kind: one of these.
-        directory: of the run; needed for ``disk``.
+        kind: ``memory``, ``compute`` or ``disk``.
+        directory: of the run; required for ``disk``.
 
     Raises:
-        SettingError: no such kind, or ``disk`` without a directory.
+        SettingError: an unknown kind, or ``disk`` without a directory.
     """
 
     def __init__(self, kind: str, directory: Path | None) -> None:
@@ -48,29 +48,29 @@ class Representations:
         self.directory = directory
 
     def above(self, layer: Layer, images: ImageSet, number: int) -> ImageSet:
-        """ImageSet whose features are the hidden means of layer ``number``, of the ``images`` that it was trained on.
+        """Images whose features are the hidden means of layer ``number`` for the ``images`` that it was trained on.
 
         Raises:
             DataError: the images cannot be read, or the file cannot be written.
         """
         if self.kind == "memory":
             return propagate(layer, images)
-        raised = RaisedImages(images, layer)
+        propagated = PropagatedImages(images, layer)
         if self.directory is None or self.kind == "compute":
-            return raised
-        return on_disk(raised, self.directory / "checkpoints" / f"representations{number}.npy")
+            return propagated
+        return on_disk(propagated, self.directory / "checkpoints" / f"representations{number}.npy")
 
     def clear(self) -> None:
-        """Delete what is on disk: the stack is finished."""
+        """Delete the files."""
         if self.directory is not None:
             for file in (self.directory / "checkpoints").glob("representations*.npy"):
                 file.unlink(missing_ok=True)
 
 
 def same_windows(images: ImageSet, widths: Sequence[int]) -> ImageSet:
-    """Streamed images in windows that hold no more bytes where features are ``widths`` float32 numbers.
+    """Streamed images with windows small enough for features of the largest of ``widths`` float32 numbers.
 
-    So every layer of a stack sees the images in windows of the same images, computed or from disk.
+    So all layers of a stack have the same windows, whether representations are computed or on disk.
     """
     if not isinstance(images, StreamedImages):
         return images
@@ -89,12 +89,12 @@ def propagate(layer: Layer, images: ImageSet) -> ImageSet:
 
 
 @dataclass(frozen=True, eq=False)
-class RaisedImages(ImageSet):
-    """ImageSet whose features are hidden means, computed whenever they are asked for.
+class PropagatedImages(ImageSet):
+    """Images whose features are hidden means of a layer, computed on access.
 
     Attributes:
-        below: the images.
-        layer: takes their features one layer up.
+        below: the images below the layer.
+        layer: the layer.
     """
 
     below: ImageSet
@@ -102,22 +102,22 @@ class RaisedImages(ImageSet):
 
     @property
     def labels(self) -> Tensor | None:  # type: ignore[override]
-        """Those of the images."""
+        """Labels of the images."""
         return self.below.labels
 
     @property
     def n_features(self) -> int:
-        """Units of the layer."""
+        """Number of hidden units of the layer."""
         return math.prod(self.layer.output_shape)
 
     @property
     def device(self) -> torch.device:
-        """Where the images' features are."""
+        """Device of the features."""
         return self.below.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of hidden means."""
+        """Type of the hidden means."""
         return torch.float32
 
     def __len__(self) -> int:
@@ -134,35 +134,35 @@ class RaisedImages(ImageSet):
         return self.up(self.below.features(index))
 
     def chunks(self) -> Iterator[Tensor]:
-        """Hidden means of all images as stored, some at a time."""
+        """Hidden means of all images in stored order, in chunks ``(m, n_hidden)``."""
         return map(self.up, self.below.chunks())
 
     def order(self, generator: torch.Generator | None) -> Tensor:
-        """That of the images."""
+        """An epoch's order, that of the images below."""
         return self.below.order(generator)
 
     def take(self, index: Tensor) -> ImageSet:
         """The images at ``index`` ``(m,)`` (numbers or a mask), their hidden means in memory."""
         return Images.from_features(self.features(index), None if self.labels is None else self.labels[index])
 
-    def to(self, device: torch.device | str) -> "RaisedImages":
+    def to(self, device: torch.device | str) -> "PropagatedImages":
         """The same images, computed on ``device``."""
-        return RaisedImages(self.below.to(device), deepcopy(self.layer).to(device))
+        return PropagatedImages(self.below.to(device), deepcopy(self.layer).to(device))
 
     def reader(self, room: int) -> BlockReader:
         """See :class:`BlockReader`."""
-        return RaisedReader(self, room)
+        return PropagatedReader(self, room)
 
 
-class RaisedReader(BlockReader):
-    """Blocks of images, a layer up.
+class PropagatedReader(BlockReader):
+    """Reads blocks of :class:`PropagatedImages`.
 
     Args:
         images: the images.
-        room: images in a block at most.
+        room: largest number of images in a block.
     """
 
-    def __init__(self, images: RaisedImages, room: int) -> None:
+    def __init__(self, images: PropagatedImages, room: int) -> None:
         self.up = images.up
         self.below = images.below.reader(room)
 
@@ -171,33 +171,33 @@ class RaisedReader(BlockReader):
         """See :meth:`BlockReader.reading`."""
         with self.below.reading(generator) as gather_below:
 
-            def gather(places: Tensor) -> tuple[Tensor, Tensor | None]:
-                below, labels = gather_below(places)
+            def gather(positions: Tensor) -> tuple[Tensor, Tensor | None]:
+                below, labels = gather_below(positions)
                 return self.up(below.features() if isinstance(below, Stored) else below), labels
 
             yield gather
 
 
-def on_disk(raised: RaisedImages, file: Path) -> StreamedImages:
-    """The hidden means in ``file``, written now unless an interrupted run has done that.
+def on_disk(images: PropagatedImages, file: Path) -> StreamedImages:
+    """The hidden means streamed from ``file``, which is written unless an interrupted run has written it.
 
     Raises:
-        DataError: the file cannot be written, or holds something else.
+        DataError: the file cannot be written, or has another shape or type.
     """
-    shape, row_bytes = (len(raised), raised.n_features), FLOAT_BYTES * raised.n_features
+    shape, row_bytes = (len(images), images.n_features), FLOAT_BYTES * images.n_features
     if not file.is_file() and is_first():
-        _write(file, raised)
+        _write(file, images)
     wait_for_all()
     found = NpyFile.open(file)
     if found.shape != shape or found.dtype != np.dtype(np.float32):
         raise DataError(f"{file} holds {found.dtype} of shape {found.shape}, not float32 of {shape}. Take it away.")
-    layout = raised.below.layout if isinstance(raised.below, StreamedImages) else Layout(row_bytes)
+    layout = images.below.layout if isinstance(images.below, StreamedImages) else Layout(row_bytes)
     rows = Rows(found, (1, 1, shape[1]), torch.empty(0, dtype=torch.int64))
-    return StreamedImages.of(rows, raised.labels, layout)
+    return StreamedImages.of(rows, images.labels, layout)
 
 
-def _write(file: Path, raised: RaisedImages) -> None:
-    shape = (len(raised), raised.n_features)
+def _write(file: Path, images: PropagatedImages) -> None:
+    shape = (len(images), images.n_features)
     try:
         with replacing(file) as temporary, temporary.open("wb") as out:
             header = {
@@ -206,7 +206,7 @@ def _write(file: Path, raised: RaisedImages) -> None:
                 "shape": shape,
             }
             np.lib.format.write_array_header_1_0(out, header)
-            for chunk in raised.chunks():
+            for chunk in images.chunks():
                 out.write(chunk.contiguous().numpy().data.cast("B"))
     except OSError as error:
         raise DataError(

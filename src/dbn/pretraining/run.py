@@ -1,4 +1,4 @@
-"""A pretraining run: its directory, what it trains, and what it keeps."""
+"""A pretraining run: its directory, training, and results."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,7 +15,7 @@ from dbn.data.augment import Augment
 from dbn.data.configured import data_of
 from dbn.fitting.processes import is_first
 from dbn.machine.model_memory import check_memory
-from dbn.pretraining.check_config import check_place, check_pretraining
+from dbn.pretraining.check_config import check_pretraining, check_run_location
 from dbn.pretraining.configured import layers_of, method_of, visible_of
 from dbn.pretraining.greedy import pretrain_stacks
 from dbn.pretraining.growing import Pretrained, StackRun
@@ -29,60 +29,60 @@ from dbn.runs.tracking import Tracker, Tracking, tracking
 from dbn.settings import settings_of
 
 STACK_FILE = "dbn.safetensors"
-OF_A_STACK = frozenset({"data", "stack", "sampler", "method", "trainer", "precision", "seed", "study"})
-"""Parts of a configuration that say how its stack is pretrained."""
+STACK_KEYS = frozenset({"data", "stack", "sampler", "method", "trainer", "precision", "seed", "study"})
+"""Top-level keys of a configuration that determine how its stack is pretrained."""
 
 
-def run_directory(config: Mapping[str, Any]) -> Path:
-    """Where a pretraining run lives: ``<runs>/<study>/pretrain/<name>_seed<k>``.
+def pretraining_directory(config: Mapping[str, Any]) -> Path:
+    """Directory of a pretraining run: ``<runs>/<study>/pretrain/<name>_seed<k>``.
 
-    The name is made of what decides how the stack is trained, see :func:`dbn.pretraining.identity.stack_name`:
-    configurations share a stack exactly when that is the same.
+    The name is a function of the stack's identity, see :func:`dbn.pretraining.identity.stack_name`: configurations
+    share a stack if and only if their identities are equal.
     """
     return study_directory(config) / "pretrain" / f"{stack_name(config)}_seed{config['seed']}"
 
 
 def pretrain(config: dict[str, Any], overrides: Sequence[str] | None = None) -> dict[str, Any]:
-    """:func:`pretrain_seeds` where there is one seed; returns its result."""
+    """:func:`pretrain_seeds` for one seed; returns its result."""
     (result,) = pretrain_seeds(config, overrides)
     return result
 
 
 def pretrain_seeds(config: dict[str, Any], overrides: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """Pretrain the stacks of a configuration together: those of ``n_parallel_seeds`` seeds from ``seed`` up.
+    """Pretrain the stacks of a configuration together, for ``n_parallel_seeds`` seeds from ``seed`` up.
 
     Args:
-        config: as ``conf/pretrain.yaml`` composes it, plain and resolved.
-        overrides: what was asked for on the command line, to keep beside the results.
+        config: composed from ``conf/pretrain.yaml``, resolved to plain dicts and lists.
+        overrides: overrides on the command line, stored with the results.
 
     Returns:
-        For each seed the content of ``result.json``, of those that were done before, too. The stack is in
-        ``dbn.safetensors`` beside it.
+        For each seed the content of ``result.json``, also if the run was done before. The stack is in
+        ``dbn.safetensors`` in the same directory.
     """
     config = with_texts(config)
-    check_place(config)
+    check_run_location(config)
     return pretrain_together([pretraining_config(own) for own in by_seed(with_content(config))], overrides)
 
 
 def pretrain_together(
     configs: Sequence[dict[str, Any]], overrides: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
-    """Pretrain the stacks of configurations, see :func:`pretraining_config`, that differ in their seeds only."""
-    runs = [Run(run_directory(config), config, identity=stack_identity) for config in configs]
+    """Pretrain the stacks of configurations from :func:`pretraining_config` that differ only in their seeds."""
+    runs = [Run(pretraining_directory(config), config, identity=stack_identity) for config in configs]
     with checkpoint_folder(runs) as folder:
         return execute_all(runs, lambda waiting: _work(waiting, folder), overrides, folder)
 
 
 def pretraining_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What says how a stack is pretrained, out of a pretraining or a fine-tuning configuration: the same for both."""
+    """The part of a pretraining or fine-tuning configuration that determines how its stack is pretrained."""
     shared = {
-        key: value for key, value in config.items() if key in OF_A_STACK | INCIDENTAL - {"swept", "pretrain_only"}
+        key: value for key, value in config.items() if key in STACK_KEYS | INCIDENTAL - {"swept", "pretrain_only"}
     }
     return {**shared, "data": {key: value for key, value in config["data"].items() if key != "n_labelled"}}
 
 
 def _work(runs: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:
-    """Pretrain the runs' stacks, with checkpoints within a layer in ``folder``; gives each run's part of the result."""
+    """Pretrain the stacks of the runs, with checkpoints in ``folder``; yields the result of each run."""
     config = runs[0].config
     check_pretraining(config)
     data = data_of(config)
@@ -94,7 +94,7 @@ def _work(runs: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:
         pretrained = pretrain_stacks(
             data,
             layers,
-            [StackRun(run.config["seed"], run.directory, own) for run, own in zip(runs, tracked.trackers, strict=True)],
+            [StackRun(run.seed, run.directory, own) for run, own in zip(runs, tracked.trackers, strict=True)],
             visible=visible_of(config["stack"]),
             method=method_of(config),
             optimizer=hydra.utils.instantiate(config["stack"]["optimizer"]),
@@ -122,7 +122,7 @@ def _tracked(run: Run, data: DataSet) -> AbstractContextManager[Tracker]:
 def _finish(
     run: Run, pretrained: Pretrained, data: DataSet, layers: Sequence[LayerSettings], tracker: Tracker
 ) -> dict[str, Any]:
-    """Save a trained stack and its pictures; returns the run's own part of the result."""
+    """Save a trained stack and its pictures; returns the content of the result."""
     directory, config = run.directory, run.config
     stack, facts = pretrained.stack, pretrained.facts
     description = {

@@ -1,4 +1,4 @@
-"""How a layer is pretrained: its settings, with the recipe of Hinton & Salakhutdinov (2006) for defaults."""
+"""Settings of a layer's pretraining; the defaults are the recipe of Hinton & Salakhutdinov (2006)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from dbn.models.units import Units
 from dbn.settings import Check, check_flag, check_table, within
 
 
-def one_of_family(family: type[Registered]) -> Check:
-    """A check that accepts the name of a type, or a type with its options, see :class:`Registered`."""
+def check_kind(family: type[Registered]) -> Check:
+    """A check that accepts the kind of a registered type, or kind and options, see :class:`Registered`."""
 
     def passes(key: str, value: Any) -> None:
-        family.check_wanted(value, key)
+        family.resolve(value, key)
 
     return passes
 
 
 LAYER_CHECKS: dict[str, Check] = {
     "n_hidden": within(low=1, whole=True),
-    "hidden": one_of_family(Units),
-    "connection": one_of_family(Connection),
+    "hidden": check_kind(Units),
+    "connection": check_kind(Connection),
     "learning_rate": within(low=0, above=True),
     "initial_momentum": within(low=0, high=1, below=True),
     "initial_momentum_epochs": within(low=0, whole=True),
@@ -33,29 +33,30 @@ LAYER_CHECKS: dict[str, Check] = {
     "weight_std": within(low=0),
     "bias_from_data": check_flag,
 }
-"""Of the settings of a layer, wherever they are given."""
+"""Checks of the settings of a layer."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerSettings:
-    """How one layer is pretrained. The defaults are the recipe of Hinton & Salakhutdinov's released code (2006).
+    """Settings of one layer. The defaults are the recipe of Hinton & Salakhutdinov's released code (2006).
 
     Attributes:
-        n_hidden: hidden units, or as many as the connection makes of that (feature maps, say).
-        hidden: their type, ``"bernoulli"``; of one with options, ``{"kind": "softmax", "categories": 4}``.
-        connection: between the layers, likewise.
+        n_hidden: number of hidden units, or of feature maps, depending on the connection.
+        hidden: kind of the hidden units, ``"bernoulli"``, or with options ``{"kind": "softmax", "categories": 4}``.
+        connection: kind of the connection, or kind and options.
         learning_rate: of weights and biases.
         initial_momentum: momentum of the first epochs.
-        initial_momentum_epochs: how many they are.
-        momentum: momentum from then on.
+        initial_momentum_epochs: number of these epochs.
+        momentum: momentum of later epochs.
         weight_cost: L2 penalty on the weights (not on biases).
         epochs: passes through the training images.
         batch_size: images per minibatch.
         weight_std: standard deviation of the initial weights.
-        bias_from_data: start the visible biases at the training images' mean (Hinton 2012, section 8.1), not at zero.
+        bias_from_data: initialise the visible biases from the training images' mean (Hinton 2012, section 8.1), not at
+            zero.
 
     Raises:
-        SettingError: a value that cannot be used.
+        SettingError: an invalid value.
     """
 
     n_hidden: int

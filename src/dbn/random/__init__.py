@@ -1,1 +1,1 @@
-"""Randomness: named streams, and noise for units."""
+"""Named random streams, and noise for units."""

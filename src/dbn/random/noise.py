@@ -1,4 +1,4 @@
-"""Random numbers for units: uniform, normal, and zeros and ones, at a third of what uniform numbers would cost."""
+"""Random numbers for units: uniform, normal and Bernoulli, the last at a third of the cost of uniform numbers."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,19 +8,19 @@ from torch import Tensor
 from dbn.random.streams import Noise
 
 SMALL = 8192
-"""Below this many numbers, more calls cost more than cheaper bits save."""
+"""Below this many numbers, the overhead of the cheaper Bernoulli draw exceeds its gain."""
 
 
 def uniform(like: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:
     """Uniform numbers in [0, 1) of the shape, dtype and device of ``like``.
 
-    From several generators, each member (first dimension) gets those of its own: as if it drew by itself.
+    With several generators, each member (first dimension) draws from its own, as it would alone.
     """
     return _fill(like, generator, Tensor.uniform_, out)
 
 
 def normal(like: Tensor, generator: Noise = None) -> Tensor:
-    """Standard normal numbers; otherwise as :func:`uniform`."""
+    """Standard normal numbers; arguments as for :func:`uniform`."""
     return _fill(like, generator, Tensor.normal_)
 
 
@@ -34,18 +34,18 @@ def _fill(like: Tensor, generator: Noise, fill: Callable[..., Tensor], out: Tens
 
 
 def bernoulli(mean: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:
-    """One draw of zeros and ones, each a one with its own probability.
+    """Independent Bernoulli draws, zeros and ones.
 
-    On a CPU a float32 uniform number costs more than all else a draw does, and most of its 24 bits decide nothing. So
-    each unit gets 16 random bits of its own, and the units of a row share 8 more behind them: every unit by itself is
-    drawn with all 24 bits, and two units of a row depend on each other only where their 16 bits tie with the
-    probability (a chance of 2^-16 each). Small arrays, other dtypes and devices take uniform numbers.
+    On a CPU, drawing float32 uniform numbers takes most of the time, and few of their 24 bits matter. So each unit
+    draws 16 random bits, and the units of a row share 8 lower ones: each unit has the exact 24-bit probability, and two
+    units of a row are dependent only if their 16 bits equal those of their probabilities (2^-16 each). Small arrays,
+    other dtypes and devices use uniform numbers.
 
     Args:
-        mean: probabilities ``(..., n)`` in [0, 1]: exactly 0 never gives a one, exactly 1 always.
+        mean: probabilities ``(..., n)`` in [0, 1]; 0 never gives a one, 1 always does.
         generator: source of randomness, on the device of ``mean`` (default: torch's global one). Of several, each
             draws for its member ``mean[k]`` what it would draw for that alone.
-        out: where to write, contiguous, of the shape and dtype of ``mean``; may be ``mean`` itself, but not overlap it.
+        out: destination, contiguous, of the shape and dtype of ``mean``; ``mean`` itself or not overlapping it.
 
     Returns:
         Zeros and ones of the shape and dtype of ``mean``.

@@ -1,1 +1,1 @@
-"""A run's life: its directory, identity and name, its seeds, and how it is tracked."""
+"""Runs: directories, identities and names, seeds, tracking."""

@@ -1,7 +1,7 @@
-"""What makes two runs, or two stacks, the same one: everything that decides what comes out, and nothing else.
+"""Identity of a run: all settings that affect its result, and only these.
 
-Not a part of it: what things are called, where they lie, on which device and by how many processes the work is done,
-what is shown on the way. Data of one's own are known by their content.
+Names, paths, devices, numbers of processes, and display options are not part of it. The user's files are identified by
+their content.
 """
 
 import hashlib
@@ -15,17 +15,17 @@ from dbn.data.content import content_of
 INCIDENTAL = frozenset(
     {"checkpoint_seconds", "logger", "n_parallel_seeds", "paths", "pretrain_only", "progress", "swept"}
 )
-"""Parts of a configuration that do not change what a run computes, or only its rounding."""
-OF_THE_MACHINE = frozenset({"accelerator", "devices", "num_nodes", "profiler", "strategy"})
-"""Of the group ``trainer``: where work is done, and by how many."""
-NOT_LIMITED = {"fast_dev_run": False, "limit_train_batches": 1.0, "limit_val_batches": 1.0, "overfit_batches": 0.0}
-"""Of the group ``trainer``: values that mean what leaving them out means."""
-WHERE_AND_HOW_CALLED = frozenset({"name", "path", "root", "source"})
-"""Of the group ``data``; of ``source``, whose settings these are again, what differs is looked at apart."""
+"""Top-level keys that do not affect a run's result, apart from rounding."""
+MACHINE_KEYS = frozenset({"accelerator", "devices", "num_nodes", "profiler", "strategy"})
+"""Keys of the group ``trainer`` that determine devices and processes."""
+NO_LIMIT = {"fast_dev_run": False, "limit_train_batches": 1.0, "limit_val_batches": 1.0, "overfit_batches": 0.0}
+"""Values of the group ``trainer`` that are equivalent to leaving out the key."""
+LOCATION_KEYS = frozenset({"name", "path", "root", "source"})
+"""Keys of the group ``data`` that are names and paths, and ``source``, which is compared separately."""
 
 
 def with_content(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration, with what files of one's own hold: ``data.content``, and ``init.content`` of a DBN file."""
+    """The configuration with hashes of the user's files added: ``data.content``, and ``init.content`` of a DBN file."""
     known = dict(config)
     for group, key in (("data", "path"), ("init", "stack")):
         settings = config.get(group)
@@ -35,41 +35,44 @@ def with_content(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_identity(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What two configurations of the same run agree on."""
+    """The part of a configuration that configurations of the same run have in common."""
     kept = {key: value for key, value in config.items() if key not in INCIDENTAL}
     if isinstance(config.get("data"), Mapping):
         kept["data"] = {**data_identity(config["data"]), "n_labelled": config["data"].get("n_labelled")}
     if isinstance(config.get("trainer"), Mapping):
         kept["trainer"] = trainer_identity(config["trainer"])
-    for group, where in (("init", "stack"), ("search", "chosen")):  # what is in these files, is in the configuration
+    for group, where in (
+        ("init", "stack"),
+        ("search", "chosen"),
+    ):  # paths; the content of the files is compared instead
         if isinstance(config.get(group), Mapping):
             kept[group] = {key: value for key, value in config[group].items() if key != where}
     return kept
 
 
 def data_identity(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What decides which images are trained on, validated and tested with, and how they are read."""
-    read_by = {key: value for key, value in data.get("source", {}).items() if key not in WHERE_AND_HOW_CALLED}
-    others = {*WHERE_AND_HOW_CALLED, "n_labelled", "representations"}
+    """Settings of the group ``data`` that determine the images of each split and how they are read."""
+    read_by = {key: value for key, value in data.get("source", {}).items() if key not in LOCATION_KEYS}
+    others = {*LOCATION_KEYS, "n_labelled", "representations"}
     return {**{key: value for key, value in data.items() if key not in others}, "source": read_by}
 
 
 def trainer_identity(trainer: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the group ``trainer`` decides how much is trained."""
+    """Settings of the group ``trainer`` that affect the result."""
     return {
         key: value
         for key, value in trainer.items()
-        if key not in OF_THE_MACHINE and value is not None and not _same(value, NOT_LIMITED.get(key))
+        if key not in MACHINE_KEYS and value is not None and not _same(value, NO_LIMIT.get(key))
     }
 
 
 def _same(value: Any, other: Any) -> bool:
-    """Equal and of one type: one batch is not all of them, 1.0."""
+    """Whether values are equal and of the same type: a limit of 1 is one batch, 1.0 is all batches."""
     return type(value) is type(other) and bool(value == other)
 
 
 def digest(content: Any) -> str:
-    """Ten hexadecimal digits that differ where plain content differs; 1 and 1.0 do not."""
+    """Ten hexadecimal digits of a hash of plain content, in which 1 and 1.0 are equal."""
     text = json.dumps(_canonical(content), sort_keys=True, allow_nan=True)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 

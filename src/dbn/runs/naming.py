@@ -1,4 +1,4 @@
-"""What runs are called: names of folders for any text, and names that keep the jobs of a multirun apart."""
+"""Names of runs: folder names for any text, and distinct names for the jobs of a multirun."""
 
 import hashlib
 import re
@@ -11,28 +11,28 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 LONGEST_FOLDER = 200
-"""Bytes of a folder's name, to which ``_seed<k>`` and the like are added: file systems take 255."""
+"""Largest number of bytes of a folder's name before suffixes such as ``_seed<k>``; file systems allow 255."""
 LONGEST_VALUE = 40
 LONGEST_LABEL = 140
-"""Bytes of a value, and of all of them, in a run's name."""
-IN_ANY_NAME = frozenset({"arm", "seed", "study"})
-"""Keys whose values are in a run's directory as it is."""
+"""Largest number of bytes of all values in a run's name."""
+IN_EVERY_PATH = frozenset({"arm", "seed", "study"})
+"""Keys whose values are part of every run's directory."""
 NOT_NAMED = "not_named"
-"""Where Hydra writes the log of a job whose name cannot be told; the job itself says why, and ends."""
+"""Folder for Hydra's log of a job whose name cannot be resolved; the job itself reports the error."""
 _UNUSUAL = re.compile(r"[^\w.,+=@~\[\]-]+")
 
 
 def folder_name(text: object) -> str:
-    """A text as the name of a folder: itself, if it can be one.
+    """A text as the name of a folder: unchanged if possible.
 
-    Otherwise what a folder cannot be called, or should not, is replaced, what is too long is cut, and eight digits that
-    depend on the whole text are added: different texts have different folders.
+    Otherwise unsuitable characters are replaced, long texts are cut, and eight digits of a hash are appended, so that
+    different texts have different folders.
     """
     return _short(str(text), LONGEST_FOLDER)
 
 
 def _short(text: str, longest: int, *, marked: bool = False) -> str:
-    """The text, if it is short and usual; else, and where it is to be ``marked``, with digits that stand for it."""
+    """The text if it is short and has usual characters only; otherwise, or if ``marked``, cleaned and with a hash."""
     clean = _UNUSUAL.sub("-", text)
     clean = clean.lstrip(".")
     if not marked and clean == text and 0 < len(text.encode()) <= longest:
@@ -42,10 +42,9 @@ def _short(text: str, longest: int, *, marked: bool = False) -> str:
 
 
 def value_text(value: Any) -> str:
-    """A setting's value in a run's name, in 40 bytes at most; different values have different texts.
+    """A setting's value in a run's name, such as ``0.1``, ``relu``, ``[200,100]``; at most 40 bytes, and unique.
 
-    ``0.1``, ``relu``, ``[200,100]``. Where a text reads like a number or a list, is long, or holds what is unusual in a
-    folder's name, eight digits follow.
+    Eight digits of a hash follow a text that looks like a number or a list, is long, or has unusual characters.
     """
     if isinstance(value, DictConfig | ListConfig):
         value = OmegaConf.to_container(value, resolve=True)
@@ -55,7 +54,7 @@ def value_text(value: Any) -> str:
         return _short(str(value), LONGEST_VALUE)
     if isinstance(value, str):
         return _short(value, LONGEST_VALUE, marked=not value or "[" in value or _reads_like_another_type(value))
-    numbers = isinstance(value, list) and all(type(one) in (int, float) for one in value)
+    numbers = isinstance(value, list) and all(type(item) in (int, float) for item in value)
     return _short(str(value).replace(" ", ""), LONGEST_VALUE, marked=not numbers)
 
 
@@ -68,62 +67,61 @@ def _reads_like_another_type(text: str) -> bool:
 
 
 def swept_keys(arguments: Sequence[str]) -> list[str]:
-    """Keys, groups with their packages, that overrides of a command line give several values."""
+    """Keys (of groups, with packages) to which overrides of a command line give several values."""
     parsed = OverridesParser.create().parse_overrides(list(arguments))
     return [override.get_key_element().lstrip("+~") for override in parsed if override.is_sweep_override()]
 
 
 def swept_override(arguments: Sequence[str]) -> list[str]:
-    """The override ``swept=[...]`` that tells every job which settings keep it apart; nothing where there are none."""
-    keys = [key for key in swept_keys(arguments) if key not in IN_ANY_NAME]
+    """The override ``swept=[...]`` that names the swept settings to every job; empty if there are none."""
+    keys = [key for key in swept_keys(arguments) if key not in IN_EVERY_PATH]
     return [f"swept=[{','.join(repr(key) for key in keys)}]"] if keys else []
 
 
 def label(*, _root_: DictConfig) -> str:
-    """``${label:}``: what keeps a job of a multirun apart, ``_optimizer.momentum=0.5``; nothing elsewhere.
+    """Resolver ``${label:}``: swept settings of a job of a multirun, ``_optimizer.momentum=0.5``; empty otherwise.
 
-    That are the values of the keys that were swept on the command line, or that a sweep's file gives several values,
-    unless ``name`` says them already.
+    These are the keys that the command line or the sweep's file gives several values, unless ``name`` refers to them.
     """
     hydra_config = _hydra_of(_root_)
     params = (hydra_config.sweeper.get("params") or {}) if hydra_config is not None else {}
     choices = hydra_config.runtime.choices if hydra_config is not None else {}
-    said = " ".join(_raw(_root_, key) for key in ("base_name", "name"))
-    said = said.replace("${arm.name}", _raw(_root_.get("arm") or _root_, "name"))
-    in_file = [key for key in map(str, params) if key != "experiment"]  # experiments have a base_name each
+    template = " ".join(_raw(_root_, key) for key in ("base_name", "name"))
+    template = template.replace("${arm.name}", _raw(_root_.get("arm") or _root_, "name"))
+    in_file = [key for key in map(str, params) if key != "experiment"]  # each experiment has its own base_name
     swept = dict.fromkeys([*in_file, *map(str, _root_.get("swept") or ())])
-    keys = [key for key in swept if key not in IN_ANY_NAME and not _mentions(said, key)]
+    keys = [key for key in swept if key not in IN_EVERY_PATH and not _mentions(template, key)]
     text = "".join(f"_{key}={value_text(choices[key] if key in choices else _select(_root_, key))}" for key in keys)
     return _short(text, LONGEST_LABEL) if text else ""
 
 
 def _hydra_of(root: DictConfig) -> Any:
-    """Hydra's own configuration: part of the job's, or, once the job is under way, kept by Hydra; None elsewhere."""
+    """Hydra's own configuration: part of ``root``, or while a job runs, in HydraConfig; otherwise None."""
     if "hydra" in root:
         return root._get_node("hydra")
     return HydraConfig.get() if HydraConfig.initialized() else None
 
 
 def _raw(root: DictConfig, key: str) -> str:
-    """A value as it is written, interpolations and all."""
+    """A value as written, with unresolved interpolations."""
     node: Any = root._get_node(key)
     return "" if node is None else str(node._value())
 
 
 def _mentions(text: str, key: str) -> bool:
-    """Whether an interpolation in ``text`` looks at a key, or at what is in it."""
+    """Whether an interpolation in ``text`` refers to a key, or to a key below it."""
     return re.search(rf"\$\{{(\w+:\$\{{)?(arm\.)?{re.escape(key)}[.}}]", text) is not None
 
 
 def _select(root: DictConfig, key: str) -> Any:
     try:
         return OmegaConf.select(root, key)
-    except OmegaConfBaseException as error:  # what is wrong with it, the job itself says
+    except OmegaConfBaseException as error:  # the job itself reports the error
         return type(error).__name__
 
 
 def folder_in_configuration(key: str, *, _root_: DictConfig) -> str:
-    """``${folder:name}``: the folder that a value gives its name to; a name that cannot be told stops no other job."""
+    """Resolver ``${folder:name}``: :func:`folder_name` of a value; an unresolvable name must not stop other jobs."""
     try:
         return folder_name(OmegaConf.select(_root_, key))
     except OmegaConfBaseException:
@@ -131,13 +129,13 @@ def folder_in_configuration(key: str, *, _root_: DictConfig) -> str:
 
 
 def arm_name(start: str, dropout: str | None, augment: Any, stack_augment: Any) -> str:
-    """``${arm_name:...}``: an arm by what it is composed of, ``dbn_relu_dropout_augment``.
+    """Resolver ``${arm_name:...}``: name of an arm from its components, ``dbn_relu_dropout_augment``.
 
     Args:
-        start: word for what the network starts from.
-        dropout: word for its dropout; None for none.
-        augment: deformation of the images of fine-tuning.
-        stack_augment: of those of pretraining; ``both`` where those of fine-tuning are deformed, too.
+        start: word for the initialisation.
+        dropout: word for dropout; None for none.
+        augment: group of the deformation in fine-tuning.
+        stack_augment: group of the deformation in pretraining; the word is ``both`` if fine-tuning has one as well.
     """
     word, of_stack = _augmentation(augment), _augmentation(stack_augment)
     words = [start, dropout, word, ("both" if word else f"stack_{of_stack}") if of_stack else None]
@@ -145,19 +143,19 @@ def arm_name(start: str, dropout: str | None, augment: Any, stack_augment: Any) 
 
 
 def _augmentation(settings: Any) -> str | None:
-    """Word for the group ``augment``; None where images stay as they are."""
+    """Word for a group ``augment``; None without deformation."""
     if not isinstance(settings, DictConfig):
-        return None  # which is refused where it is checked
+        return None  # refused by the checks
     if settings.get("elastic_alpha"):
         return "augment_elastic"
     return "augment" if any(settings.get(key) for key in ("rotation", "translation", "scale", "shear")) else None
 
 
 def sizes(layers: Any) -> str:
-    """``${sizes:${stack.layers}}``: layers in a name, ``500_500_2000``."""
+    """Resolver ``${sizes:${stack.layers}}``: sizes of layers in a name, ``500_500_2000``."""
     if not isinstance(layers, list | ListConfig):
-        return "layers"  # no list, which is said where layers are checked
-    return "_".join(str(one.get("n_hidden") if isinstance(one, DictConfig) else one) for one in layers)
+        return "layers"  # refused by the checks
+    return "_".join(str(layer.get("n_hidden") if isinstance(layer, DictConfig) else layer) for layer in layers)
 
 
 for _name, _resolver in (

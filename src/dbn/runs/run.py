@@ -1,4 +1,4 @@
-"""A run's directory: done or not, the same configuration or not, locked while somebody is at work, its result."""
+"""Execution of runs: lock the directory, check its configuration, do what is not done, write the result."""
 
 import fcntl
 import json
@@ -22,7 +22,7 @@ from hydra.errors import InstantiationException
 from dbn.errors import RunConflictError, UserError
 from dbn.files import UNFINISHED, write_json, write_text
 from dbn.fitting.preemption import PreemptedError
-from dbn.fitting.processes import hear_from_first, is_first, tell_others, wait_for_all
+from dbn.fitting.processes import announce_runs, is_first, wait_for_all, wait_for_announcement
 from dbn.machine.processor import processor_name
 from dbn.machine.products import onednn_is_faster
 from dbn.runs.identity import run_identity
@@ -39,28 +39,33 @@ ABSENT = "(absent)"
 OVERRIDES = Path(".hydra") / "overrides.yaml"
 Difference = tuple[str, Any, Any]
 """Dotted key, old and new value."""
-NAME_OF_ITS_OWN = "Give this one a name of its own (name=...) or another study (study=...), or move the folder away."
+RENAME_ADVICE = "Give this one a name of its own (name=...) or another study (study=...), or move the folder away."
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run that is to be done.
+    """A run to execute.
 
     Attributes:
-        directory: its own; a function of its configuration.
+        directory: of the run; a function of its configuration.
         config: resolved configuration, plain dicts and lists.
-        identity: what of a configuration must be the same in the same directory, see :mod:`dbn.runs.identity`.
-        advice: what to do where it is not, from dotted key, old and new value of each difference.
+        identity: part of a configuration that must be equal in the same directory, see :mod:`dbn.runs.identity`.
+        advice: advice for the error message, from dotted key, old and new value of each difference.
     """
 
     directory: Path
     config: dict[str, Any]
     identity: Callable[[Mapping[str, Any]], dict[str, Any]] = run_identity
-    advice: Callable[[Sequence[Difference]], str] = lambda differences: NAME_OF_ITS_OWN
+    advice: Callable[[Sequence[Difference]], str] = lambda differences: RENAME_ADVICE
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run."""
+        return int(self.config["seed"])
 
 
 def study_directory(config: Mapping[str, Any]) -> Path:
-    """Where a study's runs are: ``<runs>/<study>``."""
+    """Directory of a study: ``<runs>/<study>``."""
     return Path(config["paths"]["runs"], folder_name(config["study"]))
 
 
@@ -70,7 +75,7 @@ def execute(
     work: Callable[[Path], dict[str, Any]],
     overrides: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Do one run once: :func:`execute_all` for one, whose ``work`` gets the directory and returns the result."""
+    """:func:`execute_all` for one run, whose ``work`` takes the directory and returns the result."""
     run = Run(directory, config)
     return execute_all([run], lambda waiting: (work(run.directory) for run in waiting), overrides)[0]
 
@@ -81,15 +86,17 @@ def execute_all(
     overrides: Sequence[str] | None = None,
     folder: Path | None = None,
 ) -> list[dict[str, Any]]:
-    """Do each run once: its result if it is done; otherwise ``work``, and the result is written last of all.
+    """Execute the runs that have no result yet, and return the results of all.
+
+    ``result.json`` is written last, so that it marks a completed run.
 
     Args:
-        runs: what to do; several are worked on together.
-        work: does those of the runs that are not done, going on from whatever an interruption left in their
-            directories; gives, run by run, what goes into ``result.json`` beside configuration, versions, git and
-            machine. Of several processes, all work, and only the first has something to give.
-        overrides: what was asked for on the command line, kept in ``.hydra/overrides.yaml``.
-        folder: where several runs keep checkpoints in common.
+        runs: the runs; those without result are executed together.
+        work: executes these runs, resuming from checkpoints in their directories, and yields for each the content of
+            ``result.json`` without configuration, versions, git and machine. Of several processes, only the first
+            yields.
+        overrides: overrides on the command line, written to ``.hydra/overrides.yaml``.
+        folder: folder of the checkpoints that several runs share.
 
     Returns:
         For each run the content of ``result.json``.
@@ -98,16 +105,18 @@ def execute_all(
         RunConflictError: a directory holds a run with another configuration.
     """
     if not is_first():
-        told = hear_from_first(runs[0].directory)
+        names = wait_for_announcement(runs[0].directory)
         waiting = [
-            run for run in runs if (read_result(run.directory) is None if told is None else run.directory.name in told)
+            run
+            for run in runs
+            if (read_result(run.directory) is None if names is None else run.directory.name in names)
         ]
         for _ in work(waiting) if waiting else ():
             pass
         wait_for_all()
         return [result for run in runs if (result := read_result(run.directory)) is not None]
     with ExitStack() as locks:
-        for run in sorted(runs, key=lambda run: run.directory):  # in one order for all: nobody waits in a circle
+        for run in sorted(runs, key=lambda run: run.directory):  # sorted, to avoid deadlocks
             locks.enter_context(lock(run.directory))
         try:
             results = [read_result(run.directory) for run in runs]
@@ -117,10 +126,10 @@ def execute_all(
                 if overrides is not None:
                     write_text(run.directory / OVERRIDES, yaml.safe_dump(list(overrides)))
         except UserError:
-            tell_others(runs[0].directory, None)
+            announce_runs(runs[0].directory, None)
             raise
         waiting = [run for run, result in zip(runs, results, strict=True) if result is None]
-        tell_others(runs[0].directory, [run.directory.name for run in waiting])
+        announce_runs(runs[0].directory, [run.directory.name for run in waiting])
         for run, result in zip(runs, results, strict=True):
             if result is not None:
                 log.info("%s: done already.", run.directory)
@@ -130,37 +139,37 @@ def execute_all(
 
 
 def _work_on(waiting: list[Run], work: Callable[[Sequence[Run]], Iterable[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Results, each written as it comes; an error is written where no result has come."""
+    """Results of ``work``, each written at once; on an error, ``error.txt`` is written for the remaining runs."""
     for run in waiting:
-        for unfinished in run.directory.rglob(f".*{UNFINISHED}"):  # of a process that was killed while writing
+        for unfinished in run.directory.rglob(f".*{UNFINISHED}"):  # left by a killed process
             unfinished.unlink()
     results: list[dict[str, Any]] = []
     try:
         for run, part in zip(waiting, work(waiting), strict=True):
-            result = {**part, "config": run.config, **environment()}
+            result = {**part, "config": run.config, **software_and_machine()}
             write_json(run.directory / RESULT, result)
             record_data(run.directory.parents[1], f"{run.directory.parent.name}/{run.directory.name}", run.config)
             (run.directory / ERROR).unlink(missing_ok=True)
             results.append(result)
     except (PreemptedError, KeyboardInterrupt, SystemExit):
-        raise  # stopped, which is no error: the run goes on later
+        raise  # stopped, not failed: the run can be resumed
     except BaseException as error:
         inner = isinstance(error, InstantiationException) and isinstance(error.__cause__, UserError)
-        said = error.__cause__ if inner else error  # Hydra wraps a person's mistake in words about targets
-        name = "" if isinstance(said, UserError) else f"{type(said).__name__}: "
-        last = f"{name}{said}".strip().replace("\n", " ")
+        cause = error.__cause__ if inner else error  # Hydra wraps user errors
+        name = "" if isinstance(cause, UserError) else f"{type(cause).__name__}: "
+        last = f"{name}{cause}".strip().replace("\n", " ")
         for run in waiting[len(results) :]:
-            with suppress(OSError):  # the disk may be what has failed
+            with suppress(OSError):  # the disk may be full
                 write_text(run.directory / ERROR, f"{traceback.format_exc()}\n{last}\n")
         raise
     return results
 
 
 def read_result(directory: Path) -> dict[str, Any] | None:
-    """The run's result, or None while it is not done.
+    """The run's result, or None if it is not done.
 
     Raises:
-        RunConflictError: there is a ``result.json`` that cannot be read.
+        RunConflictError: ``result.json`` cannot be read.
     """
     path = directory / RESULT
     if not path.is_file():
@@ -175,7 +184,7 @@ def read_result(directory: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def lock(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock; wait for it if another process does. The system frees a dead process's lock."""
+    """Hold the directory's lock, waiting for other processes; the system releases the lock of a dead process."""
     directory.mkdir(parents=True, exist_ok=True)
     guard = FileLock(directory / LOCK)
     try:
@@ -189,14 +198,14 @@ def lock(directory: Path) -> Iterator[None]:
         guard.release()
 
 
-def at_work(directory: Path) -> bool:
-    """Whether a process holds the directory's lock. To look, nothing is written: it may be somebody else's study."""
+def is_locked(directory: Path) -> bool:
+    """Whether a process holds the directory's lock; writes nothing, so that read-only studies can be inspected."""
     try:
         handle = os.open(directory / LOCK, os.O_RDONLY)
-    except OSError:  # nobody has been at work, or nobody may know
+    except OSError:  # no lock file, or not readable
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # let go where the file is closed
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # released when the file is closed
     except BlockingIOError:
         return True
     finally:
@@ -205,10 +214,10 @@ def at_work(directory: Path) -> bool:
 
 
 def _claim(run: Run, folder: Path | None) -> None:
-    """Write the configuration into the run's directory; refuse one that holds what another configuration made."""
+    """Write the configuration into the run's directory; refuse if it has results of another configuration."""
     directory, path = run.directory, run.directory / CONFIG
     stored = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
-    config = json.loads(json.dumps(run.config))  # as it comes back from a file: lists for tuples
+    config = json.loads(json.dumps(run.config))  # as read from a file: lists for tuples
     differences = list(differences_of(run.identity(stored), run.identity(config))) if stored else []
     if differences and (_has_work(directory) or (folder is not None and any(folder.rglob("*.ckpt")))):
         key, old, new = differences[0]
@@ -222,39 +231,39 @@ def _claim(run: Run, folder: Path | None) -> None:
 
 
 def _path_of(config: Mapping[str, Any], key: str) -> str:
-    """``data.path=mine.npz``, for ``data.content``: the file whose content it is."""
+    """The setting with the file's path, ``data.path=mine.npz``, for the key of its content, ``data.content``."""
     group = key.split(".")[0]
     where = "path" if group == "data" else "stack"
     return f"{group}.{where}={config[group][where]}"
 
 
 def _has_work(directory: Path) -> bool:
-    """Whether there is anything in the directory that took time to make."""
+    """Whether the directory has a result or checkpoints."""
     return (directory / RESULT).exists() or any(path.is_file() for path in (directory / "checkpoints").rglob("*"))
 
 
 def differences_of(old: Any, new: Any, key: str = "") -> Iterator[Difference]:
-    """Dotted key, old and new value wherever two nested configurations differ."""
+    """Dotted key, old and new value of each difference between two nested configurations."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in [*old, *(name for name in new if name not in old)]:
             yield from differences_of(old.get(name, ABSENT), new.get(name, ABSENT), f"{key}.{name}".lstrip("."))
-    elif old != new and {str(old), str(new)} != {ABSENT, "None"}:  # a setting that was not there yet
+    elif old != new and {str(old), str(new)} != {ABSENT, "None"}:  # None is equivalent to an absent key
         yield key, old, new
 
 
-def environment() -> dict[str, Any]:
-    """What a result depends on beside its configuration: ``versions``, ``git``, ``machine``."""
+def software_and_machine() -> dict[str, Any]:
+    """``versions`` of packages, ``git`` commit, and ``machine``, for ``result.json``."""
     packages = ("layerwise-dbn", "torch", "pytorch-lightning", "hydra-core", "numpy", "kornia", "scikit-learn")
     versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
     return {"versions": versions, "git": _git(), "machine": _machine()}
 
 
 def _git() -> dict[str, Any] | None:
-    """Commit of the package's own checkout, or None for an installed package or where git is missing."""
+    """Commit of the package's source checkout; None for an installed package or without git."""
     here = Path(__file__).resolve().parent
 
     def git(*arguments: str) -> str:
-        command = ["git", "--no-optional-locks", "-C", str(here), *arguments]  # a kill would leave a lock behind
+        command = ["git", "--no-optional-locks", "-C", str(here), *arguments]  # a killed git would leave a lock
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
 
     try:

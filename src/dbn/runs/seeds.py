@@ -1,4 +1,4 @@
-"""Runs of several seeds that train together: their configurations, and the folder for what is theirs in common."""
+"""Runs of several seeds that train together: their configurations, and the folder of their shared checkpoints."""
 
 import json
 import shutil
@@ -12,14 +12,14 @@ from dbn.runs.run import Run
 from dbn.settings import check_number
 
 LARGEST_GROUP = 10_000
-"""Seeds that train together at most: each has a directory of its own."""
+"""Largest number of seeds that train together; each has its own directory."""
 
 
 def by_seed(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The configuration of each of ``n_parallel_seeds`` seeds, from ``seed`` up.
 
     Raises:
-        SettingError: ``seed`` or ``n_parallel_seeds`` is not a whole number that can be.
+        SettingError: ``seed`` or ``n_parallel_seeds`` is invalid.
     """
     first, n = config["seed"], config["n_parallel_seeds"]
     check_number("seed", first, low=0, whole=True)
@@ -29,11 +29,11 @@ def by_seed(config: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 @contextmanager
 def checkpoint_folder(runs: Sequence[Run]) -> Iterator[Path]:
-    """Where checkpoints of a fit go: the run's directory, or one of several runs in common, gone when they are done.
+    """Folder for a fit's checkpoints: the run's directory; for several runs a shared one, deleted when they are done.
 
-    ``<runs>/<study>/together/<stage>_<name>_seed0-15`` has no result of its own: those are in the runs' directories.
+    The shared folder is ``<runs>/<study>/together/<stage>_<name>_seed0-15``; results are in the runs' directories.
     """
-    directory, seeds = runs[0].directory, [run.config["seed"] for run in runs]
+    directory, seeds = runs[0].directory, [run.seed for run in runs]
     if len(runs) == 1:
         yield directory
         return
@@ -41,35 +41,35 @@ def checkpoint_folder(runs: Sequence[Run]) -> Iterator[Path]:
     folder = stage.parent / "together" / f"{stage.name}_{name}{ranges(seeds)}"
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
-    with suppress(OSError):  # there are others
+    with suppress(OSError):  # not empty
         folder.parent.rmdir()
 
 
 def ranges(numbers: Sequence[int]) -> str:
-    """Ascending numbers in few words: ``0-2_5_7-9``."""
-    words: list[list[int]] = []
+    """Ascending numbers as text with ranges, ``0-2_5_7-9``."""
+    runs: list[list[int]] = []
     for number in numbers:
-        if words and number == words[-1][-1] + 1:
-            words[-1].append(number)
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
         else:
-            words.append([number])
-    return "_".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in words)
+            runs.append([number])
+    return "_".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 SEEDS = "seeds.json"
-"""In a folder of checkpoints: the seeds that train together, in their order."""
+"""File in a folder of checkpoints: the seeds that train together, in order."""
 
 
 def seeds_to_resume(checkpoints: Path | None, seeds: Sequence[int], among: Sequence[int]) -> list[int]:
-    """The seeds to train together: ``seeds``, or those of an interrupted fit whose checkpoints are there.
+    """The seeds to train together: ``seeds``, or those of an interrupted fit with checkpoints.
 
-    A checkpoint holds all members of its fit, of which some may have been finished before the interruption. One whose
-    members are not all at hand any more is of no use, and is deleted.
+    A checkpoint holds all members of its fit, some of which may be finished. It is deleted if not all of its members
+    are ``among`` the given seeds, since it cannot be resumed then.
 
     Args:
-        checkpoints: folder of the fit's checkpoints; None where none are kept.
-        seeds: those that are not finished, of which there is at least one.
-        among: those that could take part.
+        checkpoints: folder of the fit's checkpoints; None: no checkpoints.
+        seeds: seeds that are not finished, at least one.
+        among: all seeds of the configuration.
     """
     if checkpoints is None:
         return list(seeds)

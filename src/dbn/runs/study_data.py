@@ -1,6 +1,6 @@
-"""Which images a person's files held when a study was first trained on them: ``data.json`` in the study's folder.
+"""Record of the content of the user's files at the first result of a study: ``data.json`` in the study's folder.
 
-A file that is overwritten while a study goes on would put two data sets under one name, side by side in one report.
+Otherwise, if a file were overwritten during a study, its report would mix two data sets under one name.
 """
 
 import datetime
@@ -18,14 +18,14 @@ RECORD = "data.json"
 
 
 def check_same_data(study: Path, config: Mapping[str, Any]) -> None:
-    """Refuse a file of one's own that has changed since the study has results on it.
+    """Refuse a file of the user that has changed since the study's first result on it.
 
     Args:
         study: the study's directory.
-        config: of a run that is to be done, with ``data.content``.
+        config: of a run to execute, with ``data.content``.
 
     Raises:
-        RunConflictError: it has, or the record cannot be read.
+        RunConflictError: the file has changed, or the record cannot be read.
     """
     data = config.get("data")
     if not isinstance(data, Mapping) or data.get("content") is None:
@@ -40,11 +40,11 @@ def check_same_data(study: Path, config: Mapping[str, Any]) -> None:
 
 
 def record_data(study: Path, run: str, config: Mapping[str, Any]) -> None:
-    """Keep what a file of one's own holds, now that there is a result on it.
+    """Record the content of the user's file, if the study has no result on it yet.
 
     Args:
         study: the study's directory.
-        run: stage and name of the run that has ended.
+        run: stage and name of the completed run.
         config: its configuration.
     """
     data = config.get("data")

@@ -1,4 +1,4 @@
-"""Where metrics go: a CSV file always, Weights & Biases when asked for."""
+"""Tracking of runs: metrics in a CSV file, and optionally in Weights & Biases."""
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,18 +12,26 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 from dbn.files import write_text
 from dbn.fitting.metrics_file import METRICS, MetricsFile, MetricsFiles
 from dbn.fitting.processes import is_first
-from dbn.runs.wandb_settings import LONGEST_NAME, LONGEST_TAG, check_login, check_wandb, explaining, short, tags_of
+from dbn.runs.wandb_settings import (
+    LONGEST_NAME,
+    LONGEST_TAG,
+    check_login,
+    check_wandb,
+    short,
+    tags_of,
+    translated_errors,
+)
 
 WANDB_ID = "wandb_id"
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
-"""Heads and rows."""
+"""Column names and rows."""
 
 
 class Tracker:
-    """A run's loggers, and pictures for those that show them.
+    """Loggers of a run, and logging of pictures and reports to Weights & Biases.
 
     Args:
-        directory: the run's.
+        directory: of the run.
         wandb_run: the open Weights & Biases run, or None.
     """
 
@@ -32,14 +40,14 @@ class Tracker:
         self.wandb_run = wandb_run
 
     def loggers(self, first_epoch: int = 0) -> list[Logger]:
-        """Loggers for one fit, whose first epoch has that number in the run."""
+        """Loggers for one fit, whose first epoch is number ``first_epoch`` of the run."""
         loggers: list[Logger] = [MetricsFile(self.directory / METRICS, first_epoch)]
         if self.wandb_run is not None:
             loggers.append(WandbLogger(experiment=self.wandb_run))
         return loggers
 
     def rows(self) -> list[dict[str, float]]:
-        """The rows of ``metrics.csv``, an epoch each."""
+        """The rows of ``metrics.csv``, one per epoch."""
         rows = MetricsFile(self.directory / METRICS).rows
         return [{name: float(value) for name, value in row.items()} for _, row in sorted(rows.items())]
 
@@ -48,13 +56,13 @@ class Tracker:
         return {name: value for row in self.rows() for name, value in row.items() if name != "epoch"}
 
     def replay(self) -> None:
-        """Show what ``metrics.csv`` holds: for a run that trained together with others, once that is over."""
+        """Log the rows of ``metrics.csv`` to Weights & Biases, after training together with other runs."""
         if self.wandb_run is not None:
             for row in self.rows():
                 self.wandb_run.log(row)
 
     def log_pictures(self, pictures: Mapping[str, np.ndarray]) -> None:
-        """Show named pictures, each ``(height, width)`` or ``(height, width, 3)`` in [0, 1]."""
+        """Log named pictures, each ``(height, width)`` or ``(height, width, 3)`` in [0, 1]."""
         if self.wandb_run is not None:
             import wandb
 
@@ -63,24 +71,24 @@ class Tracker:
             )
 
     def log_report(self, page: Path, tables: Mapping[str, Table], figures: Mapping[str, str]) -> None:
-        """Show a study's page, its tables (heads and rows of texts) and its figures (SVG or HTML)."""
+        """Log a study's page, its tables (column names and rows of texts) and its figures (SVG or HTML)."""
         if self.wandb_run is not None:
             import wandb
 
-            shown: dict[str, Any] = {"report": wandb.Html(page.read_text(encoding="utf-8"), inject=False)}
+            entries: dict[str, Any] = {"report": wandb.Html(page.read_text(encoding="utf-8"), inject=False)}
             for title, (heads, rows) in tables.items():
-                shown[f"tables/{title}"] = wandb.Table(columns=list(heads), data=[list(row) for row in rows])
-            shown |= {f"figures/{title}": wandb.Html(figure, inject=False) for title, figure in figures.items()}
-            self.wandb_run.log(shown)
+                entries[f"tables/{title}"] = wandb.Table(columns=list(heads), data=[list(row) for row in rows])
+            entries |= {f"figures/{title}": wandb.Html(figure, inject=False) for title, figure in figures.items()}
+            self.wandb_run.log(entries)
 
     def log_summary(self, metrics: Mapping[str, float]) -> None:
-        """Keep a run's final figures."""
+        """Log a run's final metrics."""
         if self.wandb_run is not None:
             self.wandb_run.summary.update(dict(metrics))
 
 
 def loggers_of(trackers: Sequence[Tracker | None], first_epoch: int = 0) -> list[Logger]:
-    """Loggers for one fit of runs that train together, or of one run."""
+    """Loggers for one fit of one run, or of several runs that train together."""
     present = [tracker for tracker in trackers if tracker is not None and is_first()]
     if len(trackers) == 1:
         return present[0].loggers(first_epoch) if present else []
@@ -102,19 +110,19 @@ def tracking(
     """Track a run while the block lasts.
 
     Args:
-        directory: the run's.
+        directory: of the run.
         settings: ``logger.wandb``: project, entity, tags, mode; None for the CSV file only.
         study: group in Weights & Biases.
-        stage: job type.
+        stage: job type in Weights & Biases.
         name: display name.
-        tags: what to find the run by.
+        tags: tags of the run.
         config: resolved configuration.
 
     Yields:
-        The tracker. An interrupted run goes on under the id that is kept in its directory.
+        The tracker. A resumed run continues under the id in its directory.
 
     Raises:
-        SettingError, TrackingError: Weights & Biases cannot be used as asked for.
+        SettingError, TrackingError: Weights & Biases cannot be used as configured.
     """
     if settings is None:
         yield Tracker(directory)
@@ -126,7 +134,7 @@ def tracking(
     if not id_file.is_file():
         write_text(id_file, uuid.uuid4().hex[:12])
     own_tags = tags_of("logger.wandb.tags", settings.get("tags", []))
-    with explaining(settings):
+    with translated_errors(settings):
         run = wandb.init(
             project=settings.get("project", "dbn"),
             entity=settings.get("entity"),
@@ -150,17 +158,17 @@ def tracking(
 
 
 class Tracking:
-    """Trackers of runs that train together: one run is tracked all the time, several once their training is over.
+    """Trackers of runs that train together: a single run is tracked during training, several ones afterwards.
 
-    Weights & Biases holds one run open at a time; ``metrics.csv`` is written in any case.
+    A process can have one open run in Weights & Biases; ``metrics.csv`` is always written during training.
 
     Args:
-        openers: open each run's tracking, see :func:`tracking`.
+        openers: open the tracking of each run, see :func:`tracking`.
         directories: of the runs.
         settings: ``logger.wandb``, or None.
 
     Attributes:
-        trackers: while the runs train.
+        trackers: trackers to use during training.
     """
 
     def __init__(
@@ -175,10 +183,10 @@ class Tracking:
         self.open = ExitStack()
 
     def __enter__(self) -> "Tracking":
-        """Open the tracking of a run that trains alone; of several, see that it can be opened later.
+        """Open the tracking of a single run; for several runs, check the login now.
 
         Raises:
-            TrackingError: it cannot.
+            TrackingError: Weights & Biases cannot be used.
         """
         if len(self.openers) > 1 and self.settings is not None and is_first():
             check_login(self.settings)
@@ -187,12 +195,12 @@ class Tracking:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        """Close it."""
+        """Close the tracking."""
         self.open.__exit__(*error)
 
     @contextmanager
     def after(self, number: int) -> Iterator[Tracker]:
-        """The tracker of run ``number`` for what comes after training."""
+        """The tracker of run ``number`` for results after training."""
         if len(self.openers) == 1:
             yield self.trackers[0]
             return

@@ -1,4 +1,4 @@
-"""What Weights & Biases takes and what it refuses, said before training with the cure."""
+"""Validation of settings for Weights & Biases, and messages for its errors."""
 
 import hashlib
 import os
@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from dbn.errors import SettingError, TrackingError
-from dbn.settings import Check, check_choice, check_table, check_text, choice, optional, shown
+from dbn.settings import Check, check_choice, check_table, check_text, choice, format_value, optional
 
 MODES = ("online", "offline", "disabled", "shared")
 MODE_VARIABLE = "WANDB_MODE"
 LONGEST_NAME, LONGEST_TAG = 128, 64
-"""Letters."""
+"""Largest numbers of characters."""
 FORBIDDEN_IN_PROJECT = "/\\#?%:"
 
 OFFLINE = (
@@ -22,7 +22,7 @@ OFFLINE = (
 
 
 def check_wandb(key: str, settings: Any) -> None:
-    """Check ``logger.wandb``, and the mode that the environment gives.
+    """Check ``logger.wandb`` and the environment variable ``WANDB_MODE``.
 
     Raises:
         SettingError: a setting that Weights & Biases would refuse.
@@ -39,62 +39,61 @@ def check_wandb(key: str, settings: Any) -> None:
 
 
 def check_project(key: str, value: Any) -> None:
-    """Raise :class:`SettingError` unless a project or entity can be called so."""
+    """Raise :class:`SettingError` unless ``value`` is a valid name of a project or entity."""
     check_text(key, value, what="a name")
     if len(value) > LONGEST_NAME or set(value) & set(FORBIDDEN_IN_PROJECT):
         raise SettingError(
-            f"{key}={shown(value)}: Weights & Biases takes names of up to {LONGEST_NAME} letters without any of "
+            f"{key}={format_value(value)}: Weights & Biases takes names of up to {LONGEST_NAME} letters without any of "
             f"{' '.join(FORBIDDEN_IN_PROJECT)}."
         )
 
 
 def check_tags(key: str, value: Any) -> None:
-    """Raise :class:`SettingError` unless they are tags, or one tag."""
+    """Raise :class:`SettingError` unless ``value`` is a tag or a list of tags."""
     for tag in tags_of(key, value):
         check_text(key, tag, what="a list of words")
         if len(tag) > LONGEST_TAG:
-            raise SettingError(f"{key}: {shown(tag)} has {len(tag)} letters. A tag has up to {LONGEST_TAG}.")
+            raise SettingError(f"{key}: {format_value(tag)} has {len(tag)} letters. A tag has up to {LONGEST_TAG}.")
 
 
 def tags_of(key: str, value: Any) -> list[Any]:
-    """Tags as a list of words; one word is one tag, and a number that is one, too."""
+    """Tags as a list; a single text is one tag, and numbers are converted to text."""
     if isinstance(value, str):
         return [value]
     if not isinstance(value, list | tuple):
-        raise SettingError(f"{key}={shown(value)}: it must be a list of words, such as {key}=[first,second].")
+        raise SettingError(f"{key}={format_value(value)}: it must be a list of words, such as {key}=[first,second].")
     return [str(tag) if isinstance(tag, int | float) and not isinstance(tag, bool) else tag for tag in value]
 
 
 def short(text: str, letters: int) -> str:
-    """``text`` in so many letters at most: a longer one keeps its beginning, and its hash keeps it apart."""
+    """``text`` shortened to ``letters`` characters, with a hash at the end if it is longer."""
     if len(text) <= letters:
         return text
-    mark = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return f"{text[: letters - len(mark) - 1]}-{mark}"
+    return f"{text[: letters - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def check_login(settings: Mapping[str, Any]) -> None:
-    """Where runs are opened only after their training: see now that they can be.
+    """Check the login, for runs that are opened only after training.
 
     Raises:
-        TrackingError: there is no key, a wrong one, or no network.
+        TrackingError: there is no API key, an invalid one, or no network.
     """
     if (settings.get("mode") or os.environ.get(MODE_VARIABLE) or "online") in ("online", "shared", "run"):
         import wandb
 
-        with explaining(settings):
+        with translated_errors(settings):
             wandb.login()
 
 
 @contextmanager
-def explaining(settings: Mapping[str, Any]) -> Iterator[None]:
-    """Errors of Weights & Biases as ones that say what to do.
+def translated_errors(settings: Mapping[str, Any]) -> Iterator[None]:
+    """Convert errors of Weights & Biases to :class:`TrackingError` with advice.
 
     Args:
         settings: ``logger.wandb``.
 
     Raises:
-        TrackingError: it has no key, or a wrong one; there is no network; or it refuses something.
+        TrackingError: there is no API key, an invalid one, or no network; or a setting is refused.
     """
     from wandb.errors import AuthenticationError, CommError, Error
 
@@ -112,5 +111,5 @@ def explaining(settings: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _words(error: Exception) -> str:
-    """The first line of what it says, as a sentence."""
+    """The first line of the error's message, as a sentence."""
     return f"{str(error).strip().splitlines()[0].rstrip('.')}."

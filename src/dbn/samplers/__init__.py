@@ -1,4 +1,4 @@
-"""Samplers: where the negative phase comes from. One file each, chosen by ``conf/sampler/``."""
+"""Samplers of the negative phase, one file each, selected in ``conf/sampler/``."""
 
 from dbn.samplers.base import Sampler
 from dbn.samplers.contrastive_divergence import ContrastiveDivergence

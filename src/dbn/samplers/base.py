@@ -1,4 +1,4 @@
-"""What every sampler answers."""
+"""The interface of samplers."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -15,27 +15,27 @@ class Sampler(ABC):
     """Produces the visible states of the negative phase."""
 
     persistent: ClassVar[bool] = False
-    """Whether it has chains that go on from minibatch to minibatch."""
+    """Whether its chains continue from minibatch to minibatch."""
 
     @property
     @abstractmethod
     def products(self) -> int:
-        """Products of an image with the weights that the negative phase takes, for :mod:`dbn.models.flops`."""
+        """Products with the weights that the sampler takes per image, for :mod:`dbn.models.flops`."""
 
     @abstractmethod
     def write_negative_states(self, rbm: RBM, positive: Phase, out: Tensor, generator: Noise = None) -> None:
-        """Write visible states that stand for the model into ``out``.
+        """Write visible states of the negative phase into ``out``.
 
         Args:
             rbm: the model.
-            positive: the positive phase of the minibatch; its ``h`` may be used as a buffer, the rest stays.
+            positive: the positive phase of the minibatch; only its buffer ``h`` may be overwritten.
             out: ``(batch, n_visible)``.
             generator: source of randomness (default: torch's global one).
         """
 
     def state_dict(self) -> dict[str, Tensor]:
-        """What a checkpoint must keep for training to go on with the same bits: nothing, unless chains persist."""
+        """State for checkpoints, so that resumed training is bit-equal; empty unless chains persist."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Tensor], device: torch.device) -> None:  # noqa: B027
-        """Go on from what :meth:`state_dict` gave."""
+        """Restore the state of :meth:`state_dict`."""

@@ -35,7 +35,7 @@ class ContrastiveDivergence(Sampler):
 
     @property
     def products(self) -> int:
-        """Down and up in each step, the last up is the negative phase's own: ``2k - 1``."""
+        """``2k - 1``: two per step, without the last hidden field, which belongs to the negative phase."""
         return 2 * self.steps - 1
 
     def write_negative_states(self, rbm: RBM, positive: Phase, out: Tensor, generator: Noise = None) -> None:

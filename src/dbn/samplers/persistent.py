@@ -1,4 +1,4 @@
-"""Persistent contrastive divergence: chains that go on from one minibatch to the next."""
+"""Persistent contrastive divergence: chains that continue from one minibatch to the next."""
 
 from typing import ClassVar
 
@@ -14,11 +14,11 @@ from dbn.settings import check_number
 
 
 class PersistentContrastiveDivergence(Sampler):
-    """PCD-k: ``k`` steps of Gibbs sampling from where the chains stood after the last minibatch.
+    """PCD-k: ``k`` steps of Gibbs sampling from the chains' states after the previous minibatch.
 
-    There are as many chains as images in the first minibatch; they start at its reconstructions. A smaller minibatch
-    moves only the first of them. Visible and hidden states are sampled: the chains follow the model, which moves little
-    from step to step as long as the learning rate is small.
+    There are as many chains as images in the first minibatch; they start at its sampled reconstructions. A smaller
+    minibatch updates only the first chains. Visible and hidden states are sampled. The learning rate should be small,
+    so that the chains stay close to the model's distribution.
 
     Args:
         steps: ``k``, from 1.
@@ -44,14 +44,14 @@ class PersistentContrastiveDivergence(Sampler):
 
     @property
     def products(self) -> int:
-        """Up and down in each step: ``2k``."""
+        """``2k``: two per step."""
         return 2 * self.steps
 
     def write_negative_states(self, rbm: RBM, positive: Phase, out: Tensor, generator: Noise = None) -> None:
-        """Move the chains ``k`` steps and write their visible states into ``out`` ``(batch, n_visible)``.
+        """Update the chains by ``k`` steps and write their visible states into ``out`` ``(batch, n_visible)``.
 
         Raises:
-            SettingError: the minibatch has more images than there are chains, or they are of another RBM.
+            SettingError: the minibatch has more images than there are chains, or the chains belong to another RBM.
         """
         v, h = out, positive.h
         if self.chains is None:
@@ -80,5 +80,5 @@ class PersistentContrastiveDivergence(Sampler):
         return {} if self.chains is None else {"chains": self.chains}
 
     def load_state_dict(self, state_dict: dict[str, Tensor], device: torch.device) -> None:
-        """Go on with the chains of a checkpoint."""
+        """Restore the chains of a checkpoint."""
         self.chains = state_dict["chains"].to(device) if "chains" in state_dict else None

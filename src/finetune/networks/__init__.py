@@ -1,1 +1,1 @@
-"""Networks: their blocks, starting weights, file, and what their units look for."""
+"""Networks: blocks, initialisation, groups, files, and visualisation of features."""

@@ -1,4 +1,4 @@
-"""What the units of higher layers look for, as pictures: inputs that excite them most, and sums of filters."""
+"""Visualisation of the features of higher layers: activation maximisation, and linear combination of filters."""
 
 from collections.abc import Mapping
 
@@ -13,25 +13,25 @@ from dbn.settings import check_number
 from finetune.networks.network import Network
 
 STEPS, RESTARTS = 100, 3
-"""Of gradient ascent: steps, and starting points for each unit."""
+"""Gradient ascent: number of steps, and of starting points for each unit."""
 MEAN_NORM_OF = 1000
-"""Images that say how long an input is."""
+"""Number of images whose mean norm is that of the maximised inputs."""
 
 
 def features_of(network: Network, data: DataSet, n_units: int, seed: int) -> dict[str, np.ndarray]:
-    """What the first units of every layer above the first look for; the first layer's filters say it themselves.
+    """Pictures of the features of the first units of each layer above the first (whose filters are pictures).
 
-    Of an autoencoder, the layers up to the code. For a DBN, :func:`finetune.networks.initialise.unroll` it.
+    For an autoencoder, the layers up to the code. For a DBN, use :func:`finetune.networks.initialise.unroll` first.
 
     Args:
-        network: as it is in use.
-        data: for the shape of an image and its usual norm.
-        n_units: hidden units of each layer; of a classifier's output layer, all (at most 64).
-        seed: the run's.
+        network: a single network.
+        data: gives the shape of an image and the mean norm of images.
+        n_units: number of units of each hidden layer; of a classifier's output layer all units are used (at most 64).
+        seed: the run's seed.
 
     Returns:
         ``maximised_layer<k>`` and ``combined_layer<k>`` (``maximised_output``, ``combined_output``), float32
-        ``(units, channels, height, width)`` each: inputs of the norm that images have on average, and sums of filters.
+        ``(units, channels, height, width)`` each, from :func:`maximise` and :func:`combine`.
     """
     norm = float(data.train.sample(MEAN_NORM_OF).norm(dim=1).mean())
     n_layers = len(network.blocks)
@@ -47,12 +47,12 @@ def features_of(network: Network, data: DataSet, n_units: int, seed: int) -> dic
 
 
 def check_features(n_units: int) -> None:
-    """Raise :class:`SettingError` unless ``features`` is a number of units that pictures are kept of."""
+    """Raise :class:`SettingError` unless ``features`` is a valid number of units."""
     check_number("features", n_units, low=0, high=MOST, whole=True)
 
 
-def before_and_after(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Pictures of :func:`features_of` under the names they are kept by, ``features_<name>_start`` and ``_end``."""
+def start_and_end_pictures(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Pictures of :func:`features_of` before and after training, as ``features_<name>_start`` and ``_end``."""
     return {
         f"features_{name}_{when}": pictures[name]
         for name in after
@@ -61,10 +61,10 @@ def before_and_after(before: Mapping[str, np.ndarray], after: Mapping[str, np.nd
 
 
 def field(network: Network, x: Tensor, layer: int) -> Tensor:
-    """What the units of a layer receive, their bias included and before their activation.
+    """Pre-activations of the units of a layer (field plus bias).
 
     Args:
-        network: a single one.
+        network: a single network.
         x: inputs ``(batch, sizes[0])``.
         layer: 1 is the first hidden one, ``len(sizes) - 1`` the output layer.
 
@@ -87,19 +87,19 @@ def maximise(
     restarts: int = RESTARTS,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    r"""Inputs of a given norm that excite units most: gradient ascent on the sphere, the best of several starts.
+    r"""Inputs of a given norm that maximise the units' activation, by gradient ascent on the sphere with restarts.
 
     :math:`x \leftarrow \rho\,(x + \eta_t \rho\,g / \lVert g \rVert) / \lVert \cdot \rVert` where :math:`g` is the
-    gradient of the unit's field, which sigmoid, tanh and ReLU grow with, and :math:`\eta_t` goes down from 1 to almost
-    0 along a line. Of one unit's starting points and steps the input with the largest field is kept.
+    gradient of the unit's pre-activation, and :math:`\eta_t` falls linearly from 1 towards 0. Returns the input with
+    the largest pre-activation of all starting points and steps.
 
     Args:
-        network: a single one; dropout as in use.
+        network: a single network, used in evaluation mode.
         layer: 1 is the first hidden one.
         units: numbers of units, ``(k,)``.
         norm: of the inputs, :math:`\rho`.
         steps: of gradient ascent.
-        restarts: starting points for each unit, drawn evenly from the sphere.
+        restarts: starting points for each unit, drawn uniformly from the sphere.
         generator: source of the starting points (default: torch's global one).
 
     Returns:
@@ -125,7 +125,7 @@ def maximise(
             x = x.detach()
             better = fields.detach() > best_field
             best[better], best_field[better] = x[better], fields.detach()[better]
-            # A unit that nothing reaches, above dead ReLUs, has no gradient: it stays where it is.
+            # The gradient is zero above dead ReLUs: x is then unchanged.
             length = gradient.norm(dim=1, keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
             x = x + (1 - step / (steps + 1)) * norm * gradient / length
             x *= norm / x.norm(dim=1, keepdim=True)
@@ -139,12 +139,12 @@ def maximise(
 
 @torch.no_grad()
 def combine(network: Network, layer: int, units: Tensor) -> Tensor:
-    r"""Sums of first-layer filters with the weights that lead to each unit: rows of :math:`W_k \cdots W_2 W_1`.
+    r"""Linear combinations of first-layer filters: the units' rows of :math:`W_k \cdots W_2 W_1`.
 
-    What the unit looks for if everything below it were linear; it costs one product.
+    This is the feature of a unit if all layers below were linear.
 
     Args:
-        network: a single one.
+        network: a single network.
         layer: 1 is the first hidden one.
         units: numbers of units, ``(k,)``.
 

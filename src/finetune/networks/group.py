@@ -1,4 +1,4 @@
-"""Networks of one shape that train together."""
+"""Groups of networks that train together."""
 
 from collections.abc import Sequence
 
@@ -6,16 +6,16 @@ from finetune.networks.network import Network, NetworkBlock
 
 
 class NetworkGroup(Network):
-    """Networks of the same layers, activations and dropout, the members: one product multiplies those of all of them.
+    """Networks with equal layers, activations and dropout, whose products are computed as batched products.
 
-    Inputs and outputs are ``(members, batch, n)``. Members do not touch each other: with the noise of its own generator
-    each is trained as it would be by itself, up to the order in which products add up.
+    Inputs and outputs are ``(members, batch, n)``. Members are independent: each trains as it would alone, up to the
+    order of summation in products.
 
     Args:
-        networks: the members; their parameters are copied, and given back by :meth:`hand_back`.
+        networks: the members; their parameters are copied, and copied back by :meth:`copy_to_members`.
 
     Raises:
-        SettingError: a layer of theirs cannot be trained so.
+        SettingError: a layer does not support groups.
     """
 
     def __init__(self, networks: Sequence[Network]) -> None:
@@ -24,15 +24,15 @@ class NetworkGroup(Network):
             layer = type(column[0].layer).group([block.layer for block in column])
             blocks.append(NetworkBlock(layer, column[0].activation, column[0].dropout.probability))
         super().__init__(blocks, networks[0].code)
-        self.networks = list(networks)  # a list: no part of this module
+        self.networks = list(networks)  # a plain list: not registered as submodules
 
-    def hand_back(self) -> None:
-        """Copy the trained parameters into the networks that the members came from."""
+    def copy_to_members(self) -> None:
+        """Copy the trained parameters into the original networks."""
         for number, network in enumerate(self.networks):
             for own, layer in zip(network.layers, self.layers, strict=True):
                 layer.copy_member(number, own)
 
 
-def together(networks: Sequence[Network]) -> Network:
-    """Networks as one that trains them together; a single one, itself."""
+def group_networks(networks: Sequence[Network]) -> Network:
+    """One network for several members; a single network itself."""
     return networks[0] if len(networks) == 1 else NetworkGroup(networks)

@@ -1,7 +1,4 @@
-"""Starting weights: from a pretrained stack (unroll) or random.
-
-Each way is a small class with one method, chosen by ``conf/init/``. Whether it needs a stack is part of it.
-"""
+"""Initialisation of networks: from a pretrained stack (unrolling), or random. Selected in ``conf/init/``."""
 
 import math
 from abc import ABC, abstractmethod
@@ -19,12 +16,12 @@ from finetune.networks.network import Network
 
 
 class Initialisation(ABC):
-    """Gives a network its starting weights."""
+    """Sets a network's initial weights."""
 
     needs_stack: ClassVar[bool] = False
-    """Whether a pretrained stack takes part."""
+    """Whether a pretrained stack is required."""
     pretrained: ClassVar[bool] = False
-    """Whether the network starts from what pretraining learned."""
+    """Whether the initial weights are pretrained ones."""
 
     @abstractmethod
     def __call__(self, network: Network, seed: int, stack: DBN | None = None) -> None:
@@ -32,11 +29,11 @@ class Initialisation(ABC):
 
 
 class Random(Initialisation):
-    """Weights of mean zero, biases zero; subclasses give the standard deviation."""
+    """Normally distributed weights of mean zero, biases zero; subclasses define the standard deviation."""
 
     @abstractmethod
     def standard_deviation(self, n_inputs: int, n_outputs: int) -> float:
-        """Of the weights of a layer."""
+        """Standard deviation of the weights of a layer."""
 
     @torch.no_grad()
     def __call__(self, network: Network, seed: int, stack: DBN | None = None) -> None:
@@ -77,7 +74,7 @@ class He(Random):
 
 
 class Normal(Random):
-    """One standard deviation for every layer.
+    """The same standard deviation in every layer.
 
     Args:
         std: the standard deviation.
@@ -88,12 +85,12 @@ class Normal(Random):
         self.std = std
 
     def standard_deviation(self, n_inputs: int, n_outputs: int) -> float:
-        """The same for every layer."""
+        """``std``."""
         return self.std
 
 
 class FromStack(Initialisation):
-    """The pretrained stack unrolled; an output layer that the stack lacks is drawn from N(0, ``output_std``^2).
+    """Weights of the unrolled pretrained stack; those of a new output layer from N(0, ``output_std``^2).
 
     Args:
         output_std: standard deviation of the weights of the new output layer.
@@ -114,10 +111,10 @@ class FromStack(Initialisation):
 
 
 class Marginals(FromStack):
-    """Erhan's control: the pretrained layers' values without their structure.
+    """Control of Erhan et al.: weights with the marginal distribution of pretrained ones, but without structure.
 
-    Every weight is drawn, independently, from the values that the pretrained layer's weights take, every bias from
-    those of its biases.
+    Every weight is drawn independently from the values of the pretrained layer's weights, every bias from those of its
+    biases.
 
     Args:
         output_std: standard deviation of the weights of the new output layer.
@@ -130,7 +127,7 @@ class Marginals(FromStack):
 
     @torch.no_grad()
     def __call__(self, network: Network, seed: int, stack: DBN | None = None) -> None:
-        """Unroll, then resample values with replacement."""
+        """Unroll, then resample the values of each parameter with replacement."""
         super().__call__(network, seed, stack)
         assert stack is not None
         for number, layer in enumerate(unrolled_layers(network, stack), start=1):
@@ -141,14 +138,14 @@ class Marginals(FromStack):
 
 
 def unroll(stack: DBN, network: Network) -> None:
-    """Put a stack's encoders into a network, and its decoders, mirrored, into an autoencoder.
+    """Replace a network's layers by a stack's encoders, and in an autoencoder by its decoders in reverse order, too.
 
-    Before training the network then computes the stack's mean-field pass at every layer. The decoder of an RBM has the
-    transposed weights and the visible biases; encoder and decoder are separate parameters from then on.
+    The network then computes the stack's mean-field pass in every layer. The decoder of an RBM has the transposed
+    weights and the visible biases; encoder and decoder are separate parameters.
 
     Args:
         stack: the pretrained stack.
-        network: its first hidden layers must have the stack's sizes and activations; for an autoencoder its further
+        network: its first hidden layers must have the stack's sizes and activations; in an autoencoder the further
             layers mirror them.
 
     Raises:
@@ -189,7 +186,7 @@ def unrolled_layers(network: Network, stack: DBN) -> list[WeightLayer]:
 
 
 def draw_output_layer(network: Network, stack: DBN, std: float, seed: int) -> None:
-    """Draw the layers of the network that the stack does not have."""
+    """Draw the weights of the layers that do not come from the stack."""
     known = len(unrolled_layers(network, stack))
     for number, layer in enumerate(network.layers[known:], start=known + 1):
         draw_normal(layer, std, seed, number)
@@ -197,7 +194,7 @@ def draw_output_layer(network: Network, stack: DBN, std: float, seed: int) -> No
 
 @torch.no_grad()
 def draw_normal(layer: WeightLayer, std: float, seed: int, number: int) -> None:
-    """Weights of layer ``number`` from N(0, ``std``^2), biases zero."""
+    """Draw weights of layer ``number`` from N(0, ``std``^2), and set biases to zero."""
     noise: Tensor = torch.randn(layer.weight.shape, generator=stream(seed, "network", number))
     layer.weight.copy_(noise * std)
     layer.bias.zero_()

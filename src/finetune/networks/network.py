@@ -17,11 +17,11 @@ from dbn.settings import check_number
 
 
 class Dropout(nn.Module):
-    r"""Dropout as it was published: a unit is kept with probability ``keep`` in training, multiplied by it in use.
+    r"""Dropout as published: units are kept with probability ``keep`` in training, and scaled by it in evaluation.
 
-    Torch's own divides by ``keep`` in training instead. The published form is what recipes in the literature (learning
-    rate, max-norm) are stated for; initial weights divided by ``keep`` make the network in use the one that was
-    initialised (section 5.2 of the paper).
+    (Torch's own divides by ``keep`` in training instead.) Published learning rates and max-norms refer to this form.
+    With initial weights divided by ``keep``, the network in evaluation mode is the initialised one (section 5.2 of the
+    paper).
 
     Args:
         probability: of dropping a unit, in [0, 1).
@@ -41,7 +41,7 @@ class Dropout(nn.Module):
         return 1.0 - self.probability
 
     def forward(self, x: Tensor) -> Tensor:
-        """Units kept or dropped in training, their expectation in use; same shape as ``x``."""
+        """Randomly dropped units in training, expectations in evaluation; same shape as ``x``."""
         if self.probability == 0:
             return x
         if not self.training:
@@ -57,8 +57,8 @@ class NetworkBlock(nn.Module):
     """One block of a network: dropout of its inputs, a layer of weights, an activation.
 
     Args:
-        layer: the weights.
-        activation: its type, see :mod:`dbn.models.activations`: ``"sigmoid"``, or a mapping of ``kind`` and options.
+        layer: the layer of weights.
+        activation: kind, such as ``"sigmoid"``, or kind and options, see :mod:`dbn.models.activations`.
         dropout: probability of dropping an input.
 
     Shape:
@@ -69,11 +69,11 @@ class NetworkBlock(nn.Module):
         super().__init__()
         self.layer = layer
         self.activation = activation
-        self.function: Activation = Activation.made(activation, "network.activation")
+        self.function: Activation = Activation.create(activation, "network.activation")
         self.dropout = Dropout(dropout)
 
     def field(self, x: Tensor) -> Tensor:
-        """What the units receive, their bias included and before their activation."""
+        """Pre-activations of the units (field plus bias), ``(batch, layer.out_features)``."""
         field: Tensor = self.layer(self.dropout(x))
         return field
 
@@ -87,14 +87,14 @@ class NetworkBlock(nn.Module):
 
 
 Blocks = Sequence[NetworkBlock]
-"""What a network's list of modules is, to a type checker."""
+"""Type of a network's ModuleList of blocks."""
 
 
 class Network(nn.Module):
-    """A feed-forward network; its last block gives logits (or means of real units), without activation.
+    """A feed-forward network; the outputs of its last block are logits, or means of real units.
 
     Args:
-        blocks: from the inputs on.
+        blocks: in order, inputs first.
         code: number of the hidden block (1 is the first) that is an autoencoder's code; None for a classifier.
 
     Shape:
@@ -116,19 +116,19 @@ class Network(nn.Module):
         dropout_input: float = 0.0,
         dropout_hidden: float = 0.0,
     ) -> "Network":
-        """A network whose hidden blocks are alike.
+        """A network with the same activation and dropout in all hidden blocks.
 
         Args:
-            layers: the layers of weights, from the inputs on.
+            layers: the layers of weights, inputs first.
             activation: of the hidden blocks, such as sigmoid, tanh or relu.
-            code: number of the hidden block that is an autoencoder's code: linear, and not dropped.
+            code: number of the hidden block that is an autoencoder's code, which is linear and without dropout.
             dropout_input: probability of dropping an input.
             dropout_hidden: probability of dropping a hidden unit.
 
         Raises:
-            SettingError: a value that cannot be used.
+            SettingError: an invalid value.
         """
-        Activation.check_wanted(activation, "network.activation")
+        Activation.resolve(activation, "network.activation")
         check_number("network.dropout_input", dropout_input, low=0, high=1, below=True)
         check_number("network.dropout_hidden", dropout_hidden, low=0, high=1, below=True)
         hidden = range(1, len(layers))
@@ -147,7 +147,7 @@ class Network(nn.Module):
             **options: of :meth:`of_layers`.
 
         Raises:
-            SettingError: fewer than two sizes, or a value that cannot be used.
+            SettingError: fewer than two sizes, or an invalid value.
 
         Example:
             >>> import torch
@@ -162,7 +162,7 @@ class Network(nn.Module):
 
     @property
     def layers(self) -> list[WeightLayer]:
-        """The layers of weights, from the inputs on."""
+        """The layers of weights, inputs first."""
         return [block.layer for block in self.blocks]
 
     @property
@@ -173,7 +173,7 @@ class Network(nn.Module):
 
     @property
     def operations(self) -> list[int]:
-        """Multiplications for an input, of each layer."""
+        """Multiplications of a forward pass per image, for each layer."""
         return [layer.operations for layer in self.layers]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -191,24 +191,24 @@ class Network(nn.Module):
         return outputs
 
     def choose_precision(self, wanted: str, batch: int, device: torch.device) -> None:
-        """Choose each layer's precision in training on minibatches of ``batch``.
+        """Set each layer's precision in training.
 
         Args:
             wanted: ``auto``, ``float32`` or ``bf16``, see :func:`dbn.machine.precision.choose_precision`.
             batch: images in a minibatch.
-            device: where training runs.
+            device: training device.
         """
         for layer in self.layers:
             layer.precision = choose_precision(wanted, batch * layer.operations, device, layer.has_bfloat16)
 
     def use_noise_from(self, generator: Noise) -> None:
-        """Let the dropout of every block draw from ``generator``."""
+        """Set the generator of every block's dropout."""
         for block in self.blocks:
             block.dropout.generator = generator
 
     @torch.no_grad()
     def compensate_dropout(self) -> None:
-        """Divide weights into layers with dropout by ``keep``: in use, the network computes what it did without."""
+        """Divide weights by their inputs' ``keep``: in evaluation the network is then the one without dropout."""
         for block in self.blocks:
             block.layer.weight.div_(block.dropout.keep)
 

@@ -1,29 +1,28 @@
-"""The file of a fine-tuned network: one safetensors file with a JSON header, loaded without its run's configuration.
+"""The file of a fine-tuned network: one safetensors file with a JSON header, independent of the run's configuration.
 
-The header holds ``blocks`` (layer with type and options, activation, dropout of its inputs), ``code``, ``task``,
-``classes`` and ``inputs`` (how stored images become features); the tensors are the parameters, ``blocks.<k>.<name>``,
-and ``inputs.offset``, ``inputs.factor``. Reading one executes nothing and imports nothing.
+The header holds ``blocks`` (kind and options of the layer, activation, dropout), ``code``, ``task``, ``classes`` and
+``inputs`` (how stored images become features); the tensors are the parameters, ``blocks.<k>.<name>``, and
+``inputs.offset``, ``inputs.factor``. Reading it executes no code and imports no module.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dbn.data.scaling import Scaling
-from dbn.errors import ModelFileError, SettingError
+from dbn.errors import ModelFileError
 from dbn.models.linear import WeightLayer
-from dbn.models.model_file import MISFITS, read_model, write_model
+from dbn.models.model_file import header_errors, read_model, write_model
 from finetune.networks.network import Network, NetworkBlock
 
 FORMAT = "layerwise-network/1"
 KEY = "network"
-"""Of the header among the file's metadata."""
+"""Metadata key of the header."""
 
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A network from a file, in evaluation mode, with what is needed to use it.
+    """A network from a file, in evaluation mode, with its scaling, task and classes.
 
     Attributes:
         network: ``(n, n_features)`` -> logits, or reconstructions before their activation.
@@ -39,11 +38,11 @@ class TrainedNetwork:
 
 
 def write_network(path: Path | str, network: Network, scaling: Scaling, *, task: str, classes: Sequence[str]) -> None:
-    """Write a network's file in one step.
+    """Write a network's file atomically.
 
     Args:
-        path: where to.
-        network: a single one.
+        path: of the file.
+        network: a single network.
         scaling: how stored images become features.
         task: ``classifier`` or ``autoencoder``.
         classes: a name for each label.
@@ -51,7 +50,7 @@ def write_network(path: Path | str, network: Network, scaling: Scaling, *, task:
     header = {
         "format": FORMAT,
         "blocks": [
-            {"layer": block.layer.wanted(), "activation": block.activation, "dropout": block.dropout.probability}
+            {"layer": block.layer.spec(), "activation": block.activation, "dropout": block.dropout.probability}
             for block in network.blocks
         ],
         "code": network.code,
@@ -76,22 +75,19 @@ def read_network(path: Path | str) -> TrainedNetwork:
         torch.Size([360, 10])
 
     Raises:
-        ModelFileError: the file is missing, is no network's, or does not hold what its header says.
+        ModelFileError: the file is missing, is no network's, or its header does not match its tensors.
     """
     path = Path(path)
     if not path.is_file():
         raise ModelFileError(f"{path}: there is no such network. dbn-finetune writes one as network.safetensors.")
     header, tensors = read_model(path, KEY, "a network", (FORMAT,), "dbn-finetune writes one.")
-    try:
+    with header_errors(path):
         scaling = Scaling.from_file(header["inputs"], tensors)
-        network = Network([_block(block) for block in header["blocks"]], header["code"])
+        blocks = [
+            NetworkBlock(WeightLayer.create(block["layer"], "layer"), block["activation"], block["dropout"])
+            for block in header["blocks"]
+        ]
+        network = Network(blocks, header["code"])
         network.to(next(iter(tensors.values())).dtype).load_state_dict(tensors)
-        return TrainedNetwork(network.eval(), scaling, header["task"], tuple(header["classes"]))
-    except SettingError as error:  # of a type of one's own
-        raise ModelFileError(f"{path}: {error} Import the module of a type of your own before loading.") from error
-    except MISFITS as error:
-        raise ModelFileError(f"{path}: the header does not fit the tensors ({error}). Write the file again.") from error
-
-
-def _block(described: dict[str, Any]) -> NetworkBlock:
-    return NetworkBlock(WeightLayer.made(described["layer"], "layer"), described["activation"], described["dropout"])
+        task, classes = header["task"], tuple(header["classes"])
+    return TrainedNetwork(network.eval(), scaling, task, classes)

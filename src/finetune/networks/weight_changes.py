@@ -1,4 +1,4 @@
-"""How far fine-tuning moves the weights of each layer."""
+"""Change of the weights of each layer by fine-tuning."""
 
 from typing import Any
 
@@ -9,16 +9,16 @@ from finetune.networks.network import Network
 
 @torch.no_grad()
 def weight_changes(before: Network, after: Network) -> list[dict[str, Any]]:
-    """Weights (without biases) of two states of one network compared, layer by layer.
+    """Compare the weights (without biases) of a network before and after training, layer by layer.
 
     Args:
-        before: with its starting weights.
-        after: trained.
+        before: the network with its initial weights.
+        after: the trained network.
 
     Returns:
-        For each layer ``layer`` (from 1), ``change``: the Frobenius norm of the difference over that of the starting
-        weights, ``cosine`` of the angle between the two, ``norm_start`` and ``norm_end``. ``change`` is None where the
-        layer starts at zero, ``cosine`` where it starts or ends there.
+        For each layer: ``layer``, its number from 1; ``change``, the Frobenius norm of the difference divided by that
+        of the initial weights; ``cosine`` of the angle between both; ``norm_start`` and ``norm_end``. ``change`` and
+        ``cosine`` are None if a norm that they divide by is zero.
     """
     rows = []
     pairs = zip(before.layers, after.layers, strict=True)

@@ -6,7 +6,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from dbn.commands.command import plain, run_command
+from dbn.commands.command import run_command
+from dbn.commands.configuration import resolve_config
 from dbn.commands.texts import with_texts
 from dbn.errors import SettingError
 from dbn.settings import check_text, optional
@@ -21,7 +22,7 @@ def main() -> None:
 
 
 def _report(config: DictConfig) -> None:
-    settings = with_texts(plain(config))
+    settings = with_texts(resolve_config(config))
     check_report(settings)
     path = Path(settings["path"])
     output = None if settings["output"] is None else Path(settings["output"])

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from dbn.commands.command import plain, run_command
+from dbn.commands.command import run_command
+from dbn.commands.configuration import resolve_config
 from dbn.commands.texts import with_texts
 from dbn.settings import check_text
 from finetune.report.pages.study_status import status_text
@@ -16,7 +17,7 @@ def main() -> None:
 
 
 def _status(config: DictConfig) -> None:
-    settings = with_texts(plain(config))
+    settings = with_texts(resolve_config(config))
     check_text("path", settings["path"], what="a study's folder")
     print(status_text(Path(settings["path"])))
 

@@ -14,13 +14,13 @@ from finetune.tasks import FineTuning
 
 
 class BestMembers(Callback):
-    """Keeps, of each of several networks that train together, the weights of its own best epoch.
+    """Callback that keeps the weights of each member's best epoch.
 
     Args:
         monitor: validation metric; lower is better.
 
     Attributes:
-        epochs: the best epoch of each member, from 0; empty before the first validation.
+        epochs: best epoch of each member, from 0; empty before the first validation.
     """
 
     def __init__(self, monitor: str) -> None:
@@ -30,12 +30,12 @@ class BestMembers(Callback):
         self.weights: dict[str, Tensor] = {}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Weights from a checkpoint, which Lightning reads to the CPU, go where the networks are."""
+        """Move weights of a checkpoint, which are on the CPU, to the device."""
         self.weights = {name: weight.to(pl_module.device) for name, weight in self.weights.items()}
 
     @torch.no_grad()
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take over the weights of the members that are better than ever."""
+        """Keep the weights of the members whose metric is their lowest so far."""
         assert isinstance(pl_module, BlockModule)
         values = [row[self.monitor] for row in pl_module.latest]
         if not self.values:
@@ -49,22 +49,22 @@ class BestMembers(Callback):
 
     @torch.no_grad()
     def restore(self, module: nn.Module) -> None:
-        """Give every member its best weights."""
+        """Set every member's weights to its best ones."""
         for name, parameter in module.named_parameters():
             if name in self.weights:
                 parameter.copy_(self.weights[name])
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """State for a checkpoint."""
         return {"values": self.values, "epochs": self.epochs, "weights": self.weights}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore the state of a checkpoint."""
         self.values, self.epochs, self.weights = state_dict["values"], state_dict["epochs"], state_dict["weights"]
 
 
 def best_checkpoint(directory: Path, monitor: str) -> MovableCheckpoint:
-    """Keeps ``best.ckpt``, the weights of the epoch with the lowest ``monitor``."""
+    """Callback that keeps ``best.ckpt``, the weights of the epoch with the lowest ``monitor``."""
     return MovableCheckpoint(
         dirpath=directory, filename="best", monitor=monitor, mode="min", save_top_k=1, save_weights_only=True,
         enable_version_counter=False,
@@ -72,7 +72,7 @@ def best_checkpoint(directory: Path, monitor: str) -> MovableCheckpoint:
 
 
 def restore_best(module: FineTuning, best: BestMembers | MovableCheckpoint) -> list[int]:
-    """Give each network the weights of its best epoch; returns those epochs, none where a debug run kept none."""
+    """Restore the weights of each network's best epoch; returns these epochs, or none after ``fast_dev_run``."""
     if isinstance(best, BestMembers):
         best.restore(module)
         return best.epochs
@@ -85,16 +85,13 @@ def restore_best(module: FineTuning, best: BestMembers | MovableCheckpoint) -> l
 
 
 class PatientStopping(EarlyStopping):
-    """Early stopping that stays stopped: a fit resumed after it had stopped trains no further epoch.
-
-    Unless it is given more patience, for a run that is trained further.
-    """
+    """Early stopping that stays stopped when a fit is resumed, unless ``patience`` was increased."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint, with the patience that this fit was given."""
+        """Restore the state of a checkpoint, with the patience of this fit."""
         super().load_state_dict({**state_dict, "patience": self.patience})
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Stop at once if patience had run out before the interruption."""
+        """Stop immediately if patience was exhausted before the interruption."""
         if self.wait_count >= self.patience:
             trainer.should_stop = True

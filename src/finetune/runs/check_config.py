@@ -1,6 +1,6 @@
-"""The settings of fine-tuning, checked before anything is made or trained: types, ranges, known keys.
+"""Validation of the settings of fine-tuning: types, ranges, known keys.
 
-What depends on the data themselves is checked where they are known, before training as well.
+Settings that depend on the data are checked when the data have been read, before training.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from dbn.commands.command import task_overrides
-from dbn.commands.configuration import plain
+from dbn.commands.configuration import resolve_config
 from dbn.commands.factories import check_arguments, check_factory, target_of
 from dbn.commands.texts import with_texts
 from dbn.data.augment import AUGMENT_CHECKS
@@ -26,9 +26,9 @@ from dbn.settings import (
     check_table,
     check_text,
     choice,
+    format_value,
     optional,
     settings_of,
-    shown,
     within,
 )
 from finetune.baselines.run_baselines import BASELINES, RECOGNISERS
@@ -41,24 +41,24 @@ from finetune.tasks.settings import TrainingSettings
 
 TASKS = ("classifier", "autoencoder")
 STEPS_TRIED = 3
-"""Of a schedule."""
+"""Steps of a schedule that are tried to check it."""
 
 
 def check_composed(config: DictConfig) -> None:
-    """Check a configuration of dbn-finetune as Hydra has composed it.
+    """Check a composed configuration of dbn-finetune.
 
     Raises:
-        SettingError: it cannot be used.
+        SettingError: it is invalid.
     """
     given = task_overrides() if HydraConfig.initialized() else ()
-    check_finetuning(plain(searched(config, given)))
+    check_finetuning(resolve_config(searched(config, given)))
 
 
 def check_finetuning(config: Mapping[str, Any]) -> None:
     """Check the configuration of a run, or of several seeds that train together.
 
     Raises:
-        SettingError: a setting has a value that cannot be used.
+        SettingError: an invalid setting.
     """
     config = with_texts(config)
     for key in ("task", "init", "optimizer", "schedule", "augment", "space", "search", "arm", "network", "training"):
@@ -69,7 +69,7 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
     optional(check_text)("recipe", config.get("recipe"))
     check_labels(config)
     check_pretraining(config)
-    for key in ("base_name", "name"):  # after what they are made from
+    for key in ("base_name", "name"):  # after the settings that they refer to
         check_text(key, config.get(key), what="a name")
     check_list("swept", config.get("swept", []))
     for key in config.get("swept", []):
@@ -83,7 +83,7 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
     check_table("network", config["network"], {}, others=("activation", "dropout_input", "dropout_hidden"))
     Network.dense([1, 1], **network_options(config))
     settings = settings_of("training", TrainingSettings, config["training"])
-    check_the_task(config["task"])
+    check_task_group(config["task"])
     check_task(settings, config["task"]["name"])
     check_initialisation(config["init"])
     check_optimizer("optimizer", config["optimizer"], settings.learning_rate)
@@ -94,10 +94,10 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
 
 
 def check_labels(config: Mapping[str, Any]) -> None:
-    """Check what says where a run belongs in a table: ``labels``, ``ladder``.
+    """Check the groups ``labels`` and ``ladder``, by which reports arrange runs.
 
     Raises:
-        SettingError: it does not.
+        SettingError: an invalid setting.
     """
     if config.get("labels") is not None:
         check_table("labels", config["labels"], {"name": check_text})
@@ -106,11 +106,11 @@ def check_labels(config: Mapping[str, Any]) -> None:
         check_table("ladder", config["ladder"], checks, needed=list(checks))
 
 
-def check_the_task(task: Any) -> None:
+def check_task_group(task: Any) -> None:
     """Check the group ``task``.
 
     Raises:
-        SettingError: a setting has a value that cannot be used.
+        SettingError: an invalid setting.
     """
     check_table("task", task, {"name": choice(*TASKS), "baselines": check_list}, needed=["name", "baselines"])
     for name in task["baselines"]:
@@ -118,10 +118,10 @@ def check_the_task(task: Any) -> None:
 
 
 def check_initialisation(init: Any) -> None:
-    """Check the group ``init``, of which ``stack`` is a file and the rest the initialisation's own.
+    """Check the group ``init``: the file ``stack``, and the arguments of the initialisation.
 
     Raises:
-        SettingError: a setting has a value that cannot be used.
+        SettingError: an invalid setting.
     """
     check_group("init", init)
     optional(lambda key, value: check_text(key, value, what="a DBN file"))("init.stack", init.get("stack"))
@@ -132,16 +132,16 @@ def check_initialisation(init: Any) -> None:
 def check_schedule(
     schedule: Any, optimizer: Mapping[str, Any], training: TrainingSettings, steps_per_epoch: int = 1000
 ) -> None:
-    """Check the group ``schedule`` with the optimiser that it will move.
+    """Check the group ``schedule`` by taking steps with the configured optimiser.
 
     Args:
         schedule: the group.
-        optimizer: the group ``optimizer``, checked.
-        training: its epochs and its learning rate.
-        steps_per_epoch: in an epoch; a likely number where that is not known yet.
+        optimizer: the group ``optimizer``, already checked.
+        training: settings with epochs and learning rate.
+        steps_per_epoch: optimiser steps per epoch; the default is a guess, for checks before the data are known.
 
     Raises:
-        SettingError: a setting has a value that cannot be used.
+        SettingError: an invalid setting.
     """
     needed = ("factory", "interval", "length")
     check_table("schedule", schedule, {"interval": choice("step", "epoch")}, needed=needed, others=needed)
@@ -153,7 +153,9 @@ def check_schedule(
         try:
             check_arguments("schedule", target, {name: length})
         except SettingError as error:
-            raise SettingError(f"schedule.length={shown(name)}: {target.__name__} has no such argument.") from error
+            raise SettingError(
+                f"schedule.length={format_value(name)}: {target.__name__} has no such argument."
+            ) from error
 
     def attempt(factory: Any) -> None:
         moved = take_a_step(hydra.utils.instantiate(optimizer), training.learning_rate)
@@ -162,7 +164,7 @@ def check_schedule(
             moved.step()
             scheduler.step()
 
-    if name is None:  # or a schedule's settings would be blamed for what it is not told
+    if name is None:  # otherwise check_factory would report other settings for a missing length
         try:
             attempt(hydra.utils.instantiate(schedule["factory"]))
         except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Training a run that is done further: more epochs, in a run of its own that starts where the other one ended."""
+"""Training for more epochs than a completed run, in a new run that starts from its last checkpoint."""
 
 import io
 import shutil
@@ -16,19 +16,19 @@ from dbn.fitting.checkpoints import LAST
 from dbn.fitting.metrics_file import METRICS
 from dbn.fitting.processes import is_first, wait_for_all
 from dbn.runs.identity import run_identity
-from dbn.runs.run import CONFIG, NAME_OF_ITS_OWN, Difference, differences_of, read_result
+from dbn.runs.run import CONFIG, RENAME_ADVICE, Difference, differences_of, read_result
 
 MAY_DIFFER = frozenset({"base_name", "continue_from", "name", "study", "training.epochs", "training.patience"})
-"""Settings of a run that goes on from another one that may be others than that one's."""
+"""Settings in which a run may differ from the run that it continues."""
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """A run that is done and is trained further.
+    """A completed run to continue from.
 
     Attributes:
-        directory: the run's.
-        epochs: how many it was trained for.
+        directory: of the run.
+        epochs: number of epochs it was trained for.
     """
 
     directory: Path
@@ -36,11 +36,11 @@ class Earlier:
 
 
 def earlier_run(config: Mapping[str, Any]) -> Earlier | None:
-    """The run that ``continue_from`` names; None where a run starts from the beginning.
+    """The run that ``continue_from`` names; None if that is not set.
 
     Raises:
-        SettingError: there is no such run, it is not done, was trained together with others, has other settings, or has
-            as many epochs already.
+        SettingError: there is no such run, it is not complete, was trained together with others, differs in other
+            settings, or has as many epochs already.
     """
     if config["continue_from"] is None:
         return None
@@ -66,8 +66,8 @@ def earlier_run(config: Mapping[str, Any]) -> Earlier | None:
             "done. Train it by itself (n_parallel_seeds=1), then further."
         )
     stored = yaml.safe_load((directory / CONFIG).read_text(encoding="utf-8"))
-    others = [one for one in differences_of(run_identity(stored), run_identity(config)) if one[0] not in MAY_DIFFER]
-    if others:
+    differences = differences_of(run_identity(stored), run_identity(config))
+    if others := [difference for difference in differences if difference[0] not in MAY_DIFFER]:
         key, old, new = others[0]
         raise SettingError(
             f"{where}: that run has {key}={old}, this one {key}={new}. What goes on has the same settings but for "
@@ -82,13 +82,13 @@ def earlier_run(config: Mapping[str, Any]) -> Earlier | None:
     return Earlier(directory, epochs)
 
 
-def take_over(earlier: Earlier, directory: Path, *, fresh_schedule: bool) -> None:
-    """Copy what training goes on from into a run's directory, unless it is under way there.
+def copy_checkpoint(earlier: Earlier, directory: Path, *, fresh_schedule: bool) -> None:
+    """Copy checkpoints and metrics of a completed run into a new run's directory, unless that has a checkpoint.
 
     Args:
-        earlier: the run that is done; its files stay as they are.
-        directory: of the run that goes on.
-        fresh_schedule: leave out where the learning rate's schedule was: it has come to its end, and begins anew.
+        earlier: the completed run, which is not changed.
+        directory: of the new run.
+        fresh_schedule: remove the state of the learning-rate schedule, which then starts again.
     """
     last = directory / "checkpoints" / f"{LAST}.ckpt"
     if is_first() and not last.is_file():
@@ -106,12 +106,12 @@ def take_over(earlier: Earlier, directory: Path, *, fresh_schedule: bool) -> Non
 
 
 def advice(config: Mapping[str, Any], directory: Path, differences: Sequence[Difference]) -> str:
-    """What to do where a directory holds a run with other settings: how to train it further, if that is the wish."""
+    """Advice if a directory holds a run with other settings: rename, or continue if only more epochs are asked for."""
     changed = {key: (old, new) for key, old, new in differences}
     old, new = changed.get("training.epochs", (0, 0))
     done = read_result(directory)
     if done is None or not changed.keys() <= MAY_DIFFER or new <= old:
-        return NAME_OF_ITS_OWN
+        return RENAME_ADVICE
     return (
         f"To train it further, in a run of its own, add: continue_from={directory} "
         f"name={config['name']}_{new}_epochs. To train anew, give this run a name of its own (name=...) or another "

@@ -1,4 +1,4 @@
-"""Fitting networks to data: their module, callbacks and Trainer; one network, or several seeds of it together."""
+"""Training of networks: module, callbacks, Trainer, choice of weights; for one network or several together."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from pytorch_lightning.callbacks import Callback
 from dbn.data import DataSet
 from dbn.data.augment import Augment
 from dbn.data.block_loader import BlockLoader
-from dbn.data.group_loader import all_to, loader_of
+from dbn.data.group_loader import join_loaders, move_all
 from dbn.errors import SettingError
 from dbn.fitting.checkpoints import LastCheckpoint
 from dbn.fitting.progress import FitProgress
@@ -18,10 +18,10 @@ from dbn.fitting.trainer import Stopwatch, fit_resumably, loader_context, make_t
 from dbn.models import flops
 from dbn.runs.tracking import Tracker, loggers_of
 from dbn.settings import settings_of
-from finetune.networks.group import NetworkGroup, together
+from finetune.networks.group import NetworkGroup, group_networks
 from finetune.networks.network import Network
 from finetune.runs.best_weights import BestMembers, PatientStopping, best_checkpoint, restore_best
-from finetune.runs.continuing import Earlier, take_over
+from finetune.runs.continuing import Earlier, copy_checkpoint
 from finetune.runs.trajectory import Trajectory
 from finetune.tasks import Autoencoder, Classifier, FineTuning
 from finetune.tasks.inputs import has_real_outputs
@@ -30,16 +30,15 @@ from finetune.tasks.settings import TrainingSettings
 
 
 def check_training(settings: TrainingSettings, data: DataSet, n_networks: int) -> None:
-    """Refuse, before anything is trained, what the data or training together cannot do.
+    """Check settings that depend on the data or on the number of networks.
 
     Raises:
-        SettingError: there is nothing to choose weights or to stop by; several networks would stop at one moment; or
-            there are not as many images to record as asked for.
+        SettingError: there are no validation images to choose weights or to stop by; early stopping of several
+            networks; or ``trajectory`` is larger than the number of images.
     """
-    watched = data.validation if len(data.validation) else data.train
-    if settings.trajectory > len(watched):
+    if settings.trajectory > len(data.validation_or_train):
         raise SettingError(
-            f"training.trajectory={settings.trajectory}: data={data.name} has {len(watched)} "
+            f"training.trajectory={settings.trajectory}: data={data.name} has {len(data.validation_or_train)} "
             f"{'validation' if len(data.validation) else 'training'} images to record outputs for. Ask for fewer."
         )
     if not len(data.validation):
@@ -61,10 +60,10 @@ def check_training(settings: TrainingSettings, data: DataSet, n_networks: int) -
 
 
 def check_task(settings: TrainingSettings, task: str) -> None:
-    """Refuse what a task has no use for.
+    """Refuse settings that do not apply to a task.
 
     Raises:
-        SettingError: an autoencoder is to have what only a classifier has.
+        SettingError: a classifier's setting is given for an autoencoder.
     """
     if task == "classifier":
         return
@@ -84,7 +83,7 @@ def make_module(
     seeds: Sequence[int],
     epochs_before: int = 0,
 ) -> FineTuning:
-    """The LightningModule of the task; where training goes on from another run, after ``epochs_before`` epochs."""
+    """The LightningModule of the task; ``epochs_before`` are those of the run that this one continues."""
     check_task(settings, config["task"]["name"])
     augment = settings_of("augment", Augment, config["augment"])
     schedule = settings_of("schedule", Schedule, hydra.utils.instantiate(config["schedule"]))
@@ -116,33 +115,35 @@ def fit_networks(
     """Train networks in place, several of them together.
 
     Args:
-        networks: with their starting weights.
-        data: of each network; the data sets differ in their training images only.
-        settings: how to train.
-        configs: of each run; they differ in their seeds only.
-        folder: where ``checkpoints/`` goes.
-        trackers: of each run.
-        trajectory: records outputs on the way.
-        earlier: run that this one goes on from; None where it starts with the networks' weights.
+        networks: networks with their initial weights.
+        data: data set of each network; they differ in their training images only.
+        settings: training settings.
+        configs: configuration of each run; they differ in their seeds only.
+        folder: folder for ``checkpoints/``.
+        trackers: tracker of each run.
+        trajectory: records outputs during training.
+        earlier: run that this one continues, or None.
 
     Returns:
-        For each network its module with the chosen weights, and what belongs into the result.
+        For each network its module with the chosen weights, and facts on its training for ``result.json``.
 
     Raises:
-        SettingError: a setting that cannot be used.
-        DivergenceError: a network met weights that are not finite.
+        SettingError: an invalid setting.
+        DivergenceError: a network's weights became infinite or NaN.
     """
     config, n, n_validation = configs[0], len(networks), len(data[0].validation)
     seeds = [own["seed"] for own in configs]
     checkpoints = folder / "checkpoints"
-    network = together(networks)
+    network = group_networks(networks)
     epochs_before = 0 if earlier is None else earlier.epochs
     module = make_module(network, data[0], settings, config, seeds, epochs_before)
     if earlier is not None:
-        take_over(earlier, folder, fresh_schedule=module.schedule is not None and module.schedule.length is not None)
-    monitor = f"validation/{module.watched}"
-    watch = Stopwatch()
-    callbacks: list[Callback] = [watch]
+        copy_checkpoint(
+            earlier, folder, fresh_schedule=module.schedule is not None and module.schedule.length is not None
+        )
+    monitor = f"validation/{module.monitor}"
+    stopwatch = Stopwatch()
+    callbacks: list[Callback] = [stopwatch]
     best = BestMembers(monitor) if n > 1 else best_checkpoint(checkpoints, monitor)
     if settings.weights == "best":
         callbacks.append(best)
@@ -152,11 +153,11 @@ def fit_networks(
         callbacks.append(trajectory)
     callbacks.append(LastCheckpoint(checkpoints, config["checkpoint_seconds"]))
     if config["progress"]:
-        shown = monitor if n_validation else "train/loss"
+        metric = monitor if n_validation else "train/loss"
         seed = f"seed {seeds[0]}" if n == 1 else f"{n} seeds"
         title = f"{config['name']} {seed}  {'-'.join(map(str, network.sizes))}"
         callbacks.append(
-            FitProgress(title, shown, shown.replace("/", " ").replace("_", " "), percent=shown.endswith("/error"))
+            FitProgress(title, metric, metric.replace("/", " ").replace("_", " "), percent=metric.endswith("/error"))
         )
     with quiet():
         trainer = make_trainer(
@@ -166,16 +167,18 @@ def fit_networks(
         )  # fmt: skip
         device = trainer.strategy.root_device
         context = loader_context(trainer)
-        images = all_to([own.train for own in data], device)
+        images = move_all([own.train for own in data], device)
         train = [
             BlockLoader(own, batch_size=settings.batch_size, seed=seed, **context)
             for own, seed in zip(images, seeds, strict=True)
         ]
         held_out = data[0].validation.to(device)
         validation = [BlockLoader(held_out, batch_size=1000, minibatches_per_block=1, **context) for _ in networks]
-        fit_resumably(trainer, module, loader_of(train), loader_of(validation) if n_validation else None, checkpoints)
+        fit_resumably(
+            trainer, module, join_loaders(train), join_loaders(validation) if n_validation else None, checkpoints
+        )
     facts = {
-        "seconds": watch.seconds / n,
+        "seconds": stopwatch.seconds / n,
         "flops": operations(network.operations, trainer.current_epoch, settings) * len(data[0].train),
         "trained_together": n,
         "epochs": trainer.current_epoch,
@@ -184,7 +187,7 @@ def fit_networks(
     best_epochs = restore_best(module, best) if settings.weights == "best" else []
     module.cpu()
     if isinstance(network, NetworkGroup):
-        network.hand_back()
+        network.copy_to_members()
         modules = [make_module(*each, settings, config, [0]) for each in zip(networks, data, strict=True)]
     else:
         modules = [module]
@@ -193,6 +196,6 @@ def fit_networks(
 
 
 def operations(multiplications: Sequence[int], epochs: int, settings: TrainingSettings) -> int:
-    """Floating-point operations per image of training that has lasted ``epochs``, see :mod:`dbn.models.flops`."""
+    """Floating-point operations per image of ``epochs`` epochs of training, see :mod:`dbn.models.flops`."""
     head = min(settings.head_epochs, epochs)
     return head * flops.backpropagation(multiplications, 1) + (epochs - head) * flops.backpropagation(multiplications)

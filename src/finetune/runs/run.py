@@ -1,4 +1,4 @@
-"""A fine-tuning run: its directory, what it trains, and what it keeps."""
+"""A fine-tuning run: its directory, training, and results."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,7 +15,7 @@ from dbn.data import DataSet, label_subset
 from dbn.errors import SettingError
 from dbn.fitting.processes import is_first
 from dbn.models.linear import Linear
-from dbn.pretraining.check_config import check_place
+from dbn.pretraining.check_config import check_run_location
 from dbn.pretraining.configured import layers_of
 from dbn.pretraining.pictures import filters, save_pictures, sheets
 from dbn.runs.identity import with_content
@@ -25,7 +25,7 @@ from dbn.runs.seeds import by_seed, checkpoint_folder, seeds_to_resume
 from dbn.runs.tracking import Tracker, Tracking, tracking
 from dbn.settings import settings_of
 from finetune.baselines.run_baselines import check_baselines, run_baselines
-from finetune.networks.features import before_and_after, features_of
+from finetune.networks.features import features_of, start_and_end_pictures
 from finetune.networks.network import Network
 from finetune.networks.network_file import write_network
 from finetune.networks.weight_changes import weight_changes
@@ -41,13 +41,13 @@ from finetune.tasks.settings import TrainingSettings
 NETWORK_FILE = "network.safetensors"
 
 
-def run_directory(config: Mapping[str, Any]) -> Path:
-    """Where a fine-tuning run lives: ``<runs>/<study>/finetune/<name>_seed<k>``."""
+def finetuning_directory(config: Mapping[str, Any]) -> Path:
+    """Directory of a fine-tuning run: ``<runs>/<study>/finetune/<name>_seed<k>``."""
     return study_directory(config) / "finetune" / f"{folder_name(config['name'])}_seed{config['seed']}"
 
 
 def finetune(config: dict[str, Any], overrides: Sequence[str] | None = None) -> dict[str, Any]:
-    """:func:`finetune_seeds` where there is one seed; returns its result."""
+    """:func:`finetune_seeds` for one seed; returns its result."""
     (result,) = finetune_seeds(config, overrides)
     return result
 
@@ -56,22 +56,25 @@ def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
     """Train the network of a configuration for ``n_parallel_seeds`` seeds from ``seed`` up, together.
 
     Args:
-        config: as ``conf/finetune.yaml`` composes it, plain and resolved.
-        overrides: what was asked for on the command line, to keep beside the results.
+        config: composed from ``conf/finetune.yaml``, resolved to plain dicts and lists.
+        overrides: overrides on the command line, stored with the results.
 
     Returns:
-        For each seed the content of ``result.json``, of those that were done before, too. The network's weights are in
-        ``network.safetensors`` beside it. Nothing where ``pretrain_only`` is set: the stacks are left for later runs.
+        For each seed the content of ``result.json``, also if the run was done before. The network is in
+        ``network.safetensors`` in the same directory. Empty with ``pretrain_only``, which only pretrains the stacks.
     """
     config = with_texts(config)
-    check_place(config)
+    check_run_location(config)
     config = with_content(config)
     if config["pretrain_only"]:
         check_finetuning(config)
         starting_points(by_seed(config), inputs_of(config))
         return []
     earlier = earlier_run(config)
-    runs = [Run(run_directory(own), own, advice=partial(advice, own, run_directory(own))) for own in by_seed(config)]
+    runs = [
+        Run(finetuning_directory(own), own, advice=partial(advice, own, finetuning_directory(own)))
+        for own in by_seed(config)
+    ]
     with checkpoint_folder(runs) as folder:
         return execute_all(runs, lambda waiting: _work(runs, waiting, folder, earlier), overrides, folder)
 
@@ -79,21 +82,21 @@ def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
 def _work(
     runs: Sequence[Run], waiting: Sequence[Run], folder: Path, earlier: Earlier | None
 ) -> Iterator[dict[str, Any]]:
-    """Fine-tune, with checkpoints in ``folder``; gives the part of the result of each run that waits for one."""
+    """Fine-tune, with checkpoints in ``folder``; yields the result of each run in ``waiting``."""
     config = runs[0].config
     check_finetuning(config)
     settings = settings_of("training", TrainingSettings, config["training"])
     data = inputs_of(config)
     check_training(settings, data, len(runs))
-    seeds = seeds_to_resume(folder / "checkpoints", [seed_of(run) for run in waiting], [seed_of(run) for run in runs])
-    members = [run for run in runs if seed_of(run) in seeds]
+    seeds = seeds_to_resume(folder / "checkpoints", [run.seed for run in waiting], [run.seed for run in runs])
+    members = [run for run in runs if run.seed in seeds]
     sets = [labelled(data, run.config) for run in members]
     steps_per_epoch = -(-len(sets[0].train) // settings.batch_size)
     check_schedule(config["schedule"], config["optimizer"], settings, steps_per_epoch)
     starts = starting_points([run.config for run in members], sets[0])
     before = [deepcopy(start.network) for start in starts]
-    watched = data.validation if len(data.validation) else data.train  # the same for all arms and seeds
-    trajectory = Trajectory(watched.sample(settings.trajectory), settings.epochs) if settings.trajectory else None
+    images = data.validation_or_train  # the same for all arms and seeds
+    trajectory = Trajectory(images.sample(settings.trajectory), settings.epochs) if settings.trajectory else None
     openers, directories = [partial(_tracked, run, data) for run in members], [run.directory for run in members]
     with Tracking(openers, directories, config["logger"]["wandb"]) as tracked:
         fitted = fit_networks(
@@ -112,12 +115,6 @@ def _work(
                 yield result | starts[number].facts | facts | {"flops": flops}
 
 
-def seed_of(run: Run) -> int:
-    """The run's seed."""
-    seed: int = run.config["seed"]
-    return seed
-
-
 def _tracked(run: Run, data: DataSet) -> AbstractContextManager[Tracker]:
     config = run.config
     hidden = "-".join(str(layer.n_hidden) for layer in layers_of(config["stack"]))
@@ -128,7 +125,7 @@ def _tracked(run: Run, data: DataSet) -> AbstractContextManager[Tracker]:
 
 
 def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracker: Tracker) -> dict[str, Any]:
-    """Evaluate and save a trained network; returns the run's own part of the result."""
+    """Evaluate and save a trained network; returns the content of the result."""
     directory, config, network = run.directory, run.config, module.network
     metrics = {
         f"{name}/{quantity}": value
@@ -141,7 +138,7 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
         name: filters(layer.weight.T, data.shape) for name, layer in first_layers.items() if isinstance(layer, Linear)
     }
     if config["features"]:
-        pictures |= before_and_after(
+        pictures |= start_and_end_pictures(
             *(features_of(own, data, config["features"], config["seed"]) for own in (before, network))
         )
     if isinstance(module, Autoencoder):
@@ -172,16 +169,16 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
 
 
 def trial_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Number and settings of the trial that a run is; None for any other run."""
+    """Number and settings of the trial; None if the run is no trial of a search."""
     search = config["search"]
     return None if search["trial"] is None else {"number": search["trial"], "settings": config["searched"]}
 
 
 def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
-    """The data set with the labelled subset as its training images, checked for the task.
+    """The data set with the labelled subset as its training images; unchanged for an autoencoder.
 
     Raises:
-        DataError, SettingError: there are no labels, or not as many as asked for; or baselines cannot be done.
+        DataError, SettingError: there are no or too few labels, or a baseline cannot be computed.
     """
     check_baselines(config, data)
     n_labelled = config["data"]["n_labelled"]
@@ -194,9 +191,8 @@ def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
 
 
 def reconstructions(module: Autoencoder, data: DataSet) -> dict[str, Any]:
-    """Some images and their reconstructions as pictures."""
-    shown = data.validation if len(data.validation) else data.train
-    features = shown.sample(20)
+    """Up to 20 images and their reconstructions as pictures."""
+    features = data.validation_or_train.sample(20)
     with torch.no_grad():
         reconstructed = module.eval().reconstruct(features)
     return {"images": data.to_pixels(features).numpy(), "reconstructions": data.to_pixels(reconstructed).numpy()}

@@ -1,4 +1,4 @@
-"""Random search: trials of an arm on its declared search space, and final runs with the setting that was chosen."""
+"""Random search: trials with settings drawn from a search space, and final runs with the chosen settings."""
 
 import json
 import math
@@ -10,7 +10,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dbn.commands.configuration import plain
+from dbn.commands.configuration import resolve_config
 from dbn.errors import DataError, SettingError
 from dbn.random.streams import stream
 from dbn.settings import (
@@ -21,32 +21,31 @@ from dbn.settings import (
     check_number,
     check_table,
     check_text,
-    near,
     optional,
-    renamed,
+    rename_hint,
+    suggestion,
     within,
 )
 
 Space = Mapping[str, Mapping[str, Any]]
-"""Dotted key to ``{low, high, log}`` (a number, even on the scale or on its logarithm) or ``{choices: [...]}``."""
-
+"""Dotted key to ``{low, high, log}`` (uniform, or uniform in the logarithm) or ``{choices: [...]}``."""
 
 STREAMS = {"training.learning_rate": "optimizer.lr"}
-"""Keys that draw from a stream of another name: the one that they had, so that a trial stays what it was."""
+"""Renamed keys that use the stream of their former name, so that trials are reproducible."""
 
 
 def draw(space: Space, trial: int) -> dict[str, Any]:
-    """The settings of a trial: every key drawn by itself.
+    """Draw the settings of a trial, each key independently.
 
-    A draw depends on the key and the number of the trial only. Arms that search the same range of the same key try the
-    same values, so that none of them has luck that another one lacks.
+    A draw depends on the key and the number of the trial only, so that arms with the same search space try the same
+    values.
 
     Args:
-        space: what to draw from.
+        space: the search space.
         trial: number of the trial, from 0.
 
     Raises:
-        SettingError: a range or a list of choices that cannot be drawn from.
+        SettingError: an invalid range or list of choices.
 
     References:
         Bergstra & Bengio (2012), *Random search for hyper-parameter optimization*, JMLR 13:281.
@@ -74,14 +73,14 @@ def _draw_one(key: str, dimension: Mapping[str, Any], trial: int) -> Any:
     check_number(f"{where}.low", low, low=0 if logarithmic else -math.inf, above=logarithmic)
     check_number(f"{where}.high", dimension["high"], low=low, above=True)
     value = low * (dimension["high"] / low) ** u if logarithmic else low + (dimension["high"] - low) * u
-    return float(f"{value:.4g}")  # as a person would write it
+    return float(f"{value:.4g}")
 
 
 def check_search(search: Any) -> None:
-    """Check the group ``search``: what is asked for.
+    """Check the group ``search``.
 
     Raises:
-        SettingError: a setting has a value that cannot be used.
+        SettingError: an invalid setting.
     """
     checks: dict[str, Check] = {
         "trial": optional(within(low=0, whole=True)),
@@ -91,7 +90,7 @@ def check_search(search: Any) -> None:
 
 
 def check_space(space: Any) -> None:
-    """Raise :class:`SettingError` unless something can be drawn from every dimension of the group ``space``."""
+    """Raise :class:`SettingError` unless every entry of the group ``space`` is valid."""
     check_group("space", space)
     for key, dimension in space.items():
         check_group(f"space.{key}", dimension)
@@ -99,18 +98,18 @@ def check_space(space: Any) -> None:
 
 
 def searched(config: DictConfig, overrides: Sequence[str] = ()) -> DictConfig:
-    """The configuration with the settings of its trial, or those chosen for its arm; itself where neither is asked for.
+    """The configuration with the settings of ``search.trial`` or ``search.chosen``; unchanged if neither is given.
 
     Args:
-        config: as Hydra has composed it.
-        overrides: of the command line, which are kept.
+        config: the composed configuration.
+        overrides: overrides on the command line, which take precedence.
 
     Raises:
-        SettingError: both are asked for; a key of the space is no setting; nothing was chosen for the arm.
+        SettingError: both are given; a key of the space is no setting; nothing was chosen for the arm.
         DataError: the file of chosen settings is missing or damaged.
     """
     check_group("search", config.get("search"))
-    check_search(plain(config.search))
+    check_search(resolve_config(config.search))
     trial, chosen = config.search.trial, config.search.chosen
     if trial is None and chosen is None:
         return config
@@ -123,13 +122,13 @@ def searched(config: DictConfig, overrides: Sequence[str] = ()) -> DictConfig:
         settings = draw(OmegaConf.to_container(config.space, resolve=True), trial)  # type: ignore[arg-type]
     else:
         settings = read_chosen(Path(chosen), config.arm.name)
-    said = {override.partition("=")[0].lstrip("+") for override in overrides}
-    settings = {key: value for key, value in settings.items() if key not in said}
+    overridden = {override.partition("=")[0].lstrip("+") for override in overrides}
+    settings = {key: value for key, value in settings.items() if key not in overridden}
     config = config.copy()
     for key, value in settings.items():
         try:
             if OmegaConf.select(config, key, throw_on_missing=False) is None and not _has(config, key):
-                raise SettingError(f"space.{key}: no such setting.{renamed(key)} --help shows all of them.")
+                raise SettingError(f"space.{key}: no such setting.{rename_hint(key)} --help shows all of them.")
             OmegaConf.update(config, key, value)
         except OmegaConfBaseException as error:
             raise SettingError(f"space.{key}={value!r}: {error}") from error
@@ -138,18 +137,18 @@ def searched(config: DictConfig, overrides: Sequence[str] = ()) -> DictConfig:
 
 
 def _has(config: DictConfig, key: str) -> bool:
-    """Whether a dotted key is there, be it null."""
+    """Whether a dotted key exists, possibly with value None."""
     parent, _, name = key.rpartition(".")
     node = OmegaConf.select(config, parent) if parent else config
     return isinstance(node, DictConfig) and name in node
 
 
 def read_chosen(file: Path, arm: str) -> dict[str, Any]:
-    """The settings that a tuning study chose for an arm: ``chosen.json``, which the study's report writes.
+    """The settings chosen for an arm, from ``chosen.json`` of a tuning study's report.
 
     Raises:
         DataError: the file is missing or damaged.
-        SettingError: it has no such arm.
+        SettingError: the file has no such arm.
     """
     if not file.is_file():
         raise DataError(
@@ -162,7 +161,7 @@ def read_chosen(file: Path, arm: str) -> dict[str, Any]:
         raise DataError(f"{file} cannot be used ({error}). Write it anew: dbn-report {file.parent}") from error
     if arm not in settings:
         raise SettingError(
-            f"search.chosen={file}: nothing was chosen for arm={arm}.{near(arm, settings)} "
+            f"search.chosen={file}: nothing was chosen for arm={arm}.{suggestion(arm, settings)} "
             f"It holds {', '.join(sorted(settings))}."
         )
     return settings[arm]

@@ -1,4 +1,4 @@
-"""Networks with their starting weights, as a configuration describes them; stacks are pretrained if need be."""
+"""Networks with initial weights from a configuration; missing stacks are pretrained."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,16 +8,15 @@ import hydra
 
 from dbn.data import DataSet
 from dbn.data.configured import data_of
-from dbn.data.shapes import Facts
+from dbn.data.shapes import DataInfo
 from dbn.errors import SettingError
 from dbn.models.activations import Activation
 from dbn.models.dbn import DBN
 from dbn.models.layer import Layer
 from dbn.models.linear import Linear
 from dbn.pretraining.configured import kind_of, untrained_of, visible_of
-from dbn.pretraining.run import STACK_FILE, pretrain_together, pretraining_config
-from dbn.pretraining.run import run_directory as pretraining_directory
-from dbn.settings import calling, check_keys
+from dbn.pretraining.run import STACK_FILE, pretrain_together, pretraining_config, pretraining_directory
+from dbn.settings import call_factory, check_keys
 from finetune.networks.initialise import Initialisation, unroll
 from finetune.networks.network import Network
 from finetune.tasks.inputs import check_inputs
@@ -25,12 +24,12 @@ from finetune.tasks.inputs import check_inputs
 
 @dataclass(frozen=True)
 class Start:
-    """A network with its starting weights.
+    """A network with its initial weights.
 
     Attributes:
         network: the network.
-        facts: where the weights came from: ``pretrained`` or not, and ``pretrain_seconds``.
-        flops: floating-point operations that pretraining took.
+        facts: for ``result.json``: whether it is ``pretrained``, and ``pretrain_seconds``.
+        flops: floating-point operations of pretraining.
     """
 
     network: Network
@@ -39,10 +38,10 @@ class Start:
 
 
 def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[Start]:
-    """Networks with starting weights for configurations that differ in their seeds; stacks are pretrained if need be.
+    """Networks with initial weights for configurations that differ in their seeds only; pretrains missing stacks.
 
     Raises:
-        SettingError: the stack does not fit network or data; said before anything is pretrained.
+        SettingError: the stack does not match network or data; raised before pretraining.
     """
     config = configs[0]
     initialise, file = initialisation_of(config), config["init"].get("stack")
@@ -87,7 +86,7 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
 
 
 def inputs_of(config: Mapping[str, Any]) -> DataSet:
-    """The data set of a configuration, checked by :func:`finetune.tasks.inputs.check_inputs`."""
+    """Load the data set of a configuration and check it by :func:`finetune.tasks.inputs.check_inputs`."""
     needs_stack = initialisation_of(config).needs_stack
     data = data_of(config)
     check_inputs(data, config, needs_stack=needs_stack)
@@ -95,19 +94,19 @@ def inputs_of(config: Mapping[str, Any]) -> DataSet:
 
 
 def initialisation_of(config: Mapping[str, Any]) -> Initialisation:
-    """What gives the network its starting weights."""
+    """The initialisation of a configuration."""
     group = {key: value for key, value in config["init"].items() if key not in ("stack", "content")}
-    initialise: Initialisation = calling("init", hydra.utils.instantiate, group)
+    initialise: Initialisation = call_factory("init", hydra.utils.instantiate, group)
     return initialise
 
 
-def build_network(data: DataSet | Facts, config: Mapping[str, Any], layers: Sequence[Layer]) -> Network:
-    """The network of a configuration, the same for every arm: its hidden layers are those of a stack.
+def build_network(data: DataSet | DataInfo, config: Mapping[str, Any], layers: Sequence[Layer]) -> Network:
+    """The network of a configuration, the same for pretrained and randomly initialised arms.
 
     Args:
-        data: for the number of features and classes.
-        config: task, activation, dropout.
-        layers: of the stack, trained or not.
+        data: gives numbers of features and classes.
+        config: gives task, activation and dropout.
+        layers: of the stack, trained or not; their encoders are the hidden layers.
 
     Raises:
         SettingError: a classifier of data without labels.
@@ -128,7 +127,7 @@ def build_network(data: DataSet | Facts, config: Mapping[str, Any], layers: Sequ
 
 
 def network_options(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The group ``network``, in which an activation of one's own is called by its ``kind``."""
+    """The group ``network``, in which a user-defined activation is replaced by its ``kind``."""
     network = dict(config["network"])
     if "activation" in network:
         network["activation"] = kind_of("network.activation", network["activation"], Activation)

@@ -1,4 +1,4 @@
-"""Where training takes a network in the space of functions: its outputs for the same images, from start to end."""
+"""Trajectory of a network in function space: its outputs for fixed images during training."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +23,10 @@ MOST_SNAPSHOTS = 50
 
 
 def snapshot_epochs(epochs: int) -> list[int]:
-    """After how many epochs to record, ascending: 0 is before training, ``epochs`` the end.
+    """Numbers of epochs after which to record, ascending, from 0 (before training) to ``epochs``.
 
-    Up to 49 epochs all of them; of more, 50 that are spread evenly in the logarithm, since a network travels farthest
-    in its first epochs. They start with every epoch as long as an even spread would skip none.
+    All epochs if there are at most 49; otherwise 50 numbers, approximately uniform in the logarithm, since outputs
+    change most in the first epochs.
     """
     if epochs < MOST_SNAPSHOTS:
         return list(range(epochs + 1))
@@ -38,16 +38,16 @@ def snapshot_epochs(epochs: int) -> list[int]:
 
 
 class Trajectory(Callback):
-    """Records class probabilities for the same images before training and after epochs of :func:`snapshot_epochs`.
+    """Callback that records class probabilities for fixed images after the epochs of :func:`snapshot_epochs`.
 
-    Recording draws no random number and changes nothing: a run is trained to the same bits with and without it.
+    Recording draws no random numbers: training is bit-equal with and without it.
 
     Args:
         features: of the images, ``(n, n_features)``.
-        epochs: length of training. Where it stops earlier, its end is recorded in any case.
+        epochs: length of training; if training stops earlier, its end is recorded, too.
 
     Attributes:
-        epochs: how many epochs each snapshot was taken after.
+        epochs: number of epochs before each snapshot.
         outputs: the snapshots, float16 ``(members, n, n_classes)`` each.
 
     References:
@@ -62,24 +62,24 @@ class Trajectory(Callback):
         self.outputs: list[Tensor] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Record the starting weights, unless training goes on from a checkpoint."""
+        """Record the initial outputs, unless training resumes from a checkpoint."""
         if not self.epochs:
             self.record(pl_module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Record if this epoch is one of those: before the checkpoint of the epoch is written."""
+        """Record if this is one of the chosen epochs; called before the epoch's checkpoint is written."""
         self.finished = trainer.current_epoch + 1
         if self.finished in self.wanted:
             self.record(pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Record the end of a training that stopped early."""
+        """Record the end of training that stopped early."""
         if self.epochs[-1] != self.finished:
             self.record(pl_module)
 
     @torch.no_grad()
     def record(self, module: pl.LightningModule) -> None:
-        """Add the network's outputs as it stands."""
+        """Append the network's current outputs."""
         assert isinstance(module, FineTuning)
         network, features = module.network, self.features.to(module.device)
         training = network.training
@@ -90,9 +90,9 @@ class Trajectory(Callback):
         self.outputs.append(outputs.softmax(-1).half().cpu().reshape(len(module.seeds), *outputs.shape[-2:]))
 
     def save(self, directory: Path, member: int) -> None:
-        """Write ``trajectory.safetensors`` of one member, in one step.
+        """Write ``trajectory.safetensors`` of one member, atomically.
 
-        It holds ``outputs``, float16 ``(snapshots, n, n_classes)``, and ``epochs``, int64 ``(snapshots,)``.
+        Content: ``outputs``, float16 ``(snapshots, n, n_classes)``, and ``epochs``, int64 ``(snapshots,)``.
         """
         tensors = {
             "outputs": torch.stack([own[member] for own in self.outputs]),
@@ -101,21 +101,21 @@ class Trajectory(Callback):
         write_bytes(directory / TRAJECTORY_FILE, serialise(tensors))
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """The recorded snapshots, for a checkpoint."""
         return {"finished": self.finished, "epochs": list(self.epochs), "outputs": list(self.outputs)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Restore the snapshots of a checkpoint."""
         self.finished, self.epochs = state_dict["finished"], list(state_dict["epochs"])
         self.outputs = list(state_dict["outputs"])
 
 
 @dataclass(frozen=True, eq=False)
 class RecordedTrajectory:
-    """What ``trajectory.safetensors`` holds.
+    """Content of ``trajectory.safetensors``.
 
     Attributes:
-        epochs: after how many epochs each snapshot was taken, ascending, int64 ``(snapshots,)``.
+        epochs: number of epochs before each snapshot, ascending, int64 ``(snapshots,)``.
         outputs: class probabilities, float32 ``(snapshots, n, n_classes)``.
     """
 
@@ -124,7 +124,7 @@ class RecordedTrajectory:
 
 
 def read_trajectory(directory: Path) -> RecordedTrajectory | None:
-    """The trajectory that a run's directory holds; None where none was recorded.
+    """The trajectory in a run's directory; None if none was recorded.
 
     Raises:
         DataError: the file is damaged.

@@ -1,4 +1,4 @@
-"""What a network is trained for: one LightningModule each."""
+"""Tasks of fine-tuning, one LightningModule each."""
 
 from finetune.tasks.autoencoder import Autoencoder
 from finetune.tasks.base import FineTuning

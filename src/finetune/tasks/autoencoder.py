@@ -1,4 +1,4 @@
-"""Autoencoding: reconstruct the image from a short code."""
+"""Autoencoding: reconstruction of images from a low-dimensional code."""
 
 from typing import Any
 
@@ -12,22 +12,22 @@ from finetune.tasks.base import FineTuning, TaskMetrics
 
 
 class Autoencoder(FineTuning):
-    """Trains reconstructions; see :class:`FineTuning`.
+    """Trains an autoencoder; see :class:`FineTuning`.
 
     Args:
         *args: as for :class:`FineTuning`.
-        real: pixels are real numbers and the outputs their means (squared error), not probabilities (cross-entropy).
+        real: outputs are means of real pixels (squared error), not logits of probabilities (cross-entropy).
         **kwargs: as for :class:`FineTuning`.
     """
 
-    watched = "squared_error"
+    monitor = "squared_error"
 
     def __init__(self, *args: Any, real: bool = False, **kwargs: Any) -> None:
         self.real = real
         super().__init__(*args, **kwargs)
 
     def losses(self, outputs: Tensor, batch: Minibatch) -> Tensor:
-        """Of each image, summed over its pixels: cross-entropy in nats, or half the squared error for real pixels."""
+        """Loss of each image, summed over pixels: cross-entropy in nats, or half the squared error for real pixels."""
         if self.real:
             return 0.5 * F.mse_loss(outputs, batch.features, reduction="none").sum(-1)
         return F.binary_cross_entropy_with_logits(outputs, batch.features, reduction="none").sum(-1)

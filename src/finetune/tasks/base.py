@@ -1,4 +1,4 @@
-"""Fine-tuning a network by backpropagation: what classifier and autoencoder share."""
+"""Fine-tuning by backpropagation: the base class of the tasks, and of their metrics."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -14,33 +14,33 @@ from dbn.data.blocks import Block, Minibatch
 from dbn.data.images import ImageSet
 from dbn.errors import DivergenceError
 from dbn.fitting.block_module import BlockModule, Optimizer
-from dbn.fitting.processes import add_gradients, of_each, sum_over_all
+from dbn.fitting.processes import add_gradients, gather_from_all, sum_over_all
 from dbn.machine.products import faster_products
 from dbn.random.streams import streams
-from dbn.settings import calling
+from dbn.settings import call_factory
 from finetune.networks.network import Network
 from finetune.tasks.learning_rate_schedule import Schedule, start
 from finetune.tasks.settings import TrainingSettings
 
 
 class FineTuning(BlockModule):
-    """Trains a network by backpropagation, or several together.
+    """Trains a network by backpropagation, or a group of networks.
 
     Args:
-        network: the network, with its starting weights; or a :class:`finetune.networks.group.NetworkGroup`.
-        settings: how to train it.
-        optimizer: makes the optimiser from parameter groups and ``lr``; its ``weight_decay`` applies to weights only.
-        steps_per_epoch: optimiser steps in an epoch, for the schedule.
-        schedule: of the learning rate; None keeps it.
-        augment: deforms training images; None leaves them.
+        network: the network with its initial weights, or a :class:`finetune.networks.group.NetworkGroup`.
+        settings: training settings.
+        optimizer: factory of the optimiser, from parameter groups and ``lr``; weight decay applies to weights only.
+        steps_per_epoch: optimiser steps per epoch, for the schedule.
+        schedule: of the learning rate; None: constant.
+        augment: deformation of training images, or None.
         shape: channels, height, width of an image.
-        seeds: the run's seed; of networks that train together, each one's.
+        seeds: the run's seed; in a group, one for each member.
         precision: of the matrix products in training: ``auto``, ``float32`` or ``bf16``.
-        epochs_before: of the run that this one goes on from. A schedule that has a length is spread over the others.
+        epochs_before: epochs of the run that this one continues; a schedule with a length covers the other epochs.
     """
 
-    watched: str
-    """The validation metric to choose weights by; lower is better."""
+    monitor: str
+    """Validation metric by which weights are chosen; lower is better."""
 
     def __init__(
         self,
@@ -75,25 +75,28 @@ class FineTuning(BlockModule):
 
     @property
     def largest_product(self) -> int:
-        """Multiplications in the largest product of a minibatch with weights, of all models that train together."""
+        """Multiplications in the largest matrix product of a minibatch, over all members of a group."""
         return self.batch_size * len(self.seeds) * self.largest_operations
 
     @abstractmethod
     def losses(self, outputs: Tensor, batch: Minibatch) -> Tensor:
-        """Of each image, in nats: ``(batch,)``, or ``(members, batch)``."""
+        """Loss of each image, ``(batch,)``, in a group ``(members, batch)``."""
 
     @abstractmethod
     def metrics(self) -> "TaskMetrics":
-        """Fresh metrics of the task."""
+        """New metrics of the task."""
 
     def configure_optimizers(self) -> Any:
-        """Weight decay applies to weights only."""
+        """Make optimiser and schedule; weight decay applies to weights only."""
         *hidden, output = self.network.layers
         groups: list[dict[str, Any]] = []
-        for layers in (hidden, [output]):  # apart: torch's fused SGD wants parameters that start to learn together
+        for layers in (
+            hidden,
+            [output],
+        ):  # separate: in a group of torch's fused SGD, all parameters must start learning together
             groups.append({"params": [layer.weight for layer in layers]})
             groups.append({"params": [layer.bias for layer in layers], "weight_decay": 0.0})
-        optimizer = calling("optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
+        optimizer = call_factory("optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
         if self.schedule is None:
             return optimizer
         n_epochs = self.settings.epochs - self.epochs_before
@@ -101,16 +104,16 @@ class FineTuning(BlockModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler}}
 
     def on_fit_start(self) -> None:
-        """Choose the layers' precision, now that the device is known."""
+        """Choose the layers' precision, which depends on the device."""
         self.network.choose_precision(self.precision, self.batch_size, self.device)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep what each process has added up in an epoch that is under way."""
-        so_far = torch.cat([self.train_loss.double(), self.train_loss.new_tensor([self.train_images]).double()])
-        checkpoint["epoch_so_far"] = [own.tolist() for own in of_each(so_far)]
+        """Add the sums of the training loss of each process in the current epoch."""
+        sums = torch.cat([self.train_loss.double(), self.train_loss.new_tensor([self.train_images]).double()])
+        checkpoint["epoch_so_far"] = [own.tolist() for own in gather_from_all(sums)]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on adding up; with another number of processes, the first one has what all of them had."""
+        """Restore the sums of the training loss; if the number of processes changed, the first one gets all of them."""
         each = torch.tensor(checkpoint["epoch_so_far"], dtype=torch.float64)
         if len(each) != self.trainer.world_size:
             each = torch.cat([each.sum(0, keepdim=True), each.new_zeros(self.trainer.world_size - 1, each.shape[1])])
@@ -118,25 +121,25 @@ class FineTuning(BlockModule):
         self.train_loss, self.train_images = torch.tensor(losses), int(images)
 
     def on_train_start(self) -> None:
-        """Freeze layers anew: an epoch that is resumed from a checkpoint is not started again."""
+        """Set up a fit that may resume within an epoch, for which ``on_train_epoch_start`` is not called."""
         self.train_loss = self.train_loss.to(self.device)
         self.freeze_hidden()
         if self.schedule is not None:
             start(self.lr_schedulers())
 
     def on_train_epoch_start(self) -> None:
-        """Start adding up."""
+        """Reset the sums of the training loss."""
         self.freeze_hidden()
         self.train_loss, self.train_images = torch.zeros(len(self.seeds), device=self.device), 0
 
     def freeze_hidden(self) -> None:
-        """Train the output layer alone in the first ``head_epochs``, all layers from then on."""
+        """Set ``requires_grad``: only the output layer in the first ``head_epochs``, then all layers."""
         head_only = self.current_epoch < self.settings.head_epochs
         for layer in self.network.layers[:-1]:
             layer.requires_grad_(not head_only)
 
     def begin_block(self, block: Block) -> Block:
-        """Open the block's streams of noise, and deform its images."""
+        """Open the block's random streams, and deform its images."""
         counters = (self.current_epoch, block.number, self.global_rank)
         self.network.use_noise_from(streams(self.seeds, "dropout", *counters, device=block.device))
         if self.augment is None:
@@ -145,7 +148,7 @@ class FineTuning(BlockModule):
         return block.with_features(self.augment(block.features, self.shape, generator))
 
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
-        """Forward, backward, step, schedule, limits."""
+        """Forward and backward pass, optimiser step, schedule, max-norm."""
         losses = self.losses(self.network(batch.features), batch)
         optimizer.zero_grad()
         with faster_products(batch.features.shape[:-1].numel() * self.largest_operations):
@@ -160,10 +163,10 @@ class FineTuning(BlockModule):
         self.train_images += batch.features.shape[-2]
 
     def on_train_epoch_end(self) -> None:
-        """Stop at values that are not finite, before a checkpoint is written; otherwise log the training loss.
+        """Raise if parameters are not finite, before a checkpoint is written; otherwise log the training loss.
 
         Raises:
-            DivergenceError: a parameter is not a finite number.
+            DivergenceError: a parameter is infinite or NaN.
         """
         diverged = self.diverged()
         if diverged is not None:
@@ -195,11 +198,11 @@ class FineTuning(BlockModule):
 
     @torch.no_grad()
     def evaluate(self, images: ImageSet) -> dict[str, float]:
-        """The task's metrics on ``images``, as the network stands, without dropout or augmentation."""
+        """The task's metrics on ``images``, in evaluation mode."""
         training = self.network.training
         self.network.eval()
         metrics = self.metrics().to(images.device)
-        metrics.stay_alone()
+        metrics.disable_sync()
         for block in BlockLoader(images, batch_size=1000, minibatches_per_block=1):
             metrics.update(self.network(block.features), block)
         self.network.train(training)
@@ -207,14 +210,14 @@ class FineTuning(BlockModule):
 
 
 class TaskMetrics(nn.Module):
-    """Named torchmetrics, in float64 so that a count of errors over ten thousand images is exact."""
+    """Named torchmetrics, in float64 so that counts are exact."""
 
     def __init__(self, **metrics: Metric) -> None:
         super().__init__()
         self.named = nn.ModuleDict({name: metric.set_dtype(torch.float64) for name, metric in metrics.items()})
 
-    def stay_alone(self) -> None:
-        """Compute what this process has seen: it sees all images, and other processes may not even be here."""
+    def disable_sync(self) -> None:
+        """Do not synchronise with other processes: this process evaluates all images."""
         for metric in self.named.values():
             assert isinstance(metric, Metric)
             metric.distributed_available_fn = lambda: False
@@ -230,11 +233,11 @@ class TaskMetrics(nn.Module):
         """Add a block of images with the network's outputs for them."""
 
     def compute(self) -> dict[str, float]:
-        """Name to value."""
+        """Values of the metrics by name."""
         return {name: float(metric.compute()) for name, metric in self.named.items() if isinstance(metric, Metric)}
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Reset all metrics."""
         for metric in self.named.values():
             assert isinstance(metric, Metric)
             metric.reset()

@@ -1,4 +1,4 @@
-"""How far a classifier's confidence is from how often it is right."""
+"""Expected calibration error of a classifier."""
 
 import torch
 from torch import Tensor
@@ -8,13 +8,12 @@ N_BINS = 15
 
 
 class CalibrationError(Metric):
-    r"""Expected calibration error over ``n_bins`` bins of confidence, all of one width.
+    r"""Expected calibration error over ``n_bins`` bins of confidence of equal width.
 
     .. math:: \sum_{m=1}^{M} \frac{|B_m|}{n} \left| \mathrm{acc}(B_m) - \mathrm{conf}(B_m) \right|
 
-    Bin ``m`` holds the confidences in :math:`(\frac{m-1}{M}, \frac{m}{M}]`, the first one 0 as well: an image of which
-    the network is certain is in the last bin, with those of which it is nearly certain. (torchmetrics' own metric gives
-    a confidence of 1 a bin of its own, number ``M + 1``.)
+    Bin ``m`` holds the confidences in :math:`(\frac{m-1}{M}, \frac{m}{M}]`, the first one also 0. (torchmetrics' own
+    metric has a separate bin ``M + 1`` for a confidence of 1.)
 
     Args:
         n_bins: ``M``.
@@ -33,12 +32,12 @@ class CalibrationError(Metric):
         super().__init__()
         self.n_bins = n_bins
         self.set_dtype(torch.float64)
-        for name in ("n_images", "n_right", "confidence"):  # sums over the images of each bin
+        for name in ("n_images", "n_right", "confidence"):  # sums per bin
             self.add_state(name, torch.zeros(n_bins, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, labels: Tensor) -> None:
         """Add images with their logits ``(n, n_classes)`` and labels ``(n,)``."""
-        predicted = logits.argmax(1)  # as for the error: the largest output's class
+        predicted = logits.argmax(1)  # as for the error
         confidence = logits.double().softmax(1).gather(1, predicted.unsqueeze(1)).squeeze(1)
         edges = torch.arange(1, self.n_bins, dtype=torch.float64, device=logits.device) / self.n_bins
         bins = torch.bucketize(confidence, edges)  # an edge belongs to the bin below it

@@ -1,4 +1,4 @@
-"""Classification: softmax and cross-entropy, or one of the losses that came before."""
+"""Classification by softmax and cross-entropy, or an older loss."""
 
 from typing import Any
 
@@ -12,11 +12,9 @@ from finetune.tasks.losses import LOSSES, cross_entropy, squared
 
 
 class Classifier(FineTuning):
-    """Trains by the loss of the settings, in general cross-entropy of ``softmax(network(x))``; see
-    :class:`FineTuning`. The class is that of the largest output, whatever the loss.
-    """  # noqa: D205
+    """Trains a classifier, whose class is that of the largest output, by the loss of the settings."""
 
-    watched = "error"
+    monitor = "error"
 
     def losses(self, outputs: Tensor, batch: Minibatch) -> Tensor:
         """The loss of each image, with the label smoothing of the settings."""
@@ -26,15 +24,16 @@ class Classifier(FineTuning):
         return loss(outputs.flatten(0, -2), labels.flatten(), self.settings.label_smoothing).view(labels.shape)
 
     def metrics(self) -> "ClassifierMetrics":
-        """Error and what else the loss has a meaning for."""
+        """Error, and further metrics that depend on the loss."""
         return ClassifierMetrics(self.settings.loss)
 
 
 class ClassifierMetrics(TaskMetrics):
-    """``error``: fraction of wrong labels. With cross-entropy ``nll``: mean negative log-likelihood in nats, and
-    ``calibration_error``, see :class:`CalibrationError`. With squared loss ``squared_loss``, its mean. A perceptron has
-    signs only.
-    """  # noqa: D205
+    """Metrics of a classifier.
+
+    ``error``: fraction of wrong labels. With cross-entropy also ``nll``, mean negative log-likelihood in nats, and
+    ``calibration_error``, see :class:`CalibrationError`; with squared loss ``squared_loss``, its mean.
+    """
 
     def __init__(self, loss: str = "cross_entropy") -> None:
         metrics: dict[str, Any] = {"error": MeanMetric()}

@@ -1,4 +1,4 @@
-"""Whether a network can be trained and tested on a data set: one rule for all arms of a comparison."""
+"""Checks that a data set can be used in fine-tuning, by the same rule for all arms of a comparison."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,26 +12,24 @@ from dbn.pretraining.inputs import check_data, check_visible
 
 
 def check_inputs(data: DataSet, config: Mapping[str, Any], *, needs_stack: bool) -> None:
-    """Refuse features that the visible units of the configuration cannot take, whether or not the arm has a stack.
+    """Refuse features outside the interval of the configuration's visible units, also for arms without stack.
 
-    Arms of a study are told apart by how they are trained. So they see the same numbers: what the pretrained arm
-    refuses, floats from 0 to 255 for instance, is refused by the random ones it is compared with, in training,
-    validation and test images alike.
+    All arms of a study must be trained on the same features. So features that a pretrained arm refuses, such as floats
+    from 0 to 255, are refused by random arms as well, in training, validation and test images alike.
 
-    One kind of features is left to random arms alone while ``stack.visible=bernoulli``: standardised ones
-    (``data.standardise=true``), since such networks are commonly trained on them and there is nothing to mistake about
-    their scale. A pretrained arm of the same study is refused until ``stack.visible=gaussian`` is set, and then sees
-    the same standardised numbers. What no arm may do is to reconstruct them by cross-entropy, which is for
-    probabilities: an autoencoder wants ``stack.visible=gaussian``, which makes its loss the squared error.
+    With ``stack.visible=bernoulli`` there is one exception: random arms accept standardised features
+    (``data.standardise=true``), which are commonly used and whose scale is unambiguous. A pretrained arm needs
+    ``stack.visible=gaussian`` for these. An autoencoder needs it as well: then its loss is the squared error, since
+    cross-entropy is for probabilities.
 
     Args:
-        data: all of it, before a labelled subset is drawn.
+        data: the data set, before a labelled subset is drawn.
         config: of a fine-tuning run.
-        needs_stack: whether a pretrained stack takes part in the arm's starting weights.
+        needs_stack: whether the arm's initialisation requires a pretrained stack.
 
     Raises:
-        DataError: there is a feature that cannot be; said before anything is trained.
-        SettingError: ``stack.visible`` names no type of units.
+        DataError: a feature is outside the allowed interval.
+        SettingError: an unknown unit type.
         ModelFileError: ``init.stack`` is no DBN file.
     """
     visible = visible_units(config)
@@ -43,7 +41,7 @@ def check_inputs(data: DataSet, config: Mapping[str, Any], *, needs_stack: bool)
 
 
 def visible_units(config: Mapping[str, Any]) -> str | Mapping[str, Any]:
-    """The type of the visible units: of the stack in ``init.stack`` where there is one, otherwise ``stack.visible``."""
+    """Type of the visible units: those of the file ``init.stack`` if given, otherwise ``stack.visible``."""
     file = config["init"].get("stack")
     wanted: str | Mapping[str, Any] = visible_of(config["stack"]) if file is None else DBN.load(file)[0].input_type
     return wanted
@@ -51,5 +49,5 @@ def visible_units(config: Mapping[str, Any]) -> str | Mapping[str, Any]:
 
 def has_real_outputs(config: Mapping[str, Any]) -> bool:
     """Whether an autoencoder's outputs are means of real pixels (squared error), not probabilities (cross-entropy)."""
-    units, _ = Units.check_wanted(visible_of(config["stack"]), "stack.visible")
+    units, _ = Units.resolve(visible_of(config["stack"]), "stack.visible")
     return bool(units.interval == Gaussian.interval)

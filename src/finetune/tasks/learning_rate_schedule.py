@@ -6,17 +6,17 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from dbn.settings import calling, check_choice
+from dbn.settings import call_factory, check_choice
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A learning-rate schedule.
+    """A learning-rate schedule: any scheduler of torch, with the length of training.
 
     Attributes:
         factory: makes the scheduler from an optimiser.
-        interval: ``step`` or ``epoch``: how often it moves.
-        length: name of the factory's argument that takes the number of those; None if it has none.
+        interval: ``step`` or ``epoch``: when the scheduler steps.
+        length: name of the factory's argument for the total number of steps or epochs; None if it has none.
     """
 
     factory: Callable[..., Any]
@@ -30,7 +30,7 @@ class Schedule:
     def scheduler(self, optimizer: Optimizer, epochs: int, steps_per_epoch: int) -> Any:
         """A scheduler of torch's for training of ``epochs`` epochs."""
         n = epochs * (steps_per_epoch if self.interval == "step" else 1)
-        return calling("schedule", self.factory, optimizer, **({self.length: n} if self.length else {}))
+        return call_factory("schedule", self.factory, optimizer, **({self.length: n} if self.length else {}))
 
 
 def start(scheduler: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a classifier's training makes small: cross-entropy, squared error, Rosenblatt's criterion."""
+"""Losses of a classifier: cross-entropy, squared error, perceptron criterion."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ def cross_entropy(outputs: Tensor, labels: Tensor, smoothing: float) -> Tensor:
 
 
 def squared(outputs: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    r"""Sigmoid outputs o and targets t, 1 for the label's class and 0 elsewhere: :math:`\frac12 \sum_c (o_c - t_c)^2`.
+    r"""Squared error of sigmoid outputs o and one-hot targets t: :math:`\frac12 \sum_c (o_c - t_c)^2`.
 
     References:
         Rumelhart, Hinton & Williams (1986), *Learning representations by back-propagating errors*, Nature 323:533.
@@ -28,14 +28,14 @@ def squared(outputs: Tensor, labels: Tensor, smoothing: float) -> Tensor:
 
 
 def perceptron(outputs: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    r"""A perceptron for each class against the others: :math:`\sum_c \max(0, -t_c a_c)`, t = 1 or -1.
+    r"""Perceptron criterion, one unit for each class against the others: :math:`\sum_c \max(0, -t_c a_c)`, t = 1 or -1.
 
-    A unit is wrong where the sign of its activation a is not t, or where a is zero. Gradient descent with learning
-    rate 1 on one image at a time is then Rosenblatt's rule: w += t x where the unit is wrong, else nothing.
+    A unit is wrong if the sign of its pre-activation a differs from t, or a is zero. Gradient descent with learning
+    rate 1 on single images is then Rosenblatt's rule, w += t x for wrong units.
 
     References:
         Rosenblatt (1958), *The perceptron*, Psychological Review 65:386. Novikoff (1962), *On convergence proofs on
-        perceptrons*, bounds the number of its mistakes where classes can be separated.
+        perceptrons*, bounds the number of mistakes for separable classes.
     """
     targets = 2.0 * F.one_hot(labels, outputs.shape[-1]).to(outputs) - 1.0
     margins = targets * outputs

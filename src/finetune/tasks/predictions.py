@@ -1,4 +1,4 @@
-"""What a classifier said of each test image: kept with a run, so that runs can be compared image by image."""
+"""A classifier's predictions for the test images, stored with a run, to compare runs image by image."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,8 @@ class Predictions:
     """Class numbers of test images, in the order of the test set.
 
     Attributes:
-        label: the true ones, ``(n_test,)`` int64.
-        predicted: the network's, ``(n_test,)`` int64.
+        label: true classes, ``(n_test,)`` int64.
+        predicted: predicted classes, ``(n_test,)`` int64.
     """
 
     label: NDArray[np.int64]
@@ -35,7 +35,7 @@ class Predictions:
 
 @torch.no_grad()
 def predict(network: Network, images: ImageSet) -> Tensor:
-    """The class of the largest output for every image, ``(n,)`` int64; in use, so without dropout."""
+    """Class of the largest output for every image, ``(n,)`` int64, in evaluation mode."""
     training = network.training
     network.eval()
     classes = [network(block.features).argmax(1) for block in BlockLoader(images, batch_size=1000)]
@@ -51,7 +51,7 @@ def write_predictions(directory: Path, label: Tensor, predicted: Tensor) -> None
 
 
 def read_predictions(directory: Path) -> Predictions | None:
-    """The predictions of a run; None where it kept none, as autoencoders do.
+    """The predictions of a run; None if it has none, such as an autoencoder.
 
     Raises:
         ModelFileError: the file is damaged.

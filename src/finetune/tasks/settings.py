@@ -1,4 +1,4 @@
-"""How a network is fine-tuned: the group ``training`` of the configuration, checked."""
+"""Settings of fine-tuning: the group ``training`` of the configuration."""
 
 from dataclasses import dataclass
 
@@ -9,24 +9,24 @@ from finetune.tasks.losses import LOSSES
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """Fine-tuning by backpropagation.
+    """Settings of fine-tuning by backpropagation.
 
     Attributes:
         epochs: passes through the labelled training images.
         batch_size: images per minibatch.
-        learning_rate: of the optimiser; the largest one where a schedule changes it.
-        head_epochs: first epochs that train the new output layer alone (5 in Hinton & Salakhutdinov 2006).
-        loss: what is minimised, see :mod:`finetune.tasks.losses`; an autoencoder has its own: ``cross_entropy``.
+        learning_rate: of the optimiser; the maximum of a schedule.
+        head_epochs: first epochs, in which only the output layer is trained (5 in Hinton & Salakhutdinov 2006).
+        loss: of a classifier, see :mod:`finetune.tasks.losses`; must be ``cross_entropy`` for an autoencoder.
         label_smoothing: probability mass spread over all classes, in [0, 1).
-        max_norm: largest norm of a hidden unit's incoming weights (Srivastava et al. 2014); None for no limit.
-        patience: validations without a better validation metric before training stops; None to go on to the end.
-        weights: the ones to keep: ``best`` on validation or ``last``.
-        validate_every: epochs between two looks at the validation images: with few labels, looking costs more than
-            training. Best weights and patience know of these epochs only.
-        trajectory: images whose outputs are recorded over training, see :mod:`finetune.runs.trajectory`; 0: none.
+        max_norm: largest norm of a hidden unit's incoming weights (Srivastava et al. 2014); None: no limit.
+        patience: validations without improvement before training stops; None: no early stopping.
+        weights: weights to keep: ``best`` by the validation metric, or ``last``.
+        validate_every: epochs between validations, which take longer than training with few labels; best weights and
+            patience refer to these epochs only.
+        trajectory: number of images whose outputs are recorded, see :mod:`finetune.runs.trajectory`; 0: none.
 
     Raises:
-        SettingError: a value that cannot be used.
+        SettingError: an invalid value.
     """
 
     epochs: int

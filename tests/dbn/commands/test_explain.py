@@ -11,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 from dbn.commands.command import FULL_ERROR, run_command
-from dbn.commands.configuration import plain
+from dbn.commands.configuration import resolve_config
 
 Said = tuple[int, str, dict[str, Any] | None]
 
@@ -30,7 +30,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
             run_command("finetune", ran.append)
         except SystemExit as left:
             status = int(left.code or 0)
-        return status, capsys.readouterr().err, plain(ran[-1]) if ran else None
+        return status, capsys.readouterr().err, resolve_config(ran[-1]) if ran else None
 
     return called
 

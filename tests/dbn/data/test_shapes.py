@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from dbn.data import load_data
-from dbn.data.shapes import facts_of
+from dbn.data.shapes import info_of
 from dbn.errors import DataError
 from finetune.describe import describe
 from helpers import Composer
@@ -21,7 +21,7 @@ def loaded(data: dict[str, Any]) -> Any:
 
 
 def agree(data: dict[str, Any]) -> None:
-    facts, found = facts_of(data), loaded(data)
+    facts, found = info_of(data), loaded(data)
     assert (facts.name, facts.shape, facts.classes) == (found.name, found.shape, found.classes)
     assert facts.n_features == math.prod(found.shape)
 
@@ -54,7 +54,7 @@ def test_of_a_memmap(compose: Composer) -> None:
     np.save("mine/images.npy", np.zeros((30, 4, 5), np.uint8))
     np.save("mine/labels.npy", np.arange(30) % 3)
     data = compose("finetune", ["data=memmap", "data.path=mine"])["data"]
-    facts = facts_of(data)
+    facts = info_of(data)
     assert (facts.shape, facts.classes) == ((1, 4, 5), ("0", "1", "2"))
 
 
@@ -79,4 +79,4 @@ def test_networks_are_described_where_there_are_no_data(
 
 def test_of_a_file_that_is_not_there(compose: Composer) -> None:
     with pytest.raises(DataError, match=r"data\.path=nothing\.npz"):
-        facts_of(compose("finetune", ["data=npz", "data.path=nothing.npz"])["data"])
+        info_of(compose("finetune", ["data=npz", "data.path=nothing.npz"])["data"])

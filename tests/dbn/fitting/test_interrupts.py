@@ -16,7 +16,7 @@ from pytorch_lightning.callbacks import Callback
 
 from dbn import RBM
 from dbn.fitting.checkpoints import LastCheckpoint
-from dbn.fitting.interrupts import farewell, interruptible, receive
+from dbn.fitting.interrupts import interruptible, interruption_message, receive
 from dbn.fitting.preemption import PreemptedError, preemption
 from dbn.models.units import make_units
 from dbn.pretraining import fit
@@ -41,7 +41,7 @@ def _nobody_has_interrupted() -> Iterator[None]:
     before = signal.getsignal(signal.SIGINT)
     yield
     signal.signal(signal.SIGINT, before)
-    preemption.requested = preemption.by_person = False
+    preemption.requested = preemption.from_keyboard = False
 
 
 def start(folder: Path, command: str, *arguments: str) -> subprocess.Popen[str]:
@@ -135,8 +135,8 @@ def test_at_any_block_of_any_stage_it_ends_with_the_same_bits(
             break
         except PreemptedError:
             stops += 1
-            assert "last.ckpt" in farewell("dbn-finetune")
-            preemption.requested = preemption.by_person = False
+            assert "last.ckpt" in interruption_message("dbn-finetune")
+            preemption.requested = preemption.from_keyboard = False
     assert stops == blocks["n"] // 7 >= 5
     assert len(bits(Path("runs/a"))) == 4 * n_seeds
     assert bits(Path("runs/a")) == bits(Path("runs/b"))

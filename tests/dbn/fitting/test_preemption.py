@@ -14,9 +14,8 @@ from dbn.data import Images
 from dbn.data.block_loader import BlockLoader
 from dbn.fitting.checkpoints import LastCheckpoint
 from dbn.fitting.preemption import PreemptedError, Preemption, job_id, preemption, requeueing
-from dbn.pretraining.run import pretraining_config
-from dbn.pretraining.run import run_directory as pretraining_directory
-from finetune.runs.run import finetune_seeds, run_directory
+from dbn.pretraining.run import pretraining_config, pretraining_directory
+from finetune.runs.run import finetune_seeds, finetuning_directory
 from helpers import Composer
 
 SMALL = [
@@ -41,7 +40,7 @@ def files_of(config: dict[str, Any]) -> dict[str, bytes]:
     """What must be the same bits."""
     shared = pretraining_directory(pretraining_config(config))
     paths = [shared / "dbn.safetensors", shared / "metrics.csv"]
-    paths += [run_directory(config) / name for name in ("network.safetensors", "metrics.csv")]
+    paths += [finetuning_directory(config) / name for name in ("network.safetensors", "metrics.csv")]
     return {path.name + path.parent.name: path.read_bytes() for path in paths}
 
 

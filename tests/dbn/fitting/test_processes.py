@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from dbn.errors import RunConflictError
-from dbn.fitting.processes import hear_from_first, tell_others
+from dbn.fitting.processes import announce_runs, wait_for_announcement
 
 TWO = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
 SMALL = [
@@ -100,16 +100,16 @@ def test_the_others_wait_for_the_word_of_the_first(tmp_path: Path, monkeypatch: 
     for name, value in {"JOB_ID": "7", "STEP_ID": "0", "NTASKS": "2"}.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
     monkeypatch.setenv("SLURM_RESTART_COUNT", "0")
-    tell_others(tmp_path, ["dbn_seed3"])
+    announce_runs(tmp_path, ["dbn_seed3"])
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     with ThreadPoolExecutor() as pool:
-        heard = pool.submit(hear_from_first, tmp_path)
+        heard = pool.submit(wait_for_announcement, tmp_path)
         with pytest.raises(FutureTimeout):
             heard.result(timeout=0.5)
-        tell_others(tmp_path, ["dbn_seed0", "dbn_seed2"])
+        announce_runs(tmp_path, ["dbn_seed0", "dbn_seed2"])
         assert heard.result(timeout=10) == ["dbn_seed0", "dbn_seed2"]
-    tell_others(tmp_path, None)
+    announce_runs(tmp_path, None)
     with pytest.raises(RunConflictError, match="first process refuses"):
-        hear_from_first(tmp_path)
+        wait_for_announcement(tmp_path)
     monkeypatch.delenv("SLURM_STEP_ID")
-    assert hear_from_first(tmp_path) is None
+    assert wait_for_announcement(tmp_path) is None

@@ -116,7 +116,7 @@ def test_models_choose_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def listening(multiplications: int) -> products.AbstractContextManager[None]:
         told.append(multiplications)
-        return products.AS_IT_IS
+        return products.TORCH_DEFAULT
 
     monkeypatch.setattr(products, "faster_products", listening)
     monkeypatch.setattr("dbn.models.linear.faster_products", listening)

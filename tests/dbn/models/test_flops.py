@@ -89,7 +89,7 @@ def test_pretraining_counts_the_way_up(representations: str, augment: str, compo
     config = compose("pretrain", overrides)
     n = len(data_of(config).train)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dbn.pretraining.greedy.WATCHED_IMAGES", 0)
+        patch.setattr("dbn.pretraining.greedy.MONITORED_IMAGES", 0)
         patch.setattr("dbn.pretraining.contrastive.rbm_metrics", lambda *_: {"nothing": 0.0})
         patch.setattr("dbn.pretraining.run.pictures_of_stack", lambda *_: {})
         patch.setattr("dbn.pretraining.run.sheets", lambda _: {})

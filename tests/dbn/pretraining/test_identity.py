@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 from dbn.data.content import content_of
 from dbn.errors import DataError, RunConflictError
-from dbn.pretraining.run import pretrain_together, pretraining_config, run_directory
+from dbn.pretraining.run import pretrain_together, pretraining_config, pretraining_directory
 from dbn.runs.identity import run_identity, with_content
 from finetune.runs.run import finetune
 from helpers import Composer
@@ -80,7 +80,7 @@ def test_configurations_share_a_stack_exactly_when_they_train_the_same_one(compo
         words = [*SMALL, *(word for option in chosen for word in option), f"study=s{number}"]
         config = pretraining_config(with_content(compose("finetune", words)))
         pretrain_together([config])
-        directory = run_directory(config)
+        directory = pretraining_directory(config)
         weights = np.concatenate(
             [
                 tensor.ravel()
@@ -109,7 +109,8 @@ def test_what_else_determines_a_stack(other: list[str], compose: Composer) -> No
     write_images(Path("a.npz"), 0)
     words = [*SMALL, "data=npz", "data.path=a.npz"]
     stacks = {
-        run_directory(pretraining_config(with_content(compose("finetune", [*words, *more])))) for more in ([], other)
+        pretraining_directory(pretraining_config(with_content(compose("finetune", [*words, *more]))))
+        for more in ([], other)
     }
     assert len(stacks) == 2
 
@@ -118,7 +119,7 @@ def test_the_device_does_not_keep_a_run_from_being_found(compose: Composer) -> N
     on_gpu = ["trainer=gpu", "+trainer.profiler=simple"]
     here, there = (compose("finetune", [*SMALL, *more]) for more in ([], on_gpu))
     assert run_identity(here) == run_identity(there)
-    assert run_directory(pretraining_config(here)) == run_directory(pretraining_config(there))
+    assert pretraining_directory(pretraining_config(here)) == pretraining_directory(pretraining_config(there))
     assert run_identity(here) != run_identity(compose("finetune", [*SMALL, "+trainer.limit_train_batches=1"]))
 
 

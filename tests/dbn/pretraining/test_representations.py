@@ -14,7 +14,7 @@ from dbn.data import DataSet, Images, StreamedImages, load_data, memmap
 from dbn.data.block_loader import BlockLoader
 from dbn.errors import DataError, SettingError
 from dbn.pretraining import LayerSettings, pretrain_stack
-from dbn.pretraining.representations import RaisedImages, on_disk, propagate
+from dbn.pretraining.representations import PropagatedImages, on_disk, propagate
 from dbn.pretraining.run import pretrain
 from finetune.runs.run import finetune
 from helpers import Composer
@@ -78,7 +78,7 @@ def test_computed_and_on_disk_give_the_same_stack_in_many_windows(folder: Path, 
 def test_raised_images_are_the_images_a_layer_up(folder: Path) -> None:
     images = streamed(folder, window=0.02).train
     rbm = trained_one(images)
-    raised, expected = RaisedImages(images, rbm), propagate(rbm, images)
+    raised, expected = PropagatedImages(images, rbm), propagate(rbm, images)
     assert len(raised) == len(expected)
     index = torch.tensor([5, 900, 3])
     torch.testing.assert_close(raised.features(index), expected.features(index))
@@ -134,7 +134,7 @@ def test_on_disk_is_written_once_and_deleted_at_the_end(
 
 def test_a_file_is_whole_or_not_there(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = streamed(folder).train
-    raised = RaisedImages(images, trained_one(images))
+    raised = PropagatedImages(images, trained_one(images))
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(DataError, match=r"one\.npy cannot be written.*No space left.*GiB.*representations=compute"):
         on_disk(raised, tmp_path / "one.npy")

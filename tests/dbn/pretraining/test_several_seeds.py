@@ -10,12 +10,12 @@ import torch
 from dbn import DBN, RBM
 from dbn.data import DataSet, Images, digits, load_data
 from dbn.data.block_loader import BlockLoader
-from dbn.data.group_loader import ParallelLoader
+from dbn.data.group_loader import GroupLoader
 from dbn.errors import DivergenceError, SettingError
 from dbn.models.units import Bernoulli, Units, make_units
 from dbn.pretraining import LayerSettings, StackRun, pretrain_stack, pretrain_stacks
 from dbn.pretraining.contrastive import ContrastiveStep, RBMTraining
-from dbn.pretraining.run import pretrain_seeds, run_directory
+from dbn.pretraining.run import pretrain_seeds, pretraining_directory
 from dbn.random.streams import stream, streams
 from dbn.runs.seeds import SEEDS, ranges, seeds_to_resume
 from dbn.samplers import ContrastiveDivergence
@@ -112,7 +112,7 @@ def test_blocks_of_a_group_are_its_members_blocks() -> None:
         return [BlockLoader(own, seed=seed, **options) for seed, own in enumerate(images)]
 
     for epoch in (0, 3):
-        group, alone = ParallelLoader(loaders(epoch)), loaders(epoch)
+        group, alone = GroupLoader(loaders(epoch)), loaders(epoch)
         assert len(group) == len(alone[0])
         n = 0
         for block, *own in zip(group, *alone, strict=True):
@@ -155,12 +155,12 @@ def test_each_run_has_its_own_place_and_is_done_once(compose: Composer) -> None:
     assert results[1] == alone[0]
     assert [result["trained_together"] for result in results] == [2, 1, 2]
     for result in results:
-        directory = run_directory(result["config"])
+        directory = pretraining_directory(result["config"])
         rows = (directory / "metrics.csv").read_text().splitlines()
         assert len(rows) == 1 + 6
         assert len(DBN.load(directory / "dbn.safetensors")) == 2
         assert (directory / "pictures.npz").is_file()
-    study = run_directory(config).parents[1]
+    study = pretraining_directory(config).parents[1]
     assert not (study / "together").exists()
     assert pretrain_seeds(config) == results
 
@@ -192,12 +192,12 @@ def test_an_interrupted_group_goes_on_with_all_its_members(compose: Composer, mo
     for n_done in (0, 1):
         with pytest.raises(StoppedError):
             pretrain_seeds(config)
-        assert len(list(run_directory(config).parent.glob("*/result.json"))) == n_done
+        assert len(list(pretraining_directory(config).parent.glob("*/result.json"))) == n_done
     results = pretrain_seeds(config)
     for found, expected in zip(results, undisturbed, strict=True):
         assert found["metrics"] == expected["metrics"]
         for name in ("dbn.safetensors", "metrics.csv"):
-            files = [run_directory(result["config"]) / name for result in (found, expected)]
+            files = [pretraining_directory(result["config"]) / name for result in (found, expected)]
             assert files[0].read_bytes() == files[1].read_bytes()
 
 

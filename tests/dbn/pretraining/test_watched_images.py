@@ -12,9 +12,9 @@ from dbn.models.dbn import DBN
 from dbn.models.units import Bernoulli
 from dbn.pretraining import LayerSettings, StackRun, fit, pretrain_stack, pretrain_stacks
 from dbn.pretraining.contrastive import RBMTraining, rbm_metrics
-from dbn.pretraining.fit import WATCHED_IMAGES
+from dbn.pretraining.fit import MONITORED_IMAGES
 from dbn.pretraining.pictures import pictures_of_stack
-from dbn.pretraining.representations import RaisedImages, propagate
+from dbn.pretraining.representations import PropagatedImages, propagate
 from dbn.random.streams import stream
 
 CLASSES, FEATURES = 10, 20
@@ -53,11 +53,11 @@ def test_the_gap_that_is_watched_is_that_of_all_images(data: DataSet) -> None:
     """Within 3 standard errors of two samples without replacement, estimated from all images."""
     rbm = RBM(Bernoulli(FEATURES), Bernoulli(8), weight_std=0.01, generator=stream(0, "init"))
     fit(rbm, data.train, epochs=3)
-    watched = rbm_metrics(rbm, data.train.sample(WATCHED_IMAGES), data.validation.sample(WATCHED_IMAGES))
+    watched = rbm_metrics(rbm, data.train.sample(MONITORED_IMAGES), data.validation.sample(MONITORED_IMAGES))
     variance = 0.0
     for images in (data.train, data.validation):
         energies = rbm.free_energy(images.features()).detach()
-        variance += float(energies.var()) / WATCHED_IMAGES * (1 - WATCHED_IMAGES / len(images))
+        variance += float(energies.var()) / MONITORED_IMAGES * (1 - MONITORED_IMAGES / len(images))
     whole = rbm_metrics(rbm, data.train.features(), data.validation.features())
     assert abs(watched["free_energy_gap"] - whole["free_energy_gap"]) < 3 * variance**0.5
     first = rbm_metrics(rbm, data.train.features(slice(0, 1000)), data.validation.features(slice(0, 1000)))
@@ -67,7 +67,7 @@ def test_the_gap_that_is_watched_is_that_of_all_images(data: DataSet) -> None:
 def test_fit_watches_the_sample(data: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = recorded(monkeypatch)
     fit(RBM(Bernoulli(FEATURES), Bernoulli(8)), data.train, epochs=1)
-    assert torch.equal(seen[0][0], data.train.sample(WATCHED_IMAGES))
+    assert torch.equal(seen[0][0], data.train.sample(MONITORED_IMAGES))
 
 
 def test_every_seed_layer_and_resumed_fit_watches_the_same_images(
@@ -81,7 +81,7 @@ def test_every_seed_layer_and_resumed_fit_watches_the_same_images(
     for number, (train, validation) in enumerate(seen):
         layer, member = divmod(number, 2)
         for images, found in ((data.train, train), (data.validation, validation)):
-            expected = stacks[member].stack.up(images.sample(WATCHED_IMAGES), layer)
+            expected = stacks[member].stack.up(images.sample(MONITORED_IMAGES), layer)
             torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
     for representations in ("memory", "compute", "disk"):
         directory = tmp_path / representations
@@ -91,8 +91,10 @@ def test_every_seed_layer_and_resumed_fit_watches_the_same_images(
             data, layers, directory=directory, representations=representations, progress=False
         )  # the first layer is there
         ((train, validation),) = seen
-        torch.testing.assert_close(train, resumed.up(data.train.sample(WATCHED_IMAGES), 1), rtol=0, atol=1e-6)
-        torch.testing.assert_close(validation, resumed.up(data.validation.sample(WATCHED_IMAGES), 1), rtol=0, atol=1e-6)
+        torch.testing.assert_close(train, resumed.up(data.train.sample(MONITORED_IMAGES), 1), rtol=0, atol=1e-6)
+        torch.testing.assert_close(
+            validation, resumed.up(data.validation.sample(MONITORED_IMAGES), 1), rtol=0, atol=1e-6
+        )
 
 
 def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -101,8 +103,8 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.Tensor, torch.
     start = RBMTraining.on_fit_start
 
     def on_fit_start(self: RBMTraining) -> None:
-        assert self.watched is not None
-        seen.extend(zip(self.watched, self.watched_validation or self.watched, strict=True))
+        assert self.monitored is not None
+        seen.extend(zip(self.monitored, self.monitored_validation or self.monitored, strict=True))
         start(self)
 
     monkeypatch.setattr(RBMTraining, "on_fit_start", on_fit_start)
@@ -112,7 +114,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.Tensor, torch.
 def test_a_layer_up_the_same_images_are_watched(data: DataSet) -> None:
     rbm = RBM(Bernoulli(FEATURES), Bernoulli(8), generator=stream(0, "init")).requires_grad_(False)
     expected = rbm.mean_hidden(data.train.sample(50))
-    for images in (RaisedImages(data.train, rbm), propagate(rbm, data.train)):
+    for images in (PropagatedImages(data.train, rbm), propagate(rbm, data.train)):
         torch.testing.assert_close(images.sample(50), expected)
 
 

@@ -13,7 +13,7 @@ from wandb.errors import AuthenticationError, CommError, UsageError
 from dbn.errors import SettingError, TrackingError
 from dbn.fitting.metrics_file import MetricsFile
 from dbn.runs.tracking import Tracking, tracking
-from dbn.runs.wandb_settings import explaining, short
+from dbn.runs.wandb_settings import short, translated_errors
 
 SMALL = ["stack.layers=[12]", "stack.every_layer.epochs=3", "training.epochs=4", "study=tracked", "logger=wandb"]
 
@@ -186,7 +186,7 @@ def test_without_a_key_it_says_what_to_do_and_that_works(monkeypatch: pytest.Mon
     ],
 )
 def test_what_weights_and_biases_refuses_is_said_with_the_cure(error: Exception, words: str) -> None:
-    with pytest.raises(TrackingError, match=words), explaining({}):
+    with pytest.raises(TrackingError, match=words), translated_errors({}):
         raise error
 
 

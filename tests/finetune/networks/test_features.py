@@ -17,7 +17,7 @@ from finetune.networks.features import combine, features_of, field, maximise
 from finetune.networks.initialise import unroll
 from finetune.networks.network import Network
 from finetune.networks.weight_changes import weight_changes
-from finetune.runs.run import finetune, run_directory
+from finetune.runs.run import finetune, finetuning_directory
 from helpers import Composer
 
 
@@ -117,7 +117,7 @@ def test_a_run_keeps_pictures_and_weights_of_its_start_and_its_end(compose: Comp
     small = ["arm=random_sigmoid", "stack.layers=[12,9]", "training.epochs=3", "training.weights=last"]
     config = compose("finetune", [*small, "features=4"])
     result = finetune(config)
-    with np.load(run_directory(config) / "pictures.npz") as archive:
+    with np.load(finetuning_directory(config) / "pictures.npz") as archive:
         pictures = dict(archive)
     for kind in ("maximised", "combined"):
         for layer, n in (("layer2", 4), ("output", 10)):
@@ -127,7 +127,7 @@ def test_a_run_keeps_pictures_and_weights_of_its_start_and_its_end(compose: Comp
     assert {name for name in pictures if name.startswith("features")} <= set(sheets(pictures)), "they are tracked"
     plain = compose("finetune", [*small, "study=other"])
     finetune(plain)
-    with np.load(run_directory(plain) / "pictures.npz") as archive:
+    with np.load(finetuning_directory(plain) / "pictures.npz") as archive:
         assert not [name for name in archive.files if name.startswith("features")]
         first = archive["filters_start"].reshape(12, 64), archive["filters"].reshape(12, 64)
     row = result["weights"][0]  # all 12 units of the first layer are among the pictures: numpy finds the same

@@ -14,7 +14,7 @@ from dbn.errors import RunConflictError, SettingError
 from dbn.random.streams import stream, streams
 from finetune.networks.group import NetworkGroup
 from finetune.networks.network import Network
-from finetune.runs.run import finetune_seeds, run_directory
+from finetune.runs.run import finetune_seeds, finetuning_directory
 from finetune.tasks import Autoencoder, Classifier, FineTuning
 from finetune.tasks.settings import TrainingSettings
 from helpers import Composer
@@ -55,7 +55,7 @@ def test_every_member_takes_the_steps_it_would_take_alone(kind: type[FineTuning]
 
     group = NetworkGroup(networks(sizes, **options))
     losses = trained(group, x, y, [0, 1, 2])
-    group.hand_back()
+    group.copy_to_members()
     for seed, (network, member) in enumerate(zip(networks(sizes, **options), group.networks, strict=True)):
         start = network.layers[0].weight.detach().clone()
         (loss,) = trained(network, x[seed], y[seed], [seed])
@@ -97,7 +97,7 @@ SMALL = ["stack.layers=[20]", "stack.every_layer.epochs=2", "training.epochs=12"
 
 def curve(result: dict[str, Any], name: str) -> list[float]:
     """A metric by epoch."""
-    with (run_directory(result["config"]) / "metrics.csv").open() as file:
+    with (finetuning_directory(result["config"]) / "metrics.csv").open() as file:
         return [float(row[name]) for row in csv.DictReader(file)]
 
 
@@ -119,8 +119,8 @@ def test_runs_of_a_group_are_runs_like_any_other(arm: str, compose: Composer) ->
         found, expected = curve(result, "train/loss"), curve(alone, "train/loss")
         assert found[0] == pytest.approx(expected[0], rel=1e-3)
         assert found[-1] == pytest.approx(expected[-1], rel=0.05)
-        weights = load_file(run_directory(result["config"]) / "network.safetensors")
-        own = load_file(run_directory(alone["config"]) / "network.safetensors")
+        weights = load_file(finetuning_directory(result["config"]) / "network.safetensors")
+        own = load_file(finetuning_directory(alone["config"]) / "network.safetensors")
         assert {name: tensor.shape for name, tensor in weights.items()} == {n: t.shape for n, t in own.items()}
     firsts = [curve(result, "train/loss")[0] for result in group]
     assert len(set(firsts)) == 3
@@ -180,7 +180,7 @@ def test_interrupted_between_epochs_and_between_results_it_ends_with_the_same_bi
     for n_done in (0, 1):
         with pytest.raises(StoppedError):
             finetune_seeds(config)
-        assert len(list(run_directory(config).parent.glob("*/result.json"))) == n_done
+        assert len(list(finetuning_directory(config).parent.glob("*/result.json"))) == n_done
         with pytest.raises(RunConflictError, match="_rate="):  # their checkpoints in common are this configuration's
             finetune_seeds(compose("finetune", [*small, "study=disturbed", "training.learning_rate=0.05"]))
     epochs = calls["epochs"]
@@ -189,7 +189,7 @@ def test_interrupted_between_epochs_and_between_results_it_ends_with_the_same_bi
     for found, expected in zip(results, undisturbed, strict=True):
         assert (found["metrics"], found["best_epoch"]) == (expected["metrics"], expected["best_epoch"])
         for name in ("network.safetensors", "metrics.csv"):
-            files = [run_directory(result["config"]) / name for result in (found, expected)]
+            files = [finetuning_directory(result["config"]) / name for result in (found, expected)]
             assert files[0].read_bytes() == files[1].read_bytes()
 
 

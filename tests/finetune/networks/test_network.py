@@ -9,7 +9,7 @@ from dbn import DBN, RBM
 from dbn.errors import SettingError
 from dbn.models.units import Bernoulli
 from dbn.random.streams import stream
-from finetune.networks.group import together
+from finetune.networks.group import group_networks
 from finetune.networks.initialise import FromStack, Glorot, He, Initialisation, Marginals, Normal, unroll
 from finetune.networks.network import Dropout, Network
 from helpers import make_rbm
@@ -165,7 +165,7 @@ def test_max_norm_keeps_every_bit_of_a_unit_below_for_any_limit(members: int, dt
     n_inputs, n_hidden = 24, 40
     rounding = (n_inputs + 2) / 2 * torch.finfo(dtype).eps
     networks = [Network.dense([n_inputs, n_hidden, 3]).to(dtype) for _ in range(members)]
-    network = together(networks)
+    network = group_networks(networks)
     (layer, output), shape = network.layers, (*(() if members == 1 else (members,)), n_hidden)
     limits = torch.rand(400, generator=stream(0, "limits"), dtype=torch.float64) * 5 + 0.05
     touched = limits.to(dtype).reciprocal() * limits.to(dtype) != 1

@@ -11,7 +11,7 @@ from dbn import RBM
 from dbn.errors import DivergenceError
 from dbn.models.units import Bernoulli
 from finetune.networks.network import Network
-from finetune.runs.run import finetune, finetune_seeds, run_directory
+from finetune.runs.run import finetune, finetune_seeds, finetuning_directory
 from finetune.tasks import Classifier
 from helpers import Composer
 
@@ -36,7 +36,7 @@ def test_the_training_loss_is_the_mean_over_the_epoch_s_images(
     assert sorted(seen) == [0, 1, 2]
     means = [torch.cat(seen[epoch], 1).mean(1).tolist() for epoch in range(3)]
     for seed in range(n):
-        with (run_directory({**config, "seed": seed}) / "metrics.csv").open() as file:
+        with (finetuning_directory({**config, "seed": seed}) / "metrics.csv").open() as file:
             written = [float(row["train/loss"]) for row in csv.DictReader(file)]
         assert written == pytest.approx([mean[seed] for mean in means], rel=1e-5)
 

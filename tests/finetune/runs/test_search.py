@@ -10,7 +10,7 @@ from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from scipy import stats
 
-from dbn.commands.command import config_directory, plain
+from dbn.commands.configuration import config_directory, resolve_config
 from dbn.errors import DataError, SettingError
 from finetune.report import write_report
 from finetune.runs.run import finetune_seeds
@@ -119,14 +119,14 @@ def test_a_search_ends_in_a_run_with_what_it_chose(tmp_path: Path) -> None:
     small += ["progress=false"]
     errors = {}
     for trial in (0, 1):
-        (result,) = finetune_seeds(plain(searched(configuration(*small, f"search.trial={trial}"))))
+        (result,) = finetune_seeds(resolve_config(searched(configuration(*small, f"search.trial={trial}"))))
         errors[trial] = result["metrics"]["validation/error"]
     files = write_report(tmp_path / "tune")
     best = min(errors, key=lambda trial: (errors[trial], trial))
     assert files.chosen is not None
     assert json.loads(files.chosen.read_text())["random_relu"]["trial"] == best
     final = ["sweep=final", *small[1:], "n_parallel_seeds=1", "seed=7"]
-    (result,) = finetune_seeds(plain(searched(configuration(*final))))
+    (result,) = finetune_seeds(resolve_config(searched(configuration(*final))))
     settings = draw(OmegaConf.to_container(configuration(*small).space), best)  # type: ignore[arg-type]
     assert result["config"]["searched"] == settings
     assert result["config"]["training"]["learning_rate"] == settings["training.learning_rate"]

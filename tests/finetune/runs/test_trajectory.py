@@ -13,7 +13,7 @@ from dbn.errors import DataError, SettingError
 from finetune.networks.network import Network
 from finetune.networks.network_file import read_network
 from finetune.runs import run
-from finetune.runs.run import finetune, finetune_seeds, run_directory
+from finetune.runs.run import finetune, finetune_seeds, finetuning_directory
 from finetune.runs.trajectory import TRAJECTORY_FILE, Trajectory, read_trajectory, snapshot_epochs
 from helpers import Composer
 
@@ -25,7 +25,7 @@ class StoppedError(Exception):
 
 
 def network_of(directory: Path) -> Network:
-    """The trained network of a run of :data:`SMALL`."""
+    """The trained network of a run."""
     return read_network(directory / "network.safetensors").network
 
 
@@ -59,12 +59,12 @@ def test_it_starts_at_the_starting_network_and_ends_at_the_trained_one(
     monkeypatch.setattr(run, "starting_points", watched)
     config = compose("finetune", [*SMALL, "training.weights=last"])
     finetune(config)
-    found = read_trajectory(run_directory(config))
+    found = read_trajectory(finetuning_directory(config))
     assert found is not None
     assert found.epochs.tolist() == [0, 1, 2, 3, 4]
     assert found.outputs.shape == (5, 30, 10)
     with torch.no_grad():
-        end = network_of(run_directory(config))(shown).softmax(1)
+        end = network_of(finetuning_directory(config))(shown).softmax(1)
     torch.testing.assert_close(torch.from_numpy(found.outputs[0]), starts[0], rtol=1e-3, atol=1e-6)  # float16
     torch.testing.assert_close(torch.from_numpy(found.outputs[-1]), end, rtol=1e-3, atol=1e-6)
     assert abs(found.outputs[0] - found.outputs[-1]).max() > 0.3
@@ -74,9 +74,9 @@ def test_a_run_learns_the_same_bits_with_and_without(compose: Composer) -> None:
     config, without = compose("finetune", SMALL), compose("finetune", [*SMALL, "training.trajectory=0", "study=other"])
     finetune(config)
     finetune(without)
-    assert read_trajectory(run_directory(without)) is None
+    assert read_trajectory(finetuning_directory(without)) is None
     for name in ("network.safetensors", "metrics.csv"):
-        assert (run_directory(config) / name).read_bytes() == (run_directory(without) / name).read_bytes()
+        assert (finetuning_directory(config) / name).read_bytes() == (finetuning_directory(without) / name).read_bytes()
 
 
 @pytest.mark.parametrize("n", [1, 3])
@@ -99,7 +99,7 @@ def test_a_run_that_was_stopped_records_the_same_bits(
             finetune_seeds(stopped)
     finetune_seeds(stopped)
     for seed in range(n):
-        files = [run_directory({**config, "seed": seed}) / TRAJECTORY_FILE for config in (whole, stopped)]
+        files = [finetuning_directory({**config, "seed": seed}) / TRAJECTORY_FILE for config in (whole, stopped)]
         assert files[0].read_bytes() == files[1].read_bytes()
 
 
@@ -109,8 +109,8 @@ def test_networks_that_train_together_record_what_each_records_alone(compose: Co
     for seed in (0, 1):
         alone = compose("finetune", [*SMALL, "study=alone", f"seed={seed}"])
         finetune(alone)
-        expected = read_trajectory(run_directory(alone))
-        found = read_trajectory(run_directory({**together, "seed": seed}))
+        expected = read_trajectory(finetuning_directory(alone))
+        found = read_trajectory(finetuning_directory({**together, "seed": seed}))
         assert expected is not None
         assert found is not None
         assert abs(found.outputs - expected.outputs).max() < 2e-3
@@ -119,7 +119,7 @@ def test_networks_that_train_together_record_what_each_records_alone(compose: Co
 
 def read(config: dict[str, Any]) -> Any:
     """The trajectory of the configuration's first seed."""
-    return read_trajectory(run_directory(config))
+    return read_trajectory(finetuning_directory(config))
 
 
 def test_training_that_stops_early_is_recorded_to_its_end(compose: Composer) -> None:

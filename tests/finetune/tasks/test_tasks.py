@@ -16,7 +16,7 @@ from dbn.data.blocks import Block, Minibatch
 from dbn.errors import SettingError
 from finetune.networks.network import Network
 from finetune.runs.best_weights import PatientStopping
-from finetune.runs.run import finetune, run_directory
+from finetune.runs.run import finetune, finetuning_directory
 from finetune.tasks import Autoencoder, Classifier
 from finetune.tasks.settings import TrainingSettings
 from helpers import Composer
@@ -73,11 +73,11 @@ def test_head_epochs_through_a_whole_fit(compose: Composer) -> None:
     small = ["stack.layers=[12]", "stack.every_layer.epochs=2", "training.epochs=3", "training.weights=last", "arm=dbn"]
     config = compose("finetune", [*small, "training.head_epochs=3"])
     finetune(config)
-    pictures = np.load(run_directory(config) / "pictures.npz")
+    pictures = np.load(finetuning_directory(config) / "pictures.npz")
     assert (pictures["filters"] == pictures["filters_start"]).all()
     other = compose("finetune", [*small, "training.head_epochs=2", "name=other"])
     finetune(other)
-    pictures = np.load(run_directory(other) / "pictures.npz")
+    pictures = np.load(finetuning_directory(other) / "pictures.npz")
     assert not (pictures["filters"] == pictures["filters_start"]).all()
 
 
@@ -139,7 +139,7 @@ def errors_by_epoch(directory: Path) -> list[float]:
 def test_the_best_epoch_s_weights_are_kept_and_tested(compose: Composer) -> None:
     config = compose("finetune", [*SMALL, "training.learning_rate=0.3", "schedule=constant"])
     result = finetune(config)
-    errors = errors_by_epoch(run_directory(config))
+    errors = errors_by_epoch(finetuning_directory(config))
     assert result["metrics"]["validation/error"] == pytest.approx(min(errors), abs=1e-6)
     assert result["best_epoch"] == errors.index(min(errors))
     last = finetune(
@@ -153,10 +153,10 @@ def test_the_best_epoch_s_weights_are_kept_and_tested(compose: Composer) -> None
 def test_patience_stops_early_and_stays_stopped(compose: Composer) -> None:
     config = compose("finetune", ["stack.layers=[30]", "arm=random_relu", "training.epochs=200", "training.patience=3"])
     result = finetune(config)
-    errors = errors_by_epoch(run_directory(config))
+    errors = errors_by_epoch(finetuning_directory(config))
     assert result["epochs"] == len(errors) < 200
     assert errors.index(min(errors)) == len(errors) - 4
-    directory = run_directory(config)
+    directory = finetuning_directory(config)
     before = json.loads((directory / "result.json").read_text())
     (directory / "result.json").unlink()  # as if killed after the fit
     again = finetune(config)

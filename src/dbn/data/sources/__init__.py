@@ -1,4 +1,4 @@
-"""Readers of files, one per kind of data: each is a function that returns a :class:`dbn.data.Source`.
+"""Readers of data sets and file formats: functions that return a :class:`dbn.data.Source` or a ``StreamedSource``.
 
-``conf/data/<name>.yaml`` selects one through ``source._target_``. A new kind is a new file here and a new yaml there.
+``conf/data/<name>.yaml`` selects one by ``source._target_``.
 """

@@ -1,4 +1,4 @@
-"""A person's own images as named arrays: which of them is what, and from there to a source."""
+"""The user's images in a file of named arrays: assign arrays to roles and build a source."""
 
 import logging
 import math
@@ -12,24 +12,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dbn.data.source import Source
-from dbn.data.split.label_subset import encode_labels, plain_labels
+from dbn.data.split.label_subset import encode_labels, normalise_labels
 from dbn.errors import DataError, SettingError
 
 log = logging.getLogger(__name__)
 
 ROLES = ("images", "labels", "test_images", "test_labels", "validation_images", "validation_labels")
-"""What an array can be; an array of that name is it, where nothing else is said."""
+"""Roles of arrays, which are also the default names of the arrays."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """An array in a file, not yet read.
+class ArrayHeader:
+    """Shape and type of an array in a file.
 
     Attributes:
         shape: of the array.
-        kind: type of its values, in the words of the format.
-        numeric: whether these are numbers.
-        matlab: a row may stand for one dimension, and the last one may count the images.
+        kind: type of its values, as the file format names it.
+        numeric: whether values are numbers.
+        matlab: vectors may be rows, and the last dimension may count the images.
     """
 
     shape: tuple[int, ...]
@@ -42,30 +42,31 @@ class Found:
 
     @property
     def may_be_images(self) -> bool:
-        """Whether it has numbers, in rows of several."""
+        """Whether its shape and type can be those of images."""
         return self.numeric and len(self.shape) in (2, 3, 4) and math.prod(self.shape[1:]) > 1 and self.shape[0] > 1
 
-    def may_label(self, images: "Found") -> bool:
-        """Whether it has one value for each image."""
+    def may_label(self, images: "ArrayHeader") -> bool:
+        """Whether its shape is that of labels of ``images``."""
         counts = {images.shape[0], images.shape[-1]} if self.matlab else {images.shape[0]}
         return any(self.shape in ((n,), (n, 1)) or (self.matlab and self.shape == (1, n)) for n in counts)
 
 
-def choose(path: Path, found: Mapping[str, Found], names: Mapping[str, str | None]) -> dict[str, str]:
-    """Which array of a file is what.
+def choose(path: Path, found: Mapping[str, ArrayHeader], names: Mapping[str, str | None]) -> dict[str, str]:
+    """Assign the arrays of a file to roles.
 
     Args:
         path: of the file, for messages.
-        found: its arrays by name.
-        names: for each of :data:`ROLES` the name of its array, None for none; one that is called as its role may be
-            missing, all but ``images``.
+        found: arrays of the file by name.
+        names: for each of :data:`ROLES` the name of its array; None: unused. An array with the default name may be
+            missing, except ``images``.
 
     Returns:
-        Name of the array by role, of those that are there.
+        Name of the array by role, for the arrays that exist.
 
     Raises:
         SettingError: ``images`` is None.
-        DataError: an array is missing. The message says what is there, and what to set where that is clear.
+        DataError: an array is missing. The message lists the arrays of the file and, if it is clear, the setting to
+            use.
     """
     if names["images"] is None:
         raise SettingError(f"data.images=null: say which array of {path} holds the images.{_advice(found, names)}")
@@ -88,7 +89,7 @@ def choose(path: Path, found: Mapping[str, Found], names: Mapping[str, str | Non
     return chosen
 
 
-def _advice(found: Mapping[str, Found], names: Mapping[str, str | None]) -> str:
+def _advice(found: Mapping[str, ArrayHeader], names: Mapping[str, str | None]) -> str:
     plausible = [key for key, own in found.items() if own.may_be_images]
     if not plausible:
         return " None of them can be images. Save them with np.savez(path, images=...)."
@@ -104,31 +105,31 @@ def _advice(found: Mapping[str, Found], names: Mapping[str, str | None]) -> str:
 
 
 def setting(role: str, name: str) -> str:
-    """``data.images=arr_0`` as it can be typed in a shell, whatever the name."""
-    plain = name.replace("_", "").isalnum() and name.isascii() and not name.isdigit()
-    return f"data.{role}={name}" if plain else f"'data.{role}=\"{name}\"'"
+    """``data.images=arr_0``, quoted for a shell if necessary."""
+    unquoted = name.replace("_", "").isalnum() and name.isascii() and not name.isdigit()
+    return f"data.{role}={name}" if unquoted else f"'data.{role}=\"{name}\"'"
 
 
 def source_of(
     path: Path, arrays: Mapping[str, NDArray], names: Mapping[str, str], *, maximum: float | None, name: str
 ) -> Source:
-    """A source from arrays by role.
+    """Build a source from arrays by role.
 
     Args:
         path: of the file, for messages.
-        arrays: by role; images as :func:`dbn.data.npz` describes them.
+        arrays: by role; images in the layouts of :func:`dbn.data.npz`.
         names: of the arrays in the file, by role, for messages.
         maximum: stored value that stands for 1.0, or None.
-        name: what the data is called.
+        name: name of the data.
 
     Raises:
-        DataError: an array has a wrong shape or type, or does not fit the others.
+        DataError: an array has a wrong shape or type, or does not match the others.
         SettingError: ``maximum`` is not a positive number.
     """
     renamed = ", ".join(f"{role}={own}" for role, own in names.items() if role != own)
     try:
         images = {role: as_pictures(role, array) for role, array in arrays.items() if role.endswith("images")}
-        labels = {role: plain_labels(role, array) for role, array in arrays.items() if role.endswith("labels")}
+        labels = {role: normalise_labels(role, array) for role, array in arrays.items() if role.endswith("labels")}
         tensors = _tensors(images)
         numbers, classes = encode_labels(labels)
         return Source(
@@ -147,33 +148,41 @@ def source_of(
 
 
 def as_pictures(role: str, array: NDArray) -> NDArray:
-    """``(n, channels, height, width)``."""
+    """Images in one of the layouts of :func:`dbn.data.npz` as ``(n, channels, height, width)``."""
     if array.dtype.kind not in "buif":
         raise DataError(f"{role} are of type {array.dtype}. Save them as uint8 or float32.")
-    if array.size == 0 or array.ndim not in (2, 3, 4):
+    shape = picture_shape(array.shape, f"{role} have shape")
+    return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array.reshape(len(array), *shape)
+
+
+def picture_shape(shape: tuple[int, ...], what: str) -> tuple[int, int, int]:
+    """Channels, height and width of images in an array of ``shape``, one of the layouts of :func:`dbn.data.npz`.
+
+    Raises:
+        DataError: another layout; the message starts with ``what`` and the shape.
+    """
+    if 0 in shape or len(shape) not in (2, 3, 4):
         raise DataError(
-            f"{role} have shape {array.shape}. Use (n, height, width), (n, height, width, channels) or (n, features), "
-            "with at least one image."
+            f"{what} {shape}. Use (n, height, width), (n, height, width, channels) or (n, features), with at least one "
+            "image."
         )
-    if array.ndim == 4:
-        if array.shape[3] > 4:
+    if len(shape) == 4:
+        if shape[3] > 4:
             raise DataError(
-                f"{role} have shape {array.shape}, which would make {array.shape[3]} channels. Channels come last: "
-                "(n, height, width, channels), 1 to 4 of them."
+                f"{what} {shape}, which would make {shape[3]} channels. Channels come last: (n, height, width, "
+                "channels), 1 to 4 of them."
             )
-        return array.transpose(0, 3, 1, 2)
-    if array.ndim == 3:
-        return array[:, np.newaxis]
-    n, features = array.shape
-    side = math.isqrt(features)
-    return array.reshape((n, 1, side, side) if side * side == features else (n, 1, 1, features))
+        return shape[3], shape[1], shape[2]
+    if len(shape) == 3:
+        return 1, shape[1], shape[2]
+    side = math.isqrt(shape[1])
+    return (1, side, side) if side * side == shape[1] else (1, 1, shape[1])
 
 
 def _tensors(images: Mapping[str, NDArray]) -> dict[str, Tensor]:
-    """uint8 where all are whole numbers from 0 to 255, else float32.
+    """Whole numbers as uint8 if those of all splits lie in 0 to 255, else as float32; other numbers as float32.
 
-    Whole numbers of a wider range become float32, and real ones stay apart from whole ones: :class:`Source` refuses
-    splits of two types.
+    If some splits hold whole numbers and others do not, :class:`Source` refuses their different types.
     """
     whole = {role: array for role, array in images.items() if array.dtype.kind in "bui"}
     bytes_will_do = all(array.dtype == np.uint8 or fits_bytes(array) for array in whole.values())

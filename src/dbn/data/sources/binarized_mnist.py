@@ -12,7 +12,7 @@ from dbn.data.sources.fetch import find_or_fetch
 from dbn.errors import DataError
 
 URL = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/"
-SHA256 = {  # of the text, before compression
+SHA256 = {  # of the uncompressed text
     "binarized_mnist_train.amat": "ad693b29f94c14277b095f5238ddefbbdaaae0939789dd2f4f0205278cee3e4d",
     "binarized_mnist_valid.amat": "1de3d397c40fe8eeb33dafd4099a1f665ec01e96d9be234aaeeac8a34930e2e2",
     "binarized_mnist_test.amat": "e6687bfea3f820c174f33b7865140b2a2dd2930ef786f35d45795fc193b5ab2c",
@@ -23,10 +23,10 @@ SIDE = 28
 def binarized_mnist(root: str | Path | None = None) -> Source:
     """MNIST with each pixel drawn once from its grey value: 50000 training, 10000 validation, 10000 test images.
 
-    28 x 28 pixels of 0 or 1, no labels. The test images come in the order of their digits.
+    28 x 28 pixels of 0 or 1, no labels. The test images are in the order of their digits.
 
     Args:
-        root: folder of data, with the files (``.amat`` or ``.amat.gz``) in it or in ``binarized_mnist/`` in it;
+        root: data folder; the files (``.amat`` or ``.amat.gz``) are in it or in its folder ``binarized_mnist/``;
             None: see :func:`find_or_fetch`.
 
     Raises:
@@ -46,10 +46,10 @@ def binarized_mnist(root: str | Path | None = None) -> Source:
 
 
 def read_amat(path: Path, n_features: int = SIDE * SIDE) -> Tensor:
-    """Images ``(n, 1, side, side)`` uint8 of a text of zeros and ones, a line of ``n_features`` per image.
+    """Images ``(n, 1, side, side)`` uint8 from a text file of zeros and ones, a line of ``n_features`` per image.
 
     Raises:
-        DataError: there are other characters than 0, 1 and white space, or the last line is not complete.
+        DataError: there are characters other than 0, 1 and white space, or the last image is incomplete.
     """
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
         text = np.frombuffer(file.read(), np.uint8)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dbn.data.source import Source
-from dbn.data.sources.fetch import find_or_fetch, places
+from dbn.data.sources.fetch import find_or_fetch, search_folders
 from dbn.data.split.groups import contradictory_images
 from dbn.errors import DataError
 
@@ -24,12 +24,12 @@ SHA256 = {
     "chars2": "dfa87bac354f784c0b4e98f87822a1b4071c6e7178e20547e007ce4adf6ae60d",
     "charsChinese": "3544ffef01b960db987e51dca4a4ca43ba5c41e2717840a98136929f29e012c4",
 }
-"""Of the archives, whose names have .7z added."""
+"""Hashes of the archives ``<name>.7z``."""
 CONTENT_SHA256 = {
     "chars2": "e382738e9ef97e360cbba6ac890e046571fafa06409cf503462bca3ea7260cd5",
     "charsChinese": "b92cda1108efac93a462c3bf210e036fa106bbe1b2e62031a0a135bdfaa74451",
 }
-"""Of their files, see :func:`content_hash`."""
+"""Hashes of the unpacked folders, see :func:`content_hash`."""
 SIDE = 20
 CLASSES = (
     *"0123456789ABCDEFGHJKLMNPQRSTUVWXYZ",
@@ -43,19 +43,18 @@ CLASSES = (
 def easypr(root: str | Path | None = None) -> Source:
     """Licence plate characters: 16395 images of 20 x 20 grey pixels, 65 classes (34 digits and letters, 31 provinces).
 
-    Only 13143 pictures are distinct: the others are copies, pixel by pixel, which a random split would put on both
-    sides. So images are grouped by picture (see :class:`Source`): copies of a picture never are on two sides, they all
-    stay in training, and a test or validation set has each of its pictures once, so that an error is one per picture.
-    Seven pictures (15 images) come with two labels, of which one must be wrong. They stay in training, as whoever
-    trains on these archives has them, and are never tested on.
+    Only 13143 pictures are distinct; the others are exact copies, which a random split would put into both training and
+    test images. So images are grouped by picture, see ``copies`` of :class:`Source`: copies of a training picture all
+    stay in training, a test or validation set has each of its pictures once. Seven pictures (15 images) have two
+    labels, of which one must be wrong; they stay in training and are never held out.
 
     Args:
-        root: folder of data, with ``chars2.7z`` and ``charsChinese.7z``, or the folders they unpack to, in it or in
-            ``easypr/`` in it; None: see :func:`find_or_fetch`. The addresses they are downloaded from have not been
-            tried; the hashes are known.
+        root: data folder; ``chars2.7z`` and ``charsChinese.7z``, or the folders they unpack to, are in it or in its
+            folder ``easypr/``; None: see :func:`find_or_fetch`. The download addresses have not been tried; the hashes
+            are known.
 
     Raises:
-        DataError: a file has the wrong hash, a folder other content, or they are missing and cannot be downloaded.
+        DataError: a file or folder has other content, or is missing and cannot be downloaded.
 
     References:
         EasyPR, https://github.com/liuruoze/EasyPR (Apache License 2.0).
@@ -85,7 +84,7 @@ def easypr(root: str | Path | None = None) -> Source:
 
 
 def read_files(archive: str, root: str | Path | None = None) -> dict[str, bytes]:
-    """The images of an archive, or of the folder it unpacks to, as files.
+    """The image files of an archive, or of the folder it unpacks to.
 
     Args:
         archive: "chars2" or "charsChinese".
@@ -98,9 +97,9 @@ def read_files(archive: str, root: str | Path | None = None) -> dict[str, bytes]
         DataError: see :func:`easypr`.
     """
     filename = f"{archive}.7z"
-    for place in places("easypr", root):
-        if not (place / filename).is_file() and (place / archive).is_dir():
-            return _read_folder(place / archive)
+    for folder in search_folders("easypr", root):
+        if not (folder / filename).is_file() and (folder / archive).is_dir():
+            return _read_folder(folder / archive)
     path = find_or_fetch("easypr", filename, SHA256[archive], [url + filename for url in URLS], root)
     from py7zr import SevenZipFile  # here: a slow import that no other data set needs
     from py7zr.io import BytesIOFactory
@@ -131,7 +130,7 @@ def _read_folder(folder: Path) -> dict[str, bytes]:
 
 
 def _decode(path: str, content: bytes) -> NDArray[np.uint8]:
-    """Grey pixels ``(20, 20)``. The few files in colour give their luminance as stored, as OpenCV reads them."""
+    """Grey pixels ``(20, 20)``; of the few colour files the stored luminance, which OpenCV reads as well."""
     with Image.open(io.BytesIO(content)) as image:
         image.draft("L", image.size)
         pixels = np.asarray(image.convert("L"))

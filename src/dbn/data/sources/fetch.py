@@ -1,4 +1,4 @@
-"""Find a data file on this machine, or download it; either way, know that it is the right one."""
+"""Find a data file on this machine or download it, and check its hash."""
 
 import gzip
 import hashlib
@@ -27,25 +27,25 @@ def find_or_fetch(
 ) -> Path:
     """Path of a file whose content has the hash ``sha256``.
 
-    Looked for, in this order, at ``root/name/filename``, ``root/filename`` and ``name/filename`` in the user's cache;
-    a file that is there is used or refused, never overwritten. Otherwise downloaded to ``root/name`` if that can be
-    written, else to the cache.
+    Searched for in this order: ``root/name/filename``, ``root/filename``, ``name/filename`` in the user's cache. An
+    existing file is used or refused, never overwritten. Otherwise it is downloaded to ``root/name`` if that is
+    writable, else to the cache.
 
     Args:
-        name: of the data set, which is also the name of its folder.
+        name: of the data set and of its folder.
         filename: of the file.
         sha256: of its content, in hexadecimal.
         urls: full addresses, tried in turn.
-        root: folder of data; None: the environment variable ``DBN_DATA``, or the cache alone where that is not set.
-        or_gzipped: ``filename.gz`` will do too; what counts is the hash of the decompressed content.
-        or_sha256: of other files that hold the same and will do where one is there.
+        root: data folder; None: the environment variable ``DBN_DATA``, or only the cache if that is not set.
+        or_gzipped: also accept ``filename.gz``; the hash is that of the decompressed content.
+        or_sha256: further accepted hashes of existing files.
 
     Raises:
-        DataError: the file that is there has another hash, or there is none and no address delivers it.
+        DataError: the existing file has another hash, or there is none and no download succeeds.
     """
     folder, cache = _folder(root), _cache(name)
-    for place in places(name, root):
-        for found in [place / filename, *([place / f"{filename}.gz"] if or_gzipped else [])]:
+    for directory in search_folders(name, root):
+        for found in [directory / filename, *([directory / f"{filename}.gz"] if or_gzipped else [])]:
             if found.is_file():
                 _check_hash(found, [sha256, *or_sha256], unpack=found.name != filename)
                 return found
@@ -53,8 +53,8 @@ def find_or_fetch(
     return _download(name, filename, sha256, urls, target, wanted=(folder or Path("<folder of data>")) / name)
 
 
-def places(name: str, root: str | Path | None = None) -> list[Path]:
-    """Folders where files of a data set are looked for, in this order; see :func:`find_or_fetch`."""
+def search_folders(name: str, root: str | Path | None = None) -> list[Path]:
+    """Folders in which files of a data set are searched for, in order; see :func:`find_or_fetch`."""
     folder = _folder(root)
     return [folder / name, folder, _cache(name)] if folder else [_cache(name)]
 
@@ -95,17 +95,17 @@ def _writable(folder: Path) -> bool:
 
 
 def _download(name: str, filename: str, sha256: str, urls: Sequence[str], target: Path, wanted: Path) -> Path:
-    pooch.get_logger().setLevel(logging.WARNING)  # it would announce each file on stderr; one line of ours will do
-    said = []
+    pooch.get_logger().setLevel(logging.WARNING)  # replaced by the message below
+    errors = []
     for url in urls:
         log.info("downloading %s to %s", url, target)
         try:
             return Path(pooch.retrieve(url, known_hash=f"sha256:{sha256}", fname=filename, path=target))
         except (OSError, ValueError) as error:  # no network, refused, not found; wrong hash
-            said.append(f"{url}: {str(error) or type(error).__name__}")
+            errors.append(f"{url}: {str(error) or type(error).__name__}")
     raise DataError(
         f"{filename} of data={name} is not on this machine and could not be downloaded. Where there is internet, on "
         f"the login node of a cluster, run: dbn-data fetch {name}. Or get it from one of the addresses below (sha256 "
         f"{sha256}) and put it at {wanted / filename}. The folder of data is data.root, "
-        "by default the environment variable DBN_DATA. What was tried:\n  " + "\n  ".join(said)
+        "by default the environment variable DBN_DATA. What was tried:\n  " + "\n  ".join(errors)
     )

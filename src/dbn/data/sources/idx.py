@@ -16,10 +16,10 @@ UNSIGNED_BYTE = 0x08
 
 
 def read_idx(path: str | Path) -> Tensor:
-    """The array in an IDX file of unsigned bytes, gzipped where the name ends in ``.gz``.
+    """Read an IDX file of unsigned bytes, gzipped if its name ends in ``.gz``.
 
     The format: two zero bytes, a byte for the type of the values, a byte for the number of dimensions, each dimension
-    as a big-endian uint32, then the values, last dimension fastest.
+    as a big-endian uint32, then the values in C order.
 
     Returns:
         uint8 tensor of the file's shape.
@@ -48,7 +48,7 @@ def read_idx(path: str | Path) -> Tensor:
             f"{path} {fault}: {len(content)} bytes, but its header says shape {shape}, which makes {expected}. "
             "Get the file again."
         )
-    values = np.frombuffer(bytearray(content), np.uint8, offset=header)  # bytearray: torch wants memory it may write to
+    values = np.frombuffer(bytearray(content), np.uint8, offset=header)  # bytearray: torch needs writable memory
     return torch.from_numpy(values.reshape(shape))
 
 

@@ -1,4 +1,4 @@
-"""A person's own images, as files in one folder per class."""
+"""The user's images as picture files, one folder per class."""
 
 import logging
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dbn.data.ranges import USED
+from dbn.data.ranges import LARGE_BYTE
 from dbn.data.source import Source
 from dbn.data.sources.picture_file import PictureReader, background_colour, picture_size
 from dbn.errors import DataError, SettingError
@@ -33,29 +33,29 @@ def image_folder(
     labels: bool = True,
     maximum: float = 255.0,
 ) -> Source:
-    """Images from a folder that has one folder per class; the folders' names are the classes, sorted.
+    """Read a folder that has one folder per class; the classes are the sorted names of these folders.
 
-    The folder may instead hold ``train/`` and, each may be left out, ``test/`` and ``validation/`` (or ``val/``), with
-    one folder per class in each. Images come in the order of their names, also from folders inside the class folders,
-    however deep, as torchvision's ``ImageFolder`` has it. Hidden files are passed over; other files that are no
-    images by their name, and images that lie beside the class folders, are counted and said.
+    The folder may instead hold ``train/`` and optionally ``test/`` and ``validation/`` (or ``val/``), each with one
+    folder per class. Images are in the order of their paths and may be in nested folders, as in torchvision's
+    ``ImageFolder``. Hidden files are ignored; a warning counts files without an image's extension, images outside the
+    class folders, and images in nested folders.
 
     Pictures are read as a viewer shows them, see :class:`dbn.data.sources.picture_file.PictureReader`.
 
     Args:
         path: of the folder.
         grey: True: one channel of grey values; False: three channels, red, green, blue. 256 levels each.
-        name: what the data is called in messages and results.
-        background: behind transparent pixels: a colour's name, a grey value from 0 to 255, or "#rrggbb".
-        size: pixels that every image is resized to: a number for height and width, or ``[height, width]``; its
-            proportions are not kept. None: all images must have one size.
-        labels: False: folders are no classes; images may then lie anywhere in the folder.
-        maximum: pixel value, of 0 to 255, that stands for 1.0.
+        name: name of the data in messages and results.
+        background: colour behind transparent pixels: a colour's name, a grey value from 0 to 255, or "#rrggbb".
+        size: pixels to resize every image to: a number for height and width, or ``[height, width]``, without keeping
+            the aspect ratio. None: all images must have one size.
+        labels: False: folders are no classes; images may then be anywhere in the folder.
+        maximum: pixel value, from 0 to 255, that stands for 1.0.
 
     Raises:
         DataError: the folder is missing or empty, a class has no images, an image cannot be read or has another size
-            than the first, or a class is tested but not trained.
-        SettingError: ``background``, ``size``, ``grey``, ``labels`` or ``maximum`` cannot be used.
+            than the first, or a class of test or validation images has no training images.
+        SettingError: ``background``, ``size``, ``grey``, ``labels`` or ``maximum`` is invalid.
     """
     for key, value in (("grey", grey), ("labels", labels)):
         if not isinstance(value, bool):
@@ -84,11 +84,11 @@ def image_folder(
             f"data={name}: every training image has the same label, {classes[0]!r}. Put images of two classes or more "
             f"into {folders['train']}, a folder each, or set data.labels=false: folders are no classes then."
         )
-    dropped.say(path)
+    dropped.warn(path)
     first = listed["train"][classes[0]][0]
     read = {split: _read_all(by_class, classes, reader, first) for split, by_class in listed.items()}
     brightest = max(int(images.max()) for images, _ in read.values())
-    if brightest < USED and maximum == 255:
+    if brightest < LARGE_BYTE and maximum == 255:
         log.warning(
             "%s: the brightest pixel of all images is %d of 255; data.maximum=%d would make it 1.0", path, brightest,
             max(1, brightest),
@@ -111,20 +111,20 @@ def image_folder(
 
 @dataclass
 class Dropped:
-    """Files that are there and not read, and files that are read from folders inside class folders.
+    """Files to warn about: skipped ones, and images in nested folders.
 
     Attributes:
-        others: no images by their name.
-        beside: images beside the class folders.
-        nested: images in folders inside class folders.
+        others: files without an image's extension.
+        beside: images outside the class folders.
+        nested: images in folders inside class folders, which are read.
     """
 
     others: list[Path] = field(default_factory=list)
     beside: list[Path] = field(default_factory=list)
     nested: list[Path] = field(default_factory=list)
 
-    def say(self, path: Path) -> None:
-        """How many there are, and one of them."""
+    def warn(self, path: Path) -> None:
+        """Log the number of files of each kind, and an example."""
         kinds = " ".join(sorted(EXTENSIONS))
         for files, what in (
             (self.others, f"not read, as no images by their name ({kinds})"),
@@ -137,7 +137,7 @@ class Dropped:
 
 
 def split_folders(path: Path, labels: bool) -> dict[str, Path]:
-    """Where the images of each split are."""
+    """Folder of each split."""
     inside = {entry.name: entry for entry in _visible(path) if entry.is_dir()}
     if not inside and labels:
         raise DataError(
@@ -156,7 +156,7 @@ def split_folders(path: Path, labels: bool) -> dict[str, Path]:
 
 
 def images_by_class(folder: Path, dropped: Dropped) -> dict[str, list[Path]]:
-    """Images by the name of the class."""
+    """Image files by name of the class."""
     by_class = {}
     for entry in _visible(folder):
         if entry.is_dir():
@@ -174,7 +174,7 @@ def images_by_class(folder: Path, dropped: Dropped) -> dict[str, list[Path]]:
 
 
 def all_images(folder: Path, dropped: Dropped) -> dict[str, list[Path]]:
-    """All images, as of one class without a name."""
+    """All image files, as those of one class with an empty name."""
     files = _images(folder, dropped)
     if not files:
         raise DataError(
@@ -184,26 +184,26 @@ def all_images(folder: Path, dropped: Dropped) -> dict[str, list[Path]]:
 
 
 def _images(folder: Path, dropped: Dropped) -> list[Path]:
-    """Images in a folder and in those inside it, links followed, in the order of their names."""
+    """Image files in a folder and its subfolders, sorted; links are followed."""
     files: list[Path] = []
     seen, waiting = {folder.resolve()}, [folder]
     while waiting:
         for entry in _visible(waiting.pop()):
             if not entry.is_dir():
                 (files if is_image(entry) else dropped.others).append(entry)
-            elif entry.resolve() not in seen:  # a link may lead back
+            elif entry.resolve() not in seen:  # links may be circular
                 seen.add(entry.resolve())
                 waiting.append(entry)
     return sorted(files)
 
 
 def is_image(file: Path) -> bool:
-    """Whether a file is an image by its name."""
+    """Whether a file has an image's extension."""
     return file.suffix.lower() in EXTENSIONS
 
 
 def _visible(folder: Path) -> list[Path]:
-    """What is in a folder, sorted by name: file systems list in an order of their own."""
+    """Entries of a folder without hidden ones, sorted by name."""
     return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
 
 
@@ -214,7 +214,7 @@ def _read_all(
     pairs = [(file, label) for label, name in enumerate(classes) for file in by_class.get(name, [])]
     reference = reader.read(first)
     images = np.empty((len(pairs), *reference.shape), np.uint8)
-    for place, (file, _) in enumerate(pairs):
+    for number, (file, _) in enumerate(pairs):
         image = reader.read(file)
         if image.shape != reference.shape:
             height, width = reference.shape[1:]
@@ -223,7 +223,7 @@ def _read_all(
                 f"{file} is {_size(image)} pixels (width x height), but {first} is {_size(reference)}. "
                 f"Set {size} to have all images resized to that, or another size."
             )
-        images[place] = image
+        images[number] = image
     return torch.from_numpy(images), torch.tensor([label for _, label in pairs])
 
 

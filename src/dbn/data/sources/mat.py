@@ -1,4 +1,4 @@
-"""A person's own images, as arrays in a MATLAB file."""
+"""The user's images as arrays in a MATLAB file."""
 
 import logging
 from pathlib import Path
@@ -10,7 +10,7 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from dbn.data.source import Source
-from dbn.data.sources.arrays import Found, choose, source_of
+from dbn.data.sources.arrays import ROLES, ArrayHeader, choose, source_of
 from dbn.data.sources.sparse import densified
 from dbn.errors import DataError, SettingError, UserError
 
@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 NUMERIC = {"double", "single", "logical", "sparse", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}  # fmt: skip  # noqa: E501
 """MATLAB's classes of numbers."""
+HDF5 = b"\x89HDF\r\n\x1a\n"
+"""Signature of HDF5 files, as which version 7.3 is stored."""
 
 
 def mat(
@@ -35,23 +37,20 @@ def mat(
 ) -> Source:
     """Images from the arrays of a MATLAB file, version 4 to 7.2 (``save('mine.mat', 'images', 'labels', '-v7')``).
 
-    Arrays, their names and ``maximum`` are those of :func:`dbn.data.npz`, but for this: labels may be a row or a
-    column, numbers, rows of characters, or a cell array of them; matrices may be sparse; and MATLAB's pictures mostly
-    have the images as their last dimension, ``(height, width, n)``. Flat images ``(n, features)`` are read row by row
-    of a picture, as numpy flattens it; MATLAB flattens by column, so that pictures are shown transposed: keep them as
-    ``(height, width, n)``.
+    Arrays and arguments are those of :func:`dbn.data.npz`, with these additions: labels may be rows or columns of
+    numbers, character arrays, or cell arrays; matrices may be sparse; the images may be the last dimension,
+    ``(height, width, n)``, as is usual in MATLAB. Flat images ``(n, features)`` are read in numpy's order, row by row;
+    MATLAB flattens by column, which would transpose pictures: save them as ``(height, width, n)`` instead.
 
     Args:
         path: of the file.
         maximum: stored value that stands for 1.0.
-        name: what the data is called in messages and results.
-        images_last: the last dimension of the images counts them: ``(height, width, n)``,
-            ``(height, width, channels, n)`` or ``(features, n)``. None: the dimension, first or last, that is as long
-            as the labels; where both are, or there are no labels, the first of two dimensions, and of more this has to
-            be said.
+        name: name of the data in messages and results.
+        images_last: whether the last dimension of the images counts them: ``(height, width, n)``,
+            ``(height, width, channels, n)`` or ``(features, n)``. None: the dimension, first or last, whose length is
+            the number of labels; if that is ambiguous, the first of two dimensions, and an error for more.
         images: name of the array.
-        labels: name of the array; None: there are none, whatever the file has. An array that is called as its argument
-            here may be missing.
+        labels: name of the array; None: unused. An array with the default name may be missing.
         test_images: likewise.
         test_labels: likewise.
         validation_images: likewise.
@@ -59,17 +58,12 @@ def mat(
 
     Raises:
         DataError: the file is missing, damaged, or of version 7.3; an array is missing, has a wrong shape or type, or
-            does not fit the others; or it is not clear which dimension counts the images.
+            does not match the others; or it is ambiguous which dimension counts the images.
         SettingError: ``maximum`` is not a positive number, or ``images_last`` neither true nor false nor null.
     """
-    names = {
-        "images": images,
-        "labels": labels,
-        "test_images": test_images,
-        "test_labels": test_labels,
-        "validation_images": validation_images,
-        "validation_labels": validation_labels,
-    }
+    names = dict(
+        zip(ROLES, (images, labels, test_images, test_labels, validation_images, validation_labels), strict=True)
+    )
     if images_last not in (True, False, None):
         raise SettingError(f"data.images_last={images_last!r}: use true, false or null.")
     if not path:
@@ -83,18 +77,20 @@ def mat(
     n_labels = len(arrays["labels"]) if "labels" in arrays else None
     last = images_last if images_last is not None else _counts_last(path, arrays["images"], n_labels)
     if last:
-        arrays = {role: _first(own) if role.endswith("images") else own for role, own in arrays.items()}
+        arrays = {role: np.moveaxis(own, -1, 0) if role.endswith("images") else own for role, own in arrays.items()}
     return source_of(path, arrays, chosen, maximum=maximum, name=name)
 
 
 def _read(path: Path, names: dict[str, str | None]) -> tuple[dict[str, NDArray], dict[str, str]]:
-    """Arrays by role, and their names by role."""
+    """Arrays by role, and names of the arrays by role."""
     try:
         with path.open("rb") as file:
-            if file.read(8) == b"\x89HDF\r\n\x1a\n" or _is_hdf5(path):
-                raise NotImplementedError
+            start = file.read(520)
+        if HDF5 in (start[:8], start[512:]):  # without MATLAB's header of 512 bytes, or with it
+            raise NotImplementedError
         found = {
-            key: Found(tuple(shape), kind, kind in NUMERIC, matlab=True) for key, shape, kind in scipy.io.whosmat(path)
+            key: ArrayHeader(tuple(shape), kind, kind in NUMERIC, matlab=True)
+            for key, shape, kind in scipy.io.whosmat(path)
         }
         chosen = choose(path, found, names)
         read: dict[str, Any] = scipy.io.loadmat(path, variable_names=list(chosen.values()))
@@ -105,7 +101,7 @@ def _read(path: Path, names: dict[str, str | None]) -> tuple[dict[str, NDArray],
             f"{path} is a MATLAB file of version 7.3 (HDF5), which is not read. Save it in MATLAB with "
             "save('mine.mat', 'images', 'labels', '-v7'), or in Python with numpy.savez for data=npz."
         ) from error
-    except Exception as error:  # scipy has no type of its own for what is damaged: anything can come
+    except Exception as error:  # scipy raises various types for damaged files
         raise DataError(f"{path} is damaged or not a MATLAB file ({error}). Save or copy it again.") from error
     arrays = {}
     for role, key in chosen.items():
@@ -116,15 +112,8 @@ def _read(path: Path, names: dict[str, str | None]) -> tuple[dict[str, NDArray],
     return arrays, chosen
 
 
-def _is_hdf5(path: Path) -> bool:
-    """Version 7.3 has a MATLAB header of 512 bytes before HDF5's."""
-    with path.open("rb") as file:
-        file.seek(512)
-        return file.read(8) == b"\x89HDF\r\n\x1a\n"
-
-
 def _labels(array: NDArray) -> NDArray:
-    """``(n,)`` from a row or a column, as MATLAB has no arrays of one dimension; characters without padding blanks."""
+    """Labels ``(n,)`` from a row or column (MATLAB has no one-dimensional arrays); strings without padding."""
     if array.dtype == object:
         cells = array.reshape(-1).tolist()
         if all(isinstance(cell, np.ndarray) and cell.dtype.kind == "U" and cell.size <= 1 for cell in cells):
@@ -146,10 +135,6 @@ def _counts_last(path: Path, images: NDArray, n_labels: int | None) -> bool:
         f"{path}: images have shape {images.shape}: are these {last} images of {_shape(images.shape[:-1])}, or {first} "
         f"of {_shape(images.shape[1:])}? Set data.images_last=true for the former, false for the latter."
     )
-
-
-def _first(images: NDArray) -> NDArray:
-    return np.moveaxis(images, -1, 0)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -1,6 +1,5 @@
-"""A person's own images, more than memory holds, as arrays in .npy files."""
+"""The user's images in .npy files that may be larger than memory."""
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from dbn.data.images import Images
-from dbn.data.split.label_subset import encode_labels, plain_labels
+from dbn.data.sources.arrays import picture_shape
+from dbn.data.split.label_subset import encode_labels, normalise_labels
 from dbn.data.streamed.images import StreamedImages
 from dbn.data.streamed.npy import NpyFile
 from dbn.data.streamed.rows import Rows
@@ -23,29 +23,29 @@ LABEL_FILES = ("labels", "test_labels", "validation_labels")
 def memmap(
     path: str | Path | None, maximum: float | None = None, window: float = WINDOW_MIB, name: str = "memmap"
 ) -> StreamedSource:
-    """Images from a folder of files that :func:`numpy.save` wrote, C order. Training images are never all in memory.
+    """Images from a folder of files written by :func:`numpy.save` in C order; training images are streamed.
 
     The files:
 
     - ``images.npy``: numbers or booleans, ``(n, height, width)``, ``(n, height, width, channels)`` or flat,
-      ``(n, features)``, which is taken for a square picture where ``features`` is a square number, else for one row.
-      uint8 and float32 are read as they are; other types are converted as they are read;
-    - ``labels.npy`` (may be left out): ``(n,)``, whole numbers or strings; the classes are their distinct values,
-      sorted. Labels are held in memory, 8 bytes each;
-    - ``test_images.npy``, ``validation_images.npy`` (may be left out) and their labels, ``test_labels.npy``,
-      ``validation_labels.npy``: as the above, but held in memory.
+      ``(n, features)``, taken for square pictures if ``features`` is a square number, else for single rows. Types
+      other than uint8 and float32 are converted while reading;
+    - ``labels.npy`` (optional): ``(n,)``, whole numbers or strings; the classes are their sorted distinct values.
+      Labels are kept in memory, 8 bytes each;
+    - ``test_images.npy``, ``validation_images.npy`` and their labels ``test_labels.npy``, ``validation_labels.npy``
+      (optional): in the same formats, but kept in memory.
 
     Args:
         path: of the folder.
-        maximum: stored value that stands for 1.0; None: what the images show by themselves, see
-            :func:`dbn.data.ranges.value_of_one`. To look at all pixels would take an epoch's reading, so the images
-            that are held out and a thousand others are looked at before training, and all as they are read.
-        window: MiB of training images that are read together and shuffled among each other. Memory holds two windows.
-        name: what the data is called in messages and results.
+        maximum: stored value that stands for 1.0; None: inferred, see :func:`dbn.data.ranges.value_of_one`. Before
+            training, the values of held-out images and of a thousand training images are checked; the others when they
+            are read.
+        window: MiB of training images that are read at once and shuffled among each other. Memory holds two windows.
+        name: name of the data in messages and results.
 
     Raises:
-        DataError: a file is missing, damaged, or does not hold what it should; see :class:`NpyFile`. NaN in training
-            images shows when they are read, and so do values above ``maximum`` that were not met before.
+        DataError: a file is missing, damaged, or has wrong content; see :class:`NpyFile`. NaN in training images, and
+            values above ``maximum`` that were not checked before, are found only when they are read.
         SettingError: ``maximum`` or ``window`` is not a positive number.
     """
     check_number("data.window", window, low=0, above=True)
@@ -90,11 +90,11 @@ PREFIXES = {"train": "", "test": "test_", "validation": "validation_"}
 
 
 def _rows(path: Path, like: Rows | None = None) -> Rows:
-    """The images of a file, of the type and shape of the training images ``like``."""
+    """The images of a file, which must have the type and shape of the training images ``like``."""
     file = NpyFile.open(path)
     if file.dtype.kind not in "buif":
         raise DataError(f"{path} holds {file.dtype}. Save numbers: uint8 or float32.")
-    shape = _picture_shape(file)
+    shape = picture_shape(file.shape, f"{path} holds an array of shape")
     if like is not None and (file.dtype, shape) != (like.file.dtype, like.shape):
         raise DataError(
             f"{path} holds {file.dtype} images of {shape} (channels, height, width), but {like.file.path} holds "
@@ -103,37 +103,16 @@ def _rows(path: Path, like: Rows | None = None) -> Rows:
     return Rows(file, shape, torch.empty(0, dtype=torch.int64))
 
 
-def _picture_shape(file: NpyFile) -> tuple[int, int, int]:
-    """Channels, height, width."""
-    shape = file.shape
-    if len(shape) not in (2, 3, 4) or 0 in shape:
-        raise DataError(
-            f"{file.path} holds an array of shape {shape}. Use (n, height, width), (n, height, width, channels) or "
-            "(n, features), with at least one image."
-        )
-    if len(shape) == 4:
-        if shape[3] > 4:
-            raise DataError(
-                f"{file.path} holds an array of shape {shape}, which would make {shape[3]} channels. Channels come "
-                "last: (n, height, width, channels), 1 to 4 of them."
-            )
-        return shape[3], shape[1], shape[2]
-    if len(shape) == 3:
-        return 1, shape[1], shape[2]
-    side = math.isqrt(shape[1])
-    return (1, side, side) if side * side == shape[1] else (1, 1, shape[1])
-
-
 def _labels(path: Path) -> NDArray:
     file = NpyFile.open(path)
     labels = np.empty(file.shape, file.dtype)
     with file.unbuffered() as opened:
         file.read(opened, 0, labels)
-    return plain_labels(str(path), labels)
+    return normalise_labels(str(path), labels)
 
 
 def _check_counts(folder: Path, prefix: str, rows: Rows | None, n_labels: int | None, *, labelled: bool) -> None:
-    """Images and labels of a split must fit each other."""
+    """Raise :class:`DataError` unless images and labels of a split match."""
     images, labels = folder / f"{prefix}images.npy", folder / f"{prefix}labels.npy"
     if rows is None:
         if n_labels is not None:

@@ -27,6 +27,7 @@ FASHION_SHA256 = {
     "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
     "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
 }
+DIGITS = tuple("0123456789")
 FASHION_CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
@@ -36,7 +37,7 @@ def mnist(root: str | Path | None = None) -> Source:
     """MNIST: 60000 training and 10000 test images of handwritten digits, 28 x 28 grey pixels, 10 classes.
 
     Args:
-        root: folder of data, with the files in it or in ``mnist/`` in it; None: see :func:`find_or_fetch`.
+        root: data folder; the files are in it or in its folder ``mnist/``; None: see :func:`find_or_fetch`.
 
     Raises:
         DataError: a file has the wrong hash, or is missing and cannot be downloaded.
@@ -44,15 +45,14 @@ def mnist(root: str | Path | None = None) -> Source:
     References:
         LeCun, Bottou, Bengio and Haffner (1998), *Gradient-based learning applied to document recognition*.
     """
-    classes = tuple(str(digit) for digit in range(10))
-    return _read_four_files("mnist", MNIST_URLS, MNIST_SHA256, classes, root)
+    return _read_four_files("mnist", MNIST_URLS, MNIST_SHA256, DIGITS, root)
 
 
 def fashion_mnist(root: str | Path | None = None) -> Source:
-    """Fashion-MNIST: as MNIST in every number, but pieces of clothing.
+    """Fashion-MNIST: 60000 training and 10000 test images of clothing, 28 x 28 grey pixels, 10 classes.
 
     Args:
-        root: folder of data, with the files in it or in ``fashion_mnist/`` in it; None: see :func:`find_or_fetch`.
+        root: data folder; the files are in it or in its folder ``fashion_mnist/``; None: see :func:`find_or_fetch`.
 
     Raises:
         DataError: a file has the wrong hash, or is missing and cannot be downloaded.

@@ -1,4 +1,4 @@
-"""A person's own images, as arrays in one .npz file."""
+"""The user's images as arrays in one .npz file."""
 
 import zipfile
 import zlib
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dbn.data.source import Source
-from dbn.data.sources.arrays import Found, choose, source_of
+from dbn.data.sources.arrays import ROLES, ArrayHeader, choose, source_of
 from dbn.data.sources.sparse import SPARSE_PARTS, dense
 from dbn.data.streamed.npy import read_header
 from dbn.errors import DataError, UserError
@@ -27,26 +27,24 @@ def npz(
     validation_images: str | None = "validation_images",
     validation_labels: str | None = "validation_labels",
 ) -> Source:
-    """Images from the arrays of a file that :func:`numpy.savez` wrote.
+    """Images from the arrays of a file written by :func:`numpy.savez`.
 
     The arrays:
 
     - images: numbers or booleans, ``(n, height, width)``, ``(n, height, width, channels)`` or flat, ``(n, features)``,
-      which is taken for a square picture where ``features`` is a square number, else for one row;
-    - labels (may be left out): ``(n,)``, whole numbers or strings; the classes are their distinct values, sorted;
-    - test images and validation images, and their labels (may be left out): as the above.
+      taken for square pictures if ``features`` is a square number, else for single rows;
+    - labels (optional): ``(n,)``, whole numbers or strings; the classes are their sorted distinct values;
+    - test images and validation images, and their labels (optional): in the same formats.
 
-    A file that :func:`scipy.sparse.save_npz` wrote is read as the images ``(n, features)``, without labels; images and
-    labels together are written with ``numpy.savez(path, images=matrix.toarray(), labels=labels)``.
+    A file written by :func:`scipy.sparse.save_npz` is read as images ``(n, features)`` without labels; with labels,
+    write ``numpy.savez(path, images=matrix.toarray(), labels=labels)``.
 
     Args:
         path: of the file.
-        maximum: stored value that stands for 1.0; None: what the images show by themselves, see
-            :func:`dbn.data.ranges.value_of_one`.
-        name: what the data is called in messages and results.
+        maximum: stored value that stands for 1.0; None: inferred, see :func:`dbn.data.ranges.value_of_one`.
+        name: name of the data in messages and results.
         images: name of the array.
-        labels: name of the array; None: there are none, whatever the file has. An array that is called as its argument
-            here may be missing.
+        labels: name of the array; None: unused. An array with the default name may be missing.
         test_images: likewise.
         test_labels: likewise.
         validation_images: likewise.
@@ -54,17 +52,12 @@ def npz(
 
     Raises:
         DataError: the file is missing, damaged, or holds pickled objects; an array is missing, has a wrong shape or
-            type, or does not fit the others; or a sparse matrix would not fit into memory.
+            type, or does not match the others; or a sparse matrix is too large.
         SettingError: ``maximum`` is not a positive number.
     """
-    names = {
-        "images": images,
-        "labels": labels,
-        "test_images": test_images,
-        "test_labels": test_labels,
-        "validation_images": validation_images,
-        "validation_labels": validation_labels,
-    }
+    names = dict(
+        zip(ROLES, (images, labels, test_images, test_labels, validation_images, validation_labels), strict=True)
+    )
     if not path:
         raise DataError(f"data.path is not set: data={name} needs the path of an .npz file.")
     path = Path(path).expanduser()
@@ -73,7 +66,7 @@ def npz(
 
 
 def _read(path: Path, names: dict[str, str | None]) -> tuple[dict[str, NDArray], dict[str, str]]:
-    """Arrays by role, and their names by role."""
+    """Arrays by role, and names of the arrays by role."""
     if path.is_dir():
         raise DataError(
             f"{path} is a folder. Set data.path to an .npz file; folders are read by data=image_folder (pictures) and "
@@ -84,7 +77,7 @@ def _read(path: Path, names: dict[str, str | None]) -> tuple[dict[str, NDArray],
     if path.suffix == ".mat":
         raise DataError(f"{path} is a MATLAB file. Read it with data=mat.")
     try:
-        file = np.load(path, allow_pickle=False)  # a pickle could run anything
+        file = np.load(path, allow_pickle=False)  # a pickle could execute code
         if isinstance(file, np.ndarray):
             raise DataError(f"{path} holds a single array (.npy). Save it with np.savez(path, images=...).")
         with file:
@@ -104,12 +97,12 @@ def _read(path: Path, names: dict[str, str | None]) -> tuple[dict[str, NDArray],
         raise DataError(f"{path} is damaged or not an .npz file ({error}). Save or copy it again.") from error
 
 
-def arrays_in(file: Any) -> dict[str, Found]:
-    """The arrays of an open file, by what their headers say."""
+def arrays_in(file: Any) -> dict[str, ArrayHeader]:
+    """Headers of the arrays of an open file, by name."""
     found = {}
     for key in file.files:
-        if f"{key}.npy" in file.zip.namelist():  # what has another name is no array
+        if f"{key}.npy" in file.zip.namelist():  # other members of the archive are no arrays
             with file.zip.open(f"{key}.npy") as opened:
                 shape, _, dtype = read_header(opened)
-            found[key] = Found(shape, str(dtype), dtype.kind in "buif")
+            found[key] = ArrayHeader(shape, str(dtype), dtype.kind in "buif")
     return found

@@ -1,4 +1,4 @@
-"""Faces of forty people."""
+"""The Olivetti faces."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ FILENAME = "olivettifaces.mat"
 URLS = ("https://ndownloader.figshare.com/files/5976027", "https://cs.nyu.edu/~roweis/data/olivettifaces.mat")
 SHA256 = "b612fb967f2dc77c9c62d3e1266e0c73d5fca46a4b8906c18e454d41af987794"
 RESAVED_SHA256 = "b1988d02c72fe5b8ee82b5ef3bb7982eafc74f1e1ff0ae0ade35061ad0af534d"
-"""Of the same faces as saved anew in 2013, in https://github.com/sjgershm/DBM."""
+"""Hash of the same faces saved again in 2013, in https://github.com/sjgershm/DBM."""
 SIDE, PEOPLE, IMAGES_EACH = 64, 40, 10
 
 
@@ -23,14 +23,14 @@ def olivetti(root: str | Path | None = None, split: str = "person", size: int = 
     """Olivetti faces: 400 images of 64 x 64 grey pixels, ten of each of forty people.
 
     Args:
-        root: folder of data, with ``olivettifaces.mat`` in it or in ``olivetti/`` in it; None: see
+        root: data folder; ``olivettifaces.mat`` is in it or in its folder ``olivetti/``; None: see
             :func:`find_or_fetch`. The addresses are scikit-learn's and the original one; they have not been tried.
-        split: "person": no person is on two sides of a split, and there are no labels, which would have no sense:
-            for autoencoders. "image": people are the classes, and each is on every side: for classifiers.
-        size: pixels on a side, 64 or what divides it: squares of pixels are averaged.
+        split: "person": splits have different people, and there are no labels (for autoencoders). "image": people are
+            the classes, and all of them are in every split (for classifiers).
+        size: pixels per side, a divisor of 64; squares of pixels are averaged.
 
     Raises:
-        SettingError: ``split`` or ``size`` is none of these.
+        SettingError: ``split`` or ``size`` is invalid.
         DataError: the file has the wrong hash or content, or is missing and cannot be downloaded.
 
     References:
@@ -60,5 +60,5 @@ def _read(path: Path) -> torch.Tensor:
         raise DataError(f"{path} has no faces in it ({error}). Get the file again.") from error
     if faces.shape != (SIDE * SIDE, PEOPLE * IMAGES_EACH) or faces.min() < 0 or faces.max() > 255:
         raise DataError(f"{path}: faces of shape {faces.shape}, expected (4096, 400) within 0 to 255. Get it again.")
-    columns_first = faces.T.reshape(-1, 1, SIDE, SIDE).astype(np.uint8)  # as MATLAB stores pictures
+    columns_first = faces.T.reshape(-1, 1, SIDE, SIDE).astype(np.uint8)  # MATLAB's order
     return torch.from_numpy(np.ascontiguousarray(columns_first.transpose(0, 1, 3, 2)))

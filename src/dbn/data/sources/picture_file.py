@@ -1,4 +1,4 @@
-"""A picture in a file, as pixels: what a viewer shows of it."""
+"""Pixels of a picture file, as a viewer shows them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from PIL import Image, ImageColor, ImageOps
 from dbn.errors import DataError, SettingError
 from dbn.settings import check_number
 
-DEEP = {"I;16", "I;16B", "I;16L", "I;16N"}
-"""Pillow's modes of 16 bits of grey."""
-DEEP_FORMATS = {"PNG", "PPM"}
-"""Formats whose 16 bits come as 32 from Pillow's older versions."""
+MODES_16_BIT = {"I;16", "I;16B", "I;16L", "I;16N"}
+"""Pillow's modes of 16-bit grey."""
+FORMATS_16_BIT = {"PNG", "PPM"}
+"""Formats whose 16-bit pixels older versions of Pillow return in the 32-bit mode ``I``."""
 LARGEST_SIDE = 10_000
 
 
@@ -23,18 +23,17 @@ LARGEST_SIDE = 10_000
 class PictureReader:
     """Reads pictures as a viewer shows them, with 256 levels.
 
-    - Transparent pixels, of palettes too, let the background through in the proportion that they say.
-    - The orientation that a camera stored is applied.
-    - 16 bits of grey become 8, rounded: 0 to 65535 is 0 to 255.
-    - Of several frames or pages the first is read.
-    - Palettes, 1 bit, CMYK and YCbCr become grey (ITU-R 601 luma) or red, green and blue. Colour profiles are not
-      applied.
+    - Transparent pixels, also of palettes, are blended with the background.
+    - The EXIF orientation is applied.
+    - 16-bit grey is rounded to 8 bits: 0 to 65535 becomes 0 to 255.
+    - Of several frames or pages, the first is read.
+    - Palettes, 1-bit, CMYK and YCbCr pictures are converted to grey (ITU-R 601 luma) or RGB. Colour profiles are
+      ignored.
 
     Attributes:
         grey: one channel; otherwise red, green and blue.
-        background: red, green and blue, 0 to 255, of what lies behind transparent pixels.
-        size: height and width that pictures are resized to, antialiased (Pillow's bilinear filter, which averages over
-            all pixels that fall into one); None: as they are.
+        background: red, green and blue, 0 to 255, of the colour behind transparent pixels.
+        size: height and width to resize pictures to, with Pillow's antialiasing bilinear filter; None: no resizing.
     """
 
     grey: bool
@@ -45,7 +44,7 @@ class PictureReader:
         """Pixels of a file, ``(channels, height, width)``.
 
         Raises:
-            DataError: it cannot be read as an image, or has values of 32 bits, whose range nothing says.
+            DataError: it cannot be read as an image, or has 32-bit values, whose range is unknown.
         """
         try:
             with Image.open(file) as opened:
@@ -62,8 +61,8 @@ class PictureReader:
         return pixels[np.newaxis] if self.grey else pixels.transpose(2, 0, 1)
 
     def _flat(self, image: Image.Image, file: Path) -> Image.Image:
-        """The picture in front of the background, red, green and blue."""
-        if image.mode in DEEP or (image.mode == "I" and image.format in DEEP_FORMATS):
+        """The picture blended with the background, in RGB."""
+        if image.mode in MODES_16_BIT or (image.mode == "I" and image.format in FORMATS_16_BIT):
             image = _of_16_bits(image)
         elif image.mode[0] in "IF":
             raise DataError(
@@ -79,23 +78,23 @@ class PictureReader:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The picture turned as its file says; keeps the file's format and what it says of transparency."""
-    kind, said = image.format, image.info.get("transparency")
+    """The picture rotated by its EXIF orientation; keeps the format and the transparency of the file."""
+    kind, transparency = image.format, image.info.get("transparency")
     image.load()
     turned = ImageOps.exif_transpose(image)
     turned.format = kind
-    if said is not None:
-        turned.info["transparency"] = said
+    if transparency is not None:
+        turned.info["transparency"] = transparency
     return turned
 
 
 def _of_16_bits(image: Image.Image) -> Image.Image:
-    """Grey of 8 bits; with transparency where a value of the file stands for it."""
+    """8-bit grey of a 16-bit picture, with an alpha channel if one value stands for transparency."""
     deep = np.asarray(image).astype(np.int64)
     pixels = ((deep + 128) // 257).astype(np.uint8)  # 65535 is 255 times 257
-    said = image.info.get("transparency")
-    if isinstance(said, int):
-        alpha = np.where(deep == said, 0, 255).astype(np.uint8)
+    transparency = image.info.get("transparency")
+    if isinstance(transparency, int):
+        alpha = np.where(deep == transparency, 0, 255).astype(np.uint8)
         return Image.fromarray(np.stack([pixels, alpha], -1))
     return Image.fromarray(pixels)
 
@@ -108,7 +107,7 @@ def background_colour(value: Any, key: str = "data.background") -> tuple[int, in
         key: name of the setting, for the message.
 
     Raises:
-        SettingError: it is none of these.
+        SettingError: an invalid value.
     """
     try:
         if isinstance(value, str) and not value.isdigit():
@@ -126,14 +125,14 @@ def background_colour(value: Any, key: str = "data.background") -> tuple[int, in
 
 
 def picture_size(value: Any) -> tuple[int, int] | None:
-    """Height and width of ``data.size``: a number for both, or both, or None.
+    """Height and width from ``data.size``: a number for both, a list of both, or None.
 
     Raises:
-        SettingError: it is none of these.
+        SettingError: an invalid value.
     """
     if value is None:
         return None
-    several = isinstance(value, Sequence) and not isinstance(value, str)  # Hydra's lists are no Python lists
+    several = isinstance(value, Sequence) and not isinstance(value, str)  # Hydra's ListConfig is a Sequence, not a list
     sides = [value, value] if isinstance(value, int) else list(value) if several else []
     if len(sides) != 2:
         raise SettingError(f"data.size={value}: it must be one number, or height and width: 28, or '[28,20]', or null.")

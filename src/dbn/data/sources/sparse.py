@@ -1,4 +1,4 @@
-"""Sparse matrices: read as the dense images that training needs, where memory holds them."""
+"""Conversion of sparse matrices to dense images, up to a size limit."""
 
 import math
 from pathlib import Path
@@ -14,18 +14,18 @@ from dbn.errors import DataError
 SPARSE_PARTS = {"data", "format", "shape"}
 """Arrays of every file that :func:`scipy.sparse.save_npz` writes."""
 DENSE_BYTES = 4 << 30
-"""Of a matrix that is made dense, at most: more is better read from a file."""
+"""Size limit of a dense matrix in bytes; a larger one should be streamed from a file."""
 
 
 def dense(path: Path) -> NDArray:
-    """The matrix ``(n, features)`` of a file of :func:`scipy.sparse.save_npz`.
+    """The dense matrix ``(n, features)`` of a file written by :func:`scipy.sparse.save_npz`.
 
     Returns:
-        uint8 where that holds it, else float32, or the file's type of whole numbers.
+        As :func:`densified`.
 
     Raises:
         DataError: it is too large.
-        ValueError: the file is not what it seems to be.
+        ValueError: the file holds no sparse matrix.
     """
     try:
         return densified(path, scipy.sparse.load_npz(path))
@@ -34,12 +34,15 @@ def dense(path: Path) -> NDArray:
 
 
 def densified(path: Path, matrix: scipy.sparse.spmatrix) -> NDArray:
-    """The same of a matrix at hand.
+    """A sparse matrix ``(n, features)`` as a dense one.
+
+    Returns:
+        Whole numbers as uint8 if they lie in 0 to 255, else in their own type; other numbers as float32.
 
     Raises:
         DataError: it is too large.
     """
-    matrix = matrix.tocsr()  # adds up values that are stored several times
+    matrix = matrix.tocsr()  # sums duplicate entries
     dtype: np.dtype[Any] = np.dtype(np.float32)
     if matrix.dtype.kind in "bui":
         dtype = np.dtype(np.uint8) if matrix.nnz == 0 or fits_bytes(matrix.data) else matrix.dtype

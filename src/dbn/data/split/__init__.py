@@ -1,1 +1,1 @@
-"""Which images are held out, and which labels are used."""
+"""Choice of held-out images and of labelled subsets."""

@@ -1,4 +1,4 @@
-"""Which images are held out where whole groups must be: all images of a person, all copies of a picture."""
+"""Holding out whole groups of images, such as all images of a person or all copies of a picture."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dbn.data.split.hold_out import split_size, stratified_split
-from dbn.errors import DataError, SettingError
+from dbn.data.split.hold_out import check_one_each, split_size, stratified_split
+from dbn.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
 class GroupedLabels:
-    """Images that can still be held out, by what the split looks at.
+    """Groups and labels of the images to split.
 
     Attributes:
         name: of the data, for messages.
@@ -28,41 +28,38 @@ class GroupedLabels:
     classes: tuple[str, ...]
 
     def pictures(self) -> Tensor:
-        """Where groups are copies of pictures: place ``(p,)`` of the first copy of each that has one label only."""
+        """If groups are copies of pictures: index ``(p,)`` of the first copy of each picture with a single label."""
         group = torch.unique(self.groups, return_inverse=True)[1]
-        first = first_of_each(group)
+        first = first_in_groups(group)
         return first if self.labels is None else first[~_contradictory(group, self.labels)]
 
 
 def hold_out_groups(
     split: str, images: GroupedLabels, wanted: int | float | None, generator: torch.Generator
 ) -> Tensor:
-    """Images to hold out, so that each group is on one side and each class keeps its share as nearly as groups allow.
+    """Choose whole groups to hold out, stratified by class as far as whole groups allow.
 
-    Groups are looked at in random order, again and again: one changes sides where that lowers the sum over classes of
-    ``(held out - due)^2 / images of the class``, until none does. A class is due at least its part of one group.
+    Coordinate descent: groups are visited repeatedly in random order, and one is moved in or out if that lowers the sum
+    over classes of ``(held out - target)^2 / images of the class``, until no move does. The target of a class is at
+    least the size of its smallest part in a group.
 
     Args:
         split: "test" or "validation".
         images: labels and groups.
-        wanted: number or fraction of images to hold out; what whole groups come to may be more or less.
+        wanted: number or fraction of images to hold out; the result may differ from it.
         generator: draws the order.
 
     Returns:
         Mask ``(n,)`` of the images to hold out.
 
     Raises:
-        SettingError: ``wanted`` is no usable number or fraction, or fewer than one image for each class.
-        DataError: a class, or all of the data, is in too few groups to be on both sides.
+        SettingError: ``wanted`` is invalid, or less than one image for each class.
+        DataError: a class, or all of the data, is in too few groups to be in both parts.
     """
     size = split_size(split, wanted, len(images.groups), images.name)
     if size == 0:
         return torch.zeros(len(images.groups), dtype=torch.bool)
-    if size < len(images.classes):
-        raise SettingError(
-            f"data.{split} asks for {size} {split} images of data={images.name}, too few: every one of its "
-            f"{len(images.classes)} classes needs one. Use {len(images.classes)} or more."
-        )
+    check_one_each(split, size, images.name, len(images.classes))
     group = torch.unique(images.groups, return_inverse=True)[1]
     labels = torch.zeros_like(group) if images.labels is None else images.labels
     counts = _count(group, labels)
@@ -75,24 +72,24 @@ def hold_out_groups(
 def hold_out_copies(
     split: str, images: GroupedLabels, wanted: int | float | None, generator: torch.Generator, *, whole: GroupedLabels
 ) -> tuple[Tensor, Tensor]:
-    """The same where the images of a group are copies of one picture: pictures are held out, each once.
+    """Choose pictures to hold out, if the images of a group are copies of one picture.
 
-    Of a picture that is held out the first copy is; the others are in no split. A picture whose copies have several
-    labels is never held out: no answer would be right for all of them.
+    The first copy of such a picture is held out; its other copies are in no split. A picture whose copies have
+    different labels is never held out.
 
     Args:
         split: "test" or "validation".
         images: labels and groups.
         wanted: number or fraction of pictures to hold out.
-        generator: draws them.
+        generator: draws the pictures.
         whole: all images, before any were held out, for messages.
 
     Returns:
-        Two masks ``(n,)``: images to hold out; images that remain.
+        Two masks ``(n,)``: images to hold out, and remaining images.
 
     Raises:
-        SettingError: ``wanted`` is no usable number or fraction, or fewer than one picture for each class.
-        DataError: a class has too few pictures to be on both sides.
+        SettingError: ``wanted`` is invalid, or less than one picture for each class.
+        DataError: a class has too few pictures to be in both parts.
     """
     pictures = images.pictures()
     size = split_size(split, wanted, len(pictures), images.name)
@@ -117,14 +114,14 @@ def contradictory_images(groups: Tensor, labels: Tensor) -> Tensor:
     return _contradictory(group, labels)[group]
 
 
-def first_of_each(group: Tensor) -> Tensor:
-    """Place of the first image of each group, ``(g,)``; ``group`` ``(n,)`` numbers the groups 0 to g - 1."""
+def first_in_groups(group: Tensor) -> Tensor:
+    """Index of the first image of each group, ``(g,)``; ``group`` ``(n,)`` holds group numbers 0 to g - 1."""
     first = torch.full((int(group.max()) + 1,), len(group))
     return first.scatter_reduce(0, group, torch.arange(len(group)), "amin")
 
 
 def _contradictory(group: Tensor, labels: Tensor) -> Tensor:
-    """Mask ``(g,)`` of the groups that have several labels."""
+    """Mask ``(g,)`` of the groups with different labels."""
     n_groups = int(group.max()) + 1
     lowest = torch.full((n_groups,), torch.iinfo(torch.int64).max).scatter_reduce(0, group, labels, "amin")
     highest = torch.full((n_groups,), torch.iinfo(torch.int64).min).scatter_reduce(0, group, labels, "amax")
@@ -149,7 +146,7 @@ def _choose(counts: NDArray[np.float64], size: int, order: NDArray[np.int64]) ->
         changed = False
         for group in order:
             step = -counts[group] if out[group] else counts[group]
-            if (weight * step * (step - 2 * missing)).sum() < -1e-9:  # of the sum of squares; rounding is no gain
+            if (weight * step * (step - 2 * missing)).sum() < -1e-9:  # change of the objective; ignore rounding
                 out[group] = not out[group]
                 missing = missing - step
                 changed = True

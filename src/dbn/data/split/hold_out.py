@@ -1,4 +1,4 @@
-"""How many images are held out for validation and testing, which of them, and how their features are scaled."""
+"""Size and choice of held-out images, and standardisation of features."""
 
 import math
 
@@ -10,28 +10,38 @@ from dbn.data.split.strata import stratified
 from dbn.errors import DataError, SettingError
 from dbn.random.streams import stream
 
-STD_FLOOR = 1e-2  # of the [0, 1] scale: features that (almost) never change in training must not explode in testing
+STD_FLOOR = 1e-2
+"""Smallest standard deviation on the [0, 1] scale: nearly constant features must not become huge in test images."""
 
 
 def split_size(split: str, wanted: int | float | None, n: int, name: str) -> int:
-    """How many of ``n`` images ``data.<split>=<wanted>`` asks for.
+    """Number of images to hold out of ``n`` for ``data.<split>=<wanted>``.
 
     Raises:
-        SettingError: no usable number or fraction, or nothing would be left to train on.
+        SettingError: ``wanted`` is invalid, or leaves no training images.
     """
     if isinstance(wanted, int) and not isinstance(wanted, bool) and 0 <= wanted < n:
         return wanted
     if isinstance(wanted, float) and 0 < wanted < 1 and math.ceil(wanted * n) < n:
         return math.ceil(wanted * n)
-    some = f"Use a number from 1 to {n - 1} or a fraction between 0.0 and 1.0, or " if n > 1 else "Use "
+    advice = f"Use a number from 1 to {n - 1} or a fraction between 0.0 and 1.0, or " if n > 1 else "Use "
     raise SettingError(
         f"data.{split}={'null' if wanted is None else wanted} cannot be used for data={name}, which has {n} images to "
-        f"take {split} images out of and must keep some to train on. {some}0 for none."
+        f"take {split} images out of and must keep some to train on. {advice}0 for none."
     )
 
 
+def check_one_each(split: str, size: int, name: str, n_classes: int) -> None:
+    """Raise :class:`SettingError` if ``size`` held-out images are fewer than the classes."""
+    if size < n_classes:
+        raise SettingError(
+            f"data.{split} asks for {size} {split} images of data={name}, too few: every one of its {n_classes} "
+            f"classes needs one. Use {n_classes} or more."
+        )
+
+
 def split_stream(split_seed: int, split: str) -> torch.Generator:
-    """The stream that draws the images of ``split``, "test" or "validation"."""
+    """Generator that draws the images of ``split``, "test" or "validation"."""
     return stream(split_seed, "split", ("test", "validation").index(split))
 
 
@@ -39,7 +49,7 @@ def stratified_split(
     split: str, labels: Tensor, size: int, generator: torch.Generator, *, name: str, classes: tuple[str, ...],
     all_labels: Tensor,
 ) -> Tensor:  # fmt: skip
-    """Sorted index ``(size,)`` of images to hold out, so that each class keeps its share on both sides.
+    """Sorted index ``(size,)`` of images to hold out, stratified by class.
 
     Args:
         split: "test" or "validation", for messages.
@@ -48,17 +58,13 @@ def stratified_split(
         generator: draws them.
         name: of the data, for messages.
         classes: names of the classes.
-        all_labels: before anything was held out, for messages.
+        all_labels: labels before any images were held out, for messages.
 
     Raises:
-        SettingError: there are fewer of them than classes.
-        DataError: a class has too few images to be on both sides.
+        SettingError: ``size`` is less than the number of classes.
+        DataError: a class has too few images to be in both parts.
     """
-    if size < len(classes):
-        raise SettingError(
-            f"data.{split} asks for {size} {split} images of data={name}, too few: every one of its "
-            f"{len(classes)} classes needs one. Use {len(classes)} or more."
-        )
+    check_one_each(split, size, name, len(classes))
     index = stratified(labels, size, generator)
     remaining = torch.bincount(labels, minlength=len(classes)) - torch.bincount(labels[index], minlength=len(classes))
     if not remaining.all():
@@ -71,20 +77,34 @@ def stratified_split(
     return index
 
 
-def standardisation(stored: ImageSet, maximum: float | None) -> tuple[Tensor, Tensor]:
-    """Offset and factor that give each feature of the training images mean 0 and standard deviation 1.
-
-    A deviation below a floor counts as the floor. On a known scale that is 0.01 of it; elsewhere, where features may be
-    of different units, 0.01 of what the feature differs from its mean at most, or 1 for one that never changes.
+def offset_and_factor(stored: ImageSet, maximum: float | None, *, standardise: bool) -> tuple[Tensor, Tensor]:
+    """Offset and factor of the features, ``feature = (pixel - offset) * factor``.
 
     Args:
         stored: training images whose features are their pixels.
-        maximum: stored value that stands for 1.0; None: not known.
+        maximum: stored value that stands for 1.0; None: unknown, for standardised features only.
+        standardise: use :func:`standardisation`; otherwise divide by ``maximum``.
+    """
+    if standardise:
+        return standardisation(stored, maximum)
+    assert maximum is not None
+    return torch.tensor(0.0), torch.tensor(1 / maximum)
+
+
+def standardisation(stored: ImageSet, maximum: float | None) -> tuple[Tensor, Tensor]:
+    """Offset and factor that give each feature of the training images mean 0 and standard deviation 1.
+
+    Standard deviations are floored: at 0.01 ``maximum`` if that is known; otherwise, since features may have different
+    units, at 0.01 of the feature's largest deviation from its mean, and at 1 for constant features.
+
+    Args:
+        stored: training images whose features are their pixels.
+        maximum: stored value that stands for 1.0; None: unknown.
 
     Returns:
-        Two of ``(n_features,)`` float32, in stored units and their inverse.
+        Offset and factor, ``(n_features,)`` float32 each, in stored units and their inverse.
     """
-    n = len(stored)  # summed in float64, but never all of it in memory at once
+    n = len(stored)  # sums in float64, a chunk at a time
     mean = sum((chunk.double().sum(0) for chunk in stored.chunks()), torch.zeros(1)) / n
     squares, furthest = torch.zeros(1), torch.zeros(1)
     for chunk in stored.chunks():
@@ -96,5 +116,5 @@ def standardisation(stored: ImageSet, maximum: float | None) -> tuple[Tensor, Te
     if maximum is not None:
         return mean.float(), 1 / deviation.clamp(min=STD_FLOOR * maximum)
     deviation = torch.maximum(deviation, STD_FLOOR * furthest.float())
-    never_changes = furthest <= 1e-6 * mean.abs()  # of float32 values that are equal, but for rounding of their mean
-    return mean.float(), 1 / torch.where(never_changes, 1.0, deviation)
+    constant = furthest <= 1e-6 * mean.abs()  # up to rounding of the mean
+    return mean.float(), 1 / torch.where(constant, 1.0, deviation)

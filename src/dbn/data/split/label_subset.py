@@ -1,4 +1,4 @@
-"""From labels as a person wrote them to class numbers."""
+"""From the user's labels to class numbers."""
 
 import numpy as np
 import torch
@@ -8,15 +8,15 @@ from torch import Tensor
 from dbn.errors import DataError
 
 
-def plain_labels(where: str, array: NDArray) -> NDArray:
+def normalise_labels(where: str, array: NDArray) -> NDArray:
     """Labels as one whole number or string for each image, ``(n,)``.
 
     Args:
-        where: what to call the array in messages.
-        array: ``(n,)`` or ``(n, 1)``: whole numbers, also as floating-point ones (1.0), booleans, strings or bytes.
+        where: name of the array in messages.
+        array: ``(n,)`` or ``(n, 1)``: whole numbers (also as floats such as 1.0), booleans, strings or bytes.
 
     Raises:
-        DataError: they are none of these, NaN, not whole, one-hot, or there are none.
+        DataError: labels have another type or shape (such as one-hot), are not finite, not whole, or missing.
     """
     if array.dtype.kind not in "buifUS":
         raise DataError(f"{where} are of type {array.dtype}. Save whole numbers or strings.")
@@ -35,7 +35,7 @@ def plain_labels(where: str, array: NDArray) -> NDArray:
 
 
 def _whole(where: str, array: NDArray) -> NDArray[np.int64]:
-    """Floating-point labels as the whole numbers that they are."""
+    """Floating-point labels that are whole numbers, as integers."""
     missing = ~np.isfinite(array)
     if missing.any():
         raise DataError(
@@ -52,13 +52,13 @@ def _whole(where: str, array: NDArray) -> NDArray[np.int64]:
 
 
 def encode_labels(labels: dict[str, NDArray]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Class numbers by place in the sorted distinct training labels, and the names of the classes.
+    """Class numbers, which index the sorted distinct training labels, and names of the classes.
 
     Args:
-        labels: see :func:`plain_labels`; those of the training images are called ``labels``.
+        labels: arrays from :func:`normalise_labels` by role; ``labels`` are those of the training images.
 
     Raises:
-        DataError: the training images have none, another array has labels that they have not, or of another type.
+        DataError: training labels are missing, or another array has labels of another type or of other classes.
     """
     if not labels:
         return {}, ()

@@ -1,4 +1,4 @@
-"""Draw images so that each class keeps its share."""
+"""Random subsets of images, stratified by class."""
 
 import numpy as np
 import torch
@@ -10,26 +10,26 @@ from dbn.random.streams import stream
 
 
 def proportional(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
-    """Share out ``total`` in proportion to ``counts`` ``(k,)``: largest remainder, but at least one each.
+    """Distribute ``total`` in proportion to ``counts`` ``(k,)`` by the largest remainder method, at least one each.
 
-    Ties go to the lower class number. ``k <= total <= counts.sum()`` and ``counts >= 1`` are taken for granted; then
+    Ties go to the lower class number. Requires ``k <= total <= counts.sum()`` and ``counts >= 1``; then
     ``1 <= result <= counts``, and the result sums to ``total``.
     """
     n = counts.sum()
     shares: NDArray[np.int64] = np.maximum(counts * total // n, 1)
-    owed = counts * total - shares * n  # n times what is owed to a class, in whole numbers: no rounding
+    owed = counts * total - shares * n  # n times the remainder, in whole numbers: no rounding
     missing = total - int(shares.sum())
     if missing > 0:
         shares[np.argsort(-owed, kind="stable")[:missing]] += 1
-    for _ in range(-missing):  # classes that were lifted to one are paid for by those that have most beyond their due
-        payer = np.argmin(np.where(shares > 1, owed, np.iinfo(np.int64).max))
-        shares[payer] -= 1
-        owed[payer] += n
+    for _ in range(-missing):  # compensate for classes raised to one, where the excess is largest
+        largest = np.argmin(np.where(shares > 1, owed, np.iinfo(np.int64).max))
+        shares[largest] -= 1
+        owed[largest] += n
     return shares
 
 
 def stratified(labels: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """Sorted index ``(size,)`` of a random subset of ``labels`` ``(n,)`` with the classes in proportion."""
+    """Sorted index ``(size,)`` of a random subset of ``labels`` ``(n,)``, stratified by class."""
     classes, counts = torch.unique(labels, return_counts=True)
     shares = proportional(counts.numpy(), size)
     chosen = []
@@ -40,7 +40,7 @@ def stratified(labels: Tensor, size: int, generator: torch.Generator) -> Tensor:
 
 
 def distinct(n: int, size: int, generator: torch.Generator) -> Tensor:
-    """Sorted index ``(size,)`` of a random subset of ``n`` images, in memory that ``size`` decides and not ``n``."""
+    """Sorted index ``(size,)`` of a random subset of ``n`` images; needs memory for ``size`` numbers, not ``n``."""
     drawn = torch.empty(0, dtype=torch.int64)
     while len(drawn) < size:
         more = torch.randint(n, (2 * (size - len(drawn)) + 16,), generator=generator)
@@ -49,14 +49,12 @@ def distinct(n: int, size: int, generator: torch.Generator) -> Tensor:
 
 
 def label_subset(labels: Tensor | None, n_labelled: int | None, seed: int, *, data_name: str = "data") -> Tensor:
-    """Which training images keep their label when labels are scarce.
-
-    Each class gets its share of the labels (largest remainder), and at least one.
+    """Choose the training images that keep their label, stratified by class, at least one of each.
 
     Args:
         labels: ``(n,)`` int64, of the training images.
-        n_labelled: how many images keep their label; None: all.
-        seed: of the stream "label subset", the only thing besides ``labels`` and ``n_labelled`` that decides.
+        n_labelled: number of images that keep their label; None: all.
+        seed: seed of the stream ``label subset``.
         data_name: for messages.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Images that stay in a file: what is trained on passes through memory in windows."""
+"""Images streamed from a file in windows."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,14 +14,14 @@ from dbn.data.streamed.windows import Layout, Plan, Windows
 
 @dataclass(frozen=True, eq=False)
 class StreamedImages(StoredImages):
-    """Images in a file. Memory holds two windows of them while they are trained on, and their labels.
+    """Images in a file. During training, memory holds two windows of them and all labels.
 
     Attributes:
         labels: ``(n,)`` int64, on the CPU, or None.
-        offset: as in :class:`StoredImages`; where it is, features are wanted.
+        offset: as in :class:`StoredImages`; its device is that of the features.
         factor: as in :class:`StoredImages`.
-        rows: where the pixels are.
-        layout: how they are read.
+        rows: the pixels in the file.
+        layout: sizes of chunks and windows.
     """
 
     labels: Tensor | None
@@ -32,7 +32,7 @@ class StreamedImages(StoredImages):
 
     @classmethod
     def of(cls, rows: Rows, labels: Tensor | None, layout: Layout) -> "StreamedImages":
-        """Images whose features are their pixels."""
+        """Images without scaling: features are pixels."""
         return cls(labels, torch.tensor(0.0), torch.tensor(1.0), rows, layout)
 
     def __len__(self) -> int:
@@ -46,7 +46,7 @@ class StreamedImages(StoredImages):
 
     @property
     def device(self) -> torch.device:
-        """Where features are wanted."""
+        """Device of the features."""
         return self.offset.device
 
     @property
@@ -55,7 +55,7 @@ class StreamedImages(StoredImages):
         return self.rows.dtype
 
     def features(self, index: Tensor | slice | None = None) -> Tensor:
-        """Features of the images at ``index`` (None: all, in memory), read now; ``(m, n_features)`` float32."""
+        """Features of the images at ``index`` (None: all), read from the file, ``(m, n_features)`` float32."""
         return self.decoded(self._read(index).to(self.device))
 
     def take(self, index: Tensor) -> Images:
@@ -64,7 +64,7 @@ class StreamedImages(StoredImages):
         return Images(self._read(index).to(self.device), labels, self.offset, self.factor)
 
     def without(self, index: Tensor) -> "StreamedImages":
-        """The images that are not at ``index`` ``(m,)``."""
+        """The images except those at ``index`` ``(m,)``."""
         labels = self.labels
         if labels is not None:
             keep = torch.ones(len(self), dtype=torch.bool)
@@ -77,12 +77,12 @@ class StreamedImages(StoredImages):
         return replace(self, offset=self.offset.to(device), factor=self.factor.to(device))
 
     def order(self, generator: torch.Generator | None) -> Tensor:
-        """The whole order of an epoch, ``(n,)``. Reading does without: it takes memory for every image."""
+        """An epoch's order, ``(n,)``; :meth:`reader` does not need it, which would take memory for every image."""
         plan = Plan(len(self), self.layout, generator)
         windows = []
         for number in range(len(plan.windows)):
-            positions = torch.cat([torch.arange(*piece) for piece in plan.pieces(number)])
-            windows.append(positions[plan.shuffled(len(positions))])
+            index = plan.index(number)
+            windows.append(index[plan.shuffled(len(index))])
         return torch.cat(windows)
 
     def reader(self, room: int) -> BlockReader:
@@ -91,46 +91,47 @@ class StreamedImages(StoredImages):
 
     def _read(self, index: Tensor | slice | None) -> Tensor:
         """Pixels of the images at ``index``, ``(m, n_features)``, on the CPU."""
-        positions, place = torch.unique(_positions(index, len(self)), return_inverse=True)
-        pixels = torch.empty(len(positions), self.rows.n_features, dtype=self.rows.dtype)
-        breaks = (positions.diff() != 1).nonzero().squeeze(1) + 1
+        numbers, inverse = torch.unique(_as_numbers(index, len(self)), return_inverse=True)
+        pixels = torch.empty(len(numbers), self.rows.n_features, dtype=self.rows.dtype)
+        breaks = (numbers.diff() != 1).nonzero().squeeze(1) + 1
         filled = 0
         with RowReader(self.rows) as reader:
-            for run in positions.tensor_split(breaks):
+            for run in numbers.tensor_split(breaks):
                 if len(run):
                     reader.read(int(run[0]), int(run[-1]) + 1, pixels[filled : filled + len(run)])
                     filled += len(run)
-        ascending = len(place) == len(positions) and bool((place.diff() > 0).all())
-        return pixels if ascending else pixels[place]
+        ascending = len(inverse) == len(numbers) and bool((inverse.diff() > 0).all())
+        return pixels if ascending else pixels[inverse]
 
 
-def _positions(index: Tensor | slice | None, n: int) -> Tensor:
+def _as_numbers(index: Tensor | slice | None, n: int) -> Tensor:
+    """Numbers ``(m,)`` of the images at ``index``: numbers, a mask, a slice, or None for all."""
     if index is None:
         return torch.arange(n)
     if isinstance(index, slice):
         return torch.arange(*index.indices(n))
-    positions = index.cpu()
-    if positions.dtype == torch.bool:
-        return positions.nonzero().squeeze(1)
-    if len(positions) and not (positions.min() >= 0 and positions.max() < n):
-        raise IndexError(f"there are images 0 to {n - 1}, asked for {int(positions.min())} to {int(positions.max())}")
-    return positions
+    numbers = index.cpu()
+    if numbers.dtype == torch.bool:
+        return numbers.nonzero().squeeze(1)
+    if len(numbers) and not (numbers.min() >= 0 and numbers.max() < n):
+        raise IndexError(f"there are images 0 to {n - 1}, asked for {int(numbers.min())} to {int(numbers.max())}")
+    return numbers
 
 
 class StreamReader(BlockReader):
-    """Blocks of streamed images.
+    """Reads blocks of streamed images.
 
     Args:
         images: the images.
-        room: images in a block at most.
+        room: largest number of images in a block.
     """
 
     def __init__(self, images: StreamedImages, room: int) -> None:
         self.images = images
         memory = torch.empty(room, images.n_features, dtype=images.dtype, device=images.device)
         self.buffer = BlockBuffer(memory, images.offset, images.factor)
-        here = images.device.type == "cpu"
-        self.stage = self.buffer.pixels if here else torch.empty_like(self.buffer.pixels, device="cpu")
+        on_cpu = images.device.type == "cpu"
+        self.stage = self.buffer.pixels if on_cpu else torch.empty_like(self.buffer.pixels, device="cpu")
 
     @contextmanager
     def reading(self, generator: torch.Generator | None) -> Iterator[Gather]:
@@ -138,12 +139,12 @@ class StreamReader(BlockReader):
         images = self.images
         with Windows(images.rows, images.layout, generator) as windows:
 
-            def gather(places: Tensor) -> tuple[Stored, Tensor | None]:
-                stage = self.stage[: len(places)]
-                positions = windows.gather(places, stage)
+            def gather(positions: Tensor) -> tuple[Stored, Tensor | None]:
+                stage = self.stage[: len(positions)]
+                index = windows.gather(positions, stage)
                 if self.stage is not self.buffer.pixels:
-                    self.buffer.pixels[: len(places)].copy_(stage)
-                labels = None if images.labels is None else images.labels[positions].to(images.device)
-                return self.buffer.holding(len(places)), labels
+                    self.buffer.pixels[: len(positions)].copy_(stage)
+                labels = None if images.labels is None else images.labels[index].to(images.device)
+                return self.buffer.holding(len(positions)), labels
 
             yield gather

@@ -1,4 +1,4 @@
-"""Arrays in .npy files: what the header says, and rows read at offsets, never the whole file."""
+"""Arrays in .npy files: their headers, and reading of rows at offsets."""
 
 import math
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 from dbn.errors import DataError
 
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-"""Version 3 differs in the names of fields only, which plain numbers do not have."""
+"""Header readers by format version; version 3 concerns structured types only, which are not read."""
 
 
 @dataclass(frozen=True)
 class NpyFile:
-    """An array in a file, C order, known by its header.
+    """An array in a file, in C order, described by its header.
 
     Attributes:
         path: of the file.
         dtype: of the values.
         shape: of the array; the first dimension counts its rows.
-        offset: where the values start, in bytes.
+        offset: of the values in the file, in bytes.
     """
 
     path: Path
@@ -37,7 +37,7 @@ class NpyFile:
 
         Raises:
             DataError: the file is missing, is no .npy file, holds objects or a single number, is in Fortran order, or
-                has another length than its header says.
+                its length contradicts its header.
         """
         try:
             with path.open("rb") as file:
@@ -77,10 +77,10 @@ class NpyFile:
         return math.prod(self.shape[1:]) * self.dtype.itemsize
 
     def unbuffered(self) -> FileIO:
-        """The file, open for :meth:`read`.
+        """Open the file for :meth:`read`.
 
         Raises:
-            DataError: it cannot be opened any more.
+            DataError: it can no longer be opened.
         """
         try:
             return FileIO(self.path, "rb")
@@ -88,9 +88,9 @@ class NpyFile:
             raise DataError(f"{self.path} cannot be read any more ({error}). Put it back and start again.") from error
 
     def read(self, file: FileIO, start: int, out: NDArray) -> None:
-        """Fill ``out`` ``(m, ...)``, C order, with the rows from ``start``.
+        """Fill ``out`` ``(m, ...)``, in C order, with the rows from ``start``.
 
-        Reads instead of touching mapped pages: those would count as this process's memory.
+        Not memory-mapped: mapped pages would count as memory of this process.
 
         Raises:
             DataError: the file has become shorter, or the disk fails.
@@ -116,10 +116,10 @@ class NpyFile:
 
 
 def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Of an array: its shape, whether it is in Fortran order, and the type of its values.
+    """Shape, whether in Fortran order, and dtype of an array, from the header at the start of ``file``.
 
     Raises:
-        ValueError: it is no .npy file, or of a version that is not known.
+        ValueError: it is no .npy file, or of an unknown version.
     """
     version = np.lib.format.read_magic(file)
     if version not in HEADERS:

@@ -1,4 +1,4 @@
-"""Images that are rows of a file, some of them left out, read as they are needed."""
+"""Images that are rows of a file, without excluded ones, and their reader."""
 
 import math
 from dataclasses import dataclass, replace
@@ -14,18 +14,18 @@ from dbn.data.streamed.npy import NpyFile
 from dbn.errors import DataError
 
 PIECE_BYTES = 4 << 20
-"""Read at once: enough that a disk is at its full speed."""
+"""Bytes read at once: large enough for the full speed of a disk."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Images that are rows of a file. A *position* counts those that are not left out.
+    """Images that are rows of a file. Numbers of images do not count the excluded rows; row numbers do.
 
     Attributes:
-        file: numbers, ``(n, height, width, channels)`` or any shape with as many values in that order.
+        file: array ``(n, height, width, channels)``, or of any shape with as many values in that order.
         shape: channels, height, width.
-        left_out: sorted row numbers ``(k,)`` int64 of images that belong to no one here.
-        limit: values must lie between 0 and it; None: any will do.
+        left_out: sorted row numbers ``(k,)`` int64 of excluded rows.
+        limit: largest allowed value, the smallest being 0; None: any value.
     """
 
     file: NpyFile
@@ -34,7 +34,7 @@ class Rows:
     limit: float | None = None
 
     def __len__(self) -> int:
-        """Images that are not left out."""
+        """Number of images."""
         return self.file.shape[0] - len(self.left_out)
 
     @property
@@ -44,30 +44,30 @@ class Rows:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the pixels as read: uint8 for bytes and booleans, else float32."""
+        """Type of pixels as read: uint8 for bytes and booleans, else float32."""
         return torch.uint8 if self.file.dtype in (np.uint8, np.bool_) else torch.float32
 
     @property
     def as_stored(self) -> bool:
-        """Whether pixels as read are the bytes of the file."""
+        """Whether values of the file are read without conversion."""
         return self.file.dtype in (np.uint8, np.float32)
 
-    def row_of(self, positions: Tensor) -> Tensor:
-        """Row numbers in the file, of positions ``(m,)``."""
-        before = self.left_out - torch.arange(len(self.left_out))  # images kept before each that is left out
-        return positions + torch.searchsorted(before, positions, right=True)
+    def row_of(self, index: Tensor) -> Tensor:
+        """Row numbers in the file of the images at ``index`` ``(m,)``."""
+        before = self.left_out - torch.arange(len(self.left_out))  # images before each excluded row
+        return index + torch.searchsorted(before, index, right=True)
 
-    def without(self, positions: Tensor) -> "Rows":
-        """The same images without those at ``positions`` ``(m,)``."""
-        left_out = torch.cat([self.left_out, self.row_of(positions)]).sort().values
+    def without(self, index: Tensor) -> "Rows":
+        """The same images without those at ``index`` ``(m,)``."""
+        left_out = torch.cat([self.left_out, self.row_of(index)]).sort().values
         return replace(self, left_out=left_out)
 
 
 class RowReader:
-    """Reads pixels of rows; for one thread at a time. A context manager, which closes the file.
+    """Reads pixels of rows; not thread-safe. A context manager that closes the file.
 
     Args:
-        rows: what to read.
+        rows: the images to read.
 
     Raises:
         DataError: the file cannot be opened.
@@ -90,11 +90,11 @@ class RowReader:
         self.file.close()
 
     def read(self, start: int, stop: int, out: Tensor) -> None:
-        """Write the pixels of positions ``start`` to ``stop`` to ``out`` ``(stop - start, n_features)``, on the CPU.
+        """Read images ``start`` to ``stop - 1`` into ``out`` ``(stop - start, n_features)``, on the CPU.
 
         Raises:
-            DataError: the file has become shorter, the disk fails, or a value is NaN, infinite, or outside the limits
-                of the rows.
+            DataError: the file has become shorter, the disk fails, or a value is NaN, infinite, or outside 0 to the
+                limit.
         """
         rows, filled = self.rows, 0
         row = int(rows.row_of(torch.tensor([start]))) if start < stop else 0
@@ -116,7 +116,7 @@ class RowReader:
             row += n
 
     def _read(self, row: int, out: Tensor) -> None:
-        """Rows from ``row`` on, in the order of the file, to ``out`` ``(n, n_features)``."""
+        """Read rows from ``row`` on into ``out`` ``(n, n_features)``, in the file's order of values."""
         rows = self.rows
         if rows.as_stored:
             rows.file.read(self.file, row, out.numpy())
@@ -134,17 +134,17 @@ class RowReader:
         return self.scratch
 
     def _arrange(self, pixels: Tensor, out: Tensor) -> Tensor:
-        """From row, column, channel, as in the file, to channel, row, column."""
+        """Copy pixels in the file's order (row, column, channel) into ``out`` as channel, row, column; returns it."""
         channels, height, width = self.rows.shape
         out.view(-1, channels, height, width).copy_(pixels.view(-1, height, width, channels).permute(0, 3, 1, 2))
         return out
 
     def _check(self, pixels: Tensor, numbers: Tensor) -> None:
-        """Refuse values that are not finite or outside the limits; ``numbers`` ``(m,)`` are the rows' in the file."""
+        """Refuse values that are not finite or outside 0 to the limit; ``numbers`` ``(m,)`` are the row numbers."""
         rows = self.rows
         if not len(pixels) or (pixels.dtype == torch.uint8 and (self.within is None or self.within >= 255)):
             return
-        low, high = (float(end) for end in torch.aminmax(pixels))  # NaN if there is one; isfinite would make a copy
+        low, high = (float(end) for end in torch.aminmax(pixels))  # NaN propagates; isfinite would make a copy
         if not (math.isfinite(low) and math.isfinite(high)):
             bad = numbers[~torch.isfinite(pixels).all(1)]
             raise DataError(

@@ -1,4 +1,4 @@
-"""What a reader of files returns whose training images stay in their file."""
+"""Source whose training images are streamed from their file."""
 
 from dataclasses import dataclass
 
@@ -8,16 +8,16 @@ from dbn.data.streamed.images import StreamedImages
 
 @dataclass(frozen=True, eq=False)
 class StreamedSource:
-    """Training images in a file, the others in memory, checked; features are pixels as stored.
+    """Training images in a file, the others in memory; features are stored pixels, without scaling.
 
     Attributes:
-        name: what the data is called in messages and results.
+        name: name of the data in messages and results.
         train: training images.
-        test: test images; None: :func:`dbn.data.load_data` takes some out of the training images.
+        test: test images; None: :func:`dbn.data.load_data` holds out some of the training images.
         validation: validation images; None: likewise.
         shape: channels, height, width.
-        classes: names of the classes; empty where there are no labels.
-        maximum: stored value that stands for 1.0; None: what the images show, as in :class:`dbn.data.Source`.
+        classes: names of the classes; empty without labels.
+        maximum: stored value that stands for 1.0; None: inferred, as in :class:`dbn.data.Source`.
     """
 
     name: str

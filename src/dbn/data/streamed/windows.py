@@ -1,4 +1,4 @@
-"""An epoch of images in a file, in windows that are read while the one before is trained on."""
+"""An epoch of streamed images: chunks, windows, and reading one window ahead in a thread."""
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,16 +13,16 @@ from dbn.data.streamed.rows import PIECE_BYTES, RowReader, Rows
 WINDOW_MIB = 64
 """Default size of a window."""
 LEAST_CHUNKS = 8
-"""Chunks in a window: as many places of the file are mixed with each other."""
+"""Smallest number of chunks in a window, which are shuffled with each other."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How many images are read in one place, and how many are shuffled among each other.
+    """Sizes of chunks (images read consecutively) and windows (images shuffled with each other).
 
     Attributes:
-        row_bytes: of an image, in its widest form.
-        window_bytes: of a window.
+        row_bytes: bytes of an image, in its largest representation.
+        window_bytes: bytes of a window.
     """
 
     row_bytes: int
@@ -30,12 +30,12 @@ class Layout:
 
     @property
     def chunk(self) -> int:
-        """Consecutive images that stay together."""
+        """Images in a chunk."""
         return max(1, min(PIECE_BYTES, self.window_bytes // LEAST_CHUNKS) // self.row_bytes)
 
     @property
     def chunks_per_window(self) -> int:
-        """Chunks that are shuffled among each other."""
+        """Chunks in a window."""
         return max(1, self.window_bytes // (self.row_bytes * self.chunk))
 
     @property
@@ -44,15 +44,15 @@ class Layout:
         return self.chunk * self.chunks_per_window
 
     def with_room_for(self, row_bytes: int) -> "Layout":
-        """So few images that a window of them in a wider form is no larger."""
+        """Layout in which a window is within its size even if an image takes ``row_bytes``."""
         return replace(self, row_bytes=max(self.row_bytes, row_bytes))
 
 
 class Plan:
-    """Which chunks make up each window of an epoch.
+    """Assignment of chunks to the windows of an epoch.
 
-    In an epoch of several windows chunks come in random order, in each window in the order of the file. The images of a
-    window are then shuffled. One window alone thus comes in the order that images in memory would come in.
+    With several windows, chunks are assigned to windows at random, and are in the file's order within a window. The
+    images of a window are then shuffled. So an epoch of a single window has the order of images in memory.
 
     Args:
         n: images.
@@ -70,21 +70,25 @@ class Plan:
         self.generator = generator
 
     def pieces(self, number: int) -> list[tuple[int, int]]:
-        """First position and one beyond the last, of each chunk of a window."""
+        """First image, and one beyond the last, of each chunk of a window."""
         size = self.layout.chunk
         return [(chunk * size, min((chunk + 1) * size, self.n)) for chunk in self.windows[number]]
 
+    def index(self, number: int) -> Tensor:
+        """Numbers of the images of a window, in the file's order."""
+        return torch.cat([torch.arange(*piece) for piece in self.pieces(number)])
+
     def shuffled(self, size: int) -> Tensor:
-        """The order of a window's ``size`` images. Windows take their turn: all draw from one stream."""
+        """Order of a window's ``size`` images; to be called for the windows in order, which share a generator."""
         return torch.arange(size) if self.generator is None else torch.randperm(size, generator=self.generator)
 
 
 class Windows:
-    """Reads an epoch's windows one after the other, one ahead, in a thread of its own that ends with the context.
+    """Reads an epoch's windows in order, one ahead, in a thread that ends with the context.
 
     Args:
         rows: the images.
-        layout: chunks and windows; two windows are in memory.
+        layout: sizes of chunks and windows; two windows are in memory.
         generator: draws the order; None keeps the images in order.
     """
 
@@ -97,9 +101,9 @@ class Windows:
         self.reader = RowReader(rows)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="images ahead")
         self.stopping = threading.Event()
-        self.number = -1  # of the window at hand
-        self.begin = self.end = 0  # the places in the epoch's order that it covers
-        self.order = self.positions = torch.empty(0, dtype=torch.int64)
+        self.number = -1  # of the current window
+        self.begin = self.end = 0  # positions in the epoch's order that it covers
+        self.order = self.index = torch.empty(0, dtype=torch.int64)
         self.ahead: Future[None] | None = None
 
     def __enter__(self) -> "Windows":
@@ -113,46 +117,46 @@ class Windows:
         self.thread.shutdown(cancel_futures=True)
         self.reader.__exit__(kind, error, trace)
 
-    def gather(self, places: Tensor, out: Tensor) -> Tensor:
-        """Write the pixels of the images at some places of the epoch's order to ``out``.
+    def gather(self, positions: Tensor, out: Tensor) -> Tensor:
+        """Write the pixels of the images at positions in the epoch's order to ``out``.
 
         Args:
-            places: ``(m,)``, ascending, and none before the last call's: a window that is left does not come again.
+            positions: ``(m,)``, ascending within and between calls: earlier windows are not read again.
             out: ``(m, n_features)``, on the CPU.
 
         Returns:
-            Their positions among the images, ``(m,)``.
+            Numbers of these images, ``(m,)``.
 
         Raises:
-            DataError: what the thread met; see :meth:`RowReader.read`.
+            DataError: raised in the thread, see :meth:`RowReader.read`.
         """
-        positions, done = torch.empty_like(places), 0
-        while done < len(places):
-            while places[done] >= self.end:
+        index, done = torch.empty_like(positions), 0
+        while done < len(positions):
+            while positions[done] >= self.end:
                 self._advance()
-            stop = int(torch.searchsorted(places, self.end))
-            index = self.order[places[done:stop] - self.begin]
-            torch.index_select(self.buffers[self.number % 2], 0, index, out=out[done:stop])
-            positions[done:stop] = self.positions[index]
+            stop = int(torch.searchsorted(positions, self.end))
+            in_window = self.order[positions[done:stop] - self.begin]
+            torch.index_select(self.buffers[self.number % 2], 0, in_window, out=out[done:stop])
+            index[done:stop] = self.index[in_window]
             done = stop
-        return positions
+        return index
 
     def _advance(self) -> None:
-        """Go on to the next window, and have the one after it read to the place of the one that is left."""
+        """Go to the next window, and start reading the one after it into the buffer of the previous one."""
         assert self.ahead is not None
         self.ahead.result()
         self.number += 1
         self._read_ahead()
-        self.positions = torch.cat([torch.arange(*piece) for piece in self.plan.pieces(self.number)])
-        self.order = self.plan.shuffled(len(self.positions))
-        self.begin, self.end = self.end, self.end + len(self.positions)
+        self.index = self.plan.index(self.number)
+        self.order = self.plan.shuffled(len(self.index))
+        self.begin, self.end = self.end, self.end + len(self.index)
 
     def _read_ahead(self) -> None:
         if self.number + 1 < len(self.plan.windows):
             self.ahead = self.thread.submit(self._read, self.number + 1)
 
     def _read(self, number: int) -> None:
-        """Read a window to its buffer; in the thread."""
+        """Read a window into its buffer; runs in the thread."""
         buffer, filled = self.buffers[number % 2], 0
         for start, stop in self.plan.pieces(number):
             if self.stopping.is_set():

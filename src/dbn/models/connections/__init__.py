@@ -1,6 +1,6 @@
-"""Connections, one file each: what lies between two layers of units and owns the weight.
+"""Connections between two layers of units, one file each.
 
-One that is defined elsewhere takes part as soon as its module has been imported.
+A connection defined elsewhere is available once its module has been imported.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,18 @@ from dbn.models.connections.dense import Dense
 def make_connection(
     wanted: str | Mapping[str, Any], visible_shape: Sequence[int], n_hidden: int, key: str = "connection"
 ) -> Connection:
-    """A connection between visible units of a shape and ``n_hidden`` hidden units, or maps of them.
+    """Create a connection.
 
     Args:
-        wanted: the type, ``"dense"``; of one with options, a mapping of ``kind`` and options.
+        wanted: its kind, such as ``"dense"``, or a mapping of ``kind`` and options.
         visible_shape: shape of the visible units.
-        n_hidden: as the type counts them.
-        key: the setting that says so, for messages.
+        n_hidden: number of hidden units, or of feature maps, depending on the type.
+        key: name of the setting, for messages.
 
     Raises:
-        SettingError: no connection that has been imported is called so, or it has no such option.
+        SettingError: no registered connection has this kind, or it has no such option.
     """
-    connection: Connection = Connection.made(wanted, key, visible_shape, n_hidden)
+    connection: Connection = Connection.create(wanted, key, visible_shape, n_hidden)
     return connection
 
 

@@ -1,4 +1,4 @@
-"""What every connection answers: the contract between a weight and the RBM it belongs to."""
+"""The interface of connections, which own the weight of an RBM."""
 
 import math
 from abc import ABC, abstractmethod
@@ -14,13 +14,13 @@ from dbn.models.registry import Registered
 
 
 class Connection(Registered, nn.Module, ABC):
-    r"""What lies between a layer of visible and a layer of hidden units, and owns the weight.
+    r"""Connection between a layer of visible and a layer of hidden units; owns the weight.
 
     The interaction energy is linear in the weight: :math:`-\sum_k W_k\,\phi_k(v, h)`, with :math:`\phi = v h^T` for a
-    dense connection. States and fields are flat, ``(batch, n)``, whatever the units' shape is.
+    dense connection. States and fields are flat, ``(batch, n)``, for any shape of the units.
 
-    A type of one's own subclasses this one, says its ``kind``, and takes ``visible_shape`` and ``n_hidden`` as its
-    first arguments; see :class:`dbn.models.registry.Registered`.
+    A user-defined type subclasses this class, sets ``kind``, and takes ``visible_shape`` and ``n_hidden`` as its first
+    arguments; see :class:`dbn.models.registry.Registered`.
 
     Args:
         visible_shape: shape of the visible units.
@@ -30,9 +30,9 @@ class Connection(Registered, nn.Module, ABC):
     registry: ClassVar[dict[str, type[Any]]] = {}
 
     weight: nn.Parameter
-    """The only parameter; weight cost applies to it."""
+    """The only parameter; the weight cost applies to it."""
     members: tuple[int, ...] = ()
-    """``(members,)`` in a group of models that train together: the first dimensions of states and weight."""
+    """Leading dimensions of states and weight: ``(members,)`` in a group, else empty."""
 
     def __init__(self, visible_shape: Sequence[int], hidden_shape: Sequence[int]) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Connection(Registered, nn.Module, ABC):
     @property
     @abstractmethod
     def operations(self) -> int:
-        """Multiplications that the field of one state takes, in either direction."""
+        """Multiplications of a field for one state, in either direction."""
 
     @abstractmethod
     def hidden_field(self, v: Tensor, out: Tensor | None = None) -> Tensor:
@@ -64,26 +64,26 @@ class Connection(Registered, nn.Module, ABC):
 
     @abstractmethod
     def write_gradient(self, v: Tensor, h: Tensor, state_weights: Tensor) -> None:
-        r"""Write :math:`\sum_s w_s\,\phi(v_s, h_s)` into the weight's ``grad``: that of minus the weighted energies.
+        r"""Write :math:`\sum_s w_s\,\phi(v_s, h_s)`, the gradient of :math:`-\sum_s w_s E_s`, into ``weight.grad``.
 
         Args:
             v: visible states ``(states, n_visible)``.
-            h: hidden states, or their means, ``(states, n_hidden)``; used up as a buffer.
+            h: hidden states or means ``(states, n_hidden)``; overwritten.
             state_weights: ``w``, ``(states,)``.
 
-        In a group the shapes are ``(2, members, batch, n)`` and ``(2, members, batch)``, the phases first.
+        In a group the shapes are ``(2, members, batch, n)`` and ``(2, members, batch)``, with the phases first.
         """
 
     @abstractmethod
     def encoder(self, bias: Tensor) -> WeightLayer:
-        """The layer of a feed-forward network that computes ``hidden_field(v) + bias``, with copies of weight and bias.
+        """Network layer that computes ``hidden_field(v) + bias``, with copies of weight and bias.
 
-        See :class:`dbn.models.linear.WeightLayer` for what a network asks of it.
+        See :class:`dbn.models.linear.WeightLayer` for its interface.
         """
 
     @abstractmethod
     def decoder(self, bias: Tensor) -> WeightLayer:
-        """The layer of a feed-forward network that computes ``visible_field(h) + bias``, likewise."""
+        """Network layer that computes ``visible_field(h) + bias``, with copies of weight and bias."""
 
     def initialise(self, std: float, generator: torch.Generator | None = None) -> None:
         """Draw the weight from N(0, ``std``^2)."""
@@ -92,36 +92,24 @@ class Connection(Registered, nn.Module, ABC):
 
     @property
     def has_bfloat16(self) -> bool:
-        """Whether :meth:`in_bfloat16` gives one."""
+        """Whether :meth:`in_bfloat16` is supported."""
         return False
 
     def in_bfloat16(self) -> "Connection":
-        """The same connection for training, its weight shared, its products taken in bfloat16.
+        """A connection for training with the same weight (shared) and bfloat16 products.
 
         Raises:
-            SettingError: there is no such thing for this type.
+            SettingError: this type does not support bfloat16.
         """
         raise SettingError(
             f"precision=bf16: {type(self).__name__} multiplies in float32 only. Use precision=float32, or auto."
         )
 
     def refresh(self) -> None:
-        """Take over the weight that the last step of an optimiser has left, where a copy of it is kept."""
-
-    @classmethod
-    def group(cls, connections: Sequence[Any]) -> "Connection":
-        """Copies of connections of one shape, side by side, for models that train together.
-
-        Raises:
-            SettingError: there is no such thing for this type.
-        """
-        raise SettingError(
-            f"n_parallel_seeds={len(connections)}: {cls.__name__} cannot be trained for several seeds at once. Use "
-            "n_parallel_seeds=1."
-        )
+        """Update copies of the weight, if there are any; called before each step."""
 
     def member(self, number: int) -> "Connection":
-        """Member ``number`` of a group, its weight a view of the group's."""
+        """Member ``number`` of a group, whose weight is a view of the group's."""
         raise SettingError(f"{type(self).__name__} is one connection, not a group of them.")
 
     def extra_repr(self) -> str:

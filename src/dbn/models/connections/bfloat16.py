@@ -1,4 +1,4 @@
-"""A dense connection whose products are taken in bfloat16, for training."""
+"""A dense connection with bfloat16 products, for training."""
 
 import torch
 from torch import Tensor
@@ -10,13 +10,13 @@ from dbn.models.linear import WeightLayer
 
 
 class Bfloat16(Connection):
-    """Wraps a dense connection, or a group of them, which keeps the weight: its products are taken in bfloat16.
+    """Wraps a dense connection, or a group of them, and computes its products in bfloat16.
 
-    Products multiply bfloat16 numbers, add up in float32 and are rounded to bfloat16 once. Fields, means, draws,
-    gradients, weight and optimiser stay in float32. :meth:`refresh` takes over the weight, before each step.
+    Products multiply bfloat16 numbers, accumulate in float32 and are rounded to bfloat16 once. Fields, means, samples,
+    gradients, weight and optimiser stay in float32. :meth:`refresh` updates the bfloat16 copy of the weight.
 
     Args:
-        dense: the connection.
+        dense: the connection, whose weight is shared.
     """
 
     def __init__(self, dense: MatrixConnection) -> None:
@@ -29,11 +29,11 @@ class Bfloat16(Connection):
 
     @property
     def operations(self) -> int:
-        """Those of the connection."""
+        """As for the wrapped connection."""
         return self.dense.operations
 
     def refresh(self) -> None:
-        """Round the weight."""
+        """Round the weight to bfloat16; called before each step."""
         self.matrix16.copy_(self.dense.matrix())
 
     def hidden_field(self, v: Tensor, out: Tensor | None = None) -> Tensor:
@@ -45,24 +45,24 @@ class Bfloat16(Connection):
         return self._product("down", self._cast("h", h), self.matrix16.mT, out)
 
     def write_gradient(self, v: Tensor, h: Tensor, state_weights: Tensor) -> None:
-        """As that of the connection."""
+        """As for the wrapped connection."""
         h.mul_(state_weights.unsqueeze(-1))
         v16, h16 = self._cast_phases("v2", v), self._cast_phases("h2", h)
         self._product("gradient", v16.mT, h16, gradient_of(self.weight))
 
     def encoder(self, bias: Tensor) -> WeightLayer:
-        """That of the connection."""
+        """The encoder of the wrapped connection."""
         return self.dense.encoder(bias)
 
     def decoder(self, bias: Tensor) -> WeightLayer:
-        """That of the connection."""
+        """The decoder of the wrapped connection."""
         return self.dense.decoder(bias)
 
     def _cast(self, name: str, x: Tensor) -> Tensor:
         return self._buffer(name, x.shape, x.device).copy_(x)
 
     def _cast_phases(self, name: str, x: Tensor) -> Tensor:
-        """Of a group, ``(2, members, batch, n)``: as ``(members, 2 * batch, n)``, for one product per member."""
+        """Cast to bfloat16; in a group from ``(2, members, batch, n)`` to ``(members, 2 * batch, n)``."""
         return self._cast(name, x) if x.dim() == 2 else self._cast(name, x.transpose(0, 1)).flatten(1, 2)
 
     def _product(self, name: str, a: Tensor, b: Tensor, out: Tensor | None) -> Tensor:

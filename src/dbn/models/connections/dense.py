@@ -1,4 +1,4 @@
-"""The dense connection: every visible unit with every hidden unit, of one model or of several that train together."""
+"""The dense connection of every visible with every hidden unit, and a group of such connections."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -16,7 +16,7 @@ from dbn.models.gradients import gradient_of
 class Dense(MatrixConnection):
     r"""A matrix ``W`` ``(n_visible, n_hidden)``, with the interaction energy :math:`-v^T W h`.
 
-    A subclass that makes its matrix of the weight in another way, such as a masked one, overrides :meth:`matrix` and
+    A subclass whose matrix is a function of the weight, such as a masked one, overrides :meth:`matrix` and
     :meth:`write_gradient`.
 
     Args:
@@ -35,12 +35,12 @@ class Dense(MatrixConnection):
         return self.weight
 
     def write_gradient(self, v: Tensor, h: Tensor, state_weights: Tensor) -> None:
-        r""":math:`\sum_s w_s v_s h_s^T`: one product for the states of both phases."""
+        r""":math:`\sum_s w_s v_s h_s^T`, in one product for the states of both phases."""
         matmul(v.T, h.mul_(state_weights.unsqueeze(-1)), gradient_of(self.weight))
 
     @property
     def has_bfloat16(self) -> bool:
-        """Not a subclass, whose gradient may be another."""
+        """False for subclasses: their gradient may differ."""
         return type(self) is Dense
 
     def in_bfloat16(self) -> Connection:
@@ -48,18 +48,18 @@ class Dense(MatrixConnection):
         return Bfloat16(self) if self.has_bfloat16 else super().in_bfloat16()
 
     @classmethod
-    def group(cls, connections: Sequence[Any]) -> Connection:
-        """See :class:`DenseGroup`. Not of a subclass, which may multiply by something else than its weight."""
-        return DenseGroup(connections) if cls is Dense else super().group(connections)
+    def group(cls, members: Sequence[Any]) -> Any:
+        """See :class:`DenseGroup`. Subclasses are refused: their matrix may differ from their weight."""
+        return DenseGroup(members) if cls is Dense else super().group(members)
 
 
 class DenseGroup(MatrixConnection):
-    """Dense connections of one shape side by side: small products taken at once cost a fraction of one after another.
+    """Dense connections of one shape: small products take a fraction of the time when they are computed as a batch.
 
     The weight is ``(members, n_visible, n_hidden)``; states and fields are ``(members, batch, n)``.
 
     Args:
-        connections: the members, whose weights are copied.
+        connections: the members; their weights are copied.
     """
 
     def __init__(self, connections: Sequence[Dense]) -> None:
@@ -72,13 +72,13 @@ class DenseGroup(MatrixConnection):
         return self.weight
 
     def write_gradient(self, v: Tensor, h: Tensor, state_weights: Tensor) -> None:
-        """That of each member, from ``(2, members, batch, n)``."""
+        """Gradient of each member, from states ``(2, members, batch, n)``."""
         h.mul_(state_weights.unsqueeze(-1))
         torch.bmm(v[0].mT, h[0], out=gradient_of(self.weight)).baddbmm_(v[1].mT, h[1])
 
     @property
     def has_bfloat16(self) -> bool:
-        """It has."""
+        """True."""
         return True
 
     def in_bfloat16(self) -> Connection:
@@ -86,7 +86,7 @@ class DenseGroup(MatrixConnection):
         return Bfloat16(self)
 
     def member(self, number: int) -> Dense:
-        """Member ``number``, its weight a view of the group's."""
+        """Member ``number``, whose weight is a view of the group's."""
         member = Dense(self.visible_shape, self.n_hidden)
         member.weight = nn.Parameter(self.weight.detach()[number])
         return member

@@ -19,7 +19,7 @@ class MatrixConnection(Connection):
 
     @abstractmethod
     def matrix(self) -> Tensor:
-        """The matrix, ``(n_visible, n_hidden)``; of a group, ``(members, n_visible, n_hidden)``."""
+        """The matrix ``(n_visible, n_hidden)``; in a group ``(members, n_visible, n_hidden)``."""
 
     def hidden_field(self, v: Tensor, out: Tensor | None = None) -> Tensor:
         """``v @ W``."""
@@ -30,9 +30,9 @@ class MatrixConnection(Connection):
         return matmul(h, self.matrix().mT, out)
 
     def encoder(self, bias: Tensor) -> WeightLayer:
-        """``W^T``, ``(n_hidden, n_visible)``, and the hidden units' bias."""
+        """Linear layer with weights ``W^T``, ``(n_hidden, n_visible)``, and the hidden units' bias."""
         return Linear.holding(self.matrix().T, bias)
 
     def decoder(self, bias: Tensor) -> WeightLayer:
-        """``W``, ``(n_visible, n_hidden)``, and the visible units' bias."""
+        """Linear layer with weights ``W``, ``(n_visible, n_hidden)``, and the visible units' bias."""
         return Linear.holding(self.matrix(), bias)

@@ -1,4 +1,4 @@
-"""Unit types, one file each. One that is defined elsewhere takes part as soon as its module has been imported."""
+"""Unit types, one file each. A unit type defined elsewhere is available once its module has been imported."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,17 +10,17 @@ from dbn.models.units.relu import ReLU
 
 
 def make_units(wanted: str | Mapping[str, Any], shape: int | Sequence[int], key: str = "units") -> Units:
-    """A layer of units.
+    """Create a layer of units.
 
     Args:
-        wanted: the type, ``"bernoulli"``; of one with options, ``{"kind": "softmax", "categories": 4}``.
+        wanted: its kind, such as ``"bernoulli"``, or kind and options, ``{"kind": "softmax", "categories": 4}``.
         shape: number of units, or their shape.
-        key: the setting that says so, for messages.
+        key: name of the setting, for messages.
 
     Raises:
-        SettingError: no unit type that has been imported is called so, or it has no such option.
+        SettingError: no registered unit type has this kind, or it has no such option.
     """
-    units: Units = Units.made(wanted, key, shape)
+    units: Units = Units.create(wanted, key, shape)
     return units
 
 

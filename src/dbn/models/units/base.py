@@ -1,4 +1,4 @@
-"""What every unit type answers: the contract between a layer of units and the RBM it belongs to."""
+"""The interface of unit types."""
 
 import math
 from abc import ABC, abstractmethod
@@ -15,31 +15,31 @@ from dbn.random.streams import Noise
 
 
 class Units(Registered, nn.Module, ABC):
-    r"""A layer of units, independent of each other given a field (an exponential family).
+    r"""A layer of units that are independent given their field (an exponential family).
 
-    A layer has an energy of its own, :math:`E(x)`, and receives a field :math:`f` from the layer at the other side, so
-    that :math:`p(x \mid f) \propto \exp(-E(x) + f \cdot x)`. Everything an RBM computes follows from the methods below
-    for any pair of unit types (Welling, Rosen-Zvi & Hinton 2005, *Exponential family harmoniums*).
+    A layer has an energy :math:`E(x)` and receives a field :math:`f` from the other layer, so that
+    :math:`p(x \mid f) \propto \exp(-E(x) + f \cdot x)`. For any pair of unit types, all quantities of an RBM follow
+    from the methods below (Welling, Rosen-Zvi & Hinton 2005, *Exponential family harmoniums*).
 
-    A type of one's own subclasses this one and says its ``kind``, see :class:`dbn.models.registry.Registered`.
+    A user-defined type subclasses this class and sets ``kind``, see :class:`dbn.models.registry.Registered`.
 
     Args:
         shape: number of units ``n``, or their shape, such as (maps, height, width). States and fields are flat,
-            ``(batch, n)``, whatever the shape.
+            ``(batch, n)``, for any shape.
 
     Raises:
-        SettingError: ``shape`` is no positive whole number, and no list of such numbers.
+        SettingError: ``shape`` is neither a positive whole number nor a list of such numbers.
     """
 
     registry: ClassVar[dict[str, type[Any]]] = {}
 
     activation: str | Mapping[str, Any]
-    """``field + bias -> mean`` as an activation of a network, by name, see :mod:`dbn.models.activations`."""
+    """Activation from ``field + bias`` to the mean: kind, or kind and options, see :mod:`dbn.models.activations`."""
     normalised: ClassVar[bool] = True
-    """Whether :meth:`log_partition` is that of a sum or integral over the states, so that likelihoods exist."""
+    """Whether :meth:`log_partition` is the log of a sum or integral over the states, so that likelihoods exist."""
 
     interval: ClassVar[tuple[float, float]]
-    """The smallest and the largest value that a unit can have; the means of units in between count as values, too."""
+    """Smallest and largest value of a unit; means are allowed as values."""
 
     bias: nn.Parameter
 
@@ -66,20 +66,20 @@ class Units(Registered, nn.Module, ABC):
 
         Args:
             field: ``(batch, n)``.
-            out: where to write; may be ``field`` itself.
+            out: destination; may be ``field`` itself.
         """
 
     @abstractmethod
     def sample(
         self, field: Tensor, generator: Noise = None, out: Tensor | None = None, mean: Tensor | None = None
     ) -> Tensor:
-        """One draw of ``x | field``, ``(batch, n)``.
+        """Sample of ``x | field``, ``(batch, n)``.
 
         Args:
             field: ``(batch, n)``.
             generator: source of randomness (default: torch's global one).
-            out: where to write; may be ``field`` itself.
-            mean: ``mean(field)`` where it is known already: one evaluation serves statistics and draw.
+            out: destination; may be ``field`` itself.
+            mean: ``mean(field)`` if it was computed before, to save computing it again.
         """
 
     @abstractmethod
@@ -87,8 +87,8 @@ class Units(Registered, nn.Module, ABC):
         """Write the sum over states of ``weight * -dE(x)/dparameter`` into each ``grad``.
 
         Args:
-            x: states ``(states, n)``, of a group ``(phases, members, batch, n)``.
-            weights: of each state, ``(states,)`` or ``(phases, members, batch)``; they add up to zero.
+            x: states ``(states, n)``, in a group ``(phases, members, batch, n)``.
+            weights: of the states, ``(states,)`` or ``(phases, members, batch)``; they sum to zero.
         """
 
     @abstractmethod
@@ -96,9 +96,9 @@ class Units(Registered, nn.Module, ABC):
         """Write the sum over fields of ``weight * dlog_partition/dparameter`` into each ``grad``.
 
         Args:
-            field: ``(states, n)``, of a group ``(phases, members, batch, n)``.
+            field: ``(states, n)``, in a group ``(phases, members, batch, n)``.
             mean: ``mean(field)``, of the same shape.
-            weights: of each field, ``(states,)`` or ``(phases, members, batch)``; they add up to zero.
+            weights: of the fields, ``(states,)`` or ``(phases, members, batch)``; they sum to zero.
         """
 
     @abstractmethod
@@ -106,27 +106,27 @@ class Units(Registered, nn.Module, ABC):
         """Set the bias so that, without a field, the mean is ``data_mean`` ``(n,)`` (Hinton 2012, section 8.1)."""
 
     def states(self) -> Tensor:
-        """Every state of the layer, ``(number of states, n)``: for exact sums over layers small enough.
+        """All states of the layer, ``(number of states, n)``, for exact sums.
 
         Raises:
-            SettingError: the units have infinitely many states, or more than fit.
+            SettingError: there are infinitely many states, or too many to enumerate.
         """
         raise SettingError(f"{self.kind} units have infinitely many states: they cannot be enumerated.")
 
     def matches(self, other: "Units") -> bool:
         """Whether the other layer has units of the same type, options and number."""
-        return (self.wanted(), self.size) == (other.wanted(), other.size)
+        return (self.spec(), self.size) == (other.spec(), other.size)
 
     def __str__(self) -> str:
         """Number and type, as in ``500 bernoulli``."""
         return f"{self.size} {self.kind}"
 
-    @staticmethod
-    def group(layers: "Sequence[Units]") -> "Units":
-        """Units of models that train together: parameters ``(members, 1, n)``, copies of those of ``layers``."""
-        group = deepcopy(layers[0])
+    @classmethod
+    def group(cls, members: Sequence[Any]) -> "Units":
+        """Units of a group: parameters ``(members, 1, n)``, copies of those of ``members``."""
+        group: Units = deepcopy(members[0])
         for name in dict(group.named_parameters()):
-            own = [layer.get_parameter(name).detach() for layer in layers]
+            own = [units.get_parameter(name).detach() for units in members]
             setattr(group, name, nn.Parameter(torch.stack(own).unsqueeze(1)))
         return group
 
@@ -140,6 +140,6 @@ class Units(Registered, nn.Module, ABC):
         return member
 
     def extra_repr(self) -> str:
-        """Size or shape, and options, for ``print(rbm)``."""
+        """Shape and options, for ``print(rbm)``."""
         shape = str(self.size if len(self.shape) == 1 else self.shape)
         return ", ".join([shape, *(f"{name}={getattr(self, name)}" for name in self.options)])

@@ -73,5 +73,5 @@ class Bernoulli(Units):
 
     @torch.no_grad()
     def initialise_bias(self, data_mean: Tensor) -> None:
-        """``b = logit(data_mean)``, clipped at 1/1000: a pixel that is never on must stay reachable."""
+        """``b = logit(data_mean)``, with means clipped to [1/1000, 999/1000] so that biases are finite."""
         self.bias.copy_(torch.logit(data_mean, eps=1e-3))

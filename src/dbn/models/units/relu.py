@@ -15,15 +15,15 @@ from dbn.random.streams import Noise
 class ReLU(Units):
     r"""Rectified linear units :math:`x \in R_{\ge 0}^n` with energy :math:`E(x) = \sum_i \frac12 x_i^2 - b_i x_i`.
 
-    Given a field :math:`f`, with :math:`a = b + f`, a draw is :math:`\max(0, a + N(0, \sigma(a)))` and the mean of the
-    deterministic pass :math:`\max(0, a)`: a stack of such units unrolls into a network of rectifiers. Nair and Hinton
-    take both in place of the sum of infinitely many binary units with one weight vector and biases half a unit, one and
-    a half, ... below each other.
+    Given a field :math:`f`, with :math:`a = b + f`, a sample is :math:`\max(0, a + N(0, \sigma(a)))` and the
+    deterministic mean is :math:`\max(0, a)`, so that a stack of such units unrolls into a network of rectifiers. Nair
+    and Hinton use both as approximations of the sum of infinitely many binary units with shared weights and biases
+    ``b - 0.5``, ``b - 1.5``, ...
 
     The log partition is the noiseless one, :math:`\max_{x \ge 0} (f x - E(x)) = \frac12 \max(0, a)^2`, whose gradient
-    is that mean. So free energies are those of the best hidden state. They say whether training overfits, but are no
-    likelihoods: see :attr:`normalised`. With rectified units on both sides of an RBM the energy is bounded below only
-    while the largest singular value of ``W`` is under one.
+    is that mean. So free energies are those of the best hidden state: useful to detect overfitting, but no likelihoods,
+    see :attr:`normalised`. With rectified units on both sides of an RBM the energy is bounded below only while the
+    largest singular value of ``W`` is under one.
 
     Args:
         shape: number of units ``n``, or their shape.
@@ -38,7 +38,7 @@ class ReLU(Units):
     normalised: ClassVar[bool] = False
 
     def energy(self, x: Tensor) -> Tensor:
-        """Energy of states ``x`` ``(batch, n)``, none of them negative; returns ``(batch,)`` in nats."""
+        """Energy of non-negative states ``x`` ``(batch, n)``; returns ``(batch,)`` in nats."""
         return (x * (0.5 * x - self.bias)).sum(-1)
 
     def log_partition(self, field: Tensor) -> Tensor:
@@ -46,13 +46,13 @@ class ReLU(Units):
         return 0.5 * torch.relu(field + self.bias).square().sum(-1)
 
     def mean(self, field: Tensor, out: Tensor | None = None) -> Tensor:
-        """``max(0, b + field)``, ``(batch, n)``: of the deterministic pass; noise moves that of draws up."""
+        """``max(0, b + field)``, ``(batch, n)``: the deterministic mean, which is below that of samples."""
         return torch.add(field, self.bias, out=out).relu_()
 
     def sample(
         self, field: Tensor, generator: Noise = None, out: Tensor | None = None, mean: Tensor | None = None
     ) -> Tensor:
-        """``max(0, a + N(0, sigmoid(a)))`` with ``a = b + field``, ``(batch, n)``; the mean is of no help."""
+        """``max(0, a + N(0, sigmoid(a)))`` with ``a = b + field``, ``(batch, n)``; ``mean`` is not used."""
         a = torch.add(field, self.bias)
         noise = normal(a, generator).mul_(torch.sigmoid(a).sqrt_())
         return torch.add(a, noise, out=out).relu_()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dbn.random.streams import seed_of
+from dbn.random.streams import stream_seed
 from finetune.baselines.easypr.augmentation import fill_classes
 from finetune.baselines.easypr.character_features import easypr_features
 
@@ -76,7 +76,7 @@ def train_easypr(
     References:
         EasyPR, src/train/ann_train.cpp; OpenCV, modules/ml/src/ann_mlp.cpp.
     """
-    random = np.random.default_rng(seed_of(seed, "easypr"))
+    random = np.random.default_rng(stream_seed(seed, "easypr"))
     images, labels = fill_classes(images, labels, at_least, random)
     features = easypr_features(images)
     deviation = features.std(0)

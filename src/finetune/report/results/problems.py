@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from dbn.runs.naming import NOT_NAMED
-from dbn.runs.run import at_work
+from dbn.runs.run import is_locked
 from finetune.report.results.planned_runs import PlannedRun, command_like, missing_from_grid, read_plan
 from finetune.report.results.run_result import STAGES, RunResult
 
@@ -100,7 +100,7 @@ def _without_result(stage: str, directory: Path, planned: dict[str, PlannedRun])
     name, seed = (run.name, run.seed) if run else _name_and_seed(directory)
     command = run.command if run else command_like(directory, stage)
     label = f"{name}, seed {seed}" if stage != "pretrain" else f"pretraining {name}, seed {seed}"
-    if at_work(directory):
+    if is_locked(directory):
         return Problem("running", label, "a process is at work on it", None, name)
     error = directory / "error.txt"
     if not error.is_file():

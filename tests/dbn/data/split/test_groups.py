@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dbn.data import Source, digits, load_data
-from dbn.data.split.groups import first_of_each
+from dbn.data.split.groups import first_in_groups
 from dbn.errors import DataError, SettingError
 
 
@@ -141,7 +141,7 @@ def test_pictures_with_two_labels_stay_in_training():
 
 
 def test_first_of_each():
-    assert first_of_each(torch.tensor([2, 0, 2, 1, 0])).tolist() == [1, 3, 0]
+    assert first_in_groups(torch.tensor([2, 0, 2, 1, 0])).tolist() == [1, 3, 0]
 
 
 IMAGES = torch.rand(4, 1, 2, 2, generator=torch.Generator().manual_seed(0))
