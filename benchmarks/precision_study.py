@@ -16,14 +16,14 @@ import hydra
 import torch
 
 from dbn.commands.configuration import config_directory, resolve_config
-from dbn.data.configured import data_of
+from dbn.data.from_config import data_of
 from dbn.likelihood import annealed_importance_sampling
 from dbn.models.dbn import DBN
-from dbn.pretraining.run import STACK_FILE, pretraining_config, pretraining_directory
+from dbn.pretraining.stack_run import STACK_FILE, pretraining_config, pretraining_directory
 from dbn.random.streams import stream
 from dbn.runs.run import software_and_machine
 from finetune.report.comparison.statistics.mean_difference import estimate_difference
-from finetune.runs.run import finetune
+from finetune.runs.network_run import finetune
 
 HERE = Path(__file__).resolve().parent
 QUANTITIES = {

@@ -10,7 +10,7 @@ import torch
 from dbn import RBM
 from dbn.commands.configuration import config_directory, resolve_config
 from dbn.models.units import Units, make_units
-from dbn.pretraining.run import pretraining_config, pretraining_directory
+from dbn.pretraining.stack_run import pretraining_config, pretraining_directory
 
 Composer = Callable[..., dict[str, Any]]
 """Composes a configuration; the fixture ``compose``."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dbn.errors import UserError
-from finetune.runs.run import finetune_seeds
+from finetune.runs.network_run import finetune_seeds
 from helpers import Composer
 
 SMALL = ["stack.layers=[8]", "stack.every_layer.epochs=1", "training.epochs=1", "training.batch_size=100"]

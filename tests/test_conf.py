@@ -7,10 +7,10 @@ import pytest
 
 from dbn.commands.configuration import config_directory
 from dbn.errors import SettingError
-from dbn.pretraining.configured import layers_of
-from dbn.pretraining.run import pretrain, pretraining_config, pretraining_directory
+from dbn.pretraining.from_config import layers_of
+from dbn.pretraining.stack_run import pretrain, pretraining_config, pretraining_directory
 from finetune.runs.fitting import make_module
-from finetune.runs.run import finetune, finetuning_directory
+from finetune.runs.network_run import finetune, finetuning_directory
 from helpers import Composer, recipe_overrides
 
 CONF = config_directory()

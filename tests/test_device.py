@@ -12,7 +12,7 @@ from dbn.data import block_loader
 from dbn.data.blocks import Block
 from dbn.pretraining.contrastive import RBMTraining
 from dbn.samplers import PersistentContrastiveDivergence
-from finetune.runs.run import finetune_seeds
+from finetune.runs.network_run import finetune_seeds
 from finetune.tasks import FineTuning
 from helpers import Composer
 

@@ -15,9 +15,9 @@ from dbn import DBN, RBM, Bernoulli
 from dbn.errors import SettingError
 from dbn.models.phases import Phases
 from dbn.pretraining.method import LayerTraining
-from dbn.pretraining.run import pretrain, pretraining_config, pretraining_directory
+from dbn.pretraining.stack_run import pretrain, pretraining_config, pretraining_directory
 from finetune.networks.network_file import read_network
-from finetune.runs.run import finetune, finetuning_directory
+from finetune.runs.network_run import finetune, finetuning_directory
 from helpers import Composer
 
 OWN = Path(__file__).parent / "own"

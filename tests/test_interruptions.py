@@ -13,7 +13,7 @@ from dbn.data import block_loader
 from dbn.data.blocks import Block, Minibatch
 from dbn.fitting.metrics_file import MetricsFile, MetricsFiles
 from dbn.pretraining.contrastive import RBMTraining
-from finetune.runs.run import finetune_seeds
+from finetune.runs.network_run import finetune_seeds
 from finetune.tasks import FineTuning
 from helpers import Composer
 

@@ -23,7 +23,7 @@ from dbn.models.units import Bernoulli
 from dbn.pretraining import fit
 from dbn.pretraining.contrastive import RBMTraining
 from dbn.random.streams import stream
-from finetune.runs.run import finetune_seeds
+from finetune.runs.network_run import finetune_seeds
 from finetune.tasks import FineTuning
 from helpers import Composer
 

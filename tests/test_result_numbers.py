@@ -12,10 +12,10 @@ from safetensors.numpy import load_file
 from scipy.special import expit, logsumexp
 
 from dbn.data import DataSet
-from dbn.data.configured import data_of
+from dbn.data.from_config import data_of
 from dbn.fitting.trainer import Stopwatch
-from dbn.pretraining.run import pretrain, pretraining_directory
-from finetune.runs.run import finetune, finetune_seeds, finetuning_directory, labelled
+from dbn.pretraining.stack_run import pretrain, pretraining_directory
+from finetune.runs.network_run import finetune, finetune_seeds, finetuning_directory, labelled
 from helpers import Composer
 
 Floats = NDArray[np.float64]

@@ -12,8 +12,8 @@ from dbn.commands.command import run_command, task_overrides
 from dbn.commands.configuration import resolve_config
 from dbn.errors import UserError
 from dbn.fitting.processes import is_first
-from dbn.pretraining.identity import stack_name
-from dbn.pretraining.run import STACK_FILE, pretrain_seeds, pretraining_directory
+from dbn.pretraining.stack_identity import stack_name
+from dbn.pretraining.stack_run import STACK_FILE, pretrain_seeds, pretraining_directory
 from dbn.runs.identity import with_content
 
 

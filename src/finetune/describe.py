@@ -13,7 +13,7 @@ from dbn.data.shapes import info_of
 from dbn.errors import SettingError
 from dbn.machine.model_memory import check_memory
 from dbn.models import flops
-from dbn.pretraining.configured import layers_of, untrained_of
+from dbn.pretraining.from_config import layers_of, untrained_of
 from dbn.settings import check_number, format_value
 from finetune.networks.network import Network
 from finetune.runs.check_config import check_finetuning

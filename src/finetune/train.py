@@ -10,7 +10,7 @@ from rich.table import Table
 from dbn.commands.command import in_multirun, run_command, task_overrides
 from dbn.commands.configuration import resolve_config
 from dbn.fitting.processes import is_first
-from finetune.runs.run import finetune_seeds, finetuning_directory
+from finetune.runs.network_run import finetune_seeds, finetuning_directory
 from finetune.runs.search import searched
 from finetune.sweep import at_end
 

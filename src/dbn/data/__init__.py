@@ -5,8 +5,8 @@ A reader of files returns a :class:`Source` or a :class:`StreamedSource`; :func:
 :class:`DataSet`.
 """
 
+from dbn.data.allowed_values import check_unit_interval
 from dbn.data.images import DataSet, Images
-from dbn.data.intervals import check_unit_interval
 from dbn.data.load import load_data
 from dbn.data.source import Source
 from dbn.data.sources.binarized_mnist import binarized_mnist

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from dbn.data.allowed_values import UNIT, Interval, is_standardised, range_outside
 from dbn.data.images import DataSet, Images, StoredImages
-from dbn.data.intervals import UNIT, Interval, is_standardised, range_outside
 from dbn.data.tensors import as_rows, at_least, usual
 from dbn.errors import DataError
 

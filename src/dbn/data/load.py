@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from dbn.data.images import DataSet, Images
-from dbn.data.ranges import Range, value_of_one
 from dbn.data.source import Source
 from dbn.data.split.groups import GroupedLabels, hold_out_copies, hold_out_groups
 from dbn.data.split.hold_out import offset_and_factor, split_size, split_stream, stratified_split
 from dbn.data.streamed.load import load_streamed
 from dbn.data.streamed.source import StreamedSource
+from dbn.data.value_of_one import Range, value_of_one
 from dbn.errors import DataError
 
 
@@ -49,7 +49,7 @@ def load_data(
     Raises:
         SettingError: ``validation`` or ``test`` is invalid, or leaves no training images.
         DataError: ``source`` is no source; a class has too few images to be in every split; or values lie outside 0 to
-            ``source.maximum``, or have an ambiguous range, see :func:`dbn.data.ranges.value_of_one`.
+            ``source.maximum``, or have an ambiguous range, see :func:`dbn.data.value_of_one.value_of_one`.
     """
     if not isinstance(source, (Source, StreamedSource)):
         raise DataError(

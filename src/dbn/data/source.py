@@ -24,7 +24,7 @@ class Source:
         validation_labels: as ``test_labels``.
         classes: names of the k classes; empty: "0" to "k-1", or no labels.
         maximum: stored value that stands for 1.0, such as 255; None: inferred by
-            :func:`dbn.data.ranges.value_of_one` in :func:`dbn.data.load_data`, which refuses ambiguous ranges.
+            :func:`dbn.data.value_of_one.value_of_one` in :func:`dbn.data.load_data`, which refuses ambiguous ranges.
         groups: ``(n,)`` int64 group numbers of the training images, such as one for each person: a group is never
             divided between splits; None: no groups.
         copies: images of a group are copies of one picture. A picture is held out once, whatever the number of its

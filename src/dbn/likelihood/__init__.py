@@ -1,11 +1,11 @@
 """Likelihoods of RBMs: exact by enumeration, estimated by annealed importance sampling."""
 
-from dbn.likelihood.annealed import (
+from dbn.likelihood.annealed_sampling import (
     LogPartitionEstimate,
     annealed_importance_sampling,
     reverse_annealed_importance_sampling,
 )
-from dbn.likelihood.exact import log_likelihood, log_partition_function
+from dbn.likelihood.enumeration import log_likelihood, log_partition_function
 
 __all__ = [
     "LogPartitionEstimate",

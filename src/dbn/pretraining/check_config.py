@@ -20,8 +20,8 @@ from dbn.errors import SettingError
 from dbn.fitting.trainer import TRAINER_CHECKS
 from dbn.machine.model_memory import check_memory
 from dbn.machine.precision import PRECISIONS
-from dbn.pretraining.arguments import check_method
-from dbn.pretraining.configured import layers_of, visible_of
+from dbn.pretraining.check_arguments import check_method
+from dbn.pretraining.from_config import layers_of, visible_of
 from dbn.pretraining.representations import REPRESENTATIONS
 from dbn.runs.seeds import LARGEST_GROUP
 from dbn.runs.wandb_settings import check_wandb

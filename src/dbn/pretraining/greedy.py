@@ -22,12 +22,12 @@ from dbn.machine.precision import PRECISIONS
 from dbn.models import flops
 from dbn.models.dbn import DBN
 from dbn.models.layer import Layer, group_layers
-from dbn.pretraining.arguments import check_augment, check_data_set, check_layers, check_method
 from dbn.pretraining.augmented import AugmentedBelow
+from dbn.pretraining.check_arguments import check_augment, check_data_set, check_layers, check_method
+from dbn.pretraining.check_data import check_visible
 from dbn.pretraining.contrastive import RBMPretraining
 from dbn.pretraining.fit import MONITORED_IMAGES
 from dbn.pretraining.growing import GrowingStack, Pretrained, StackRun
-from dbn.pretraining.inputs import check_visible
 from dbn.pretraining.method import OptimizerFactory, PretrainingMethod
 from dbn.pretraining.settings import LayerSettings
 from dbn.runs.seeds import seeds_to_resume
@@ -105,7 +105,7 @@ def pretrain_stacks(
 
     Raises:
         DataError: ``data`` is no data set, or its images do not match the visible units, see
-            :func:`dbn.pretraining.inputs.check_visible`; or images in a file cannot be read.
+            :func:`dbn.pretraining.check_data.check_visible`; or images in a file cannot be read.
         SettingError: an invalid argument, or several runs with streamed images.
         DivergenceError: a layer's parameters became infinite or NaN; its last checkpoint is kept.
 

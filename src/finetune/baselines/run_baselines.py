@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from dbn.data import DataSet, Images, StreamedImages
 from dbn.data.images import StoredImages
 from dbn.errors import SettingError
-from dbn.pretraining.configured import layers_of
+from dbn.pretraining.from_config import layers_of
 from dbn.runs.run import execute, study_directory
 from dbn.settings import check_choice
 from finetune.baselines.easypr.recogniser import train_easypr

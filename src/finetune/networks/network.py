@@ -11,46 +11,9 @@ from dbn.errors import SettingError
 from dbn.machine.precision import choose_precision
 from dbn.models.activations import Activation
 from dbn.models.linear import Linear, WeightLayer
-from dbn.random.noise import uniform
 from dbn.random.streams import Noise
 from dbn.settings import check_number
-
-
-class Dropout(nn.Module):
-    r"""Dropout as published: units are kept with probability ``keep`` in training, and scaled by it in evaluation.
-
-    (Torch's own divides by ``keep`` in training instead.) Published learning rates and max-norms refer to this form.
-    With initial weights divided by ``keep``, the network in evaluation mode is the initialised one (section 5.2 of the
-    paper).
-
-    Args:
-        probability: of dropping a unit, in [0, 1).
-
-    References:
-        Srivastava et al. (2014), *Dropout: a simple way to prevent neural networks from overfitting*, JMLR 15:1929.
-    """
-
-    def __init__(self, probability: float) -> None:
-        super().__init__()
-        self.probability = probability
-        self.generator: Noise = None
-
-    @property
-    def keep(self) -> float:
-        """Probability of keeping a unit."""
-        return 1.0 - self.probability
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Randomly dropped units in training, expectations in evaluation; same shape as ``x``."""
-        if self.probability == 0:
-            return x
-        if not self.training:
-            return x * self.keep
-        return x * (uniform(x.detach(), self.generator) < self.keep)
-
-    def extra_repr(self) -> str:
-        """The probability, for ``print(network)``."""
-        return f"{self.probability:g}"
+from finetune.networks.dropout import Dropout
 
 
 class NetworkBlock(nn.Module):

@@ -7,19 +7,19 @@ from typing import Any
 import hydra
 
 from dbn.data import DataSet
-from dbn.data.configured import data_of
+from dbn.data.from_config import data_of
 from dbn.data.shapes import DataInfo
 from dbn.errors import SettingError
 from dbn.models.activations import Activation
 from dbn.models.dbn import DBN
 from dbn.models.layer import Layer
 from dbn.models.linear import Linear
-from dbn.pretraining.configured import kind_of, untrained_of, visible_of
-from dbn.pretraining.run import STACK_FILE, pretrain_together, pretraining_config, pretraining_directory
+from dbn.pretraining.from_config import kind_of, untrained_of, visible_of
+from dbn.pretraining.stack_run import STACK_FILE, pretrain_together, pretraining_config, pretraining_directory
 from dbn.settings import call_factory, check_keys
 from finetune.networks.initialise import Initialisation, unroll
 from finetune.networks.network import Network
-from finetune.tasks.inputs import check_inputs
+from finetune.tasks.check_data import check_inputs
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
 
 
 def inputs_of(config: Mapping[str, Any]) -> DataSet:
-    """Load the data set of a configuration and check it by :func:`finetune.tasks.inputs.check_inputs`."""
+    """Load the data set of a configuration and check it by :func:`finetune.tasks.check_data.check_inputs`."""
     needs_stack = initialisation_of(config).needs_stack
     data = data_of(config)
     check_inputs(data, config, needs_stack=needs_stack)

@@ -20,7 +20,7 @@ from dbn.fitting.interrupts import interruptible, interruption_message, receive
 from dbn.fitting.preemption import PreemptedError, preemption
 from dbn.models.units import make_units
 from dbn.pretraining import fit
-from finetune.runs.run import finetune_seeds
+from finetune.runs.network_run import finetune_seeds
 from helpers import Composer
 
 

@@ -14,8 +14,8 @@ from dbn.data import Images
 from dbn.data.block_loader import BlockLoader
 from dbn.fitting.checkpoints import LastCheckpoint
 from dbn.fitting.preemption import PreemptedError, Preemption, job_id, preemption, requeueing
-from dbn.pretraining.run import pretraining_config, pretraining_directory
-from finetune.runs.run import finetune_seeds, finetuning_directory
+from dbn.pretraining.stack_run import pretraining_config, pretraining_directory
+from finetune.runs.network_run import finetune_seeds, finetuning_directory
 from helpers import Composer
 
 SMALL = [

@@ -11,7 +11,7 @@ from rich.progress import Progress
 from dbn.data.block_loader import IMAGES_PER_BLOCK
 from dbn.fitting.progress import FitProgress
 from dbn.pretraining.contrastive import RBMTraining
-from finetune.runs.run import finetune_seeds
+from finetune.runs.network_run import finetune_seeds
 from helpers import Composer
 
 SMALL = ["arm=dbn", "stack.layers=[9]", "stack.every_layer.epochs=4", "training.epochs=4", "study=s", "progress=true"]

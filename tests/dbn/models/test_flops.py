@@ -8,15 +8,15 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from dbn import RBM
-from dbn.data.configured import data_of
+from dbn.data.from_config import data_of
 from dbn.fitting.trainer import fit_resumably
 from dbn.models import flops
 from dbn.models.units import Bernoulli
 from dbn.pretraining.contrastive import ContrastiveStep
-from dbn.pretraining.run import pretrain
+from dbn.pretraining.stack_run import pretrain
 from dbn.samplers import ContrastiveDivergence, PersistentContrastiveDivergence, Sampler
 from finetune.networks.network import Network
-from finetune.runs.run import finetune
+from finetune.runs.network_run import finetune
 from helpers import Composer
 
 
@@ -91,8 +91,8 @@ def test_pretraining_counts_the_way_up(representations: str, augment: str, compo
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dbn.pretraining.greedy.MONITORED_IMAGES", 0)
         patch.setattr("dbn.pretraining.contrastive.rbm_metrics", lambda *_: {"nothing": 0.0})
-        patch.setattr("dbn.pretraining.run.pictures_of_stack", lambda *_: {})
-        patch.setattr("dbn.pretraining.run.sheets", lambda _: {})
+        patch.setattr("dbn.pretraining.stack_run.pictures_of_stack", lambda *_: {})
+        patch.setattr("dbn.pretraining.stack_run.sheets", lambda _: {})
         results: list[dict[str, Any]] = []
         found = counted(lambda: results.append(pretrain(config)))
     assert results[0]["flops"] == found

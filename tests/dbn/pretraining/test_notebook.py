@@ -153,7 +153,7 @@ def test_a_data_set_without_images_or_of_another_shape_is_refused() -> None:
 
 
 def test_bytes_are_not_looked_at_where_none_can_lie_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dbn.pretraining.inputs import check_visible
+    from dbn.pretraining.check_data import check_visible
 
     def looked(self: Images) -> Any:
         raise AssertionError("the images were read")

@@ -15,8 +15,9 @@ from dbn.data.block_loader import BlockLoader
 from dbn.errors import DataError, SettingError
 from dbn.pretraining import LayerSettings, pretrain_stack
 from dbn.pretraining.representations import PropagatedImages, on_disk, propagate
-from dbn.pretraining.run import pretrain
-from finetune.runs.run import finetune
+from dbn.pretraining.stack_run import pretrain
+from finetune.runs import network_run
+from finetune.runs.network_run import finetune
 from helpers import Composer
 
 LAYERS = [LayerSettings(n_hidden=n, epochs=2, batch_size=20, bias_from_data=True) for n in (30, 20, 10)]
@@ -187,16 +188,15 @@ def test_the_command_pretrains_and_resumes(
 def test_fine_tuning_holds_the_labelled_images_only_or_streams(
     n_labelled: str, folder: Path, compose: Composer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from finetune.runs import run
 
     kinds = []
-    fit_networks = run.fit_networks
+    fit_networks = network_run.fit_networks
 
     def watched(networks: Any, data: list[DataSet], *arguments: Any) -> Any:
         kinds.append((type(data[0].train), len(data[0].train)))
         return fit_networks(networks, data, *arguments)
 
-    monkeypatch.setattr(run, "fit_networks", watched)
+    monkeypatch.setattr(network_run, "fit_networks", watched)
     data = [f"data.path={folder}", "data.maximum=16", "data.validation=100", "data.window=0.02"]
     result = finetune(
         compose("finetune", ["data=memmap", *data, f"data.n_labelled={n_labelled}", "training.epochs=5", *SMALL])

@@ -15,7 +15,7 @@ from dbn.errors import DivergenceError, SettingError
 from dbn.models.units import Bernoulli, Units, make_units
 from dbn.pretraining import LayerSettings, StackRun, pretrain_stack, pretrain_stacks
 from dbn.pretraining.contrastive import ContrastiveStep, RBMTraining
-from dbn.pretraining.run import pretrain_seeds, pretraining_directory
+from dbn.pretraining.stack_run import pretrain_seeds, pretraining_directory
 from dbn.random.streams import stream, streams
 from dbn.runs.seeds import SEEDS, ranges, seeds_to_resume
 from dbn.samplers import ContrastiveDivergence
@@ -167,12 +167,12 @@ def test_each_run_has_its_own_place_and_is_done_once(compose: Composer) -> None:
 
 def test_an_interrupted_group_goes_on_with_all_its_members(compose: Composer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped between epochs of the second layer, and again between two members' results: the same bits in the end."""
-    from dbn.pretraining import contrastive, run
+    from dbn.pretraining import contrastive, stack_run
 
     small = ["stack.layers=[12,8]", "stack.every_layer.epochs=3", "n_parallel_seeds=3", "checkpoint_seconds=0"]
     undisturbed = pretrain_seeds(compose("pretrain", [*small, "study=undisturbed"]))
     config = compose("pretrain", [*small, "study=disturbed"])
-    metrics, finish = contrastive.rbm_metrics, run._finish
+    metrics, finish = contrastive.rbm_metrics, stack_run._finish
     calls = {"metrics": 0, "finish": 0}
 
     def failing_metrics(*arguments: Any) -> dict[str, float]:
@@ -188,7 +188,7 @@ def test_an_interrupted_group_goes_on_with_all_its_members(compose: Composer, mo
         return finish(*arguments)
 
     monkeypatch.setattr(contrastive, "rbm_metrics", failing_metrics)
-    monkeypatch.setattr(run, "_finish", failing_finish)
+    monkeypatch.setattr(stack_run, "_finish", failing_finish)
     for n_done in (0, 1):
         with pytest.raises(StoppedError):
             pretrain_seeds(config)

@@ -17,7 +17,7 @@ from finetune.networks.features import combine, features_of, field, maximise
 from finetune.networks.initialise import unroll
 from finetune.networks.network import Network
 from finetune.networks.weight_changes import weight_changes
-from finetune.runs.run import finetune, finetuning_directory
+from finetune.runs.network_run import finetune, finetuning_directory
 from helpers import Composer
 
 

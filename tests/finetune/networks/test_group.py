@@ -14,7 +14,7 @@ from dbn.errors import RunConflictError, SettingError
 from dbn.random.streams import stream, streams
 from finetune.networks.group import NetworkGroup
 from finetune.networks.network import Network
-from finetune.runs.run import finetune_seeds, finetuning_directory
+from finetune.runs.network_run import finetune_seeds, finetuning_directory
 from finetune.tasks import Autoencoder, Classifier, FineTuning
 from finetune.tasks.settings import TrainingSettings
 from helpers import Composer
@@ -154,7 +154,7 @@ def test_only_what_is_missing_is_trained(compose: Composer) -> None:
 def test_interrupted_between_epochs_and_between_results_it_ends_with_the_same_bits(
     compose: Composer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from finetune.runs.best_weights import BestMembers
+    from finetune.runs.early_stopping import BestMembers
     from finetune.tasks.base import FineTuning
 
     small = [*SMALL, "arm=dbn_dropout", "n_parallel_seeds=3", "checkpoint_seconds=0"]

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from dbn.errors import RunConflictError, SettingError
-from finetune.runs.run import finetune, finetune_seeds
+from finetune.runs.network_run import finetune, finetune_seeds
 from finetune.tasks import FineTuning
 from helpers import Composer
 

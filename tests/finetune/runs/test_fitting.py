@@ -11,7 +11,7 @@ from dbn import RBM
 from dbn.errors import DivergenceError
 from dbn.models.units import Bernoulli
 from finetune.networks.network import Network
-from finetune.runs.run import finetune, finetune_seeds, finetuning_directory
+from finetune.runs.network_run import finetune, finetune_seeds, finetuning_directory
 from finetune.tasks import Classifier
 from helpers import Composer
 

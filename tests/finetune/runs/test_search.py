@@ -13,7 +13,7 @@ from scipy import stats
 from dbn.commands.configuration import config_directory, resolve_config
 from dbn.errors import DataError, SettingError
 from finetune.report import write_report
-from finetune.runs.run import finetune_seeds
+from finetune.runs.network_run import finetune_seeds
 from finetune.runs.search import draw, read_chosen, searched
 
 SPACE = {

@@ -12,8 +12,8 @@ from dbn.data import DataSet
 from dbn.errors import DataError, SettingError
 from finetune.networks.network import Network
 from finetune.networks.network_file import read_network
-from finetune.runs import run
-from finetune.runs.run import finetune, finetune_seeds, finetuning_directory
+from finetune.runs import network_run
+from finetune.runs.network_run import finetune, finetune_seeds, finetuning_directory
 from finetune.runs.trajectory import TRAJECTORY_FILE, Trajectory, read_trajectory, snapshot_epochs
 from helpers import Composer
 
@@ -47,7 +47,7 @@ def test_it_starts_at_the_starting_network_and_ends_at_the_trained_one(
 ) -> None:
     starts: list[torch.Tensor] = []
     shown = digits_data.validation.sample(30)
-    starting_points = run.starting_points
+    starting_points = network_run.starting_points
 
     def watched(*arguments: Any) -> Any:
         found = starting_points(*arguments)
@@ -56,7 +56,7 @@ def test_it_starts_at_the_starting_network_and_ends_at_the_trained_one(
         found[0].network.train()
         return found
 
-    monkeypatch.setattr(run, "starting_points", watched)
+    monkeypatch.setattr(network_run, "starting_points", watched)
     config = compose("finetune", [*SMALL, "training.weights=last"])
     finetune(config)
     found = read_trajectory(finetuning_directory(config))

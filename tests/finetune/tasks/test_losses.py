@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from dbn.errors import SettingError
-from finetune.runs.run import finetune
+from finetune.runs.network_run import finetune
 from finetune.tasks.losses import LOSSES, cross_entropy, perceptron, squared
 from finetune.tasks.settings import TrainingSettings
 from helpers import Composer

@@ -15,8 +15,8 @@ from dbn.data.block_loader import BlockLoader
 from dbn.data.blocks import Block, Minibatch
 from dbn.errors import SettingError
 from finetune.networks.network import Network
-from finetune.runs.best_weights import PatientStopping
-from finetune.runs.run import finetune, finetuning_directory
+from finetune.runs.early_stopping import PatientStopping
+from finetune.runs.network_run import finetune, finetuning_directory
 from finetune.tasks import Autoencoder, Classifier
 from finetune.tasks.settings import TrainingSettings
 from helpers import Composer
@@ -183,7 +183,7 @@ def test_choices_that_need_validation_images_are_refused_without(key: str, compo
 
 def test_arms_of_one_seed_see_the_same_labels_and_order(compose: Composer, digits_data: DataSet) -> None:
     """Same seed: same subset of labels; another seed: another."""
-    from finetune.runs.run import labelled
+    from finetune.runs.network_run import labelled
 
     def subset(*overrides: str) -> torch.Tensor:
         return labelled(digits_data, compose("finetune", ["data.n_labelled=50", *overrides])).train.pixels
@@ -210,7 +210,7 @@ def test_an_autoencoder_starts_at_the_stack_s_reconstruction_and_has_its_baselin
     )
     result = finetune(config)
     from dbn import DBN
-    from dbn.data.configured import data_of
+    from dbn.data.from_config import data_of
 
     data = data_of(config)
     (file,) = Path(config["paths"]["runs"]).glob("default/pretrain/digits_20_4_gaussian_*_seed0/dbn.safetensors")

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dbn.data.ranges import LARGE_BYTE
 from dbn.data.source import Source
 from dbn.data.sources.picture_file import PictureReader, background_colour, picture_size
+from dbn.data.value_of_one import LARGE_BYTE
 from dbn.errors import DataError, SettingError
 
 log = logging.getLogger(__name__)

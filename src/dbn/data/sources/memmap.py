@@ -37,7 +37,7 @@ def memmap(
 
     Args:
         path: of the folder.
-        maximum: stored value that stands for 1.0; None: inferred, see :func:`dbn.data.ranges.value_of_one`. Before
+        maximum: stored value that stands for 1.0; None: inferred, see :mod:`dbn.data.value_of_one`. Before
             training, the values of held-out images and of a thousand training images are checked; the others when they
             are read.
         window: MiB of training images that are read at once and shuffled among each other. Memory holds two windows.

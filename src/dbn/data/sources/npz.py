@@ -41,7 +41,7 @@ def npz(
 
     Args:
         path: of the file.
-        maximum: stored value that stands for 1.0; None: inferred, see :func:`dbn.data.ranges.value_of_one`.
+        maximum: stored value that stands for 1.0; None: inferred, see :func:`dbn.data.value_of_one.value_of_one`.
         name: name of the data in messages and results.
         images: name of the array.
         labels: name of the array; None: unused. An array with the default name may be missing.

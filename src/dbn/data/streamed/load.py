@@ -7,11 +7,11 @@ from typing import TypeVar
 import torch
 
 from dbn.data.images import DataSet, Images
-from dbn.data.ranges import Range, value_of_one
 from dbn.data.split.hold_out import offset_and_factor, split_size, split_stream, stratified_split
 from dbn.data.split.strata import distinct
 from dbn.data.streamed.images import StreamedImages
 from dbn.data.streamed.source import StreamedSource
+from dbn.data.value_of_one import Range, value_of_one
 from dbn.random.streams import stream
 
 SAMPLED_IMAGES, SAMPLED_BYTES = 1000, 64 << 20

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dbn.data.ranges import Range, cure, exact
 from dbn.data.streamed.npy import NpyFile
+from dbn.data.value_of_one import Range, cure, exact
 from dbn.errors import DataError
 
 PIECE_BYTES = 4 << 20

@@ -16,7 +16,7 @@ from dbn.errors import SettingError
 from dbn.fitting.processes import is_first
 from dbn.models.linear import Linear
 from dbn.pretraining.check_config import check_run_location
-from dbn.pretraining.configured import layers_of
+from dbn.pretraining.from_config import layers_of
 from dbn.pretraining.pictures import filters, save_pictures, sheets
 from dbn.runs.identity import with_content
 from dbn.runs.naming import folder_name

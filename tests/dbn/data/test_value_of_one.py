@@ -9,7 +9,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from dbn.data import DataSet, Source, load_data, memmap, npz
-from dbn.data.ranges import Range, exact, value_of_one
+from dbn.data.value_of_one import Range, exact, value_of_one
 from dbn.errors import DataError
 
 DIGITS = load_digits().images  # (1797, 8, 8), whole numbers 0 to 16

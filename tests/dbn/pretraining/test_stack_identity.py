@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from dbn.data import from_config
 from dbn.data.content import content_of
 from dbn.errors import DataError, RunConflictError
-from dbn.pretraining.run import pretrain_together, pretraining_config, pretraining_directory
+from dbn.pretraining.stack_run import pretrain_together, pretraining_config, pretraining_directory
 from dbn.runs.identity import run_identity, with_content
-from finetune.runs.run import finetune
+from finetune.runs.network_run import finetune
 from helpers import Composer
 
 SMALL = ["stack.layers=[6,5]", "stack.every_layer.epochs=2", "stack.every_layer.batch_size=50"]
@@ -222,16 +223,15 @@ def test_the_same_images_in_another_folder_are_the_same_run(compose: Composer) -
 
 def test_a_file_that_changes_while_it_is_read_is_refused(compose: Composer, monkeypatch: pytest.MonkeyPatch) -> None:
     write_images(Path("mine.npz"), 0)
-    from dbn.data import configured
 
-    load = configured.load_data
+    load = from_config.load_data
 
     def overwritten(*arguments: Any, **keywords: Any) -> Any:
         loaded = load(*arguments, **keywords)
         write_images(Path("mine.npz"), 1)
         return loaded
 
-    monkeypatch.setattr(configured, "load_data", overwritten)
+    monkeypatch.setattr(from_config, "load_data", overwritten)
     with pytest.raises(DataError, match=r"data\.path=mine\.npz: it has changed while it was being read"):
         finetune(compose("finetune", TINY))
 

@@ -12,16 +12,16 @@ import hydra
 from dbn.commands.texts import with_texts
 from dbn.data import DataSet
 from dbn.data.augment import Augment
-from dbn.data.configured import data_of
+from dbn.data.from_config import data_of
 from dbn.fitting.processes import is_first
 from dbn.machine.model_memory import check_memory
 from dbn.pretraining.check_config import check_pretraining, check_run_location
-from dbn.pretraining.configured import layers_of, method_of, visible_of
+from dbn.pretraining.from_config import layers_of, method_of, visible_of
 from dbn.pretraining.greedy import pretrain_stacks
 from dbn.pretraining.growing import Pretrained, StackRun
-from dbn.pretraining.identity import stack_identity, stack_name
 from dbn.pretraining.pictures import pictures_of_stack, save_pictures, sheets
 from dbn.pretraining.settings import LayerSettings
+from dbn.pretraining.stack_identity import stack_identity, stack_name
 from dbn.runs.identity import INCIDENTAL, with_content
 from dbn.runs.run import Run, execute_all, study_directory
 from dbn.runs.seeds import by_seed, checkpoint_folder
@@ -36,8 +36,8 @@ STACK_KEYS = frozenset({"data", "stack", "sampler", "method", "trainer", "precis
 def pretraining_directory(config: Mapping[str, Any]) -> Path:
     """Directory of a pretraining run: ``<runs>/<study>/pretrain/<name>_seed<k>``.
 
-    The name is a function of the stack's identity, see :func:`dbn.pretraining.identity.stack_name`: configurations
-    share a stack if and only if their identities are equal.
+    The name is a function of the stack's identity, see :func:`stack_name`: configurations share a
+    stack if and only if their identities are equal.
     """
     return study_directory(config) / "pretrain" / f"{stack_name(config)}_seed{config['seed']}"
 

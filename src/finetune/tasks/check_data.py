@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from dbn.data import DataSet
-from dbn.data.intervals import UNIT, is_standardised
+from dbn.data.allowed_values import UNIT, is_standardised
 from dbn.models.dbn import DBN
 from dbn.models.units import Gaussian, Units
-from dbn.pretraining.configured import visible_of
-from dbn.pretraining.inputs import check_data, check_visible
+from dbn.pretraining.check_data import check_data, check_visible
+from dbn.pretraining.from_config import visible_of
 
 
 def check_inputs(data: DataSet, config: Mapping[str, Any], *, needs_stack: bool) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from dbn.data.allowed_values import Interval, check_interval
 from dbn.data.images import DataSet
-from dbn.data.intervals import Interval, check_interval
 from dbn.errors import DataError
 from dbn.models.units import Units
 

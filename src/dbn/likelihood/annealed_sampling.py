@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dbn.errors import SettingError
-from dbn.likelihood.exact import check_normalised
+from dbn.likelihood.enumeration import check_normalised
 from dbn.models.rbm import RBM
 
 

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from dbn import DBN, RBM
 from dbn.errors import DataError, SettingError
 from dbn.models.units import Bernoulli, Gaussian
-from finetune.runs.run import finetune
+from finetune.runs.network_run import finetune
 from helpers import Composer
 
 SMALL = ["stack.layers=[9]", "stack.every_layer.epochs=1", "training.epochs=2", "data=npz"]
