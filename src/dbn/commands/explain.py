@@ -30,7 +30,7 @@ from dbn.commands.texts import quoted
 from dbn.errors import UserError
 from dbn.settings import rename_hint, suggestion
 
-_FULL = "Make room: files that were there are as they were, and the same command goes on from the last checkpoint."
+_FULL = "Make room: existing files are unchanged, and the same command goes on from the last checkpoint."
 _READ_ONLY = "Choose a folder that can be written to: paths.runs=..."
 _NO_FOLDER = "There is a file where a folder should be. Choose another folder: paths.runs=..."
 _TOO_LONG = "Give the run a shorter name: name=..., or study=..."

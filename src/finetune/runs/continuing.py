@@ -52,26 +52,24 @@ def earlier_run(config: Mapping[str, Any]) -> Earlier | None:
         )
     result = read_result(directory)
     if result is None:
-        raise SettingError(
-            f"{where}: this run is not done. The command that started it goes on with it: do that first."
-        )
+        raise SettingError(f"{where}: this run is not done. Complete it first, with the command that started it.")
     if config["n_parallel_seeds"] != 1:
         raise SettingError(
-            f"{where}, n_parallel_seeds={config['n_parallel_seeds']}: one run goes on from one other. Use "
+            f"{where}, n_parallel_seeds={config['n_parallel_seeds']}: a run continues a single other run. Use "
             "n_parallel_seeds=1, and the seed of that run."
         )
     if not (directory / "checkpoints" / f"{LAST}.ckpt").is_file():
         raise SettingError(
-            f"{where}: checkpoints/{LAST}.ckpt is not there: of runs that train together it is not kept when they are "
-            "done. Train it by itself (n_parallel_seeds=1), then further."
+            f"{where}: checkpoints/{LAST}.ckpt is missing: runs that train together do not keep it when they are done. "
+            "Train that run alone (n_parallel_seeds=1), then continue it."
         )
     stored = yaml.safe_load((directory / CONFIG).read_text(encoding="utf-8"))
     differences = differences_of(run_identity(stored), run_identity(config))
     if others := [difference for difference in differences if difference[0] not in MAY_DIFFER]:
         key, old, new = others[0]
         raise SettingError(
-            f"{where}: that run has {key}={old}, this one {key}={new}. What goes on has the same settings but for "
-            f"{', '.join(sorted(MAY_DIFFER))}. Use {key}={old}."
+            f"{where}: that run has {key}={old}, this one {key}={new}. A run may differ from the one it continues only "
+            f"in {', '.join(sorted(MAY_DIFFER))}. Use {key}={old}."
         )
     epochs = int(result["epochs"])
     if config["training"]["epochs"] <= epochs:

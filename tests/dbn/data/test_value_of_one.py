@@ -181,7 +181,7 @@ def test_a_value_outside_that_was_not_met_before_is_refused_when_it_is_read(tmp_
         np.save(tmp_path / "images.npy", images)
         data = load_data(memmap(tmp_path), validation=0, test=10)
         assert data.maximum == 1
-        with pytest.raises(DataError, match=r"data\.maximum=0\.5: 1010 images that were looked at .* 0 to 1,"):
+        with pytest.raises(DataError, match=r"data\.maximum=0\.5: 1010 images that were checked .* 0 to 1,"):
             load_data(memmap(tmp_path, 0.5), validation=0, test=10)
         with pytest.raises(DataError, match=rf"images\.npy: .*outside 0 to 1 in image 12345 .*data\.maximum={high}"):
             list(data.train.chunks())

@@ -85,5 +85,5 @@ def _sampled_range(train: StreamedImages, held_out: Iterable[Images]) -> Range:
     n = min(len(train), SAMPLED_IMAGES, max(1, SAMPLED_BYTES // max(1, train.rows.file.row_bytes)))
     sample = train.take(distinct(len(train), n, stream(0, "sample")))
     seen = [sample.pixels, *(images.pixels for images in held_out)]
-    whose = "the images" if n == len(train) else f"{sum(map(len, seen))} images that were looked at"
+    whose = "the images" if n == len(train) else f"{sum(map(len, seen))} images that were checked"
     return Range.of(seen, whole=train.rows.file.dtype.kind in "bui", whose=whose)
