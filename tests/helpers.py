@@ -1,11 +1,13 @@
 """What tests of several parts share beside fixtures: small models and states."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import hydra
 import torch
+from torch import Tensor
 
 from dbn import RBM
 from dbn.commands.configuration import config_directory, resolve_config
@@ -59,3 +61,24 @@ def random_states(kind: str, n: int, size: int) -> torch.Tensor:
         return torch.randint(2, (n, size)).double()
     states = torch.randn(n, size, dtype=torch.float64)
     return states.relu() if kind == "relu" else states
+
+
+def exact_gaussian_log_z(rbm: RBM) -> Tensor:
+    """Closed form for Gaussian units on both sides: a joint Gaussian with precision [[I, -W], [-W', I]]."""
+    n, m = rbm.n_visible, rbm.n_hidden
+    eye = torch.eye(n + m, dtype=torch.float64)
+    precision = eye.clone()
+    precision[:n, n:], precision[n:, :n] = -rbm.weight, -rbm.weight.T
+    b = torch.cat([rbm.visible.bias, rbm.hidden.bias])
+    return 0.5 * (
+        b @ torch.linalg.solve(precision, b) - b @ b + (n + m) * math.log(2 * math.pi) - torch.logdet(precision)
+    )
+
+
+def log_z(rbm: RBM) -> Tensor:
+    """Exact, differentiable ``log Z`` of a small RBM, by a formula of its own."""
+    if rbm.hidden.kind == "bernoulli":
+        return torch.logsumexp(-rbm.free_energy_hidden(rbm.hidden.states()), 0)
+    if rbm.visible.kind == "bernoulli":
+        return torch.logsumexp(-rbm.free_energy(rbm.visible.states()), 0)
+    return exact_gaussian_log_z(rbm)

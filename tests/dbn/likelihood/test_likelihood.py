@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from test_rbm import log_z
 
 from dbn import RBM
 from dbn.errors import SettingError
@@ -15,7 +14,7 @@ from dbn.likelihood import (
     reverse_annealed_importance_sampling,
 )
 from dbn.models.units import Gaussian
-from helpers import NORMALISED, PAIRS, make_rbm
+from helpers import NORMALISED, PAIRS, log_z, make_rbm
 
 
 def exact_draws(rbm: RBM, n: int, generator: torch.Generator) -> torch.Tensor:

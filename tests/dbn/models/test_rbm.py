@@ -12,7 +12,7 @@ from dbn import RBM
 from dbn.likelihood import log_likelihood, log_partition_function
 from dbn.models.phases import Phases
 from dbn.random.streams import stream
-from helpers import NORMALISED, PAIRS, make_rbm, random_states
+from helpers import NORMALISED, PAIRS, log_z, make_rbm, random_states
 
 DISCRETE = [pair for pair in NORMALISED if "bernoulli" in pair]
 
@@ -65,27 +65,6 @@ def test_partition_function_against_the_sum_over_both_layers(visible: str, hidde
     energies = rbm.energy(v.repeat_interleave(len(h), 0), h.repeat(len(v), 1))
     expected = torch.logsumexp(-energies, 0) + math.log(cell_v * cell_h)
     assert log_partition_function(rbm).item() == pytest.approx(expected.item(), abs=1e-6)
-
-
-def exact_gaussian_log_z(rbm: RBM) -> Tensor:
-    """Closed form for Gaussian units on both sides: a joint Gaussian with precision [[I, -W], [-W', I]]."""
-    n, m = rbm.n_visible, rbm.n_hidden
-    eye = torch.eye(n + m, dtype=torch.float64)
-    precision = eye.clone()
-    precision[:n, n:], precision[n:, :n] = -rbm.weight, -rbm.weight.T
-    b = torch.cat([rbm.visible.bias, rbm.hidden.bias])
-    return 0.5 * (
-        b @ torch.linalg.solve(precision, b) - b @ b + (n + m) * math.log(2 * math.pi) - torch.logdet(precision)
-    )
-
-
-def log_z(rbm: RBM) -> Tensor:
-    """Exact, differentiable ``log Z`` of a small RBM, by a formula of its own."""
-    if rbm.hidden.kind == "bernoulli":
-        return torch.logsumexp(-rbm.free_energy_hidden(rbm.hidden.states()), 0)
-    if rbm.visible.kind == "bernoulli":
-        return torch.logsumexp(-rbm.free_energy(rbm.visible.states()), 0)
-    return exact_gaussian_log_z(rbm)
 
 
 def phases_of(rbm: RBM, data: Tensor, model: Tensor) -> Phases:
