@@ -89,6 +89,8 @@ class RBM(Layer):
         self.visible = visible
         self.hidden = hidden
         self.connection = connection
+        # nn.Module finds its parts by __getattr__, which takes as long as a small product; in __dict__ they are at hand.
+        self.__dict__.update(visible=visible, hidden=hidden, connection=connection)
 
     @property
     def weight(self) -> nn.Parameter:
