@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 
 import torch
 
+from dbn.data.block_reader import BlockReader
 from dbn.data.blocks import Block
-from dbn.data.images import BlockReader, ImageSet
+from dbn.data.images import ImageSet
 from dbn.errors import SettingError
 from dbn.random.streams import stream
 

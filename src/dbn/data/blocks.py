@@ -7,7 +7,7 @@ from itertools import repeat
 import torch
 from torch import Tensor
 
-from dbn.data.images import Stored
+from dbn.data.block_reader import Stored
 
 FEATURES_AT_ONCE = 100_000
 """Features that are decoded at once, or those of one minibatch if they are more; they fit a core's own cache."""

@@ -2,8 +2,8 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,28 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dbn.data.block_reader import BlockBuffer, BlockReader, Gather, Stored
 from dbn.data.scaling import Scaling
 from dbn.data.split.strata import distinct
 from dbn.data.tensors import as_rows, check_dimensions
 from dbn.errors import DataError
 from dbn.random.streams import stream
 
-Gather = Callable[[Tensor], tuple["Tensor | Stored", Tensor | None]]
-"""From positions in an epoch's order, ascending ``(m,)``, to features ``(m, n_features)`` and labels ``(m,)``."""
-
 CHUNK_IMAGES, CHUNK_FEATURES = 5000, 1 << 22
 """Largest number of images, and of their features, in a chunk of :meth:`ImageSet.chunks`."""
-
-
-class BlockReader(ABC):
-    """Gathers images in an epoch's order, a block at a time, into reused memory."""
-
-    @abstractmethod
-    def reading(self, generator: torch.Generator | None) -> AbstractContextManager[Gather]:
-        """Read an epoch in an order that ``generator`` draws; None: as stored. Results are valid until the next call.
-
-        Positions must ascend from call to call, and may skip some.
-        """
 
 
 class ImageSet(ABC):
@@ -206,82 +193,6 @@ class Images(StoredImages):
         """The same images on ``device``."""
         labels = None if self.labels is None else self.labels.to(device)
         return Images(self.pixels.to(device), labels, self.offset.to(device), self.factor.to(device))
-
-
-class Decoder:
-    """Decodes pixels into a reused buffer: allocating memory costs more than the arithmetic.
-
-    Args:
-        pixels: example pixels ``(m, n_features)``, which give type, number of features and device.
-        offset: as in :class:`Images`.
-        factor: as in :class:`Images`.
-    """
-
-    def __init__(self, pixels: Tensor, offset: Tensor, factor: Tensor) -> None:
-        self.offset = offset if bool(offset.count_nonzero()) else None
-        self.factor = factor if bool((factor != 1).any()) else None
-        self.is_identity = pixels.dtype == torch.float32 and self.offset is None and self.factor is None
-        self.room = pixels.new_empty(0, pixels.shape[1], dtype=torch.float32)
-
-    def __call__(self, pixels: Tensor, out: Tensor | None = None) -> Tensor:
-        """Features ``(m, n_features)`` float32 of ``pixels``, written to ``out``, or valid until the next call."""
-        if out is None:
-            if self.is_identity:
-                return pixels
-            if len(self.room) < len(pixels):
-                self.room = torch.empty_like(pixels, dtype=torch.float32)
-            out = self.room[: len(pixels)]
-        features = out.copy_(pixels)  # converting within the arithmetic would take twice as long
-        if self.offset is not None:
-            features.sub_(self.offset)
-        if self.factor is not None:
-            features.mul_(self.factor)
-        return features
-
-
-class Stored:
-    """Stored pixels of a block, decoded on demand.
-
-    The features of a whole block do not fit into a core's cache; those of a few minibatches do.
-
-    Args:
-        pixels: ``(m, n_features)``; the next block may overwrite them.
-        decode: decodes a part of the block.
-        decode_all: decodes the whole block.
-    """
-
-    __slots__ = ("decode", "decode_all", "pixels")
-
-    def __init__(self, pixels: Tensor, decode: Decoder, decode_all: Decoder) -> None:
-        self.pixels = pixels
-        self.decode = decode
-        self.decode_all = decode_all
-
-    def features(self) -> Tensor:
-        """Features of all images, ``(m, n_features)`` float32, valid until the next block."""
-        return self.decode_all(self.pixels)
-
-    def features_between(self, start: int, stop: int, out: Tensor | None = None) -> Tensor:
-        """Features ``(stop - start, n_features)`` of a part, written to ``out``, or valid until the next call."""
-        return self.decode(self.pixels[start:stop], out)
-
-
-class BlockBuffer:
-    """Reusable memory for the pixels of a block, with its decoders.
-
-    Args:
-        pixels: the memory, ``(room, n_features)``.
-        offset: as in :class:`Images`.
-        factor: as in :class:`Images`.
-    """
-
-    def __init__(self, pixels: Tensor, offset: Tensor, factor: Tensor) -> None:
-        self.pixels = pixels
-        self.decoders = Decoder(pixels, offset, factor), Decoder(pixels, offset, factor)
-
-    def holding(self, n: int) -> Stored:
-        """The first ``n`` images in ``pixels``."""
-        return Stored(self.pixels[:n], *self.decoders)
 
 
 class MemoryReader(BlockReader):

@@ -89,7 +89,7 @@ class RBM(Layer):
         self.visible = visible
         self.hidden = hidden
         self.connection = connection
-        # nn.Module finds its parts by __getattr__, which takes as long as a small product; in __dict__ they are at hand.
+        # nn.Module finds submodules by __getattr__, which takes as long as a small product; __dict__ is faster.
         self.__dict__.update(visible=visible, hidden=hidden, connection=connection)
 
     @property

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dbn.data.images import BlockReader, Gather, Images, ImageSet, Stored
+from dbn.data.block_reader import BlockReader, Gather, Stored
+from dbn.data.images import Images, ImageSet
 from dbn.data.streamed.images import StreamedImages
 from dbn.data.streamed.npy import NpyFile
 from dbn.data.streamed.rows import Rows

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from dbn.data.images import BlockBuffer, BlockReader, Gather, Images, Stored, StoredImages
+from dbn.data.block_reader import BlockBuffer, BlockReader, Gather, Stored
+from dbn.data.images import Images, StoredImages
 from dbn.data.streamed.rows import RowReader, Rows
 from dbn.data.streamed.windows import Layout, Plan, Windows
 
