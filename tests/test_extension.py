@@ -13,6 +13,11 @@ from torch import Tensor
 
 from dbn import DBN, RBM, Bernoulli
 from dbn.errors import SettingError
+from dbn.likelihood import (
+    annealed_importance_sampling,
+    log_partition_function,
+    reverse_annealed_importance_sampling,
+)
 from dbn.models.phases import Phases
 from dbn.pretraining.method import LayerTraining
 from dbn.pretraining.stack_run import pretrain, pretraining_config, pretraining_directory
@@ -118,6 +123,26 @@ def test_exact_checks(make: Callable[[], RBM]) -> None:
         counts = (moved[:, None] == states[None]).all(-1).sum(0)
         floor = (2 / torch.pi * probability * (1 - probability) / n).sqrt().sum() / 2  # of n exact draws
         assert (counts / n - probability).abs().sum() / 2 < 4 * floor
+
+
+@pytest.mark.parametrize("make", [spin_hidden, spin_visible, masked])
+def test_moments_and_partition_function(make: Callable[[], RBM]) -> None:
+    """Means against a million draws, within five standard errors; log Z between annealing up and down."""
+    rbm, n = randomised(make), 1_000_000
+    generator = torch.Generator().manual_seed(2)
+    for units in (rbm.visible, rbm.hidden):
+        field = torch.randn(units.size, generator=generator, dtype=torch.float64)
+        draws = units.sample(field.expand(n, -1), generator)
+        assert ((draws.mean(0) - units.mean(field)).abs() < 5 * draws.std(0) / n**0.5).all()
+    states, betas = rbm.visible.states(), torch.linspace(0, 1, 200)
+    exact = float(log_partition_function(rbm))
+    assert exact == pytest.approx(float(torch.logsumexp(-rbm.free_energy(states).detach(), 0)), abs=1e-10)
+    up = annealed_importance_sampling(rbm, betas, 2000, generator)
+    assert abs(up.log_z - exact) < 4 * up.log_z_standard_error
+    probability = torch.softmax(-rbm.free_energy(states).detach(), 0)
+    v = states[torch.multinomial(probability, 2000, replacement=True, generator=generator)]
+    down = reverse_annealed_importance_sampling(rbm, v, betas, generator)
+    assert up.bound - 4 * up.bound_standard_error < exact < down.bound + 4 * down.bound_standard_error
 
 
 @pytest.mark.parametrize("choice", list(CHOICES))
