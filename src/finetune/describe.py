@@ -17,7 +17,7 @@ from dbn.pretraining.from_config import layers_of, untrained_of
 from dbn.settings import check_number, format_value
 from finetune.networks.network import Network
 from finetune.runs.check_config import check_finetuning
-from finetune.runs.starting import build_network, network_options
+from finetune.runs.starting_networks import build_network, network_options
 
 
 def describe(config: Mapping[str, Any]) -> Network:

@@ -36,7 +36,7 @@ from finetune.networks.features import check_features
 from finetune.networks.network import Network
 from finetune.runs.fitting import check_task
 from finetune.runs.search import check_search, check_space, searched
-from finetune.runs.starting import network_options
+from finetune.runs.starting_networks import network_options
 from finetune.tasks.settings import TrainingSettings
 
 TASKS = ("classifier", "autoencoder")

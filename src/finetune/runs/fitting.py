@@ -20,7 +20,7 @@ from dbn.runs.tracking import Tracker, loggers_of
 from dbn.settings import settings_of
 from finetune.networks.group import NetworkGroup, group_networks
 from finetune.networks.network import Network
-from finetune.runs.continuing import Earlier, copy_checkpoint
+from finetune.runs.continued_run import Earlier, copy_checkpoint
 from finetune.runs.early_stopping import BestMembers, PatientStopping, best_checkpoint, restore_best
 from finetune.runs.trajectory import Trajectory
 from finetune.tasks import Autoencoder, Classifier, FineTuning

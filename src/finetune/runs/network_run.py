@@ -30,9 +30,9 @@ from finetune.networks.network import Network
 from finetune.networks.network_file import write_network
 from finetune.networks.weight_changes import weight_changes
 from finetune.runs.check_config import check_finetuning, check_schedule
-from finetune.runs.continuing import Earlier, advice, earlier_run
+from finetune.runs.continued_run import Earlier, advice, earlier_run
 from finetune.runs.fitting import check_training, fit_networks
-from finetune.runs.starting import inputs_of, starting_points
+from finetune.runs.starting_networks import inputs_of, starting_points
 from finetune.runs.trajectory import Trajectory
 from finetune.tasks import Autoencoder, FineTuning
 from finetune.tasks.predictions import predict, write_predictions
