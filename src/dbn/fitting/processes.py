@@ -67,9 +67,12 @@ def add_gradients(module: nn.Module) -> None:
     if not is_distributed():
         return
     gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
-    flat = nn.utils.parameters_to_vector(gradients)
+    flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
     torch.distributed.all_reduce(flat)
-    nn.utils.vector_to_parameters(flat, gradients)
+    # Copied back: gradients that became views of the buffer would be aligned otherwise than at the first step, and
+    # products that write to them rounded otherwise than after resuming.
+    for gradient, added in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(added.view_as(gradient))
 
 
 ANNOUNCEMENT = Path(".hydra") / "first_process.json"

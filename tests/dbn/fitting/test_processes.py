@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from dbn.errors import RunConflictError
+from dbn.fitting import processes
 from dbn.fitting.processes import announce_runs, wait_for_announcement
 
 TWO = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
@@ -113,3 +114,18 @@ def test_the_others_wait_for_the_word_of_the_first(tmp_path: Path, monkeypatch: 
         wait_for_announcement(tmp_path)
     monkeypatch.delenv("SLURM_STEP_ID")
     assert wait_for_announcement(tmp_path) is None
+
+
+def test_gradients_stay_where_they_are_when_they_are_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In other memory, aligned otherwise, products round otherwise: a resumed fit would differ from one at a stretch."""
+    monkeypatch.setattr(processes, "is_distributed", lambda: True)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda flat: flat.mul_(2))
+    module = torch.nn.Linear(3, 2)
+    module(torch.rand(4, 3)).sum().backward()
+    gradients = [parameter.grad for parameter in module.parameters()]
+    before = [(gradient.data_ptr(), 2 * gradient) for gradient in gradients if gradient is not None]
+    processes.add_gradients(module)
+    for parameter, (place, expected) in zip(module.parameters(), before, strict=True):
+        assert parameter.grad is not None
+        assert parameter.grad.data_ptr() == place
+        assert torch.equal(parameter.grad, expected)
