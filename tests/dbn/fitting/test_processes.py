@@ -117,7 +117,7 @@ def test_the_others_wait_for_the_word_of_the_first(tmp_path: Path, monkeypatch: 
 
 
 def test_gradients_stay_where_they_are_when_they_are_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In other memory, aligned otherwise, products round otherwise: a resumed fit would differ from one at a stretch."""
+    """Other memory may be aligned otherwise, and products then round otherwise: a resumed fit would differ."""
     monkeypatch.setattr(processes, "is_distributed", lambda: True)
     monkeypatch.setattr(torch.distributed, "all_reduce", lambda flat: flat.mul_(2))
     module = torch.nn.Linear(3, 2)
