@@ -171,7 +171,9 @@ def test_the_value_that_stands_for_one_is_inside(maximum: float) -> None:
     """A feature that rounding puts at 1.0000001 is a one."""
     pictures = torch.rand(40, 1, 3, 3) * maximum
     pictures[:, 0, 0, 0] = maximum
-    pretrain_stack(load_data(Source("mine", pictures, maximum=maximum)), SMALL)
+    data = load_data(Source("mine", pictures, maximum=maximum))
+    assert float(data.train.features().max()) == pytest.approx(1, abs=1e-6)
+    assert pretrain_stack(data, SMALL).sizes == [9, SMALL[0].n_hidden]
 
 
 def test_real_visible_units_take_standardised_digits() -> None:
