@@ -154,6 +154,6 @@ def _finish(
         "trained_together": max(len(fact.get("together", [0])) for fact in facts),
         "precision": [fact["precision"] for fact in facts],
         "n_parameters": sum(parameter.numel() for parameter in stack.parameters()),
-        "epochs": sum(layer.epochs for layer in layers),
+        "epochs": sum(fact["epochs"] for fact in facts),
         "stack": STACK_FILE,
     }
