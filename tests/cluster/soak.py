@@ -71,7 +71,7 @@ def content(path: Path) -> Any:
     if path.name != "result.json":
         return path.read_bytes()
     result = json.loads(path.read_text(encoding="utf-8"))
-    return {key: value for key, value in result.items() if not key.endswith("seconds")}
+    return {key: value for key, value in result.items() if not key.endswith(("seconds", "other_load"))}
 
 
 def differences(one: Path, other: Path) -> list[str]:

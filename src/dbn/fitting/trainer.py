@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -119,27 +118,6 @@ def make_trainer(
 def slurm() -> list[SLURMEnvironment]:
     """Lightning's plugin for SLURM without its own requeueing; empty outside of a SLURM job."""
     return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
-
-
-class Stopwatch(Callback):
-    """Measures the duration of a fit in seconds, including the time before interruptions."""
-
-    def __init__(self) -> None:
-        self.before = 0.0
-        self.started = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """Seconds until now."""
-        return self.before + time.perf_counter() - self.started
-
-    def state_dict(self) -> dict[str, Any]:
-        """The duration, for a checkpoint."""
-        return {"seconds": self.seconds}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the duration."""
-        self.before = state_dict["seconds"]
 
 
 def fit_resumably(

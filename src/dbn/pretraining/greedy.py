@@ -16,7 +16,8 @@ from dbn.data.group_loader import join_loaders, move_all
 from dbn.errors import SettingError
 from dbn.fitting.checkpoints import LastCheckpoint
 from dbn.fitting.progress import FitProgress
-from dbn.fitting.trainer import Stopwatch, fit_resumably, loader_context, make_trainer, quiet
+from dbn.fitting.stopwatch import Stopwatch
+from dbn.fitting.trainer import fit_resumably, loader_context, make_trainer, quiet
 from dbn.machine.optimizer import SGD
 from dbn.machine.precision import PRECISIONS
 from dbn.models import flops
@@ -215,6 +216,7 @@ def train_layer(
     operations = settings.epochs * module.flops + for_inputs
     facts: dict[str, Any] = {
         "seconds": stopwatch.seconds / len(stacks),
+        "other_load": stopwatch.other_load,
         "precision": module.precision,
         "flops": operations * len(train[0]),
         "epochs": settings.epochs,

@@ -150,6 +150,7 @@ def _finish(
         "pretrained": True,
         "metrics": metrics,
         "seconds": float(sum(fact["seconds"] for fact in facts)),
+        "other_load": other_load(facts),
         "flops": sum(fact["flops"] for fact in facts),
         "trained_together": max(len(fact.get("together", [0])) for fact in facts),
         "precision": [fact["precision"] for fact in facts],
@@ -157,3 +158,12 @@ def _finish(
         "epochs": sum(fact["epochs"] for fact in facts),
         "stack": STACK_FILE,
     }
+
+
+def other_load(facts: Sequence[Mapping[str, Any]]) -> float | None:
+    """Cores that other processes kept busy while the layers trained; None where that is not known for each of them."""
+    loads = [fact.get("other_load") for fact in facts]
+    seconds = sum(fact["seconds"] for fact in facts)
+    if any(load is None for load in loads) or seconds <= 0:
+        return None
+    return float(sum(load * fact["seconds"] for load, fact in zip(loads, facts, strict=True)) / seconds)

@@ -13,6 +13,7 @@ from dbn.errors import SettingError
 from dbn.settings import check_text, optional
 from finetune.report.pages.overview_page import write_overview
 from finetune.report.pages.report_files import write_report
+from finetune.report.results.archive import SUFFIX, is_archive, unpack, write_archive
 from finetune.report.results.study import find_studies
 
 
@@ -27,15 +28,23 @@ def _report(config: DictConfig) -> None:
     path = Path(settings["path"])
     output = None if settings["output"] is None else Path(settings["output"])
     if find_studies(path):
-        if settings["reference"] is not None or settings["metric"] is not None:
-            raise SettingError(
-                f"reference={settings['reference']}, metric={settings['metric']}: {path} holds several studies. Give "
-                "these with the directory of one of them."
-            )
+        for key in ("reference", "metric", "archive"):
+            if settings[key] is not None:
+                raise SettingError(
+                    f"{key}={settings[key]}: {path} holds several studies. Give it with the directory of one of them."
+                )
         overview = write_overview(path, output)
         print(f"{overview.text}\n\nreport: {overview.html}")
         return
+    if is_archive(path):
+        if output is None:
+            raise SettingError(
+                f"output=null: {path} is an archive. Say where to unpack it: dbn-report {path} output=runs"
+            )
+        path, output = unpack(path, output), None
     report = write_report(path, reference=settings["reference"], metric=settings["metric"], output=output)
+    if settings["archive"] is not None:
+        write_archive(path, Path(settings["archive"]))
     print(report.text)
     print(f"\nreport: {report.html}\ntable:  {report.table}\ncsv:    {report.csv}")
     if report.chosen is not None:
@@ -46,11 +55,13 @@ def check_report(settings: Mapping[str, Any]) -> None:
     """Check the types of dbn-report's settings.
 
     Raises:
-        SettingError: a setting is not text, or the path is not given.
+        SettingError: a setting is not text, the path is not given, or an archive has another suffix.
     """
     check_text("path", settings["path"], what="a study's folder")
-    for key in ("reference", "metric", "output"):
+    for key in ("reference", "metric", "output", "archive"):
         optional(check_text)(key, settings[key])
+    if settings["archive"] is not None and not is_archive(Path(settings["archive"])):
+        raise SettingError(f"archive={settings['archive']}: an archive's name ends in {SUFFIX}.")
 
 
 if __name__ == "__main__":

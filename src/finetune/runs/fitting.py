@@ -14,7 +14,8 @@ from dbn.data.group_loader import join_loaders, move_all
 from dbn.errors import SettingError
 from dbn.fitting.checkpoints import LastCheckpoint
 from dbn.fitting.progress import FitProgress
-from dbn.fitting.trainer import Stopwatch, fit_resumably, loader_context, make_trainer, quiet
+from dbn.fitting.stopwatch import Stopwatch
+from dbn.fitting.trainer import fit_resumably, loader_context, make_trainer, quiet
 from dbn.models import flops
 from dbn.runs.tracking import Tracker, loggers_of
 from dbn.settings import settings_of
@@ -179,6 +180,7 @@ def fit_networks(
         )
     facts = {
         "seconds": stopwatch.seconds / n,
+        "other_load": stopwatch.other_load,
         "flops": operations(network.operations, trainer.current_epoch, settings) * len(data[0].train),
         "trained_together": n,
         "epochs": trainer.current_epoch,

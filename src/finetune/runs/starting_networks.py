@@ -28,7 +28,7 @@ class Start:
 
     Attributes:
         network: the network.
-        facts: for ``result.json``: whether it is ``pretrained``, and ``pretrain_seconds``.
+        facts: for ``result.json``: whether it is ``pretrained``, ``pretrain_seconds``, ``pretrain_other_load``.
         flops: floating-point operations of pretraining.
     """
 
@@ -55,7 +55,7 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
             "stack.layers=[200], or start from random weights, arm=random_relu."
         )
     stacks: list[DBN | None] = [None] * len(configs)
-    pretraining: list[dict[str, Any]] = [{"seconds": 0.0, "flops": 0}] * len(configs)
+    pretraining: list[dict[str, Any]] = [{"seconds": 0.0, "flops": 0, "other_load": 0.0}] * len(configs)
     if file is not None:
         stack = DBN.load(file)
         if stack.sizes[0] != data.n_features:
@@ -80,7 +80,15 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
         initialise(network, own["seed"], pretrained)
         network.compensate_dropout()
     return [
-        Start(network, {"pretrained": initialise.pretrained, "pretrain_seconds": own["seconds"]}, own["flops"])
+        Start(
+            network,
+            {
+                "pretrained": initialise.pretrained,
+                "pretrain_seconds": own["seconds"],
+                "pretrain_other_load": own.get("other_load"),
+            },
+            own["flops"],
+        )
         for network, own in zip(networks, pretraining, strict=True)
     ]
 

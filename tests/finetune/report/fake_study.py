@@ -37,6 +37,8 @@ class FakeStudy:
             "pretrained": name.startswith("dbn"),
             "metrics": {} if error is None else {"test/error": error},
             "seconds": 10.0,
+            "other_load": 0.0,
+            "pretrain_other_load": 0.0,
             "pretrain_seconds": 20.0 if name.startswith("dbn") else 0.0,
             "n_parameters": 1234,
             "config": {"arm": {"activation": "sigmoid"}, "seed": seed},

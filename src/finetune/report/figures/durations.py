@@ -12,8 +12,8 @@ from finetune.report.results.formatting import seconds_text
 
 
 def duration_figure(section: Section, name: str) -> Markup | None:
-    """Stacked bars of the mean seconds of each arm, in the order of the table; None where no run states them."""
-    arms = [arm for arm in section.arms if _parts(arm) != (0.0, 0.0)]
+    """Stacked bars of the mean seconds of each arm, in the order of the table; None without comparable times."""
+    arms = [arm for arm in section.arms if any(_parts(arm))]
     if not arms:
         return None
     totals = "; ".join(f"{arm.name} {seconds_text(sum(_parts(arm)))}" for arm in arms)
@@ -21,8 +21,9 @@ def duration_figure(section: Section, name: str) -> Markup | None:
 
 
 def _parts(arm: Arm) -> tuple[float, float]:
-    """Mean seconds of pretraining and of fine-tuning."""
-    return arm.mean_of("pretrain_seconds") or 0.0, arm.mean_of("seconds") or 0.0
+    """Mean seconds of pretraining and of fine-tuning; zeros where either is not comparable."""
+    pretraining, fine_tuning = arm.mean_of("comparable_pretrain_seconds"), arm.mean_of("comparable_seconds")
+    return (0.0, 0.0) if pretraining is None or fine_tuning is None else (pretraining, fine_tuning)
 
 
 def _draw(arms: list[Arm], screen: Screen) -> Figure:

@@ -112,8 +112,8 @@ def build_arm_table(section: Section, problems: Sequence[Problem] = ()) -> ArmTa
             estimate = arm.estimate(other)
             cells[arm.name].append("" if estimate is None else other_form.number(estimate.mean))
     for column, attribute in (
-        (ArmTableColumn("fine-tuning (s)", "seconds"), "seconds"),
-        (ArmTableColumn("pretraining (s)", "pretraining"), "pretrain_seconds"),
+        (ArmTableColumn("fine-tuning (s)", "seconds"), "comparable_seconds"),
+        (ArmTableColumn("pretraining (s)", "pretraining"), "comparable_pretrain_seconds"),
         (ArmTableColumn("parameters"), "n_parameters"),
         (ArmTableColumn("operations"), "total_flops"),
     ):

@@ -29,7 +29,7 @@ def stack_views(study: Study) -> list[StackView]:
     views = []
     for index, ((name, precision), own) in enumerate(groups.items()):
         facts = [("seeds", str(len(own)))]
-        seconds = [run.seconds for run in own if run.seconds is not None]
+        seconds = [own_seconds for run in own if (own_seconds := run.comparable_seconds) is not None]
         if seconds:
             facts.append(("time", seconds_text(sum(seconds) / len(seconds))))
         if precision:

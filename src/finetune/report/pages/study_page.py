@@ -22,6 +22,7 @@ from finetune.report.pages.why import build_why
 from finetune.report.results.formatting import count_text
 from finetune.report.results.problems import Problem, group_by_seed
 from finetune.report.results.provenance import collect_provenance
+from finetune.report.results.run_result import ALONE
 from finetune.report.results.study import Study
 
 MAX_OPEN_SECTIONS = 3
@@ -102,9 +103,22 @@ def render_page(study: Study, sections: Sequence[Section], parts: Sequence[Part]
             why=build_why(study, sections),
             provenance=collect_provenance(study.runs),
             footnote=FOOTNOTE,
+            times_left_out=times_left_out(study),
             mark=MARK,
             kind_names=KIND_NAMES,
         )
+    )
+
+
+def times_left_out(study: Study) -> str:
+    """Sentence that says of how many runs the times are left out, and why, with a leading space; empty for none."""
+    timed = [run for run in study.compared if run.seconds is not None]
+    shared = sum(run.comparable_seconds is None or run.comparable_pretrain_seconds is None for run in timed)
+    if not shared:
+        return ""
+    return (
+        f" Times are left out of {shared} of {count_text(len(timed), 'run')}: other processes kept more than "
+        f"{ALONE:g} of a core busy meanwhile, or that is not known."
     )
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+ALONE = 0.1
+"""Cores that other processes may keep busy during a run whose duration is compared with others."""
 STAGES = ("pretrain", "finetune", "baseline")
 Kind = Literal["pretrained", "random", "baseline", "unstated"]
 
@@ -25,6 +27,8 @@ class RunResult:
         trial: number of the trial of a random search; None for other runs.
         settings: values that the trial drew, by dotted key.
         trained_together: number of seeds that trained in one process.
+        other_load: cores that other processes kept busy during fine-tuning; None where that is not known.
+        pretrain_other_load: the same of pretraining.
         precision: precision of each layer's matrix products.
         path: directory relative to the study, with forward slashes.
     """
@@ -44,6 +48,8 @@ class RunResult:
     labels: str = ""
     seconds: float | None = None
     pretrain_seconds: float | None = None
+    other_load: float | None = None
+    pretrain_other_load: float | None = None
     n_parameters: int | None = None
     epochs: int | None = None
     weights: tuple[dict[str, Any], ...] = ()
@@ -65,9 +71,23 @@ class RunResult:
         return self.sizes[1:-1]
 
     @property
+    def comparable_seconds(self) -> float | None:
+        """Seconds of fine-tuning if the run had the machine to itself; None otherwise, or where that is not known."""
+        return self.seconds if _is_alone(self.other_load) else None
+
+    @property
+    def comparable_pretrain_seconds(self) -> float | None:
+        """The same of pretraining."""
+        return self.pretrain_seconds if _is_alone(self.pretrain_other_load) else None
+
+    @property
     def total_flops(self) -> float | None:
         """Floating-point operations of the run, pretraining included; None where unknown."""
         return sum(self.flops.values()) or None
+
+
+def _is_alone(other_load: float | None) -> bool:
+    return other_load is not None and other_load <= ALONE
 
 
 def read_run_result(directory: Path, stage: str, study: Path) -> RunResult:
@@ -110,6 +130,8 @@ def read_run_result(directory: Path, stage: str, study: Path) -> RunResult:
         labels=_labels(content),
         seconds=_number(content.get("seconds")),
         pretrain_seconds=_number(content.get("pretrain_seconds")),
+        other_load=_number(content.get("other_load")),
+        pretrain_other_load=_number(content.get("pretrain_other_load")),
         n_parameters=_integer(content.get("n_parameters")),
         epochs=_integer(content.get("epochs")),
         weights=tuple(row for row in content.get("weights") or () if isinstance(row, dict)),

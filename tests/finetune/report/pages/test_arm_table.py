@@ -136,3 +136,15 @@ def test_text_for_the_terminal_has_headline_table_and_problems(compared):
     assert text.startswith("Pretraining wins: dbn has the lower test error.")
     assert "glorot" in text
     assert "missing: dbn, seed 3" in text
+
+
+def test_seconds_of_runs_that_shared_the_machine_are_left_out(study):
+    """Only the second run of ``dbn`` had the machine to itself; no run of ``glorot`` had, or nobody knows."""
+    study.run("dbn", 0, 0.1, seconds=900.0, other_load=0.8)
+    study.run("dbn", 1, 0.1, seconds=20.0, other_load=0.02)
+    study.run("glorot", 0, 0.1, seconds=900.0, other_load=0.8)
+    study.run("glorot", 1, 0.1, seconds=900.0, other_load=None)
+    table = table_of(study)
+    assert [cells(table, name)["fine-tuning (s)"] for name in ("dbn", "glorot")] == ["20.0", ""]
+    page = write_report(study.directory).html.read_text(encoding="utf-8")
+    assert "Times are left out of 3 of 4 runs: other processes kept more than 0.1 of a core busy" in page
