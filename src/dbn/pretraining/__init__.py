@@ -6,6 +6,7 @@ from dbn.pretraining.fit import fit
 from dbn.pretraining.greedy import pretrain_stack, pretrain_stacks
 from dbn.pretraining.growing import Pretrained, StackRun
 from dbn.pretraining.method import LayerTraining, PretrainingMethod
+from dbn.pretraining.principal_components import PrincipalComponents
 from dbn.pretraining.settings import LayerSettings
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "LayerTraining",
     "Pretrained",
     "PretrainingMethod",
+    "PrincipalComponents",
     "RBMPretraining",
     "StackRun",
     "fit",

@@ -128,17 +128,18 @@ def folder_in_configuration(key: str, *, _root_: DictConfig) -> str:
         return NOT_NAMED
 
 
-def arm_name(start: str, dropout: str | None, augment: Any, stack_augment: Any) -> str:
+def arm_name(start: str, unlabelled: str | None, dropout: str | None, augment: Any, stack_augment: Any) -> str:
     """Resolver ``${arm_name:...}``: name of an arm from its components, ``dbn_relu_dropout_augment``.
 
     Args:
         start: word for the initialisation.
+        unlabelled: word for the use of unlabelled images in fine-tuning; None for none.
         dropout: word for dropout; None for none.
         augment: group of the deformation in fine-tuning.
         stack_augment: group of the deformation in pretraining; the word is ``both`` if fine-tuning has one as well.
     """
     word, of_stack = _augmentation(augment), _augmentation(stack_augment)
-    words = [start, dropout, word, ("both" if word else f"stack_{of_stack}") if of_stack else None]
+    words = [start, unlabelled, dropout, word, ("both" if word else f"stack_{of_stack}") if of_stack else None]
     return "_".join(str(word) for word in words if word)
 
 

@@ -12,6 +12,8 @@ import torch
 
 from dbn.commands.texts import with_texts
 from dbn.data import DataSet, label_subset
+from dbn.data.images import ImageSet
+from dbn.data.without_labels import without_labels
 from dbn.errors import SettingError
 from dbn.fitting.processes import is_first
 from dbn.models.linear import Linear
@@ -23,7 +25,7 @@ from dbn.runs.naming import folder_name
 from dbn.runs.run import Run, execute_all, study_directory
 from dbn.runs.seeds import by_seed, checkpoint_folder, seeds_to_resume
 from dbn.runs.tracking import Tracker, Tracking, tracking
-from dbn.settings import settings_of
+from dbn.settings import format_value, settings_of
 from finetune.baselines.run_baselines import check_baselines, run_baselines
 from finetune.networks.features import features_of, start_and_end_pictures
 from finetune.networks.network import Network
@@ -91,6 +93,7 @@ def _work(
     seeds = seeds_to_resume(folder / "checkpoints", [run.seed for run in waiting], [run.seed for run in runs])
     members = [run for run in runs if run.seed in seeds]
     sets = [labelled(data, run.config) for run in members]
+    unlabelled = [unlabelled_images(data, run.config) for run in members] if config["unlabelled"] is not None else []
     steps_per_epoch = -(-len(sets[0].train) // settings.batch_size)
     check_schedule(config["schedule"], config["optimizer"], settings, steps_per_epoch)
     starts = starting_points([run.config for run in members], sets[0])
@@ -101,7 +104,7 @@ def _work(
     with Tracking(openers, directories, config["logger"]["wandb"]) as tracked:
         fitted = fit_networks(
             [start.network for start in starts], sets, settings, [run.config for run in members], folder,
-            tracked.trackers, trajectory, earlier,
+            tracked.trackers, trajectory, earlier, unlabelled,
         )  # fmt: skip
         for number, run in enumerate(members if is_first() else ()):
             if run not in waiting:
@@ -188,6 +191,22 @@ def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
         return data
     index = label_subset(data.train.labels, n_labelled, config["seed"], data_name=data.name)
     return data if n_labelled is None else replace(data, train=data.train.take(index))
+
+
+def unlabelled_images(data: DataSet, config: Mapping[str, Any]) -> ImageSet:
+    """The training images that are not in the labelled subset, without their labels.
+
+    Raises:
+        SettingError: there are none.
+    """
+    n_labelled = config["data"]["n_labelled"]
+    if n_labelled is None or n_labelled >= len(data.train):
+        raise SettingError(
+            f"data.n_labelled={format_value(n_labelled)}: all training images of data={data.name} have a label, and "
+            "none is left for unlabelled=... Choose a number of labels, labels=n1000, or unlabelled=none."
+        )
+    index = label_subset(data.train.labels, n_labelled, config["seed"], data_name=data.name)
+    return without_labels(data.train, index)
 
 
 def reconstructions(module: Autoencoder, data: DataSet) -> dict[str, Any]:

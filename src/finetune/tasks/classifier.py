@@ -18,10 +18,13 @@ class Classifier(FineTuning):
 
     def losses(self, outputs: Tensor, batch: Minibatch) -> Tensor:
         """The loss of each image, with the label smoothing of the settings."""
-        labels = batch.labels
-        assert labels is not None
+        assert batch.labels is not None
+        return self.loss_of(outputs, batch.labels, self.settings.label_smoothing)
+
+    def loss_of(self, outputs: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+        """The loss of the settings for outputs ``(..., batch, n_classes)`` and labels ``(..., batch)``."""
         loss = LOSSES[self.settings.loss]
-        return loss(outputs.flatten(0, -2), labels.flatten(), self.settings.label_smoothing).view(labels.shape)
+        return loss(outputs.flatten(0, -2), labels.flatten(), smoothing).view(labels.shape)
 
     def metrics(self) -> "ClassifierMetrics":
         """Error, and further metrics that depend on the loss."""

@@ -9,7 +9,9 @@ from typing import Any, Literal
 ALONE = 0.1
 """Cores that other processes may keep busy during a run whose duration is compared with others."""
 STAGES = ("pretrain", "finetune", "baseline")
-Kind = Literal["pretrained", "random", "baseline", "unstated"]
+Kind = Literal["pretrained", "random", "unlabelled", "baseline", "unstated"]
+KINDS: tuple[Kind, ...] = ("pretrained", "random", "unlabelled")
+"""What a fine-tuned run may state of itself."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class RunResult:
     Attributes:
         content: hash of the data, where they are the user's own; empty for published data sets.
         labels: number of labelled images as text, or ``"all"``.
-        kind: where the starting weights came from, which decides the colour in figures.
+        kind: where the starting weights came from, which decides the colour in figures; ``unlabelled`` if the arm uses
+            unlabelled images otherwise than by pretraining RBMs: it stands on neither side of the comparison.
         metrics: finite values by name.
         weights: change of each layer's weights by fine-tuning, see :mod:`finetune.networks.weight_changes`.
         sizes: numbers of units of all layers, input and output included.
@@ -122,7 +125,7 @@ def read_run_result(directory: Path, stage: str, study: Path) -> RunResult:
         metrics=finite,
         directory=directory,
         path=directory.relative_to(study).as_posix(),
-        kind=_kind(stage, content.get("pretrained")),
+        kind=_kind(stage, content),
         arm=_string(content.get("arm")) or name,
         task=_string(content.get("task")) or _task_from(finite),
         data=_string(content.get("data")),
@@ -149,9 +152,13 @@ def read_run_result(directory: Path, stage: str, study: Path) -> RunResult:
     )
 
 
-def _kind(stage: str, pretrained: object) -> Kind:
+def _kind(stage: str, content: dict[str, Any]) -> Kind:
     if stage == "baseline":
         return "baseline"
+    for kind in KINDS:
+        if content.get("kind") == kind:
+            return kind
+    pretrained = content.get("pretrained")
     if isinstance(pretrained, bool):
         return "pretrained" if pretrained else "random"
     return "unstated"
