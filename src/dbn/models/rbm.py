@@ -1,7 +1,7 @@
 """The restricted Boltzmann machine: two layers of units and the connection between them."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor

@@ -224,7 +224,7 @@ def train_layer(
     if len(stacks) > 1:
         facts["together"] = [stack.seed for stack in stacks]
     for stack, member in zip(stacks, layer.cpu().members(), strict=True):
-        stack.add(member.layers if isinstance(member, JointLayers) else [member], number, facts)
+        stack.add([member] if isinstance(member, Layer) else member.layers, number, facts)
 
 
 def add_closed_form(

@@ -114,12 +114,13 @@ class GrowingStack:
         """The new layers of stage ``number``, with initial weights."""
         layers: list[Layer] = []
         for settings in self.stages[number - 1]:
-            below = (layers or self.layers or [None])[-1]
+            known = [*self.layers, *layers]
+            below = known[-1] if known else None
             layer = self.method.new_layer(
                 self.visible if below is None else below.output_type,
                 self.scaling.shape if below is None else below.output_shape,
                 settings,
-                generator=stream(self.seed, "init", len(self.layers) + len(layers) + 1),
+                generator=stream(self.seed, "init", len(known) + 1),
                 images=None if layers else self.train,
             )
             layers.append(layer)
@@ -139,7 +140,9 @@ class GrowingStack:
     def finish_layer(self, number: int) -> None:
         """Load stage ``number`` from its file if it was trained before, and compute the inputs of the next one."""
         if len(self.layers) < sum(map(len, self.stages[:number])):
-            self._append(DBN.load(self.files[number])[:], DBN.describe(self.files[number])["description"])
+            trained = DBN.load(self.files[number])
+            layers = [trained[k] for k in range(len(trained))]
+            self._append(layers, DBN.describe(self.files[number])["description"])
         if number < self.last_untrained:
             layer = self.layers[-1]
             self.train, self.validation = self.store.above(layer, self.train, number), propagate(layer, self.validation)

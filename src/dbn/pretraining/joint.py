@@ -32,7 +32,7 @@ class JointLayers(nn.Module):
     @property
     def operations(self) -> int:
         """Multiplications of one state with the weights of the largest layer."""
-        return max(layer.operations for layer in self.layers)
+        return max(int(layer.operations) for layer in self.layers)
 
     def weights(self) -> list[nn.Parameter]:
         """Parameters to which the weight cost applies."""

@@ -29,7 +29,7 @@ class LayerTraining(BlockModule):
     A subclass defines :meth:`minibatch_step`, :meth:`metrics_of` and :attr:`flops`.
 
     Args:
-        layer: the layer, or a group of layers, see :meth:`dbn.models.layer.Layer.group`; for a joint method, all layers.
+        layer: the layer, or a group of layers, see :meth:`dbn.models.layer.Layer.group`; all layers for a joint method.
         settings: training settings.
         seeds: the run's seed; in a group, one for each member.
         number: of the layer, from 1; part of the names of metrics and a counter of random streams.

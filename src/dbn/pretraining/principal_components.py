@@ -33,8 +33,8 @@ class PrincipalComponents(PretrainingMethod):
     therefore come in pairs, :math:`+z_k` and :math:`-z_k`. Where there are more units than components, the others
     respond to random combinations :math:`r^T z` with :math:`\lVert r \rVert = 1`, of the same variance.
 
-    Without whitening all components have one scale, that which makes their mean variance one, so that leading components
-    are larger in proportion to their standard deviations.
+    Without whitening all components have one scale, that which makes their mean variance one: the leading ones are
+    larger in proportion to their standard deviations.
 
     Args:
         whiten: scale every component to the same variance.

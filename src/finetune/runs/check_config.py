@@ -40,6 +40,7 @@ from finetune.runs.starting_networks import network_options
 from finetune.tasks.settings import TrainingSettings
 
 TASKS = ("classifier", "autoencoder")
+GROUPS = ("task", "init", "optimizer", "schedule", "augment", "space", "search", "arm", "network", "training")
 STEPS_TRIED = 3
 """Steps of a schedule that are tried to check it."""
 
@@ -61,8 +62,7 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
         SettingError: an invalid setting.
     """
     config = with_texts(config)
-    for key in ("task", "init", "optimizer", "schedule", "augment", "space", "search", "arm", "network", "training",
-                "unlabelled"):
+    for key in (*GROUPS, "unlabelled"):
         if key not in config:
             raise SettingError(f"{key}: this group is missing. Choose one, {key}=..., or leave ~{key} away.")
     words: dict[str, Check] = {

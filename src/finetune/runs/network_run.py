@@ -115,6 +115,8 @@ def _work(
                 if trajectory is not None:
                     trajectory.save(run.directory, number)
                 result = _finish(run, module, sets[number], before[number], tracker)
+                if config["unlabelled"] is not None:
+                    facts["kind"] = "unlabelled"
                 yield result | starts[number].facts | facts | {"flops": flops}
 
 

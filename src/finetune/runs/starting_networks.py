@@ -28,7 +28,8 @@ class Start:
 
     Attributes:
         network: the network.
-        facts: for ``result.json``: whether it is ``pretrained``, ``pretrain_seconds``, ``pretrain_other_load``.
+        facts: for ``result.json``: whether it is ``pretrained``, ``pretrain_seconds``, ``pretrain_other_load``; the
+            arm's ``kind``, where these do not say it.
         flops: floating-point operations of pretraining.
     """
 
@@ -72,8 +73,13 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
         stacks, layers = [stack] * len(configs), [stack[k] for k in range(len(stack))]
     networks = [build_network(data, config, layers) for _ in configs]
     if file is None and initialise.needs_stack:
-        unroll(DBN(layers), networks[0])
-        shared = [pretraining_config(own) for own in configs]
+        if initialise.layers is not None and initialise.layers > len(layers):
+            raise SettingError(
+                f"init.layers={initialise.layers}: the stack has {len(layers)} layers to pretrain. Give at most so many."
+            )
+        lowest = layers[: initialise.layers]
+        unroll(DBN(lowest), networks[0])
+        shared = [pretraining_config(with_layers(own, len(lowest))) for own in configs]
         pretraining = pretrain_together(shared)
         stacks = [DBN.load(pretraining_directory(own) / STACK_FILE) for own in shared]
     for network, own, pretrained in zip(networks, configs, stacks, strict=True):
@@ -86,11 +92,23 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
                 "pretrained": initialise.pretrained,
                 "pretrain_seconds": own["seconds"],
                 "pretrain_other_load": own.get("other_load"),
+                **other_use(initialise, stack),
             },
             own["flops"],
         )
-        for network, own in zip(networks, pretraining, strict=True)
+        for network, own, stack in zip(networks, pretraining, stacks, strict=True)
     ]
+
+
+def other_use(initialise: Initialisation, stack: DBN | None) -> dict[str, Any]:
+    """``kind`` for ``result.json`` where weights come from a stack that is not made of RBMs: ``unlabelled``."""
+    return {"kind": "unlabelled"} if initialise.pretrained and stack is not None and not stack.is_generative else {}
+
+
+def with_layers(config: dict[str, Any], n: int) -> dict[str, Any]:
+    """The configuration with the lowest ``n`` layers of its stack."""
+    stack = config["stack"]
+    return {**config, "stack": {**stack, "layers": stack["layers"][:n]}}
 
 
 def inputs_of(config: Mapping[str, Any]) -> DataSet:

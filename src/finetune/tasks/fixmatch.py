@@ -17,8 +17,8 @@ class FixMatch(UseOfUnlabelled):
     r"""The class that the network is sure of for a weakly deformed image is the label of the strongly deformed one.
 
     :math:`\frac{1}{\mu B} \sum_b 1[\max_c q_b(c) \ge \tau]\,H(\arg\max_c q_b(c), p(y \mid A(u_b)))` with
-    :math:`q_b = p(y \mid \alpha(u_b))`, whose gradient is not followed. Images of which the network is not sure count as
-    zeros in the mean.
+    :math:`q_b = p(y \mid \alpha(u_b))`, whose gradient is not followed. Where the network is not sure, the image's
+    loss is zero. Dropout, if any, acts in both passes.
 
     Args:
         ratio: unlabelled images in a step for each labelled one, :math:`\mu`.

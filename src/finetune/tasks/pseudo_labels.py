@@ -37,9 +37,7 @@ class PseudoLabels(UseOfUnlabelled):
     n_views: ClassVar[int] = 1
     losses: ClassVar[tuple[str, ...]] = tuple(LOSSES)
 
-    def __init__(
-        self, ratio: int = 8, weight: float = 3.0, ramp_start: float = 0.1, ramp_end: float = 0.6
-    ) -> None:
+    def __init__(self, ratio: int = 8, weight: float = 3.0, ramp_start: float = 0.1, ramp_end: float = 0.6) -> None:
         super().__init__(ratio, weight)
         check_number("unlabelled.ramp_start", ramp_start, low=0, high=1)
         check_number("unlabelled.ramp_end", ramp_end, low=0, high=1)

@@ -48,10 +48,11 @@ class UnlabelledMinibatches:
         """The next ``n`` minibatches.
 
         Returns:
-            features: this process's share of each, ``(batch, n_features)``, in a group ``(members, batch, n_features)``.
+            features: this process's share of each, ``(batch, n_features)``; in a group with the members first.
             counts: images of each, over all processes.
         """
-        features, counts = [], []
+        features: list[Tensor] = []
+        counts: list[int] = []
         while len(features) < n:
             if self.blocks is None:
                 self.blocks = iter(self.loader)
