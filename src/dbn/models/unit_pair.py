@@ -115,10 +115,8 @@ class UnitPair(Layer):
             raise SettingError(
                 f"{cls.__name__}s that train together must be of one shape; these are {', '.join(sorted(shapes))}."
             )
-        visible, hidden = (
-            Units.group([pair.visible for pair in members]),
-            Units.group([pair.hidden for pair in members]),
-        )
+        visible = Units.group([pair.visible for pair in members])
+        hidden = Units.group([pair.hidden for pair in members])
         return cls(visible, hidden, type(members[0].connection).group([pair.connection for pair in members]))
 
     def members(self) -> "list[Self]":

@@ -168,7 +168,7 @@ def train_layer(
     if method.is_closed_form:
         add_closed_form(stacks, each, number, computing)
         return
-    layer = JointLayers.group(each) if method.is_joint else group_layers([layers[0] for layers in each])
+    layer: Any = JointLayers.group(each) if method.is_joint else group_layers([layers[0] for layers in each])
     shapes = (each[0][0].input_shape, *(own.output_shape for own in each[0]))
     sizes = [torch.Size(shape).numel() for shape in shapes]
     stopwatch = Stopwatch()
@@ -224,7 +224,7 @@ def train_layer(
     if len(stacks) > 1:
         facts["together"] = [stack.seed for stack in stacks]
     for stack, member in zip(stacks, layer.cpu().members(), strict=True):
-        stack.add([member] if isinstance(member, Layer) else member.layers, number, facts)
+        stack.add(member.layers if isinstance(member, JointLayers) else [member], number, facts)
 
 
 def add_closed_form(

@@ -75,7 +75,7 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
     if file is None and initialise.needs_stack:
         if initialise.layers is not None and initialise.layers > len(layers):
             raise SettingError(
-                f"init.layers={initialise.layers}: the stack has {len(layers)} layers to pretrain. Give at most so many."
+                f"init.layers={initialise.layers}: the stack has {len(layers)} layers. Give at most so many."
             )
         lowest = layers[: initialise.layers]
         unroll(DBN(lowest), networks[0])
