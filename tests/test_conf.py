@@ -68,6 +68,18 @@ ARMS = FACTORIAL | {
     "marginals": ("Marginals", "sigmoid", False, False),
     "random_sigmoid_standard": ("Glorot", "sigmoid", False, False),
     "random_tanh": ("Glorot", "tanh", False, False),
+    **{
+        f"{start}{'_augment' if augment else ''}": (init, activation, False, augment)
+        for start, init, activation in (
+            ("dae", "FromStack", "sigmoid"),
+            ("dae_relu", "FromStack", "relu"),
+            ("joint_autoencoder_relu", "FromStack", "relu"),
+            ("pca_relu", "FirstLayers", "relu"),
+            ("random_relu_pseudo_labels", "He", "relu"),
+            ("random_relu_fixmatch", "He", "relu"),
+        )
+        for augment in (False, True)
+    },
 }
 
 
@@ -97,6 +109,8 @@ def test_an_arm_is_what_its_name_says(arm: str, compose: Composer) -> None:
         (["start=random_tanh", "dropout=hidden", "augment=affine_elastic"], "random_tanh_dropout_augment_elastic"),
         (["arm=dbn_dropout", "start=random_sigmoid", "augment=affine"], "random_sigmoid_dropout_augment"),
         (["start=dbn_relu", "augment@stack.augment=affine"], "dbn_relu_stack_augment"),
+        (["start=random_relu", "unlabelled=fixmatch", "augment=affine"], "random_relu_fixmatch_augment"),
+        (["start=dbn_relu", "unlabelled=pseudo_labels", "dropout=hidden"], "dbn_relu_pseudo_labels_dropout"),
     ],
 )
 def test_what_is_composed_directly_is_called_what_it_is(overrides: list[str], name: str, compose: Composer) -> None:

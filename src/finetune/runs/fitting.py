@@ -97,10 +97,10 @@ def check_unlabelled(unlabelled: Mapping[str, Any] | None, settings: TrainingSet
         )
     if task != "classifier":
         raise SettingError(f"unlabelled={type(use).__name__}: task={task} uses no labels. Use unlabelled=none.")
-    if settings.loss not in use.losses:
+    if settings.loss != "cross_entropy":
         raise SettingError(
-            f"unlabelled={type(use).__name__}, training.loss={settings.loss}: it needs a loss of "
-            f"{', '.join(use.losses)}. Use training.loss={use.losses[0]}, or unlabelled=none."
+            f"unlabelled={type(use).__name__}, training.loss={settings.loss}: it needs cross_entropy. Use "
+            "training.loss=cross_entropy, or unlabelled=none."
         )
 
 

@@ -37,7 +37,6 @@ class FixMatch(UseOfUnlabelled):
     """
 
     n_views: ClassVar[int] = 2
-    losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
 
     def __init__(
         self, ratio: int = 7, weight: float = 1.0, threshold: float = 0.95, weak: Any = None, strong: Any = None,

@@ -9,7 +9,6 @@ from dbn.data.augment import Augment
 from dbn.errors import SettingError
 from dbn.random.streams import Generators
 from dbn.settings import check_number
-from finetune.tasks.losses import LOSSES
 from finetune.tasks.semi_supervised import UseOfUnlabelled, Views
 
 
@@ -35,7 +34,6 @@ class PseudoLabels(UseOfUnlabelled):
     """
 
     n_views: ClassVar[int] = 1
-    losses: ClassVar[tuple[str, ...]] = tuple(LOSSES)
 
     def __init__(self, ratio: int = 8, weight: float = 3.0, ramp_start: float = 0.1, ramp_end: float = 0.6) -> None:
         super().__init__(ratio, weight)

@@ -29,8 +29,6 @@ class UseOfUnlabelled(ABC):
 
     n_views: ClassVar[int]
     """Number of versions of an unlabelled image, of which the last learns."""
-    losses: ClassVar[tuple[str, ...]]
-    """Losses of labelled images (``training.loss``) beside which it makes sense."""
 
     def __init__(self, ratio: int, weight: float) -> None:
         check_number("unlabelled.ratio", ratio, low=1, whole=True)

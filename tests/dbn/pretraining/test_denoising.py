@@ -111,9 +111,7 @@ def test_every_member_of_a_group_takes_the_steps_it_would_take_alone(depth: int)
         start = own[0].weight.detach().clone()
         alone = trained(JointLayers(own), x[seed], [seed])
         assert not torch.allclose(own[0].weight, start, atol=1e-3)
-        for (name, expected), (_, found) in zip(
-            alone.named_parameters(), group[seed].named_parameters(), strict=True
-        ):
+        for (name, expected), (_, found) in zip(alone.named_parameters(), group[seed].named_parameters(), strict=True):
             torch.testing.assert_close(found, expected, rtol=0, atol=1e-12, msg=name)
 
 
@@ -183,7 +181,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     undisturbed = pretrain_seeds(compose("pretrain", [*settings, "study=undisturbed"]))
     config = compose("pretrain", [*settings, "study=disturbed"])
     last = 1 if method == "joint_autoencoder" else 2
-    at_end, finish = DenoisingTraining.on_train_epoch_end, stack_run._finish
+    at_end = DenoisingTraining.on_train_epoch_end
 
     def failing(self: DenoisingTraining) -> None:
         if self.number == last and self.current_epoch == 2:

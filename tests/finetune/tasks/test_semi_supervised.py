@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from dbn.data import DataSet, Images
+from dbn.data import DataSet, Images, block_loader
 from dbn.data.blocks import Block, Minibatch
 from dbn.data.without_labels import without_labels
 from dbn.errors import SettingError
@@ -138,14 +137,14 @@ def step(module: SemiSupervised, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 def test_a_step_of_fixmatch_is_the_published_one() -> None:
     """Without deformation both views are the image: masked cross-entropy over all images, against a fixed target."""
     unlabelled = Images.from_features(3 * torch.rand(21, 4))
-    module = make_module(FixMatch(ratio=4, weight=0.7, threshold=0.45), unlabelled)
+    module = make_module(FixMatch(ratio=4, weight=0.7, threshold=0.55), unlabelled)
     with torch.no_grad():
         module.network.layers[-1].weight.mul_(4)
     (u,), _ = UnlabelledMinibatches([unlabelled], batch_size=20, seeds=[0]).take(1)
     x, y = torch.rand(5, 4), torch.tensor([0, 1, 2, 0, 1])
     objective, _ = step(module, x, y)
     q = module.network(u).softmax(1).detach()
-    mask = q.max(1).values >= 0.45
+    mask = q.max(1).values >= 0.55
     assert 3 < mask.sum() < 17
     by_image = F.cross_entropy(module.network(u), q.argmax(1), reduction="none")
     expected = F.cross_entropy(module.network(x), y) + 0.7 * by_image[mask].sum() / 20
@@ -211,7 +210,7 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     use: str, seeds: int, compose: Composer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped in the middle of an epoch of the labelled images, and of one of the unlabelled ones."""
-    monkeypatch.setitem(__import__("dbn.data.block_loader").data.block_loader.IMAGES_PER_BLOCK, "cpu", 40)
+    monkeypatch.setitem(block_loader.IMAGES_PER_BLOCK, "cpu", 40)
     settings = [*SMALL, f"unlabelled={use}", "augment=affine", f"n_parallel_seeds={seeds}", "checkpoint_seconds=1e-9"]
     results = finetune_seeds(compose("finetune", [*settings, "study=undisturbed"]))
     config = compose("finetune", [*settings, "study=disturbed"])
@@ -309,7 +308,7 @@ def test_an_arm_with_unlabelled_images_is_of_a_kind_of_its_own(compose: Composer
     ("overrides", "words"),
     [
         (["unlabelled=fixmatch", "data.n_labelled=null"], "none is left for unlabelled"),
-        (["unlabelled=fixmatch", "training.loss=squared"], r"training\.loss=squared: it needs a loss of cross_entropy"),
+        (["unlabelled=fixmatch", "training.loss=squared"], r"training\.loss=squared: .* needs cross_entropy"),
         (["unlabelled=fixmatch", "unlabelled.threshold=1.5"], r"unlabelled\.threshold=1\.5"),
         (["unlabelled=fixmatch", "unlabelled.weak.rotation=-1"], r"unlabelled\.weak\.rotation=-1"),
         (["unlabelled=fixmatch", "+unlabelled.strong.turn=1"], r"unlabelled\.strong\.turn"),
@@ -327,20 +326,13 @@ def test_what_does_not_go_together_is_refused(overrides: list[str], words: str, 
         finetune(compose("finetune", [*SMALL, *overrides]))
 
 
-def test_squared_loss_goes_with_pseudo_labels(compose: Composer) -> None:
-    overrides = [*SMALL, "unlabelled=pseudo_labels", "training.loss=squared", "training.epochs=100"]
-    assert finetune(compose("finetune", overrides))["metrics"]["test/error"] < 0.5  # chance is 0.9
-
-
 def test_consistency_pays_with_few_labels_on_the_digits(compose: Composer) -> None:
     """Of 50 labels, by so much that seeds do not decide: measured 21 % and 9 %."""
     settings = ["arm=random_relu", "data.n_labelled=50", "training.epochs=100", "training.validate_every=20"]
-    errors: dict[str, float] = {}
-    compute: Callable[[str], dict[str, Any]] = lambda use: finetune(  # noqa: E731
-        compose("finetune", [*settings, f"unlabelled={use}", f"study={use}"])
-    )
-    for use in ("none", "fixmatch"):
-        errors[use] = compute(use)["metrics"]["test/error"]
+    errors = {
+        use: finetune(compose("finetune", [*settings, f"unlabelled={use}", f"study={use}"]))["metrics"]["test/error"]
+        for use in ("none", "fixmatch")
+    }
     assert errors["fixmatch"] < errors["none"] - 0.03
 
 
