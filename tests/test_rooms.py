@@ -10,7 +10,7 @@ import finetune
 
 ORDER = {
     "dbn": [
-        "errors", "settings", "files", "random", "data", "machine", "models", "fitting", "runs", "commands",
+        "lazy", "errors", "settings", "files", "random", "data", "machine", "models", "fitting", "runs", "commands",
         "samplers", "likelihood", "pretraining", "pretrain", "fetch_data",
     ],
     "finetune": ["networks", "tasks", "baselines", "runs", "report", "sweep", "describe", "train"],

@@ -28,12 +28,10 @@ from dbn.commands.configuration import resolve_config
 from dbn.commands.explain import explain
 from dbn.errors import SettingError, UserError
 from dbn.files import write_json
-from dbn.fitting.processes import is_first
+from dbn.fitting.ranks import is_first
+from dbn.runs.directories import study_directory
 from dbn.runs.identity import INCIDENTAL
 from dbn.runs.naming import NOT_NAMED, folder_name
-from dbn.runs.run import study_directory
-from dbn.runs.tracking import tracking
-from finetune.report import write_report
 
 log = logging.getLogger(__name__)
 
@@ -207,6 +205,12 @@ def merged(study: Path, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def at_end() -> None:
     """Write the reports of the studies of the current multirun, also if jobs have failed."""
+    if not _finished:
+        return
+    # Here: matplotlib, pandas, scipy and Lightning, which a single run or an invalid command line has no use for.
+    from dbn.runs.tracking import tracking
+    from finetune.report import write_report
+
     while _finished:
         study, wandb = _finished.popitem()
         try:

@@ -1,4 +1,4 @@
-"""The processes of a run that share its work: ranks, collective operations, and synchronisation before training.
+"""The processes of a run that share its work: collective operations, and synchronisation before training.
 
 All processes execute the same code; only the first one writes files, logs and results.
 """
@@ -14,26 +14,7 @@ from torch import nn
 
 from dbn.errors import RunConflictError
 from dbn.files import write_json
-
-RANK_VARIABLES = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
-"""Environment variables with the rank, set by torchrun, Lightning and srun, before torch.distributed is initialised."""
-
-
-def is_distributed() -> bool:
-    """Whether torch.distributed is initialised."""
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
-
-
-def rank() -> int:
-    """Rank of this process, from 0."""
-    if is_distributed():
-        return torch.distributed.get_rank()
-    return next((int(os.environ[name]) for name in RANK_VARIABLES if name in os.environ), 0)
-
-
-def is_first() -> bool:
-    """Whether this is the process that writes files."""
-    return rank() == 0
+from dbn.fitting.ranks import is_distributed
 
 
 def wait_for_all() -> None:

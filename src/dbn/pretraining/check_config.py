@@ -23,6 +23,7 @@ from dbn.machine.precision import PRECISIONS
 from dbn.pretraining.check_arguments import check_method
 from dbn.pretraining.from_config import layers_of, visible_of
 from dbn.pretraining.representations import REPRESENTATIONS
+from dbn.runs.directories import check_run_location
 from dbn.runs.seeds import LARGEST_GROUP
 from dbn.runs.wandb_settings import check_wandb
 from dbn.settings import (
@@ -100,21 +101,6 @@ SOURCE_CHECKS: dict[str, Check] = {
     **{role: optional(check_text) for role in ROLES if role not in ("images", "labels")},
 }
 """Checks of settings of the readers of data."""
-
-
-def check_run_location(config: Mapping[str, Any] | DictConfig) -> None:
-    """Check the settings that determine where runs are written.
-
-    Raises:
-        SettingError: an invalid value.
-    """
-    check_group("paths", config["paths"])
-    check_text("paths.runs", _as_text(config["paths"].get("runs")), what="a folder")
-    check_text("study", _as_text(config["study"]))
-
-
-def _as_text(value: Any) -> Any:
-    return str(value) if isinstance(value, int | float) else value
 
 
 def check_composed(config: DictConfig) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from dbn.data import DataSet
 from dbn.data.augment import Augment
 from dbn.data.images import ImageSet
-from dbn.fitting.processes import is_first, wait_for_all
+from dbn.fitting.processes import wait_for_all
+from dbn.fitting.ranks import is_first
 from dbn.models.dbn import DBN
 from dbn.models.layer import Layer
 from dbn.pretraining.method import PretrainingMethod

@@ -13,17 +13,18 @@ from dbn.commands.texts import with_texts
 from dbn.data import DataSet
 from dbn.data.augment import Augment
 from dbn.data.from_config import data_of
-from dbn.fitting.processes import is_first
+from dbn.fitting.ranks import is_first
 from dbn.machine.model_memory import check_memory
-from dbn.pretraining.check_config import check_pretraining, check_run_location
+from dbn.pretraining.check_config import check_pretraining
 from dbn.pretraining.from_config import layers_of, method_of, visible_of
 from dbn.pretraining.greedy import pretrain_stacks
 from dbn.pretraining.growing import Pretrained, StackRun
 from dbn.pretraining.pictures import pictures_of_stack, save_pictures, sheets
 from dbn.pretraining.settings import LayerSettings
 from dbn.pretraining.stack_identity import stack_identity, stack_name
+from dbn.runs.directories import check_run_location, study_directory
 from dbn.runs.identity import INCIDENTAL, with_content
-from dbn.runs.run import Run, execute_all, study_directory
+from dbn.runs.run import Run, execute_all
 from dbn.runs.seeds import by_seed, checkpoint_folder
 from dbn.runs.tracking import Tracker, Tracking, tracking
 from dbn.settings import settings_of

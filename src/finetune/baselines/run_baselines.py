@@ -19,7 +19,8 @@ from dbn.data import DataSet, Images, StreamedImages
 from dbn.data.images import StoredImages
 from dbn.errors import SettingError
 from dbn.pretraining.from_config import layers_of
-from dbn.runs.run import execute, study_directory
+from dbn.runs.directories import study_directory
+from dbn.runs.run import execute
 from dbn.settings import check_choice
 from finetune.baselines.easypr.recogniser import train_easypr
 from finetune.baselines.logistic_pca import logistic_pca

@@ -11,8 +11,6 @@ from dbn.commands.configuration import resolve_config
 from dbn.commands.texts import with_texts
 from dbn.errors import SettingError
 from dbn.settings import check_text, optional
-from finetune.report.pages.overview_page import write_overview
-from finetune.report.pages.report_files import write_report
 from finetune.report.results.archive import SUFFIX, is_archive, unpack, write_archive
 from finetune.report.results.study import find_studies
 
@@ -26,6 +24,10 @@ def _report(config: DictConfig) -> None:
     settings = with_texts(resolve_config(config))
     check_report(settings)
     path = Path(settings["path"])
+    # Here: matplotlib, pandas and scipy, which --help and an invalid command line have no use for.
+    from finetune.report.pages.overview_page import write_overview
+    from finetune.report.pages.report_files import write_report
+
     output = None if settings["output"] is None else Path(settings["output"])
     if find_studies(path):
         for key in ("reference", "metric", "archive"):

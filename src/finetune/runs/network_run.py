@@ -13,14 +13,14 @@ import torch
 from dbn.commands.texts import with_texts
 from dbn.data import DataSet, label_subset
 from dbn.errors import SettingError
-from dbn.fitting.processes import is_first
+from dbn.fitting.ranks import is_first
 from dbn.models.linear import Linear
-from dbn.pretraining.check_config import check_run_location
 from dbn.pretraining.from_config import layers_of
 from dbn.pretraining.pictures import filters, save_pictures, sheets
+from dbn.runs.directories import check_run_location, study_directory
 from dbn.runs.identity import with_content
 from dbn.runs.naming import folder_name
-from dbn.runs.run import Run, execute_all, study_directory
+from dbn.runs.run import Run, execute_all
 from dbn.runs.seeds import by_seed, checkpoint_folder, seeds_to_resume
 from dbn.runs.tracking import Tracker, Tracking, tracking
 from dbn.settings import settings_of

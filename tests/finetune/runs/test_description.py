@@ -3,7 +3,7 @@
 import pytest
 
 from dbn.errors import SettingError
-from finetune.describe import describe, show
+from finetune.runs.description import describe, show
 from helpers import Composer
 
 
