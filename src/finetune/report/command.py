@@ -10,7 +10,8 @@ from dbn.commands.command import run_command
 from dbn.commands.configuration import resolve_config
 from dbn.commands.texts import with_texts
 from dbn.errors import SettingError
-from dbn.settings import check_text, optional
+from dbn.settings import check_text, choice, optional, within
+from finetune.report.comparison.family import MIN_SEEDS
 from finetune.report.pages.overview_page import write_overview
 from finetune.report.pages.report_files import write_report
 from finetune.report.results.study import find_studies
@@ -26,31 +27,42 @@ def _report(config: DictConfig) -> None:
     check_report(settings)
     path = Path(settings["path"])
     output = None if settings["output"] is None else Path(settings["output"])
+    latex = settings["format"] == "latex"
     if find_studies(path):
-        if settings["reference"] is not None or settings["metric"] is not None:
+        own = ", ".join(
+            f"{key}={settings[key]}" for key in ("reference", "metric", "max_seeds") if settings[key] is not None
+        )
+        if own:
             raise SettingError(
-                f"reference={settings['reference']}, metric={settings['metric']}: {path} holds several studies. Give "
-                "these with the directory of one of them."
+                f"{own}: {path} holds several studies. Give such settings with the directory of one of them."
             )
-        overview = write_overview(path, output)
+        overview = write_overview(path, output, margin=settings["margin"], latex=latex)
         print(f"{overview.text}\n\nreport: {overview.html}")
         return
-    report = write_report(path, reference=settings["reference"], metric=settings["metric"], output=output)
+    report = write_report(
+        path, reference=settings["reference"], metric=settings["metric"], output=output, margin=settings["margin"],
+        max_seeds=settings["max_seeds"], latex=latex,
+    )  # fmt: skip
     print(report.text)
     print(f"\nreport: {report.html}\ntable:  {report.table}\ncsv:    {report.csv}")
     if report.chosen is not None:
         print(f"chosen: {report.chosen}")
+    for file in report.latex:
+        print(f"latex:  {file}")
 
 
 def check_report(settings: Mapping[str, Any]) -> None:
     """Check the types of dbn-report's settings.
 
     Raises:
-        SettingError: a setting is not text, or the path is not given.
+        SettingError: a setting is of the wrong type or out of range, or the path is not given.
     """
     check_text("path", settings["path"], what="a study's folder")
     for key in ("reference", "metric", "output"):
         optional(check_text)(key, settings[key])
+    optional(choice("latex"))("format", settings["format"])
+    optional(within(low=0, above=True))("margin", settings["margin"])
+    optional(within(low=MIN_SEEDS, whole=True))("max_seeds", settings["max_seeds"])
 
 
 if __name__ == "__main__":
