@@ -39,7 +39,7 @@ def tuning_part(tuning: Tuning, name: str) -> Part:
         title=f"{tuning.title}: tuning",
         sentences=(f"Random search with {budget}; the lowest {metric_label(tuning.metric)} decides.",),
         about="Expected best value of k trials: the mean over all subsets of k of those that were run. Bands: 95 % "
-        "intervals over trials, up to half of them. Arms that search the same range try the same values."
+        "intervals over trials, up to a third of them. Arms that search the same range try the same values."
         + (" Failed trials are left out." if any(arm.failed for arm in tuning.arms) else ""),
         figure=tuning_figure(tuning, name),
         grid=Grid(
