@@ -36,8 +36,8 @@ from dbn.runs.naming import NOT_NAMED, folder_name
 log = logging.getLogger(__name__)
 
 PLAN = "sweep.json"
-_finished: dict[Path, dict[str, Any] | None] = {}
-"""Directories of the studies of the current multirun, with their settings ``logger.wandb``."""
+_finished: dict[Path, tuple[dict[str, Any] | None, float | None]] = {}
+"""Directories of the studies of the current multirun, with their settings ``logger.wandb`` and ``report.margin``."""
 
 
 class StudyReport(Callback):
@@ -79,7 +79,7 @@ class StudyReport(Callback):
         for study, own in groupby(sorted(jobs, key=lambda job: job.study), key=lambda job: job.study):
             planned = list(own)
             if not all(job.pretrain_only for job in planned):
-                _finished[study] = planned[0].wandb
+                _finished[study] = planned[0].wandb, planned[0].margin
             write_json(study / PLAN, {"jobs": merged(study, [job.planned for job in planned])})
 
 
@@ -96,6 +96,7 @@ class Job:
         settings: all settings that may affect the result, except the seed; None if they cannot be resolved.
         pretrain_only: whether the job only pretrains stacks.
         wandb: settings of Weights & Biases.
+        margin: that of the study's report, ``report.margin``.
     """
 
     overrides: tuple[str, ...]
@@ -106,6 +107,7 @@ class Job:
     settings: dict[str, Any] | None = None
     pretrain_only: bool = False
     wandb: dict[str, Any] | None = None
+    margin: float | None = None
 
     @property
     def planned(self) -> dict[str, Any]:
@@ -152,7 +154,7 @@ def jobs_of(overrides: Sequence[str], compose: Callable[[tuple[str, ...]], DictC
         settings = {key: value for key, value in config.items() if key not in {*INCIDENTAL, "name", "seed"}}
         job = Job(
             tuple(overrides), study, config["arm"]["name"], name, config["seed"], settings, config["pretrain_only"],
-            config["logger"]["wandb"],
+            config["logger"]["wandb"], config["report"]["margin"],
         )  # fmt: skip
         return [replace(job, seed=job.seed + k) for k in range(config["n_parallel_seeds"])]
     except (OmegaConfBaseException, UserError, TypeError, KeyError):
@@ -212,9 +214,9 @@ def at_end() -> None:
     from finetune.report import write_report
 
     while _finished:
-        study, wandb = _finished.popitem()
+        study, (wandb, margin) = _finished.popitem()
         try:
-            report = write_report(study)
+            report = write_report(study, margin=margin)
         except UserError as error:
             log.error("No report: %s", error)
             continue

@@ -13,7 +13,7 @@ from typing import Any
 from dbn.data.content import content_of
 
 INCIDENTAL = frozenset(
-    {"checkpoint_seconds", "logger", "n_parallel_seeds", "paths", "pretrain_only", "progress", "swept"}
+    {"checkpoint_seconds", "logger", "n_parallel_seeds", "paths", "pretrain_only", "progress", "report", "swept"}
 )
 """Top-level keys that do not affect a run's result, apart from rounding."""
 MACHINE_KEYS = frozenset({"accelerator", "devices", "num_nodes", "profiler", "strategy"})

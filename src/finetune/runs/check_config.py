@@ -76,6 +76,8 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
         check_text("swept", key, what="a list of keys")
     if config.get("continue_from") is not None:
         check_text("continue_from", config["continue_from"], what="a run's directory")
+    if config.get("report") is not None:
+        check_table("report", config["report"], {"margin": optional(within(low=0, above=True))})
     check_flag("pretrain_only", config.get("pretrain_only", False))
     check_features(config.get("features", 0))
     check_table("augment", config["augment"], AUGMENT_CHECKS)

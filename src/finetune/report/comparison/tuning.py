@@ -6,6 +6,8 @@ from statistics import fmean
 from typing import Any
 
 from finetune.report.comparison.metric_choice import DEFAULT_METRIC
+from finetune.report.comparison.statistics.expected_best import expected_best, expected_best_intervals
+from finetune.report.comparison.statistics.intervals import ConfidenceInterval
 from finetune.report.results.formatting import label_count_text
 from finetune.report.results.run_result import Kind, RunResult
 
@@ -27,7 +29,8 @@ class TunedArm:
     Attributes:
         trials: trials with a finite value, in the order of their numbers.
         failed: number of trials without one, because training diverged.
-        expected: expected lowest value of 1, 2, ... trials, see :func:`expected_best`.
+        expected: expected lowest value of 1, 2, ... trials.
+        intervals: 95 % interval of each; None where the trials do not tell.
     """
 
     name: str
@@ -35,6 +38,7 @@ class TunedArm:
     trials: tuple[Trial, ...]
     failed: int
     expected: tuple[float, ...]
+    intervals: tuple[ConfidenceInterval | None, ...]
 
     @property
     def chosen(self) -> Trial:
@@ -88,25 +92,10 @@ def _tuning(key: tuple[str, str, str], runs: list[RunResult]) -> Tuning:
                 value = fmean(run.metrics[metric] for run in these)
                 trials.append(Trial(number, these[0].settings, value, these))
         if trials:
-            expected = expected_best([trial.value for trial in trials])
-            arms.append(TunedArm(name, own[0].kind, tuple(trials), len(numbers) - len(trials), tuple(expected)))
+            values = [trial.value for trial in trials]
+            expected, intervals = tuple(expected_best(values)), tuple(expected_best_intervals(values))
+            arms.append(TunedArm(name, own[0].kind, tuple(trials), len(numbers) - len(trials), expected, intervals))
     return Tuning(data, task, labels, metric, tuple(sorted(arms, key=lambda arm: (arm.chosen.value, arm.name))))
-
-
-def expected_best(values: Sequence[float]) -> list[float]:
-    """Expected minimum of ``k`` values drawn from ``values`` with replacement, for k = 1, ..., n.
-
-    With v_1 <= ... <= v_n the minimum of k draws exceeds v_i with probability (1 - i/n)^k; its expectation is the sum
-    over i of v_i ((1 - (i-1)/n)^k - (1 - i/n)^k).
-
-    References:
-        Dodge et al. (2019), *Show your work: improved reporting of experimental results*, EMNLP, equation 7.
-    """
-    ordered, n = sorted(values), len(values)
-    return [
-        sum(value * ((1 - i / n) ** k - (1 - (i + 1) / n) ** k) for i, value in enumerate(ordered))
-        for k in range(1, n + 1)
-    ]
 
 
 def chosen_settings(tunings: Sequence[Tuning]) -> dict[str, Mapping[str, Any]] | None:

@@ -44,6 +44,22 @@ def read_study(directory: Path) -> Study:
     return study
 
 
+def tuning_trials(study: Study) -> list[RunResult]:
+    """Trials that chose the settings of a study's runs: its own, and those of the searches whose choices its runs took.
+
+    A search whose directory is not found from here counts as none.
+    """
+    trials = study.trials
+    chosen = {
+        str(search["chosen"]) for run in study.compared if (search := run.config.get("search") or {}).get("chosen")
+    }
+    for file in sorted(chosen):
+        directory = Path(file).parent
+        if directory.is_dir() and directory.resolve() != study.directory.resolve():
+            trials += scan_study(directory).trials
+    return trials
+
+
 def scan_study(directory: Path) -> Study:
     """As :func:`read_study`, for a study that may have no result yet.
 

@@ -38,8 +38,8 @@ def tuning_part(tuning: Tuning, name: str) -> Part:
     return Part(
         title=f"{tuning.title}: tuning",
         sentences=(f"Random search with {budget}; the lowest {metric_label(tuning.metric)} decides.",),
-        about="Expected best value of k trials drawn from those that were run (Dodge et al. 2019). Arms that "
-        "search the same range try the same values."
+        about="Expected best value of k trials: the mean over all subsets of k of those that were run. Bands: 95 % "
+        "intervals over trials, up to a third of them. Arms that search the same range try the same values."
         + (" Failed trials are left out." if any(arm.failed for arm in tuning.arms) else ""),
         figure=tuning_figure(tuning, name),
         grid=Grid(
