@@ -187,7 +187,7 @@ def test_every_experiment_runs(experiment: str, arm: str, compose: Composer, dat
 def test_every_step_of_the_ladder_runs_and_says_which_it_is(experiment: str, compose: Composer) -> None:
     result = finetune(compose("finetune", [f"experiment={experiment}", "debug=fast"]))
     assert result["config"]["ladder"]["step"] == int(experiment.split("_")[1])
-    assert result["pretrained"] is (experiment == "ladder_4_deep_pretrained")
+    assert result["kind"] == ("pretrained" if experiment == "ladder_4_deep_pretrained" else "random")
 
 
 def test_no_hidden_layer_is_nothing_to_pretrain(compose: Composer) -> None:

@@ -22,7 +22,7 @@ class Minibatch:
 
     Attributes:
         features: this process's share ``(batch, n_features)`` float32.
-        labels: ``(batch,)`` int64, or None.
+        labels: ``(batch,)`` int64, or class probabilities ``(batch, n_classes)``, or None.
         count: images in the whole minibatch, over all processes.
     """
 
@@ -41,7 +41,7 @@ class Block:
     Args:
         number: of this block in its epoch, from 0.
         images: this process's share of all minibatches: features ``(n, n_features)``, or stored pixels.
-        labels: ``(n,)`` int64, or None.
+        labels: ``(n,)`` int64, or class probabilities ``(n, n_classes)``, or None.
         lengths: images of each minibatch in this process's share.
         counts: images of each minibatch, over all processes.
     """
@@ -74,12 +74,17 @@ class Block:
             self.images = self.images.features()
         return self.images
 
+    @property
+    def label_images(self) -> int:
+        """Dimension of ``labels`` that runs over images: the last one, or that before class probabilities."""
+        return -2 if self.labels is not None and self.labels.is_floating_point() else -1
+
     def with_features(self, features: Tensor) -> "Block":
         """The block with other features ``(n, n_features)``."""
         return self.holding(features, self.labels)
 
     def holding(self, features: Tensor, labels: Tensor | None) -> "Block":
-        """The block with other features ``(n, n_features)`` and labels ``(n,)``."""
+        """The block with other features ``(n, n_features)`` and labels, classes or their probabilities."""
         return Block(self.number, features, labels, self.lengths, self.counts)
 
     def minibatches(self, destination: Destination | None = None) -> Iterator[Minibatch]:
@@ -88,7 +93,7 @@ class Block:
         Args:
             destination: buffer that features may be decoded into; used only where that saves a copy.
         """
-        labels = repeat(None) if self.labels is None else self.labels.split_with_sizes(self.lengths, -1)
+        labels = repeat(None) if self.labels is None else self.labels.split_with_sizes(self.lengths, self.label_images)
         yield from map(Minibatch, self._decoded(destination), labels, self.counts)
 
     def _decoded(self, destination: Destination | None) -> Iterator[Tensor]:

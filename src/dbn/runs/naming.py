@@ -128,17 +128,34 @@ def folder_in_configuration(key: str, *, _root_: DictConfig) -> str:
         return NOT_NAMED
 
 
-def arm_name(start: str, dropout: str | None, augment: Any, stack_augment: Any) -> str:
-    """Resolver ``${arm_name:...}``: name of an arm from its components, ``dbn_relu_dropout_augment``.
+def arm_name(
+    start: str,
+    normalisation: str | None,
+    dropout: str | None,
+    augment: Any,
+    stack_augment: Any,
+    training: Any,
+    optimizer: Any,
+) -> str:
+    """Resolver ``${arm_name:...}``: an arm's name from its components, ``random_relu_batchnorm_dropout_augment``.
+
+    Adam has no word: it is the optimiser of whole studies, of autoencoders, whose arms are called as they were.
 
     Args:
         start: word for the initialisation.
+        normalisation: word for normalisation; None for none.
         dropout: word for dropout; None for none.
         augment: group of the deformation in fine-tuning.
         stack_augment: group of the deformation in pretraining; the word is ``both`` if fine-tuning has one as well.
+        training: group that may have ``mixup``.
+        optimizer: group of the optimiser; the word is ``adamw`` for that one.
     """
     word, of_stack = _augmentation(augment), _augmentation(stack_augment)
-    words = [start, dropout, word, ("both" if word else f"stack_{of_stack}") if of_stack else None]
+    words = [start, normalisation, dropout, word, ("both" if word else f"stack_{of_stack}") if of_stack else None]
+    if isinstance(training, DictConfig) and training.get("mixup") is not None:
+        words.append("mixup")
+    if isinstance(optimizer, DictConfig) and str(optimizer.get("_target_")).endswith(".AdamW"):
+        words.append("adamw")
     return "_".join(str(word) for word in words if word)
 
 

@@ -36,7 +36,7 @@ from finetune.networks.features import check_features
 from finetune.networks.network import Network
 from finetune.runs.fitting import check_task
 from finetune.runs.search import check_search, check_space, searched
-from finetune.runs.starting_networks import network_options
+from finetune.runs.starting_networks import NETWORK_KEYS, network_options
 from finetune.tasks.settings import TrainingSettings
 
 TASKS = ("classifier", "autoencoder")
@@ -64,7 +64,12 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
     for key in ("task", "init", "optimizer", "schedule", "augment", "space", "search", "arm", "network", "training"):
         if key not in config:
             raise SettingError(f"{key}: this group is missing. Choose one, {key}=..., or leave ~{key} away.")
-    words: dict[str, Check] = {"start": check_text, "dropout": optional(check_text), "name": check_text}
+    words: dict[str, Check] = {
+        "start": check_text,
+        "dropout": optional(check_text),
+        "normalisation": optional(check_text),
+        "name": check_text,
+    }
     check_table("arm", config["arm"], words, needed=["name"])
     optional(check_text)("recipe", config.get("recipe"))
     check_labels(config)
@@ -82,7 +87,7 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
     check_features(config.get("features", 0))
     check_table("augment", config["augment"], AUGMENT_CHECKS)
     check_group("network", config["network"])
-    check_table("network", config["network"], {}, others=("activation", "dropout_input", "dropout_hidden"))
+    check_table("network", config["network"], {}, others=NETWORK_KEYS)
     Network.dense([1, 1], **network_options(config))
     settings = settings_of("training", TrainingSettings, config["training"])
     check_task_group(config["task"])

@@ -48,17 +48,22 @@ def check_sizes(sizes: Any) -> None:
 def show(network: Network) -> None:
     """Print a table of the layers, and totals."""
     table = Table(title="-".join(map(str, network.sizes)))
-    for head in ("layer", "inputs", "units", "weights", "biases", "activation", "dropout of inputs"):
-        table.add_column(head, justify="left" if head in ("layer", "activation") else "right")
+    texts = ("layer", "normalisation", "activation")
+    for head in ("layer", "inputs", "units", "weights", "biases", "normalisation", "activation", "dropout of inputs"):
+        table.add_column(head, justify="left" if head in texts else "right")
     for number, block in enumerate(network.blocks, start=1):
         layer = block.layer
         name = "output" if number == len(network.blocks) else f"hidden {number}"
         counts = (layer.in_features, layer.out_features, layer.weight.numel(), layer.bias.numel())
-        table.add_row(name, *(f"{n:,}" for n in counts), str(block.activation), f"{block.dropout.probability:g}")
+        kind = "none" if block.normalisation is None else block.normalisation.kind
+        words = (kind, str(block.activation), f"{block.dropout.probability:g}")
+        table.add_row(name, *(f"{n:,}" for n in counts), *words)
     console = Console()
     console.print(table)
     weights = sum(layer.weight.numel() for layer in network.layers)
     biases = sum(layer.bias.numel() for layer in network.layers)
-    console.print(f"{weights:,} weights, {biases:,} biases, {weights + biases:,} parameters", highlight=False)
+    total = sum(parameter.numel() for parameter in network.parameters())
+    others = f", {total - weights - biases:,} scales and shifts" if total > weights + biases else ""
+    console.print(f"{weights:,} weights, {biases:,} biases{others}, {total:,} parameters", highlight=False)
     forward, training = flops.forward(network.operations), flops.backpropagation(network.operations)
     console.print(f"{forward:,} operations for an image, {training:,} to train on it once", highlight=False)

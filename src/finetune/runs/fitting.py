@@ -68,6 +68,8 @@ def check_task(settings: TrainingSettings, task: str) -> None:
     """
     if task == "classifier":
         return
+    if settings.mixup is not None:
+        raise SettingError(f"training.mixup={settings.mixup}: an autoencoder has no labels to mix. Leave it at null.")
     if settings.head_epochs or settings.label_smoothing or settings.trajectory or settings.loss != "cross_entropy":
         raise SettingError(
             f"training.head_epochs={settings.head_epochs}, training.label_smoothing={settings.label_smoothing}, "

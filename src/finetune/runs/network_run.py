@@ -93,7 +93,7 @@ def _work(
     sets = [labelled(data, run.config) for run in members]
     steps_per_epoch = -(-len(sets[0].train) // settings.batch_size)
     check_schedule(config["schedule"], config["optimizer"], settings, steps_per_epoch)
-    starts = starting_points([run.config for run in members], sets[0])
+    starts = starting_points([run.config for run in members], sets[0], [own.train for own in sets])
     before = [deepcopy(start.network) for start in starts]
     images = data.validation_or_train  # the same for all arms and seeds
     trajectory = Trajectory(images.sample(settings.trajectory), settings.epochs) if settings.trajectory else None

@@ -8,18 +8,26 @@ import hydra
 
 from dbn.data import DataSet
 from dbn.data.from_config import data_of
+from dbn.data.images import ImageSet
 from dbn.data.shapes import DataInfo
 from dbn.errors import SettingError
 from dbn.models.activations import Activation
 from dbn.models.dbn import DBN
 from dbn.models.layer import Layer
 from dbn.models.linear import Linear
+from dbn.models.registry import Registered
 from dbn.pretraining.from_config import kind_of, untrained_of, visible_of
 from dbn.pretraining.stack_run import STACK_FILE, pretrain_together, pretraining_config, pretraining_directory
 from dbn.settings import call_factory, check_keys
-from finetune.networks.initialise import Initialisation, unroll
+from finetune.networks.initialise import Initialisation, start_normalisation, unroll
 from finetune.networks.network import Network
+from finetune.networks.normalisation import Normalisation
 from finetune.tasks.check_data import check_inputs
+
+NETWORK_KEYS = ("activation", "dropout_input", "dropout_hidden", "normalisation")
+"""Keys of the group ``network``."""
+NORMALISED_BY = 10_000
+"""Number of training images from whose fields normalisation of a network from a stack starts."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,7 @@ class Start:
 
     Attributes:
         network: the network.
-        facts: for ``result.json``: whether it is ``pretrained``, ``pretrain_seconds``, ``pretrain_other_load``.
+        facts: for ``result.json``: the arm's ``kind``, ``pretrain_seconds``, ``pretrain_other_load``.
         flops: floating-point operations of pretraining.
     """
 
@@ -37,8 +45,13 @@ class Start:
     flops: int
 
 
-def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[Start]:
+def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: Sequence[ImageSet] = ()) -> list[Start]:
     """Networks with initial weights for configurations that differ in their seeds only; pretrains missing stacks.
+
+    Args:
+        configs: of the runs.
+        data: gives numbers of features and classes.
+        training: training images of each network, from which normalisation starts where weights come from a stack.
 
     Raises:
         SettingError: the stack does not match network or data; raised before pretraining.
@@ -79,11 +92,14 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
     for network, own, pretrained in zip(networks, configs, stacks, strict=True):
         initialise(network, own["seed"], pretrained)
         network.compensate_dropout()
+    if training and initialise.needs_stack and config["network"].get("normalisation") is not None:
+        for network, images in zip(networks, training, strict=True):
+            start_normalisation(network, images.sample(NORMALISED_BY))
     return [
         Start(
             network,
             {
-                "pretrained": initialise.pretrained,
+                "kind": initialise.kind,
                 "pretrain_seconds": own["seconds"],
                 "pretrain_other_load": own.get("other_load"),
             },
@@ -125,7 +141,7 @@ def build_network(data: DataSet | DataInfo, config: Mapping[str, Any], layers: S
             "dbn-pretrain for a stack alone."
         )
     options = network_options(config)
-    check_keys("network", options, ("activation", "dropout_input", "dropout_hidden"))
+    check_keys("network", options, NETWORK_KEYS)
     encoders = [layer.encoder()[0] for layer in layers]
     if config["task"]["name"] == "autoencoder":
         decoders = [layer.decoder()[0] for layer in reversed(layers)]
@@ -135,8 +151,10 @@ def build_network(data: DataSet | DataInfo, config: Mapping[str, Any], layers: S
 
 
 def network_options(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The group ``network``, in which a user-defined activation is replaced by its ``kind``."""
+    """The group ``network``, in which user-defined activations and normalisations are replaced by their ``kind``."""
     network = dict(config["network"])
-    if "activation" in network:
-        network["activation"] = kind_of("network.activation", network["activation"], Activation)
+    families: dict[str, type[Registered]] = {"activation": Activation, "normalisation": Normalisation}
+    for key, family in families.items():
+        if key in network:
+            network[key] = kind_of(f"network.{key}", network[key], family)
     return network

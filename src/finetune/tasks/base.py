@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -88,14 +89,15 @@ class FineTuning(BlockModule):
 
     def configure_optimizers(self) -> Any:
         """Make optimiser and schedule; weight decay applies to weights only."""
-        *hidden, output = self.network.layers
+        *hidden, output = self.network.blocks
         groups: list[dict[str, Any]] = []
-        for layers in (
+        for blocks in (
             hidden,
             [output],
         ):  # separate: in a group of torch's fused SGD, all parameters must start learning together
-            groups.append({"params": [layer.weight for layer in layers]})
-            groups.append({"params": [layer.bias for layer in layers], "weight_decay": 0.0})
+            scales = [block.normalisation.parameters() for block in blocks if block.normalisation is not None]
+            groups.append({"params": [block.layer.weight for block in blocks]})
+            groups.append({"params": [*(block.layer.bias for block in blocks), *chain(*scales)], "weight_decay": 0.0})
         optimizer = call_factory("optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
         if self.schedule is None:
             return optimizer
@@ -135,8 +137,8 @@ class FineTuning(BlockModule):
     def freeze_hidden(self) -> None:
         """Set ``requires_grad``: only the output layer in the first ``head_epochs``, then all layers."""
         head_only = self.current_epoch < self.settings.head_epochs
-        for layer in self.network.layers[:-1]:
-            layer.requires_grad_(not head_only)
+        for block in self.network.blocks[:-1]:
+            block.requires_grad_(not head_only)
 
     def begin_block(self, block: Block) -> Block:
         """Open the block's random streams, and deform its images."""

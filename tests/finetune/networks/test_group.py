@@ -35,11 +35,12 @@ def sgd(groups: Any, lr: float) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups, lr=lr, momentum=0.9, weight_decay=0.01)
 
 
+@pytest.mark.parametrize("normalisation", [None, "batch", "layer"])
 @pytest.mark.parametrize("kind", [Classifier, Autoencoder])
-def test_every_member_takes_the_steps_it_would_take_alone(kind: type[FineTuning]) -> None:
+def test_every_member_takes_the_steps_it_would_take_alone(kind: type[FineTuning], normalisation: str | None) -> None:
     """Ten steps with dropout, weight decay and a limit on norms, in float64."""
     sizes = [6, 5, 3] if kind is Classifier else [6, 5, 6]
-    options = {"dropout_input": 0.1, "dropout_hidden": 0.4}
+    options = {"dropout_input": 0.1, "dropout_hidden": 0.4, "normalisation": normalisation}
     smoothing = 0.1 if kind is Classifier else 0.0
     settings = TrainingSettings(epochs=1, learning_rate=0.5, max_norm=1.0, label_smoothing=smoothing)
     x = torch.rand(3, 20, 6, dtype=torch.float64)
@@ -61,7 +62,7 @@ def test_every_member_takes_the_steps_it_would_take_alone(kind: type[FineTuning]
         (loss,) = trained(network, x[seed], y[seed], [seed])
         assert float(losses[seed]) == pytest.approx(float(loss), rel=1e-6)  # added up in float32
         assert not torch.allclose(network.layers[0].weight, start, atol=1e-2)
-        for (name, alone), (_, found) in zip(network.named_parameters(), member.named_parameters(), strict=True):
+        for (name, alone), (_, found) in zip(network.state_dict().items(), member.state_dict().items(), strict=True):
             torch.testing.assert_close(found, alone, rtol=0, atol=1e-12, msg=name)
 
 
@@ -101,7 +102,7 @@ def curve(result: dict[str, Any], name: str) -> list[float]:
         return [float(row[name]) for row in csv.DictReader(file)]
 
 
-@pytest.mark.parametrize("arm", ["dbn_dropout", "random_relu"])
+@pytest.mark.parametrize("arm", ["dbn_dropout", "random_relu", "dbn_relu_batchnorm", "random_relu_augment_mixup"])
 def test_runs_of_a_group_are_runs_like_any_other(arm: str, compose: Composer) -> None:
     """Own labels, order, curves, best epoch and weights; curves start as they do alone and end where they end alone."""
     small = [*SMALL, f"arm={arm}"]

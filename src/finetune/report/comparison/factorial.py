@@ -57,15 +57,18 @@ def factor_levels(arm: Arm) -> dict[str, str] | None:
         return None
     dropped = any(network.get(key) for key in ("dropout_input", "dropout_hidden"))
     augmented = any(augment.get(key) for key in _AUGMENTATIONS)
+    normalisation = network.get("normalisation")
+    kind = normalisation.get("kind") if isinstance(normalisation, Mapping) else normalisation
     return {
         "initialisation": "random" if arm.kind == "random" else "pretrained",
         "activation": str(network.get("activation")),
         "dropout": "dropout" if dropped else "no dropout",
         "augmentation": "augmented" if augmented else "images as they are",
+        "normalisation": f"{kind} normalisation" if kind else "no normalisation",
     }
 
 
-_FIRST_LEVELS = {"random", "sigmoid", "no dropout", "images as they are"}
+_FIRST_LEVELS = {"random", "sigmoid", "no dropout", "images as they are", "no normalisation"}
 
 
 def find_factorial(section: Section) -> Factorial | None:

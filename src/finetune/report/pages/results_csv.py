@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from finetune.report.results.run_result import RunResult
 
-COLUMNS_BEFORE_METRICS = ("study", "stage", "data", "n_labelled", "name", "arm", "seed", "pretrained")
+COLUMNS_BEFORE_METRICS = ("study", "stage", "data", "n_labelled", "name", "arm", "seed", "kind")
 COLUMNS_AFTER_METRICS = ("seconds", "pretrain_seconds", "n_parameters", "epochs", "flops", "precision", "path")
 
 
@@ -17,10 +17,9 @@ def results_csv(runs: Sequence[RunResult]) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([*COLUMNS_BEFORE_METRICS, *metrics, *COLUMNS_AFTER_METRICS])
     for run in runs:
-        pretrained = {"pretrained": True, "random": False, "baseline": False}.get(run.kind)
         labels = "" if run.labels == "all" else run.labels
         writer.writerow(
-            [run.study, run.stage, run.data, labels, run.name, run.arm, run.seed, pretrained]
+            [run.study, run.stage, run.data, labels, run.name, run.arm, run.seed, run.kind]
             + [run.metrics.get(metric) for metric in metrics]
             + [run.seconds, run.pretrain_seconds, run.n_parameters, run.epochs, run.total_flops]
             + [" ".join(dict.fromkeys(run.precision)), run.path]

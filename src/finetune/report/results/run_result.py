@@ -9,7 +9,9 @@ from typing import Any, Literal
 ALONE = 0.1
 """Cores that other processes may keep busy during a run whose duration is compared with others."""
 STAGES = ("pretrain", "finetune", "baseline")
-Kind = Literal["pretrained", "random", "baseline", "unstated"]
+Kind = Literal["pretrained", "random", "control", "baseline", "unstated"]
+KINDS: tuple[Kind, ...] = ("pretrained", "random", "control")
+"""What a fine-tuned run may state of itself."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,8 @@ class RunResult:
     Attributes:
         content: hash of the data, where they are the user's own; empty for published data sets.
         labels: number of labelled images as text, or ``"all"``.
-        kind: where the starting weights came from, which decides the colour in figures.
+        kind: where the starting weights came from, which decides the colour in figures, and the side of a comparison:
+            a control (weights drawn from a stack's) is on neither.
         metrics: finite values by name.
         weights: change of each layer's weights by fine-tuning, see :mod:`finetune.networks.weight_changes`.
         sizes: numbers of units of all layers, input and output included.
@@ -122,7 +125,7 @@ def read_run_result(directory: Path, stage: str, study: Path) -> RunResult:
         metrics=finite,
         directory=directory,
         path=directory.relative_to(study).as_posix(),
-        kind=_kind(stage, content.get("pretrained")),
+        kind=_kind(stage, content),
         arm=_string(content.get("arm")) or name,
         task=_string(content.get("task")) or _task_from(finite),
         data=_string(content.get("data")),
@@ -149,12 +152,24 @@ def read_run_result(directory: Path, stage: str, study: Path) -> RunResult:
     )
 
 
-def _kind(stage: str, pretrained: object) -> Kind:
+def _kind(stage: str, content: dict[str, Any]) -> Kind:
     if stage == "baseline":
         return "baseline"
-    if isinstance(pretrained, bool):
-        return "pretrained" if pretrained else "random"
-    return "unstated"
+    for kind in KINDS:
+        if content.get("kind") == kind:
+            return kind
+    return _kind_from_flag(content)
+
+
+def _kind_from_flag(content: dict[str, Any]) -> Kind:
+    """The kind of a stack's run, or of a run of an older version, which say only whether they are pretrained."""
+    pretrained = content.get("pretrained")
+    if not isinstance(pretrained, bool):
+        return "unstated"
+    if pretrained:
+        return "pretrained"
+    initialisation = _string(_mapping(_mapping(content.get("config")).get("init")).get("_target_"))
+    return "control" if initialisation.endswith(".Marginals") else "random"
 
 
 def _task_from(metrics: dict[str, float]) -> str:
