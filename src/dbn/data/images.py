@@ -154,6 +154,11 @@ class Images(StoredImages):
             pixels = as_rows(features, "features")
         if labels is not None and labels.shape != pixels.shape[:1]:
             raise DataError(f"labels have shape {tuple(labels.shape)}, but there are {len(pixels)} images.")
+        return cls.of(pixels, labels)
+
+    @classmethod
+    def of(cls, pixels: Tensor, labels: Tensor | None) -> "Images":
+        """Images without scaling: features are pixels ``(n, n_features)``, uint8 or float32."""
         device = pixels.device
         return cls(pixels, labels, torch.tensor(0.0, device=device), torch.tensor(1.0, device=device))
 

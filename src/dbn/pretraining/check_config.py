@@ -76,7 +76,7 @@ RUN_CHECKS: dict[str, Check] = {
 
 DATA_CHECKS: dict[str, Check] = {
     "name": check_text,
-    "split_seed": within(low=0, whole=True),
+    "split_seed": optional(within(low=0, whole=True)),
     "n_labelled": optional(within(low=1, whole=True)),
     "validation": optional(check_share),
     "test": optional(check_share),

@@ -119,7 +119,7 @@ def fit_networks(
 
     Args:
         networks: networks with their initial weights.
-        data: data set of each network; they differ in their training images only.
+        data: data set of each network, with as many training and validation images each.
         settings: training settings.
         configs: configuration of each run; they differ in their seeds only.
         folder: folder for ``checkpoints/``.
@@ -170,13 +170,12 @@ def fit_networks(
         )  # fmt: skip
         device = trainer.strategy.root_device
         context = loader_context(trainer)
-        images = move_all([own.train for own in data], device)
+        images = move_all([images for own in data for images in (own.train, own.validation)], device)
         train = [
             BlockLoader(own, batch_size=settings.batch_size, seed=seed, **context)
-            for own, seed in zip(images, seeds, strict=True)
+            for own, seed in zip(images[::2], seeds, strict=True)
         ]
-        held_out = data[0].validation.to(device)
-        validation = [BlockLoader(held_out, batch_size=1000, minibatches_per_block=1, **context) for _ in networks]
+        validation = [BlockLoader(own, batch_size=1000, minibatches_per_block=1, **context) for own in images[1::2]]
         fit_resumably(
             trainer, module, join_loaders(train), join_loaders(validation) if n_validation else None, checkpoints
         )

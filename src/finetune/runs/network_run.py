@@ -21,7 +21,7 @@ from dbn.runs.directories import check_run_location, study_directory
 from dbn.runs.identity import with_content
 from dbn.runs.naming import folder_name
 from dbn.runs.run import Run, execute_all
-from dbn.runs.seeds import by_seed, checkpoint_folder, seeds_to_resume
+from dbn.runs.seeds import by_seed, checkpoint_folder, in_equal_parts, seeds_to_resume, with_split
 from dbn.runs.tracking import Tracker, Tracking, tracking
 from dbn.settings import settings_of
 from finetune.baselines.run_baselines import check_baselines, run_baselines
@@ -33,7 +33,7 @@ from finetune.runs.check_config import check_finetuning, check_schedule
 from finetune.runs.continued_run import Earlier, advice, earlier_run
 from finetune.runs.fitting import check_training, fit_networks
 from finetune.runs.starting_networks import inputs_of, starting_points
-from finetune.runs.trajectory import Trajectory
+from finetune.runs.trajectory import trajectory_of
 from finetune.tasks import Autoencoder, FineTuning
 from finetune.tasks.predictions import predict, write_predictions
 from finetune.tasks.settings import TrainingSettings
@@ -68,9 +68,10 @@ def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
     config = with_content(config)
     if config["pretrain_only"]:
         check_finetuning(config)
-        starting_points(by_seed(config), inputs_of(config))
+        seeds = by_seed(config)
+        starting_points(seeds, inputs_of(seeds[:1])[0])
         return []
-    earlier = earlier_run(config)
+    earlier = earlier_run(with_split(config))
     runs = [
         Run(finetuning_directory(own), own, advice=partial(advice, own, finetuning_directory(own)))
         for own in by_seed(config)
@@ -86,19 +87,33 @@ def _work(
     config = runs[0].config
     check_finetuning(config)
     settings = settings_of("training", TrainingSettings, config["training"])
-    data = inputs_of(config)
-    check_training(settings, data, len(runs))
+    data = inputs_of([run.config for run in runs])
+    check_training(settings, data[0], len(runs))
+    sets = [labelled(own, run.config) for run, own in zip(runs, data, strict=True)]
+    parts = in_equal_parts(runs, sets)
+    for part in parts:
+        own_waiting = [run for run in runs[part] if run in waiting]
+        if own_waiting:
+            own_folder = folder if len(parts) == 1 else folder / str(part.start)
+            yield from _train(runs[part], own_waiting, sets[part], settings, own_folder, earlier)
+
+
+def _train(
+    runs: Sequence[Run], waiting: Sequence[Run], data: Sequence[DataSet], settings: TrainingSettings, folder: Path,
+    earlier: Earlier | None,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """Fine-tune the networks of runs together, each on its data set; yields the result of each run in ``waiting``."""
+    config = runs[0].config
     seeds = seeds_to_resume(folder / "checkpoints", [run.seed for run in waiting], [run.seed for run in runs])
-    members = [run for run in runs if run.seed in seeds]
-    sets = [labelled(data, run.config) for run in members]
+    members, sets = zip(*((run, own) for run, own in zip(runs, data, strict=True) if run.seed in seeds), strict=True)
     steps_per_epoch = -(-len(sets[0].train) // settings.batch_size)
     check_schedule(config["schedule"], config["optimizer"], settings, steps_per_epoch)
     starts = starting_points([run.config for run in members], sets[0], [own.train for own in sets])
     before = [deepcopy(start.network) for start in starts]
-    images = data.validation_or_train  # the same for all arms and seeds
-    trajectory = Trajectory(images.sample(settings.trajectory), settings.epochs) if settings.trajectory else None
-    openers, directories = [partial(_tracked, run, data) for run in members], [run.directory for run in members]
+    openers = [partial(_tracked, run, own) for run, own in zip(members, sets, strict=True)]
+    directories = [run.directory for run in members]
     with Tracking(openers, directories, config["logger"]["wandb"]) as tracked:
+        trajectory = trajectory_of(sets, settings) if settings.trajectory else None
         fitted = fit_networks(
             [start.network for start in starts], sets, settings, [run.config for run in members], folder,
             tracked.trackers, trajectory, earlier,

@@ -7,7 +7,7 @@ from typing import Any
 import hydra
 
 from dbn.data import DataSet
-from dbn.data.from_config import data_of
+from dbn.data.from_config import data_sets_of
 from dbn.data.images import ImageSet
 from dbn.data.shapes import DataInfo
 from dbn.errors import SettingError
@@ -109,11 +109,14 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: 
     ]
 
 
-def inputs_of(config: Mapping[str, Any]) -> DataSet:
-    """Load the data set of a configuration and check it by :func:`finetune.tasks.check_data.check_inputs`."""
-    needs_stack = initialisation_of(config).needs_stack
-    data = data_of(config)
-    check_inputs(data, config, needs_stack=needs_stack)
+def inputs_of(configs: Sequence[Mapping[str, Any]]) -> list[DataSet]:
+    """Load the data sets of configurations that differ in their seeds only, and check them.
+
+    The first is checked by :func:`finetune.tasks.check_data.check_inputs`: the others are splits of the same images.
+    """
+    needs_stack = initialisation_of(configs[0]).needs_stack
+    data = data_sets_of(configs)
+    check_inputs(data[0], configs[0], needs_stack=needs_stack)
     return data
 
 
