@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from copy import copy
 
 import torch
 from torch import Tensor
@@ -36,6 +37,12 @@ class Decoder:
         self.factor = factor if bool((factor != 1).any()) else None
         self.is_identity = pixels.dtype == torch.float32 and self.offset is None and self.factor is None
         self.room = pixels.new_empty(0, pixels.shape[1], dtype=torch.float32)
+
+    def with_own_buffer(self) -> "Decoder":
+        """A decoder of the same pixels with a buffer of its own."""
+        twin = copy(self)
+        twin.room = self.room.new_empty(0, self.room.shape[1])
+        return twin
 
     def __call__(self, pixels: Tensor, out: Tensor | None = None) -> Tensor:
         """Features ``(m, n_features)`` float32 of ``pixels``, written to ``out``, or valid until the next call."""
