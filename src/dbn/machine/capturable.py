@@ -2,8 +2,6 @@
 
 import torch
 
-from dbn.machine.optimizer import SGD
-
 
 def make_capturable(optimizer: torch.optim.Optimizer) -> str | None:
     """Let steps of an optimiser be recorded, whose state may come from a checkpoint.
@@ -13,10 +11,10 @@ def make_capturable(optimizer: torch.optim.Optimizer) -> str | None:
     """
     if any(optimizer._optimizer_step_pre_hooks) or any(optimizer._optimizer_step_post_hooks):
         return "the optimiser has hooks"
-    if isinstance(optimizer, SGD) or (type(optimizer) is torch.optim.SGD and not _by_one(optimizer)):
+    if isinstance(optimizer, torch.optim.SGD) and all(group["fused"] for group in optimizer.param_groups):
         return None
     if "capturable" not in optimizer.defaults:
-        return f"{type(optimizer).__name__} has no setting `capturable`"
+        return f"{type(optimizer).__name__} is neither `capturable` nor the fused SGD"
     set_capturable(optimizer, True)
     for parameter, state in optimizer.state.items():
         if isinstance(state.get("step"), torch.Tensor):  # counted on the CPU where it was not recorded
@@ -29,8 +27,3 @@ def set_capturable(optimizer: torch.optim.Optimizer, wanted: bool | None = None)
     for group in optimizer.param_groups:
         if "capturable" in group:
             group["capturable"] = optimizer.defaults["capturable"] if wanted is None else wanted
-
-
-def _by_one(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether torch's SGD updates one parameter at a time, which reads the learning rate on the host."""
-    return any(group["foreach"] is False and not group["fused"] for group in optimizer.param_groups)
