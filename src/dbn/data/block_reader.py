@@ -8,8 +8,11 @@ from copy import copy
 import torch
 from torch import Tensor
 
-Gather = Callable[[Tensor], tuple["Tensor | Stored", Tensor | None]]
-"""From positions in an epoch's order, ascending ``(m,)``, to features ``(m, n_features)`` and labels ``(m,)``."""
+Gather = Callable[[Tensor, Tensor | None], tuple["Tensor | Stored", Tensor | None]]
+"""From positions in an epoch's order, ascending ``(m,)``, to features ``(m, n_features)`` and labels ``(m,)``.
+
+The second argument are the positions of the call that follows, which may be read ahead; None: there is none.
+"""
 
 
 class BlockReader(ABC):
