@@ -9,8 +9,9 @@ from torch import Tensor
 
 from dbn.data.block_reader import Stored
 
-FEATURES_AT_ONCE = 100_000
-"""Features that are decoded at once, or those of one minibatch if they are more; they fit a core's own cache."""
+FEATURES_AT_ONCE = {"cpu": 100_000, "cuda": 8_000_000}
+"""Features that are decoded at once, or those of one minibatch if they are more: on a CPU they fit a core's own cache,
+on a GPU its launches take longer than its arithmetic."""
 
 Destination = Callable[[int], Tensor]
 """Returns a reusable buffer ``(batch, n_features)`` for the features of a minibatch of ``batch`` images."""
@@ -83,28 +84,37 @@ class Block:
         """The block with other features ``(n, n_features)``."""
         return self.holding(features, self.labels)
 
-    def holding(self, features: Tensor, labels: Tensor | None) -> "Block":
-        """The block with other features ``(n, n_features)`` and labels, classes or their probabilities."""
-        return Block(self.number, features, labels, self.lengths, self.counts)
+    def holding(self, images: Tensor | Stored, labels: Tensor | None) -> "Block":
+        """The block with other images, as features ``(n, n_features)`` or stored, and labels, classes or
+        their probabilities."""
+        return Block(self.number, images, labels, self.lengths, self.counts)
 
-    def minibatches(self, destination: Destination | None = None) -> Iterator[Minibatch]:
+    def minibatches(
+        self, destination: Destination | None = None, first: int = 0, stop: int | None = None
+    ) -> Iterator[Minibatch]:
         """Yield the minibatches in order; each is valid until the next.
 
         Args:
             destination: buffer that features may be decoded into; used only where that saves a copy.
+            first: number of the first minibatch.
+            stop: number after the last one; None: all.
         """
-        labels = repeat(None) if self.labels is None else self.labels.split_with_sizes(self.lengths, self.label_images)
-        yield from map(Minibatch, self._decoded(destination), labels, self.counts)
+        part = slice(first, stop)
+        labels = (
+            repeat(None) if self.labels is None else self.labels.split_with_sizes(self.lengths, self.label_images)[part]
+        )
+        yield from map(Minibatch, self._decoded(destination, part), labels, self.counts[part])
 
-    def _decoded(self, destination: Destination | None) -> Iterator[Tensor]:
+    def _decoded(self, destination: Destination | None, part: slice) -> Iterator[Tensor]:
         """Features of each minibatch; of stored pixels, several small minibatches are decoded at a time."""
         if not isinstance(self.images, Stored):
-            yield from self.images.split_with_sizes(self.lengths, -2)
+            yield from self.images.split_with_sizes(self.lengths, -2)[part]
             return
-        step = max(1, FEATURES_AT_ONCE // max(1, self.lengths[0] * self.images.pixels.shape[1]))
-        start = 0
-        for number in range(0, len(self.lengths), step):
-            lengths = self.lengths[number : number + step]
+        at_once = FEATURES_AT_ONCE.get(self.device.type, FEATURES_AT_ONCE["cpu"])
+        step = max(1, at_once // max(1, self.lengths[0] * self.images.pixels.shape[1]))
+        start, chosen = sum(self.lengths[: part.start]), self.lengths[part]
+        for number in range(0, len(chosen), step):
+            lengths = chosen[number : number + step]
             stop = start + sum(lengths)
             out = destination(lengths[0]) if step == 1 and destination is not None else None
             yield from self.images.features_between(start, stop, out).split_with_sizes(lengths, -2)

@@ -15,6 +15,7 @@ from dbn.data.block_reader import BlockBuffer, BlockReader, Gather, Stored
 from dbn.data.scaling import Scaling
 from dbn.data.split.strata import distinct
 from dbn.data.tensors import as_rows, check_dimensions
+from dbn.data.uploads import upload
 from dbn.errors import DataError
 from dbn.random.streams import stream
 
@@ -217,8 +218,8 @@ class MemoryReader(BlockReader):
         """See :meth:`BlockReader.reading`."""
         order, labels, device = self.images.order(generator), self.images.labels, self.images.pixels.device
 
-        def gather(positions: Tensor) -> tuple[Stored, Tensor | None]:
-            index = order.index_select(0, positions).to(device)
+        def gather(positions: Tensor, following: Tensor | None) -> tuple[Stored, Tensor | None]:
+            index = upload(order.index_select(0, positions), device)
             torch.index_select(self.images.pixels, 0, index, out=self.buffer.pixels[: len(index)])
             return self.buffer.holding(len(index)), None if labels is None else labels[index]
 

@@ -104,8 +104,7 @@ class LayerTraining(BlockModule):
     def begin_block(self, block: Block) -> Block:
         """Open the block's random stream, and prepare its features."""
         counters = (self.number, self.current_epoch, block.number, self.global_rank)
-        generator = streams(self.seeds, "gibbs", *counters, device=block.device)
-        self.generator = generator if self.graphs is None else self.graphs.reseeded(generator)
+        self.generator = self.block_noise("gibbs", *counters, device=block.device)
         if self.prepare is None:
             return block
         noise = streams(self.seeds, "pretraining_augment", *counters, device=block.device)

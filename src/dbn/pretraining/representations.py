@@ -173,8 +173,8 @@ class PropagatedReader(BlockReader):
         """See :meth:`BlockReader.reading`."""
         with self.below.reading(generator) as gather_below:
 
-            def gather(positions: Tensor) -> tuple[Tensor, Tensor | None]:
-                below, labels = gather_below(positions)
+            def gather(positions: Tensor, following: Tensor | None) -> tuple[Tensor, Tensor | None]:
+                below, labels = gather_below(positions, following)
                 return self.up(below.features() if isinstance(below, Stored) else below), labels
 
             yield gather

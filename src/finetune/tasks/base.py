@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,8 @@ class FineTuning(BlockModule):
         precision: of the matrix products in training: ``auto``, ``float32`` or ``bf16``.
         epochs_before: epochs of the run that this one continues; a schedule with a length covers the other epochs.
     """
+
+    recordable: ClassVar[bool] = True
 
     monitor: str
     """Validation metric by which weights are chosen; lower is better."""
@@ -124,6 +126,7 @@ class FineTuning(BlockModule):
 
     def on_train_start(self) -> None:
         """Set up a fit that may resume within an epoch, for which ``on_train_epoch_start`` is not called."""
+        super().on_train_start()
         self.train_loss = self.train_loss.to(self.device)
         self.freeze_hidden()
         if self.schedule is not None:
@@ -132,7 +135,8 @@ class FineTuning(BlockModule):
     def on_train_epoch_start(self) -> None:
         """Reset the sums of the training loss."""
         self.freeze_hidden()
-        self.train_loss, self.train_images = torch.zeros(len(self.seeds), device=self.device), 0
+        self.train_loss.zero_()  # in place: recorded steps add to it
+        self.train_images = 0
 
     def freeze_hidden(self) -> None:
         """Set ``requires_grad``: only the output layer in the first ``head_epochs``, then all layers."""
@@ -141,28 +145,31 @@ class FineTuning(BlockModule):
             block.requires_grad_(not head_only)
 
     def begin_block(self, block: Block) -> Block:
-        """Open the block's random streams, and deform its images."""
+        """Open the block's random streams, deform its images, and count them."""
         counters = (self.current_epoch, block.number, self.global_rank)
-        self.network.use_noise_from(streams(self.seeds, "dropout", *counters, device=block.device))
+        self.network.use_noise_from(self.block_noise("dropout", *counters, device=block.device))
+        self.train_images += len(block)
         if self.augment is None:
             return block
         generator = streams(self.seeds, "augment", *counters, device=block.device)
         return block.with_features(self.augment(block.features, self.shape, generator))
 
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
-        """Forward and backward pass, optimiser step, schedule, max-norm."""
+        """Forward and backward pass, optimiser step, max-norm."""
         losses = self.losses(self.network(batch.features), batch)
         optimizer.zero_grad()
         with faster_products(batch.features.shape[:-1].numel() * self.largest_operations):
             (losses.sum() / batch.count).backward()
         add_gradients(self.network)
         optimizer.step()
-        if self.schedule is not None and self.schedule.interval == "step":
-            self.lr_schedulers().step()  # type: ignore[union-attr]
         if self.settings.max_norm is not None:
             self.network.limit_norms(self.settings.max_norm)
         self.train_loss += losses.detach().sum(-1)
-        self.train_images += batch.features.shape[-2]
+
+    def advance_schedule(self) -> None:
+        """Let a schedule of steps set the learning rate of the next one."""
+        if self.schedule is not None and self.schedule.interval == "step":
+            self.lr_schedulers().step()  # type: ignore[union-attr]
 
     def on_train_epoch_end(self) -> None:
         """Raise if parameters are not finite, before a checkpoint is written; otherwise log the training loss.
