@@ -12,6 +12,7 @@ from dbn.commands.command import run_command, task_overrides
 from dbn.commands.configuration import resolve_config
 from dbn.errors import UserError
 from dbn.fitting.processes import is_first
+from dbn.machine.subnormals import flush_subnormals
 from dbn.pretraining.stack_identity import stack_name
 from dbn.pretraining.stack_run import STACK_FILE, pretrain_seeds, pretraining_directory
 from dbn.runs.identity import with_content
@@ -36,6 +37,7 @@ def main() -> None:
 
 
 def _run(config: DictConfig) -> None:
+    flush_subnormals()
     for result in pretrain_seeds(resolve_config(config), task_overrides()):
         if is_first():
             show(result)

@@ -10,6 +10,7 @@ from rich.table import Table
 from dbn.commands.command import in_multirun, run_command, task_overrides
 from dbn.commands.configuration import resolve_config
 from dbn.fitting.processes import is_first
+from dbn.machine.subnormals import flush_subnormals
 from finetune.runs.network_run import finetune_seeds, finetuning_directory
 from finetune.runs.search import searched
 from finetune.sweep import at_end
@@ -21,6 +22,7 @@ def main() -> None:
 
 
 def _run(config: DictConfig) -> None:
+    flush_subnormals()
     results = finetune_seeds(resolve_config(searched(config, task_overrides())), task_overrides())
     if is_first() and not in_multirun():  # a multirun prints a table of all its runs at its end
         for result in results:
