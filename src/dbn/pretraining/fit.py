@@ -45,7 +45,7 @@ def fit(
         epochs: passes through the images.
         sampler: sampler of the negative phase; None: CD-1.
         seed: seed of the order of the images and of the Gibbs noise.
-        precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.machine.precision`.
+        precision: of the products: ``auto``, ``float32``, ``bf16`` or ``tf32``, see :mod:`dbn.machine.precision`.
         callbacks: Lightning callbacks, such as ``FitProgress("my RBM", "layer1/weight_norm", "norm")`` of
             :mod:`dbn.fitting.progress`.
         **settings: training settings of :class:`LayerSettings`. ``bias_from_data=True`` resets the visible biases to
