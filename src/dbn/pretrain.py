@@ -39,8 +39,10 @@ def main() -> None:
 
 def _run(config: DictConfig) -> None:
     # Here: torch and Lightning, as above.
+    from dbn.machine.subnormals import flush_subnormals
     from dbn.pretraining.stack_run import STACK_FILE, pretrain_seeds, pretraining_directory
 
+    flush_subnormals()
     for result in pretrain_seeds(resolve_config(config), task_overrides()):
         if is_first():
             show(result, pretraining_directory(result["config"]) / STACK_FILE)

@@ -21,9 +21,11 @@ def main() -> None:
 
 def _run(config: DictConfig) -> None:
     # Here: torch and Lightning, which --help and an invalid command line have no use for.
+    from dbn.machine.subnormals import flush_subnormals
     from finetune.runs.network_run import finetune_seeds, finetuning_directory
     from finetune.runs.search import searched
 
+    flush_subnormals()
     results = finetune_seeds(resolve_config(searched(config, task_overrides())), task_overrides())
     if is_first() and not in_multirun():  # a multirun prints a table of all its runs at its end
         for result in results:

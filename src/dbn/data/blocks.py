@@ -85,8 +85,7 @@ class Block:
         return self.holding(features, self.labels)
 
     def holding(self, images: Tensor | Stored, labels: Tensor | None) -> "Block":
-        """The block with other images, as features ``(n, n_features)`` or stored, and labels, classes or
-        their probabilities."""
+        """The block with other images, features ``(n, n_features)`` or stored, and labels or class probabilities."""
         return Block(self.number, images, labels, self.lengths, self.counts)
 
     def minibatches(

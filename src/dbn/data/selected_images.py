@@ -89,7 +89,7 @@ class SelectionReader(BlockReader):
         """See :meth:`BlockReader.reading`."""
         images, order = self.images, self.images.order(generator)
 
-        def gather(positions: Tensor) -> tuple[Stored, Tensor | None]:
+        def gather(positions: Tensor, _: Tensor | None) -> tuple[Stored, Tensor | None]:
             own = order.index_select(0, positions).to(images.device)
             torch.index_select(images.pixels, 0, images.index[own], out=self.buffer.pixels[: len(own)])
             return self.buffer.holding(len(own)), None if images.labels is None else images.labels[own]

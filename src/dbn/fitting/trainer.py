@@ -22,6 +22,7 @@ from dbn.fitting.block_module import BlockModule
 from dbn.fitting.checkpoints import AtomicCheckpointIO, resume_path
 from dbn.fitting.preemption import TerminatedError, preemption
 from dbn.machine.freed_memory import keep_freed_memory
+from dbn.machine.subnormals import subnormals_flushed
 from dbn.machine.threads import threads_for
 from dbn.settings import Check, check_number, check_table, check_text, choice, optional, within
 
@@ -136,7 +137,12 @@ def fit_resumably(
             f"n_parallel_seeds={len(module.seeds)}: several processes share the work of one seed. Use "
             "n_parallel_seeds=1, or trainer.devices=1."
         )
-    with preemption.during_fit(), threads_for(module.largest_product), reraise_interrupt():
+    with (
+        preemption.during_fit(),
+        subnormals_flushed(),
+        threads_for(module.largest_product),
+        reraise_interrupt(),
+    ):
         try:
             trainer.fit(module, train, validation, ckpt_path=resume_path(checkpoints), weights_only=True)
         except SIGTERMException as error:

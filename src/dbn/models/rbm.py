@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from dbn.data.tensors import as_states
 from dbn.errors import SettingError
 from dbn.models.connections import Connection, Dense, make_connection
+from dbn.models.connections.tf32 import TF32Products
 from dbn.models.layer import Layer
 from dbn.models.linear import WeightLayer
 from dbn.models.units import Units, make_units
@@ -274,12 +275,15 @@ class RBM(Layer):
         ]
 
     def in_precision(self, precision: str) -> "RBM":
-        """The RBM itself for ``float32``; for ``bf16`` an RBM with the same parameters and bfloat16 products.
+        """The RBM itself for ``float32``; for ``bf16`` or ``tf32`` one with the same parameters and such products.
 
         Raises:
             SettingError: the connection does not support bfloat16.
         """
-        return self if precision != "bf16" else RBM(self.visible, self.hidden, self.connection.in_bfloat16())
+        if precision == "float32":
+            return self
+        connection = TF32Products(self.connection) if precision == "tf32" else self.connection.in_bfloat16()
+        return RBM(self.visible, self.hidden, connection)
 
     def description(self) -> dict[str, Any]:
         """Types, shapes and options of units and connection."""

@@ -33,7 +33,7 @@ class ContrastiveStep:
     Args:
         rbm: the model, updated in place; in a group (:meth:`dbn.models.rbm.RBM.group`) every member is updated.
         sampler: sampler of the negative phase.
-        precision: of the matrix products, ``float32`` or ``bf16``.
+        precision: of the matrix products, ``float32``, ``bf16`` or ``tf32``.
     """
 
     def __init__(self, rbm: RBM, sampler: Sampler, precision: str = "float32") -> None:
@@ -106,10 +106,9 @@ class RBMTraining(LayerTraining):
         """Set up what depends on the device: precision and the sampler's restored chains.
 
         Raises:
-            SettingError: persistent chains with several processes.
+            SettingError: persistent chains with several processes, or a precision that is not supported here.
         """
-        product = self.batch_size * self.layer.operations
-        self.precision = choose_precision(self.precision, product, self.device, self.layer.connection.has_bfloat16)
+        self.choose_precision()
         self.step = ContrastiveStep(self.layer, self.sampler, self.precision)
         self.destination = self.step.destination
         if self.sampler.persistent and self.trainer.world_size > 1:
@@ -119,6 +118,11 @@ class RBMTraining(LayerTraining):
             )
         if self.sampler_state is not None:
             self.sampler.load_state_dict(self.sampler_state, self.device)
+
+    def choose_precision(self) -> None:
+        """Choose the precision of the products, see :func:`dbn.machine.precision.choose_precision`."""
+        choice = choose_precision(self.precision, self.layer.connection, self.batch_size, self.device, "rbm")
+        self.precision, self.precision_decided_by = choice.precision, choice.decided_by
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the states of the sampler's chains."""

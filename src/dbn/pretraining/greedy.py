@@ -94,7 +94,7 @@ def pretrain_stacks(
         visible: type of the visible units of the first layer, see :class:`LayerSettings`.
         method: pretraining method; None: RBMs by CD-1, :class:`dbn.pretraining.contrastive.RBMPretraining`.
         optimizer: factory of the optimiser.
-        precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.machine.precision`.
+        precision: of the products: ``auto``, ``float32``, ``bf16`` or ``tf32``, see :mod:`dbn.machine.precision`.
         representations: of lower layers: ``memory``, ``compute`` or ``disk``, see :class:`Representations`.
         augment: deformation of the training images, drawn in every epoch; implies ``representations="compute"``.
         directory: folder for checkpoints within a layer; None: no checkpoints.
@@ -215,6 +215,7 @@ def train_layer(
         "seconds": stopwatch.seconds / len(stacks),
         "other_load": stopwatch.other_load,
         "precision": module.precision,
+        "precision_decided_by": module.precision_decided_by,
         "flops": operations * len(train[0]),
     }
     if len(stacks) > 1:

@@ -42,8 +42,8 @@ class Pretrained:
     Attributes:
         stack: the stack.
         facts: for each layer ``seconds`` (including time before interruptions, divided by the number of stacks that
-            trained together), ``precision`` of its products, ``flops``, and, if several stacks trained together, their
-            seeds as ``together``.
+            trained together), ``precision`` of its products and what it was ``precision_decided_by``, ``flops``, and,
+            if several stacks trained together, their seeds as ``together``.
     """
 
     stack: DBN

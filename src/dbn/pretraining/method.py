@@ -33,7 +33,7 @@ class LayerTraining(BlockModule):
         seeds: the run's seed; in a group, one for each member.
         number: of the layer, from 1; part of the names of metrics and a counter of random streams.
         optimizer: factory of the optimiser.
-        precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.machine.precision`.
+        precision: of the products: ``auto``, ``float32``, ``bf16`` or ``tf32``, see :mod:`dbn.machine.precision`.
         prepare: applied to a block's features first, with noise from the stream ``pretraining_augment``.
         monitored: training images for metrics, ``(n, n_inputs)`` for each member; None: no metrics.
         monitored_validation: validation images for metrics, ``(m, n_inputs)`` for each member.
@@ -60,6 +60,7 @@ class LayerTraining(BlockModule):
         self.number = number
         self.make_optimizer = optimizer
         self.precision = precision
+        self.precision_decided_by = f"precision={precision}"
         self.prepare = prepare
         self.monitored = monitored
         self.monitored_validation = monitored_validation

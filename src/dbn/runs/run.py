@@ -24,6 +24,7 @@ from dbn.fitting.processes import announce_runs, wait_for_all, wait_for_announce
 from dbn.fitting.ranks import is_first
 from dbn.machine.processor import processor_name
 from dbn.machine.products import onednn_is_faster
+from dbn.machine.subnormals import subnormals_flushed
 from dbn.runs.directories import lock
 from dbn.runs.identity import run_identity
 from dbn.runs.study_data import check_same_data, record_data
@@ -73,6 +74,7 @@ def execute(
     return execute_all([run], lambda waiting: (work(run.directory) for run in waiting), overrides)[0]
 
 
+@subnormals_flushed()  # evaluation too: a call from Python gives the numbers that the command gives
 def execute_all(
     runs: Sequence[Run],
     work: Callable[[Sequence[Run]], Iterable[dict[str, Any]]],

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dbn.errors import SettingError
-from dbn.machine.precision import choose_precision
+from dbn.machine.precision import Choice, choose_precision
 from dbn.models.activations import Activation
 from dbn.models.linear import Linear, WeightLayer
 from dbn.random.streams import Noise
@@ -173,16 +173,21 @@ class Network(nn.Module):
             outputs.append(x)
         return outputs
 
-    def choose_precision(self, wanted: str, batch: int, device: torch.device) -> None:
-        """Set each layer's precision in training.
+    def choose_precision(self, wanted: str, batch: int, device: torch.device) -> list[Choice]:
+        """Set each layer's precision in training; returns what was chosen, and what decided.
 
         Args:
-            wanted: ``auto``, ``float32`` or ``bf16``, see :func:`dbn.machine.precision.choose_precision`.
+            wanted: ``auto``, ``float32``, ``bf16`` or ``tf32``, see :func:`dbn.machine.precision.choose_precision`.
             batch: images in a minibatch.
             device: training device.
+
+        Raises:
+            SettingError: a layer or the device does not support it.
         """
-        for layer in self.layers:
-            layer.precision = choose_precision(wanted, batch * layer.operations, device, layer.has_bfloat16)
+        choices = [choose_precision(wanted, layer, batch, device, "network") for layer in self.layers]
+        for layer, choice in zip(self.layers, choices, strict=True):
+            layer.precision = choice.precision
+        return choices
 
     def use_noise_from(self, generator: Noise) -> None:
         """Set the generator of every block's dropout."""

@@ -185,7 +185,8 @@ def fit_networks(
         "flops": operations(network.operations, trainer.current_epoch, settings) * len(data[0].train),
         "trained_together": n,
         "epochs": trainer.current_epoch,
-        "precision": [layer.precision for layer in network.layers],
+        "precision": [choice.precision for choice in module.precision_choices],
+        "precision_decided_by": [choice.decided_by for choice in module.precision_choices],
     }
     best_epochs = restore_best(module, best) if settings.weights == "best" else []
     module.cpu()

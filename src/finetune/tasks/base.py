@@ -16,6 +16,7 @@ from dbn.data.images import ImageSet
 from dbn.errors import DivergenceError
 from dbn.fitting.block_module import BlockModule, Optimizer
 from dbn.fitting.processes import add_gradients, gather_from_all, sum_over_all
+from dbn.machine.precision import Choice
 from dbn.machine.products import faster_products
 from dbn.random.streams import streams
 from dbn.settings import call_factory
@@ -36,7 +37,7 @@ class FineTuning(BlockModule):
         augment: deformation of training images, or None.
         shape: channels, height, width of an image.
         seeds: the run's seed; in a group, one for each member.
-        precision: of the matrix products in training: ``auto``, ``float32`` or ``bf16``.
+        precision: of the matrix products in training: ``auto``, ``float32``, ``bf16`` or ``tf32``.
         epochs_before: epochs of the run that this one continues; a schedule with a length covers the other epochs.
     """
 
@@ -70,6 +71,7 @@ class FineTuning(BlockModule):
         self.shape = shape
         self.seeds = seeds
         self.precision = precision
+        self.precision_choices: Sequence[Choice] = ()
         self.epochs_before = epochs_before
         self.train_loss = torch.zeros(len(seeds))
         self.train_images = 0
@@ -109,7 +111,7 @@ class FineTuning(BlockModule):
 
     def on_fit_start(self) -> None:
         """Choose the layers' precision, which depends on the device."""
-        self.network.choose_precision(self.precision, self.batch_size, self.device)
+        self.precision_choices = self.network.choose_precision(self.precision, self.batch_size, self.device)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the sums of the training loss of each process in the current epoch."""
