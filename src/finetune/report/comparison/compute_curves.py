@@ -1,8 +1,7 @@
 """Compute as an axis: an arm trained for several numbers of epochs, its metric against all operations it took.
 
 Two comparisons follow from the curves: arms at their plateau, where more training gains nothing, and arms at equal
-operations, pretraining included. Both are comparisons of runs like any other, see :func:`runs_at_plateau` and
-:func:`runs_within`.
+operations, pretraining included, see :func:`finetune.report.comparison.study_sections.study_sections`.
 """
 
 from collections.abc import Sequence
@@ -84,17 +83,16 @@ def compute_curves(runs: Sequence[RunResult]) -> list[ComputeCurve]:
         if run.stage == "finetune" and run.epochs is not None and run.total_flops is not None:
             key = run.data, run.content, run.task, run.labels, str(run.hidden), run.arm
             groups.setdefault(key, {}).setdefault(planned_epochs(run), []).append(run)
-    return [_curve(own) for own in groups.values() if len(own) > 1]
+    return [_curve(own) for own in groups.values() if len(own) > 1 and all(map(_one_run_per_seed, own.values()))]
 
 
-def runs_at_plateau(runs: Sequence[RunResult], curves: Sequence[ComputeCurve]) -> list[RunResult]:
-    """Of each curve the runs of its chosen rung; runs on no curve stay."""
-    return _of_rungs(runs, curves, [curve.chosen for curve in curves])
-
-
-def runs_within(runs: Sequence[RunResult], curves: Sequence[ComputeCurve], operations: float) -> list[RunResult]:
-    """Of each curve the runs of the best rung that takes at most ``operations``; runs on no curve stay."""
-    return _of_rungs(runs, curves, [curve.within(operations) for curve in curves])
+def runs_of_rungs(
+    runs: Sequence[RunResult], curves: Sequence[ComputeCurve], rungs: Sequence[Rung | None]
+) -> list[RunResult]:
+    """Of each curve the runs of one of its rungs, or none; runs on no curve stay."""
+    on_curves = {run.directory for curve in curves for rung in curve.rungs for run in rung.runs}
+    kept = {run.directory for rung in rungs if rung is not None for run in rung.runs}
+    return [run for run in runs if run.directory in kept or run.directory not in on_curves]
 
 
 def common_budget(curves: Sequence[ComputeCurve]) -> float | None:
@@ -117,6 +115,11 @@ def planned_epochs(run: RunResult) -> int:
     return planned if isinstance(planned, int) else run.epochs or 0
 
 
+def _one_run_per_seed(runs: Sequence[RunResult]) -> bool:
+    """Whether runs are one setting of an arm; a study that also varies something else has no compute curves."""
+    return len({run.seed for run in runs}) == len(runs)
+
+
 def _curve(by_epochs: dict[int, list[RunResult]]) -> ComputeCurve:
     runs = [run for own in by_epochs.values() for run in own]
     first, metric = runs[0], choose_metric(runs, runs[0].task, None)
@@ -134,11 +137,3 @@ def _lowest(rungs: Sequence[Rung]) -> Rung:
     if any(rung.validation is None for rung in rungs):
         return rungs[-1]
     return min(rungs, key=lambda rung: rung.validation or 0.0)  # the first of equal ones: fewest epochs
-
-
-def _of_rungs(
-    runs: Sequence[RunResult], curves: Sequence[ComputeCurve], chosen: Sequence[Rung | None]
-) -> list[RunResult]:
-    on_curves = {run.directory for curve in curves for rung in curve.rungs for run in rung.runs}
-    kept = {run.directory for rung in chosen if rung is not None for run in rung.runs}
-    return [run for run in runs if run.directory in kept or run.directory not in on_curves]

@@ -39,6 +39,8 @@ class Section:
         n_trials: number of trials that searched the settings of the arms of each kind.
         margin: differences within it do not matter, in the unit of the metric; None for metrics other than rates.
         level: level of the section's family; lower where more looks at the growing study are to come.
+        condition: what holds for all arms beside data, task and labels, such as ``equal operations``; mostly empty.
+        detail: more on the condition, such as the number of operations.
     """
 
     data: str
@@ -53,6 +55,8 @@ class Section:
     n_trials: Mapping[Kind, int]
     margin: float | None = None
     level: float = SIGNIFICANCE_LEVEL
+    condition: str = ""
+    detail: str = ""
 
     @property
     def best_pretrained(self) -> Arm | None:
@@ -68,7 +72,8 @@ class Section:
     def title(self) -> str:
         """For example ``mnist, classifier, 100 labels``."""
         labels = "" if self.task == "autoencoder" else label_count_text(self.labels)  # autoencoders use no labels
-        parts = (self.data, self.task, labels, shape_text(self.hidden))
+        condition = f"{self.condition} ({self.detail})" if self.detail else self.condition
+        parts = (self.data, self.task, labels, shape_text(self.hidden), condition)
         return ", ".join(part for part in parts if part) or "this study"
 
     @property

@@ -9,9 +9,10 @@ from markupsafe import Markup
 from dbn.errors import DataError, UserError
 from dbn.files import write_text
 from finetune.report.comparison.axes import find_axes
+from finetune.report.comparison.compute_curves import compute_curves
 from finetune.report.comparison.headline import decide_headline
-from finetune.report.comparison.sections import make_sections
 from finetune.report.comparison.sequential import at_this_look
+from finetune.report.comparison.study_sections import study_sections
 from finetune.report.comparison.tuning import group_trials
 from finetune.report.figures.seed_dots import dot_figure
 from finetune.report.pages.headline_text import HeadlineText, write_headline
@@ -106,12 +107,12 @@ def write_overview(
 
 
 def _view(study: Study, prefix: str, margin: float | None) -> StudyView:
-    sections = make_sections(study.compared, margin=margin, trials=tuning_trials(study))
+    sections = study_sections(study.compared, margin=margin, trials=tuning_trials(study))
     looks = read_looks(study.directory)
     if looks is not None:
         sections, _ = at_this_look(sections, looks)
     tunings = group_trials(study.trials)
-    parts = build_parts(sections, find_axes(sections), tunings, prefix)
+    parts = build_parts(sections, find_axes(sections), tunings, compute_curves(study.compared), prefix)
     summaries = [
         SectionSummary(section.title, write_headline(section), dot_figure(section, f"{prefix}s{index}"))
         for index, section in enumerate(sections)

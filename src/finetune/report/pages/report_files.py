@@ -8,8 +8,10 @@ from pathlib import Path
 from dbn.errors import SettingError
 from dbn.files import write_json, write_text
 from finetune.report.comparison.axes import find_axes
-from finetune.report.comparison.sections import Section, make_sections
+from finetune.report.comparison.compute_curves import compute_curves
+from finetune.report.comparison.sections import Section
 from finetune.report.comparison.sequential import at_this_look
+from finetune.report.comparison.study_sections import study_sections
 from finetune.report.comparison.tuning import chosen_settings, group_trials
 from finetune.report.pages.arm_table import build_arm_table
 from finetune.report.pages.certainty_table import build_certainty_table
@@ -88,14 +90,14 @@ def write_report(
     check_writable(folder, study)
     if output is not None:
         found = _paths_relative_to(found, output)
-    sections = make_sections(found.compared, reference, metric, margin=margin, trials=tuning_trials(found))
+    sections = study_sections(found.compared, reference, metric=metric, margin=margin, trials=tuning_trials(found))
     looks = plan_looks(study, max_seeds)
     if looks is not None:
         check_writable(study, study)
         sections, looks = at_this_look(sections, looks)
         write_looks(study, looks)
     tunings = group_trials(found.trials)
-    parts = build_parts(sections, find_axes(sections), tunings, "")
+    parts = build_parts(sections, find_axes(sections), tunings, compute_curves(found.compared), "")
     problems = [*found.problems, *_without_metric(sections)]
     files = ReportFiles(
         html=folder / "report.html",
