@@ -22,7 +22,7 @@ from dbn.pretraining.growing import Pretrained, StackRun
 from dbn.pretraining.pictures import pictures_of_stack, save_pictures, sheets
 from dbn.pretraining.settings import LayerSettings
 from dbn.pretraining.stack_identity import stack_identity, stack_name
-from dbn.runs.identity import INCIDENTAL, with_content
+from dbn.runs.identity import INCIDENTAL, LABEL_KEYS, with_content
 from dbn.runs.run import Run, execute_all, study_directory
 from dbn.runs.seeds import by_seed, checkpoint_folder, in_equal_parts
 from dbn.runs.tracking import Tracker, Tracking, tracking
@@ -78,7 +78,7 @@ def pretraining_config(config: Mapping[str, Any]) -> dict[str, Any]:
     shared = {
         key: value for key, value in config.items() if key in STACK_KEYS | INCIDENTAL - {"swept", "pretrain_only"}
     }
-    return {**shared, "data": {key: value for key, value in config["data"].items() if key != "n_labelled"}}
+    return {**shared, "data": {key: value for key, value in config["data"].items() if key not in LABEL_KEYS}}
 
 
 def _work(runs: Sequence[Run], waiting: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:
