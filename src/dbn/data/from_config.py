@@ -17,6 +17,17 @@ def split_seed_of(config: Mapping[str, Any]) -> int:
     return int(config["seed"] if own is None else own)
 
 
+AS_TRAINING = "as_training"
+"""Value of ``data.validation_labels``: as many as training labels."""
+
+
+def validation_labels_of(data: Mapping[str, Any]) -> int | None:
+    """Largest number of validation images that ``data.validation_labels`` lets take part in choices; None: all."""
+    wanted = data.get("validation_labels")
+    number: int | None = data.get("n_labelled") if wanted == AS_TRAINING else wanted
+    return number
+
+
 def data_of(config: Mapping[str, Any]) -> DataSet:
     """:func:`data_sets_of` for one configuration."""
     return data_sets_of([config])[0]

@@ -14,6 +14,7 @@ from dbn.commands.configuration import resolve_config
 from dbn.commands.factories import check_factory, target_of
 from dbn.commands.texts import with_texts
 from dbn.data.augment import AUGMENT_CHECKS
+from dbn.data.from_config import AS_TRAINING
 from dbn.data.sources.arrays import ROLES
 from dbn.data.sources.picture_file import background_colour
 from dbn.errors import SettingError
@@ -34,6 +35,7 @@ from dbn.settings import (
     check_table,
     check_text,
     choice,
+    format_value,
     optional,
     rename_hint,
     within,
@@ -64,6 +66,16 @@ def check_labels_name(key: str, value: Any) -> None:
         check_text(key, value, what="the name of an array")
 
 
+def check_validation_labels(key: str, value: Any) -> None:
+    """Raise :class:`SettingError` unless ``value`` is ``as_training`` or a number of images."""
+    if value != AS_TRAINING:
+        if not isinstance(value, int | float):
+            raise SettingError(
+                f"{key}={format_value(value)}: use {AS_TRAINING}, a number of validation images, or null for all."
+            )
+        check_number(key, value, low=1, whole=True)
+
+
 RUN_CHECKS: dict[str, Check] = {
     "study": check_text,
     "seed": within(low=0, whole=True),
@@ -80,6 +92,7 @@ DATA_CHECKS: dict[str, Check] = {
     "n_labelled": optional(within(low=1, whole=True)),
     "validation": optional(check_share),
     "test": optional(check_share),
+    "validation_labels": optional(check_validation_labels),
     "standardise": check_flag,
     "representations": choice(*REPRESENTATIONS),
 }

@@ -23,7 +23,7 @@ from dbn.pretraining.pictures import pictures_of_stack, save_pictures, sheets
 from dbn.pretraining.settings import LayerSettings
 from dbn.pretraining.stack_identity import stack_identity, stack_name
 from dbn.runs.directories import check_run_location, study_directory
-from dbn.runs.identity import INCIDENTAL, with_content
+from dbn.runs.identity import INCIDENTAL, LABEL_KEYS, with_content
 from dbn.runs.run import Run, execute_all
 from dbn.runs.seeds import by_seed, checkpoint_folder, in_equal_parts
 from dbn.runs.tracking import Tracker, Tracking, tracking
@@ -79,7 +79,7 @@ def pretraining_config(config: Mapping[str, Any]) -> dict[str, Any]:
     shared = {
         key: value for key, value in config.items() if key in STACK_KEYS | INCIDENTAL - {"swept", "pretrain_only"}
     }
-    return {**shared, "data": {key: value for key, value in config["data"].items() if key != "n_labelled"}}
+    return {**shared, "data": {key: value for key, value in config["data"].items() if key not in LABEL_KEYS}}
 
 
 def _work(runs: Sequence[Run], waiting: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:

@@ -17,6 +17,8 @@ LONGEST_LABEL = 140
 """Largest number of bytes of all values in a run's name."""
 IN_EVERY_PATH = frozenset({"arm", "seed", "study"})
 """Keys whose values are part of every run's directory."""
+SET_BY = {"labels": "data.n_labelled"}
+"""Groups whose choices differ in one setting: a name that says the setting says the choice."""
 NOT_NAMED = "not_named"
 """Folder for Hydra's log of a job whose name cannot be resolved; the job itself reports the error."""
 _UNUSUAL = re.compile(r"[^\w.,+=@~\[\]-]+")
@@ -90,7 +92,7 @@ def label(*, _root_: DictConfig) -> str:
     template = template.replace("${arm.name}", _raw(_root_.get("arm") or _root_, "name"))
     in_file = [key for key in map(str, params) if key != "experiment"]  # each experiment has its own base_name
     swept = dict.fromkeys([*in_file, *map(str, _root_.get("swept") or ())])
-    keys = [key for key in swept if key not in IN_EVERY_PATH and not _mentions(template, key)]
+    keys = [key for key in swept if key not in IN_EVERY_PATH and not _mentions(template, SET_BY.get(key, key))]
     text = "".join(f"_{key}={value_text(choices[key] if key in choices else _select(_root_, key))}" for key in keys)
     return _short(text, LONGEST_LABEL) if text else ""
 
@@ -168,6 +170,11 @@ def _augmentation(settings: Any) -> str | None:
     return "augment" if any(settings.get(key) for key in ("rotation", "translation", "scale", "shear")) else None
 
 
+def label_count(n_labelled: int | None) -> str:
+    """Resolver ``${label_count:${data.n_labelled}}``: number of labels in a name, ``all`` for None."""
+    return "all" if n_labelled is None else str(n_labelled)
+
+
 def sizes(layers: Any) -> str:
     """Resolver ``${sizes:${stack.layers}}``: sizes of layers in a name, ``500_500_2000``."""
     if not isinstance(layers, list | ListConfig):
@@ -176,6 +183,7 @@ def sizes(layers: Any) -> str:
 
 
 for _name, _resolver in (
-    ("arm_name", arm_name), ("folder", folder_in_configuration), ("label", label), ("sizes", sizes)
+    ("arm_name", arm_name), ("folder", folder_in_configuration), ("label", label), ("label_count", label_count),
+    ("sizes", sizes),
 ):  # fmt: skip
     OmegaConf.register_new_resolver(_name, _resolver, replace=True)

@@ -21,6 +21,7 @@ from dbn.data.images import StoredImages
 from dbn.errors import SettingError
 from dbn.pretraining.from_config import layers_of
 from dbn.runs.directories import study_directory
+from dbn.runs.identity import LABEL_KEYS
 from dbn.runs.run import execute
 from dbn.settings import check_choice
 from finetune.baselines.easypr.recogniser import train_easypr
@@ -85,7 +86,7 @@ def run_baselines(config: Mapping[str, Any], data: DataSet) -> None:
 def _run_linear(name: str, config: Mapping[str, Any], data: DataSet) -> None:
     code_size = layers_of(config["stack"])[-1].n_hidden
     full_name = f"{name}_{code_size}"
-    shared = {key: value for key, value in config["data"].items() if key != "n_labelled"}
+    shared = {key: value for key, value in config["data"].items() if key not in LABEL_KEYS}
     split = split_seed_of(config)  # all that is random about it
     own = {"study": config["study"], "baseline": name, "code_size": code_size, "data": shared}
 

@@ -35,7 +35,8 @@ from finetune.baselines.run_baselines import BASELINES, RECOGNISERS
 from finetune.networks.features import check_features
 from finetune.networks.network import Network
 from finetune.runs.fitting import check_task
-from finetune.runs.search import check_search, check_space, searched
+from finetune.runs.search import check_search, searched
+from finetune.runs.search_space import check_space
 from finetune.runs.starting_networks import NETWORK_KEYS, network_options
 from finetune.tasks.settings import TrainingSettings
 

@@ -12,11 +12,14 @@ import torch
 
 from dbn.commands.texts import with_texts
 from dbn.data import DataSet, label_subset
+from dbn.data.from_config import validation_labels_of
+from dbn.data.split.strata import stratified
 from dbn.errors import SettingError
 from dbn.fitting.ranks import is_first
 from dbn.models.linear import Linear
 from dbn.pretraining.from_config import layers_of
 from dbn.pretraining.pictures import filters, save_pictures, sheets
+from dbn.random.streams import stream
 from dbn.runs.directories import check_run_location, study_directory
 from dbn.runs.identity import with_content
 from dbn.runs.naming import folder_name
@@ -88,8 +91,8 @@ def _work(
     check_finetuning(config)
     settings = settings_of("training", TrainingSettings, config["training"])
     data = inputs_of([run.config for run in runs])
-    check_training(settings, data[0], len(runs))
     sets = [labelled(own, run.config) for run, own in zip(runs, data, strict=True)]
+    check_training(settings, sets[0], len(runs))
     parts = in_equal_parts(runs, sets)
     for part in parts:
         own_waiting = [run for run in runs[part] if run in waiting]
@@ -174,6 +177,7 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
         "seed": config["seed"],
         "data": data.name,
         "n_labelled": config["data"]["n_labelled"],
+        "n_validation": len(data.validation),
         "metrics": metrics,
         "n_parameters": sum(parameter.numel() for parameter in network.parameters()),
         "sizes": network.sizes,
@@ -184,13 +188,18 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
 
 
 def trial_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Number and settings of the trial; None if the run is no trial of a search."""
+    """Number, rung and settings of the trial; None if the run is no trial of a search."""
     search = config["search"]
-    return None if search["trial"] is None else {"number": search["trial"], "settings": config["searched"]}
+    if search["trial"] is None:
+        return None
+    return {"number": search["trial"], "rung": search["rung"], "settings": config["searched"]}
 
 
 def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
     """The data set with the labelled subset as its training images; unchanged for an autoencoder.
+
+    Of the validation images, as many remain as ``data.validation_labels`` says, a random subset that is stratified like
+    the training images': with 100 labels nobody has 10000 more to choose by.
 
     Raises:
         DataError, SettingError: there are no or too few labels, or a baseline cannot be computed.
@@ -202,6 +211,16 @@ def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
             raise SettingError(f"data.n_labelled={n_labelled}: an autoencoder needs no labels. Leave it at null.")
         return data
     index = label_subset(data.train.labels, n_labelled, config["seed"], data_name=data.name)
+    n_validation = validation_labels_of(config["data"])
+    if n_validation is not None and n_validation < len(data.validation):
+        assert data.validation.labels is not None  # they have labels where training images have
+        if n_validation < len(data.classes):
+            raise SettingError(
+                f"data.validation_labels={n_validation}: every one of the {len(data.classes)} classes of "
+                f"data={data.name} needs a validation image. Use {len(data.classes)} or more, or null for all."
+            )
+        chosen = stratified(data.validation.labels, n_validation, stream(config["seed"], "validation labels"))
+        data = replace(data, validation=data.validation.take(chosen))
     return data if n_labelled is None else replace(data, train=data.train.take(index))
 
 

@@ -34,7 +34,7 @@ class ReportFiles:
         html: the page.
         table: the main tables in Markdown.
         csv: a row per run.
-        chosen: settings chosen by a random search, for ``sweep=final``; None for other studies.
+        chosen: settings chosen by a search, for ``sweep=final``; None for other studies.
         text: headlines, main tables and problems in plain text.
         tables: heads and rows of every table, by title.
         figures: HTML of the figures of the study as a whole, by title.

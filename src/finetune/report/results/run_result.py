@@ -27,7 +27,9 @@ class RunResult:
         weights: change of each layer's weights by fine-tuning, see :mod:`finetune.networks.weight_changes`.
         sizes: numbers of units of all layers, input and output included.
         flops: floating-point operations by stage.
-        trial: number of the trial of a random search; None for other runs.
+        n_validation: number of validation images; None where the file does not say.
+        trial: number of the trial of a search; None for other runs.
+        rung: of successive halving; None for trials of other searches.
         settings: values that the trial drew, by dotted key.
         trained_together: number of seeds that trained in one process.
         other_load: cores that other processes kept busy during fine-tuning; None where that is not known.
@@ -58,7 +60,9 @@ class RunResult:
     weights: tuple[dict[str, Any], ...] = ()
     sizes: tuple[int, ...] = ()
     flops: dict[str, float] = field(default_factory=dict)
+    n_validation: int | None = None
     trial: int | None = None
+    rung: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     trained_together: int | None = None
     precision: tuple[str, ...] = ()
@@ -140,7 +144,9 @@ def read_run_result(directory: Path, stage: str, study: Path) -> RunResult:
         weights=tuple(row for row in content.get("weights") or () if isinstance(row, dict)),
         sizes=_integers(content.get("sizes")),
         flops={key: number for key, value in _mapping(content.get("flops")).items() if (number := _number(value))},
+        n_validation=_integer(content.get("n_validation")),
         trial=_integer(_mapping(content.get("trial")).get("number")),
+        rung=_integer(_mapping(content.get("trial")).get("rung")),
         settings=_mapping(_mapping(content.get("trial")).get("settings")),
         trained_together=_integer(content.get("trained_together")),
         precision=_strings(content.get("precision")),

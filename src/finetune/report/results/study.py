@@ -23,12 +23,12 @@ class Study:
 
     @property
     def compared(self) -> list[RunResult]:
-        """Fine-tuned runs and baselines that are compared with each other: all but the trials of a random search."""
+        """Fine-tuned runs and baselines that are compared with each other: all but the trials of a search."""
         return [run for run in self.of_stage("finetune", "baseline") if run.trial is None]
 
     @property
     def trials(self) -> list[RunResult]:
-        """Trials of a random search."""
+        """Trials of a search."""
         return [run for run in self.runs if run.trial is not None]
 
 
