@@ -86,7 +86,7 @@ def test_an_effect_whose_spread_is_unknown_is_not_claimed(study) -> None:
     section = study.section()
     part = factorial_part(section)
     assert part is not None
-    assert part.sentences == ("No factor changes the test error by more than chance does.",)
+    assert part.sentences == ("No change of the test error by a factor is settled.",)
     assert part.grid.strong == frozenset()
     cells = {name: cells[0] for name, _, cells in part.grid.rows}
     assert cells["augmentation"] == "0.00"

@@ -16,7 +16,7 @@ def test_best_arms_are_chosen_on_validation_where_every_run_has_it(study):
         study.run("glorot", seed, metrics={"test/error": 0.04, "validation/error": 0.04})
     section = study.section()
     assert section.best_pretrained.name == "dbn_sound"
-    assert section.chosen_by == "validation/error"
+    assert (section.choice.metric, section.choice.on) == ("validation/error", "validation")
     assert "mean validation error" in write_headline(section).choice
 
 
@@ -24,7 +24,7 @@ def test_a_baseline_without_validation_does_not_spoil_the_choice(study):
     for name in ("dbn", "glorot"):
         study.run(name, 0, metrics={"test/error": 0.02, "validation/error": 0.03})
     study.run("knn", 0, 0.1, stage="baseline")
-    assert study.section().chosen_by == "validation/error"
+    assert study.section().choice.metric == "validation/error"
 
 
 def test_a_baseline_is_no_contender(study):

@@ -15,7 +15,7 @@ def test_expanded_percentiles_of_ten_seeds_by_hand():
 
 
 def test_a_ratio_of_means_is_covered_as_often_as_said():
-    """Ratio of two correlated means, 10 seeds, 400 samples: 95 % within four standard errors; percentiles less."""
+    """Ratio of two correlated means, 10 seeds, 400 samples: 95 % within four standard errors, plain less."""
     rng = np.random.default_rng(0)
     covered = plain = 0
     for _ in range(400):
