@@ -113,7 +113,7 @@ def test_an_arm_is_what_its_name_says(arm: str, compose: Composer) -> None:
 
 
 def without_start(arm: str) -> str:
-    """All settings of an arm but where its weights come from, its name, and the rate, which is chosen for each start."""
+    """All settings of an arm but where its weights come from, its name, and the rate, chosen for each start."""
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         config = resolve_config(hydra.compose("finetune", [f"arm={arm}"]))
     for key in ("init", "stack", "arm", "base_name", "name"):
@@ -148,9 +148,7 @@ NO_CONTEST = {"aa", "hidden_units", "ladder", "pretraining_epochs"}
 """Sweeps of one arm, or of steps that build on each other."""
 
 
-@pytest.mark.parametrize(
-    "sweep", sorted({path.stem for path in FILES if str(path.parent) == "sweep"} - NO_CONTEST)
-)
+@pytest.mark.parametrize("sweep", sorted({path.stem for path in FILES if str(path.parent) == "sweep"} - NO_CONTEST))
 def test_a_sweep_has_as_many_contenders_a_side_and_twins_of_all(sweep: str, twins: dict[str, set[str]]) -> None:
     arms = set(_swept(sweep)["arm"])
     contenders = arms & twins.keys()

@@ -45,9 +45,7 @@ class Start:
     flops: int
 
 
-def starting_points(
-    configs: Sequence[dict[str, Any]], data: DataSet, training: Sequence[ImageSet] = ()
-) -> list[Start]:
+def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: Sequence[ImageSet] = ()) -> list[Start]:
     """Networks with initial weights for configurations that differ in their seeds only; pretrains missing stacks.
 
     Args:

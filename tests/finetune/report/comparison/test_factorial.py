@@ -50,7 +50,9 @@ def test_normalisation_is_a_factor(study) -> None:
         ("random_layernorm", "layer", 0.22),
     ):  # fmt: skip
         config = _settings("relu", False, False)
-        study.arm(name, [error, error], config=config | {"network": config["network"] | {"normalisation": normalisation}})
+        study.arm(
+            name, [error, error], config=config | {"network": config["network"] | {"normalisation": normalisation}}
+        )
     factorial = find_factorial(study.section())
     assert factorial is not None
     assert factorial.factors == ("initialisation", "normalisation")
