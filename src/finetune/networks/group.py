@@ -6,7 +6,7 @@ from finetune.networks.network import Network, NetworkBlock
 
 
 class NetworkGroup(Network):
-    """Networks with equal layers, activations, dropout and normalisation, whose products are computed as batched products.
+    """Networks with equal layers, activations, dropout and normalisation; products are computed as batched products.
 
     Inputs and outputs are ``(members, batch, n)``. Members are independent: each trains as it would alone, up to the
     order of summation in products.

@@ -175,8 +175,8 @@ class Marginals(FromStack):
 def start_normalisation(network: Network, features: Tensor) -> None:
     """Set scales and shifts such that a network in evaluation mode computes what it does without normalisation.
 
-    Layer by layer, from its weights. Batch normalisation with the mean and variance of these fields undoes itself, up to
-    rounding and for any image; layer normalisation comes as near as scales and shifts of units can, see
+    Layer by layer, from its weights. Batch normalisation with the mean and variance of these fields undoes itself, up
+    to rounding and for any image; layer normalisation comes as near as scales and shifts of units can, see
     :meth:`finetune.networks.normalisation.LayerNorm.start_at`.
 
     Args:

@@ -1,8 +1,9 @@
 """The file of a fine-tuned network: one safetensors file with a JSON header, independent of the run's configuration.
 
-The header holds ``blocks`` (kind and options of the layer, normalisation, activation, dropout), ``code``, ``task``,
-``classes`` and ``inputs`` (how stored images become features); the tensors are the parameters and the running averages of
-normalisation, ``blocks.<k>.<name>``, and ``inputs.offset``, ``inputs.factor``. Reading it executes no code and imports no module.
+The header holds ``blocks`` (kind and options of layer and normalisation, activation, dropout), ``code``, ``task``,
+``classes`` and ``inputs`` (how stored images become features); the tensors are the parameters and the running averages
+of normalisation, ``blocks.<k>.<name>``, and ``inputs.offset``, ``inputs.factor``. Reading it executes no code and
+imports no module.
 """
 
 from collections.abc import Sequence

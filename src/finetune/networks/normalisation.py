@@ -15,10 +15,10 @@ from dbn.settings import check_number
 
 
 class Normalisation(Registered, nn.Module):
-    """Normalises fields, then scales and shifts each unit's. A user-defined type sets ``kind``, see :class:`Registered`.
+    """Normalises fields, then scales and shifts each unit's; scale and shift are learned.
 
-    Scale and shift are learned. Everything is computed in float32 where products are in bfloat16, since a layer of
-    weights returns float32.
+    Computed in float32 where products are in bfloat16: layers of weights return float32. A user-defined type sets
+    ``kind``, see :class:`Registered`.
 
     Args:
         size: number of units ``n``.

@@ -11,7 +11,7 @@ Loss = Callable[[Tensor, Tensor, float], Tensor]
 
 
 def cross_entropy(outputs: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """Softmax and negative log-likelihood, in nats; ``labels`` may be class probabilities ``(n, n_classes)`` as well."""
+    """Softmax and negative log-likelihood, in nats; ``labels`` may be class probabilities ``(n, n_classes)``."""
     return F.cross_entropy(outputs, labels, reduction="none", label_smoothing=smoothing)
 
 

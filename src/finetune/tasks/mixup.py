@@ -15,9 +15,9 @@ def mix(block: Block, alpha: float, n_classes: int, generators: Generators) -> B
 
     .. math:: \tilde x = \lambda x_i + (1 - \lambda) x_j, \qquad \tilde y = \lambda y_i + (1 - \lambda) y_j
 
-    Each minibatch has one :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)`, and :math:`j` from a random permutation of
-    its images; of several processes, each mixes its own share. Cross-entropy is linear in the label, so that the loss is
-    the mixture of the losses. All is drawn at once on the block's device.
+    Each minibatch has one :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)`, and :math:`j` from a random permutation
+    of its images; of several processes, each mixes its own share. Cross-entropy is linear in the label, so that the
+    loss is the mixture of the losses. All is drawn at once on the block's device.
 
     Args:
         block: features ``(n, n_features)`` and labels ``(n,)``; in a group both with the members as first dimension.

@@ -60,8 +60,8 @@ class TrainingSettings:
             check_number("training.mixup", self.mixup, low=0, above=True)
             if self.loss != "cross_entropy":
                 raise SettingError(
-                    f"training.mixup={self.mixup}, training.loss={self.loss}: mixed labels are class probabilities, which "
-                    "have a cross-entropy only. Use training.loss=cross_entropy, or training.mixup=null."
+                    f"training.mixup={self.mixup}, training.loss={self.loss}: mixed labels are class probabilities, "
+                    "which have a cross-entropy only. Use training.loss=cross_entropy, or training.mixup=null."
                 )
         if self.max_norm is not None:
             check_number("training.max_norm", self.max_norm, low=0, above=True)

@@ -8,8 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from dbn.data import block_loader
 from dbn.data.augment import Augment
-from dbn.data.blocks import Minibatch
+from dbn.data.blocks import Block, Minibatch
 from dbn.errors import RunConflictError, SettingError
 from dbn.random.streams import stream, streams
 from finetune.networks.group import NetworkGroup
@@ -189,6 +190,35 @@ def test_interrupted_between_epochs_and_between_results_it_ends_with_the_same_bi
     assert calls["epochs"] == epochs == 13  # twelve, and the one that was interrupted
     for found, expected in zip(results, undisturbed, strict=True):
         assert (found["metrics"], found["best_epoch"]) == (expected["metrics"], expected["best_epoch"])
+        for name in ("network.safetensors", "metrics.csv"):
+            files = [finetuning_directory(result["config"]) / name for result in (found, expected)]
+            assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("arm", ["dbn_relu_batchnorm_dropout", "random_relu_augment_mixup"])
+def test_stopped_within_an_epoch_it_goes_on_with_the_same_bits(
+    arm: str, seeds: int, compose: Composer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Running averages, shares and partners of the third block of an epoch, of blocks of 40 images."""
+    monkeypatch.setitem(block_loader.IMAGES_PER_BLOCK, "cpu", 40)
+    mixup = [] if "mixup" in arm else ["training.mixup=1.0"]
+    small = [*SMALL, *mixup, f"arm={arm}", f"n_parallel_seeds={seeds}", "training.epochs=4", "checkpoint_seconds=1e-9"]
+    undisturbed = finetune_seeds(compose("finetune", [*small, "study=undisturbed"]))
+    begin = FineTuning.begin_block
+
+    def crash(self: FineTuning, block: Block) -> Block:
+        if (self.current_epoch, block.number) == (2, 2):
+            raise StoppedError
+        return begin(self, block)
+
+    config = compose("finetune", [*small, "study=disturbed"])
+    with monkeypatch.context() as stop:
+        stop.setattr(FineTuning, "begin_block", crash)
+        with pytest.raises(StoppedError):
+            finetune_seeds(config)
+    for found, expected in zip(finetune_seeds(config), undisturbed, strict=True):
+        assert found["metrics"] == expected["metrics"]
         for name in ("network.safetensors", "metrics.csv"):
             files = [finetuning_directory(result["config"]) / name for result in (found, expected)]
             assert files[0].read_bytes() == files[1].read_bytes()

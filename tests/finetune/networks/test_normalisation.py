@@ -1,4 +1,4 @@
-"""Normalisation of fields: against torch's modules and formulas, alone and in groups, and where a pretrained network starts."""
+"""Normalisation of fields against torch's modules and formulas, in groups, and where a pretrained network starts."""
 
 from typing import Any
 
@@ -123,7 +123,7 @@ def test_a_pretrained_network_with_batch_normalisation_starts_as_its_stack(hidde
 
 @pytest.mark.parametrize("hidden", ["bernoulli", "relu"])
 def test_with_layer_normalisation_it_starts_as_near_as_a_scale_and_a_shift_of_each_unit_can(hidden: str) -> None:
-    """Each unit's are those of a regression of the stack's field on the normalised field of the layers below as they are."""
+    """Each unit's are those of a regression of the stack's field on its own normalised one."""
     _, network = pretrained("layer", hidden)
     _, plain = pretrained(None, hidden)
     images = torch.rand(300, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)

@@ -36,6 +36,18 @@ def test_a_baseline_is_no_contender(study):
     assert section.arms[0].name == "knn"
 
 
+def test_a_control_is_no_contender(study):
+    """Weights drawn from a stack's have seen its images: they are neither pretrained nor a random start."""
+    study.arm("dbn", [0.03, 0.04])
+    study.arm("glorot", [0.05, 0.07])
+    study.arm("marginals", [0.01, 0.01], kind="control")
+    section = study.section()
+    assert (section.best_pretrained.name, section.best_random.name) == ("dbn", "glorot")
+    assert section.reference.name == "glorot"
+    assert [comparison.name for comparison in section.comparisons] == ["marginals", "dbn"], "but it is compared"
+    assert "marginals" not in write_headline(section).text
+
+
 def test_different_data_tasks_and_numbers_of_labels_are_not_compared(study):
     study.run("dbn", 0, 0.1, n_labelled=1000)
     study.run("dbn_few", 0, 0.2, n_labelled=100)
