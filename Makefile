@@ -1,4 +1,4 @@
-# make compare: install, train nine arms on the embedded digits, write the report.   make test: install, run the tests.
+# make compare: install, train eleven arms on the embedded digits, write the report.   make test: install, run the tests.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin

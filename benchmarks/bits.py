@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 TIMES = ("seconds", "time")
 """Parts of names of columns and facts that a clock gives."""
 
-FIRST = ["progress=false", "study=bits", "checkpoint_seconds=0"]
+FIRST = ["progress=false", "study=bits", "checkpoint_seconds=0", "data.split_seed=0"]
 MEMMAP = ["data.path=FOLDER", "data.validation=200", "data.test=200", "data.maximum=255"]
 SMALL = ["stack.layers=[30,20]", "stack.every_layer.epochs=3"]
 FINE = ["training.epochs=4", "training.batch_size=50", *SMALL]

@@ -1,13 +1,17 @@
 """Tables and figure of a benchmark."""
 
+import ast
+import hashlib
 import json
 import platform
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+import dbn
 from dbn.runs.run import software_and_machine
 
 REFERENCES = ("five products", "bare torch loop", "16 RBMs one after another", "16 networks one after another")
@@ -23,6 +27,7 @@ class Table:
         rounds: how many.
         date: of the measurement.
         machine: where.
+        code: fingerprint of the code that was measured, see :func:`fingerprint`.
     """
 
     title: str
@@ -30,6 +35,7 @@ class Table:
     rounds: int
     date: str
     machine: str
+    code: str = ""
 
     @classmethod
     def of(cls, title: str, measured: Mapping[str, Sequence[float]], date: str) -> "Table":
@@ -37,7 +43,7 @@ class Table:
         speeds = {s: [statistics.median(values), min(values), max(values)] for s, values in measured.items()}
         machine = software_and_machine()["machine"]
         where = f"{machine['cpu']}, {machine['cores']} cores"
-        return cls(title, speeds, len(next(iter(measured.values()))), date, where)
+        return cls(title, speeds, len(next(iter(measured.values()))), date, where, fingerprint())
 
     @property
     def text(self) -> str:
@@ -59,15 +65,57 @@ class Table:
             ratios = [f"{medians[own] / median:.2f}" for own in ours]
             row = [f"{median:.0f}", f"{low:.0f}", f"{high:.0f}", f"{median / medians[reference]:.2f}"]
             lines.append(f"| {subject} | {' | '.join([*row, *ratios])} |")
-        return "\n".join([*lines, ""])
+        return "\n".join([*lines, *(f"\n{words}" for words in self.verdicts()), ""])
+
+    def verdicts(self) -> list[str]:
+        """For each subject that was measured in float32, bf16 and auto, whether auto is the faster one."""
+        best = {subject: high for subject, (_, _, high) in self.speeds.items()}
+        titles = [subject.removesuffix(", bf16") for subject in best if subject.endswith(", bf16")]
+        return [verdict(title, *(best[f"{title}, {p}"] for p in ("float32", "bf16", "auto"))) for title in titles]
+
+
+TOLERANCE = 0.03
+"""By how much ``auto`` may be slower than the faster of float32 and bf16."""
+
+
+def verdict(title: str, float32: float, bf16: float, auto: float) -> str:
+    """Whether ``precision=auto`` chose right, from images per second in the best round of each."""
+    right = auto >= (1 - TOLERANCE) * max(float32, bf16)
+    words = "the table chose right" if right else f"THE TABLE CHOSE WRONG: {'bf16' if bf16 > float32 else 'float32'}"
+    return f"{title}, best rounds: auto {auto / float32:.2f} of float32, {auto / bf16:.2f} of bf16; {words}."
+
+
+MEASURED_CODE = (
+    "dbn/data", "dbn/fitting", "dbn/machine", "dbn/models", "dbn/pretraining", "dbn/random", "dbn/samplers",
+    "finetune/networks", "finetune/runs", "finetune/tasks",
+)  # fmt: skip
+
+
+@cache
+def fingerprint() -> str:
+    """Of the code whose speed is measured; comments, docstrings and layout do not matter."""
+    source = Path(dbn.__path__[0]).parent
+    files = [file for folder in MEASURED_CODE for file in sorted((source / folder).rglob("*.py"))]
+    found = hashlib.sha256()
+    for file in [*files, Path(__file__).with_name("subjects.py")]:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+                node.body = node.body[1:]
+        found.update(f"{file.name} {ast.dump(tree)}".encode())
+    return found.hexdigest()[:16]
 
 
 def write_results(folder: Path, tables: Sequence[Table], absent: Sequence[str]) -> None:
-    """Put tables into ``results.json``, over those of the same title and machine, and write ``RESULTS.md`` from all."""
+    """Put tables into ``results.json``, over those of the same title and machine, and write ``RESULTS.md`` from all.
+
+    Stored tables of other code are dropped: their figures are no longer those of this package.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     store = folder / "results.json"
     stored = json.loads(store.read_text(encoding="utf-8")) if store.is_file() else []
-    known = {(table.machine, table.title): table for table in [*(Table(**entry) for entry in stored), *tables]}
+    kept = [table for table in (Table(**entry) for entry in stored) if table.code == fingerprint()]
+    known = {(table.machine, table.title): table for table in [*kept, *tables]}
     store.write_text(json.dumps([asdict(table) for table in known.values()], indent=1) + "\n", encoding="utf-8")
     machines = {machine: [table for table in known.values() if table.machine == machine] for machine, _ in known}
     names = ("torch", "numpy", "scikit-learn", "pytorch-lightning", "layerwise-dbn")
@@ -76,10 +124,10 @@ def write_results(folder: Path, tables: Sequence[Table], absent: Sequence[str]) 
         "# Speed",
         "",
         f"`make bench` on {platform.platform()}; Python {platform.python_version()}, {versions}. Medians over rounds "
-        "after a warm-up, all subjects in turn in each round. `auto` is bfloat16 products where the processor has "
-        "them and the layer is large enough. Of the two libraries in torch, MKL and oneDNN, the first takes the bare "
-        "five products; `faster library` and we take the second where it is faster (`dbn.machine.products`). No GPU "
-        "was at hand: nothing was measured on one.",
+        "after a warm-up, all subjects in turn in each round. `auto` takes float32 or bf16 by a table of measurements "
+        "on processors of this kind (`dbn.machine.precision_table`). Of the two libraries in torch, MKL "
+        "and oneDNN, the first takes the bare five products; `faster library` and we take the second where it is "
+        "faster (`dbn.machine.products`). Nothing here was measured on a GPU.",
         "",
         *(f"{peer} is missing: its environment could not be made.\n" for peer in absent),
         *(line for machine, own in machines.items() for line in (f"## {machine}\n", *(table.text for table in own))),

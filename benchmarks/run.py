@@ -2,7 +2,8 @@
 
 Every subject works in a process of its own. A round measures each of them once, one after the other, so that a machine
 whose speed drifts drifts for all; medians over rounds are compared. Writes ``results.json``, ``RESULTS.md`` and
-``growth.svg`` here; what is not measured again this time stays as it was.
+``growth.svg`` here. What is not measured again this time stays as it was if the code that it measured is still the
+same; tables of other code, of whatever processor, are dropped.
 """
 
 import argparse
@@ -21,8 +22,14 @@ from environments import interpreter_for
 from results import Table, write_growth, write_results
 
 HERE = Path(__file__).resolve().parent
-OURS = ("our step, float32", "our step, auto", "our public path, float32", "our public path, auto")
+OURS = (
+    "our step, float32", "our step, bf16", "our step, auto", "our public path, float32", "our public path, auto",
+)  # fmt: skip
+FINE_TUNING = ("our fine-tuning, float32", "our fine-tuning, bf16", "our fine-tuning, auto")
 PRODUCTS = ("five products", "five products, faster library")
+SHAPES = ((784, 500, 100), (784, 500, 1024), (500, 2000, 100), (64, 100, 10), (64, 100, 100))
+"""Visible units, hidden units and batch of the RBMs."""
+NETWORK_BATCHES = (100, 1000)
 PEERS = ("scikit-learn, float32", "scikit-learn, float64", "rbms", "learnergy")
 
 
@@ -39,17 +46,16 @@ class Contest:
 
 def contests(quick: bool, mnist: bool) -> list[Contest]:
     """What is compared."""
-    shapes = [(784, 500, 100), (784, 500, 1024), (500, 2000, 100), (64, 100, 10), (64, 100, 100)]
     found = []
     for data in ("noise", "mnist") if mnist else ("noise",):
-        for n_visible, n_hidden, batch in shapes if data == "noise" else shapes[:1]:
+        for n_visible, n_hidden, batch in SHAPES if data == "noise" else SHAPES[:1]:
             n = 60000 if n_visible == 784 else 20000
             title = f"RBM {n_visible} x {n_hidden}, batch {batch}" + (", MNIST" if data == "mnist" else "")
             arguments = {"n_visible": n_visible, "n_hidden": n_hidden, "batch": batch, "data": data}
             sizes = {"": 20000 if n_visible > 64 else 5000, **dict.fromkeys((*OURS, *PRODUCTS), n)}
             found.append(Contest(title, (*PRODUCTS, *OURS, *PEERS), arguments, sizes))
-    for batch in (100, 1000):
-        subjects = ("bare torch loop", "our fine-tuning, float32", "our fine-tuning, auto", "scikit-learn MLP")
+    for batch in NETWORK_BATCHES:
+        subjects = ("bare torch loop", *FINE_TUNING, "scikit-learn MLP")
         arguments = {"batch": batch, "data": "noise"}
         found.append(Contest(f"network 784-500-500-2000-10, batch {batch}", subjects, arguments, {"": 20000}))
     small = {"n_visible": 64, "n_hidden": 100, "batch": 10, "data": "noise"}

@@ -73,8 +73,8 @@ def step(n_visible: int, n_hidden: int, batch: int, n: int, data: str, precision
     optimizer = RBMTraining(rbm, settings, sampler).configure_optimizers()
     for group in optimizer.param_groups:
         group["momentum"] = settings.momentum_at(0)  # as a fit sets it at the start of each epoch
-    chosen = choose_precision(precision, batch * n_visible * n_hidden, torch.device("cpu"))
-    take_step, generator = ContrastiveStep(rbm, sampler, chosen), torch.Generator()
+    choice = choose_precision(precision, rbm.connection, batch, torch.device("cpu"), "rbm")
+    take_step, generator = ContrastiveStep(rbm, sampler, choice.precision), torch.Generator()
     minibatches = torch.from_numpy(floats(images(n_visible, 10 * batch, data), "float32")).split(batch)
 
     def work() -> int:
@@ -96,6 +96,7 @@ def public(
     epochs: int | None = None,
     k: int = 1,
     n_layers: int = 1,
+    accelerator: str = "cpu",
 ) -> Work:
     """Our public path: data set, Trainer, blocks, monitoring, metrics file, checkpoints.
 
@@ -116,6 +117,7 @@ def public(
             pretrain_stack(
                 dataset, [layer] * n_layers, method=RBMPretraining(partial(ContrastiveDivergence, steps=k)),
                 precision=precision, directory=Path(folder), tracker=Tracker(Path(folder)), progress=False,
+                trainer_options={"accelerator": accelerator, "devices": 1},
             )  # fmt: skip
         return n * epochs
 
@@ -248,7 +250,32 @@ def network_bare(batch: int, n: int, data: str) -> Work:
     return work
 
 
-def network_public(batch: int, n: int, data: str, precision: str = "float32") -> Work:
+def layer(n_visible: int, n_hidden: int, batch: int, n: int, data: str, precision: str = "float32") -> Work:
+    """Forward and backward pass of a layer of weights in the middle of a network."""
+    import torch
+
+    from dbn.machine.precision import choose_precision
+    from dbn.machine.products import faster_products
+    from dbn.models.linear import Linear
+
+    own = Linear(n_visible, n_hidden)
+    own.precision = choose_precision(precision, own, batch, torch.device("cpu"), "network").precision
+    x, gradient = torch.rand(batch, n_visible, requires_grad=True), torch.randn(batch, n_hidden)
+
+    def work() -> int:
+        for _ in range(n // batch):
+            outputs = own(x)
+            with faster_products(batch * own.operations):
+                outputs.backward(gradient)
+            x.grad = own.weight.grad = own.bias.grad = None
+        return n // batch * batch
+
+    return work
+
+
+def network_public(
+    batch: int, n: int, data: str, precision: str = "float32", accelerator: str = "cpu", epochs: int = 2
+) -> Work:
     """Our fine-tuning as the command runs it, validation, metrics file and checkpoints included."""
     import hydra
 
@@ -258,16 +285,19 @@ def network_public(batch: int, n: int, data: str, precision: str = "float32") ->
     from finetune.runs.fitting import fit_networks
     from finetune.tasks.settings import TrainingSettings
 
-    overrides = [f"precision={precision}", "arm=random_sigmoid", "training.epochs=2", f"training.batch_size={batch}"]
+    overrides = [
+        f"precision={precision}", "arm=random_sigmoid", f"training.epochs={epochs}", f"training.batch_size={batch}",
+        "training.weights=last", "progress=false", f"trainer.accelerator={accelerator}",
+    ]  # fmt: skip
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
-        config = resolve_config(hydra.compose("finetune", [*overrides, "training.weights=last", "progress=false"]))
+        config = resolve_config(hydra.compose("finetune", overrides))
     dataset = data_set(images(784, n, data), images(784, 2000, data), labels(n))
 
     def work() -> int:
         with tempfile.TemporaryDirectory() as folder:
             settings = TrainingSettings(**config["training"])
             fit_networks([Network.dense(NETWORK)], [dataset], settings, [config], Path(folder), [Tracker(Path(folder))])
-        return 2 * n
+        return epochs * n
 
     return work
 
@@ -323,20 +353,24 @@ def with_precision(subject: Callable[..., Work], precision: str) -> Callable[...
 SUBJECTS: dict[str, Callable[..., Work]] = {
     "five products": products,
     "five products, faster library": lambda **arguments: products(**arguments, faster=True),
-    "our step, float32": step,
-    "our step, auto": with_precision(step, "auto"),
-    "our public path, float32": public,
-    "our public path, auto": with_precision(public, "auto"),
     "scikit-learn, float32": sklearn,
     "scikit-learn, float64": lambda **arguments: sklearn(**arguments, dtype="float64"),
     "rbms": rbms,
     "learnergy": learnergy,
     "bare torch loop": network_bare,
-    "our fine-tuning, float32": network_public,
-    "our fine-tuning, auto": with_precision(network_public, "auto"),
     "scikit-learn MLP": network_sklearn,
     "16 RBMs one after another": lambda **arguments: seeds(**arguments, at_once=False),
     "16 RBMs at once": lambda **arguments: seeds(**arguments, at_once=True),
     "16 networks one after another": lambda **arguments: network_seeds(**arguments, at_once=False),
     "16 networks at once": lambda **arguments: network_seeds(**arguments, at_once=True),
+    **{
+        f"{title}, {precision}": with_precision(subject, precision)
+        for title, subject in (
+            ("our step", step),
+            ("our public path", public),
+            ("our layer", layer),
+            ("our fine-tuning", network_public),
+        )
+        for precision in ("float32", "bf16", "tf32", "auto")
+    },
 }

@@ -30,8 +30,9 @@ NORMALISED = [
 
 def recipe_overrides(file: Path) -> list[str]:
     """What makes a file of ``conf/recipe/`` take part: its experiment, and the arm that it is for."""
-    start, dropout, augment = file.stem.split("-")
-    return [f"experiment={file.parent.name}", f"start={start}", f"dropout={dropout}", f"augment={augment}"]
+    groups = ("start", "dropout", "augment", "normalisation", "optimizer")
+    chosen = [f"{group}={choice}" for group, choice in zip(groups, file.stem.split("-"), strict=True)]
+    return [f"experiment={file.parent.name}", *chosen]
 
 
 def stack_directory(*overrides: str) -> Path:

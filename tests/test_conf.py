@@ -1,11 +1,12 @@
 """Every file under conf/ composes, and every experiment runs."""
 
+import json
 from pathlib import Path
 
 import hydra
 import pytest
 
-from dbn.commands.configuration import config_directory
+from dbn.commands.configuration import config_directory, resolve_config
 from dbn.errors import SettingError
 from dbn.pretraining.from_config import layers_of
 from dbn.pretraining.stack_run import pretrain, pretraining_config, pretraining_directory
@@ -63,9 +64,25 @@ FACTORIAL = {  # initialisation x activation x dropout x augmentation
     for dropout in (False, True)
     for augment in (False, True)
 }
-ARMS = FACTORIAL | {
+RELU = {"dbn_relu": ("FromStack", "relu"), "random_relu": ("He", "relu")}
+MODERN = {
+    f"{start}_{words}": (*of_start, "dropout" in words, "augment" in words)
+    for start, of_start in RELU.items()
+    for words in (
+        "batchnorm", "batchnorm_dropout", "batchnorm_augment", "batchnorm_dropout_augment", "layernorm",
+        "layernorm_augment", "adamw", "augment_adamw", "augment_mixup",
+    )
+}  # fmt: skip
+NO_CONTENDERS = {"marginals": "a control", "random_tanh": "nothing pretrains for tanh"}
+ARMS = FACTORIAL | MODERN | {
+    "dbn_batchnorm": ("FromStack", "sigmoid", False, False),
+    "dbn_relu_augment_both": ("FromStack", "relu", False, True),
     "dbn_relu_dropout_augment_both": ("FromStack", "relu", True, True),
     "marginals": ("Marginals", "sigmoid", False, False),
+    "random_relu_orthogonal": ("Orthogonal", "relu", False, False),
+    "random_relu_orthogonal_augment": ("Orthogonal", "relu", False, True),
+    "random_relu_orthogonal_dropout_augment": ("Orthogonal", "relu", True, True),
+    "random_sigmoid_batchnorm": ("Glorot", "sigmoid", False, False),
     "random_sigmoid_standard": ("Glorot", "sigmoid", False, False),
     "random_tanh": ("Glorot", "tanh", False, False),
     **{
@@ -80,7 +97,7 @@ ARMS = FACTORIAL | {
         )
         for augment in (False, True)
     },
-}
+}  # fmt: skip
 
 
 def test_the_arms_are_these() -> None:
@@ -98,7 +115,58 @@ def test_an_arm_is_what_its_name_says(arm: str, compose: Composer) -> None:
         any(augment[key] > 0 for key in ("rotation", "translation", "scale", "shear", "elastic_alpha")),
     )
     assert found == ARMS[arm]
+    words = set(arm.split("_"))
+    normalisation = {"batchnorm": "batch", "layernorm": "layer"}
+    assert [network["normalisation"]] == [normalisation[word] for word in words & {*normalisation}] or [None]
+    assert (config["training"]["mixup"] is not None) == ("mixup" in words)
+    assert config["optimizer"]["_target_"].endswith(".AdamW" if "adamw" in words else ".SGD")
+    assert any(config["stack"]["augment"][key] > 0 for key in ("rotation", "scale")) == ("both" in words)
     assert config["arm"]["name"] == config["name"] == arm
+
+
+def without_start(arm: str) -> str:
+    """All settings of an arm but where its weights come from, its name, and the rate, chosen for each start."""
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        config = resolve_config(hydra.compose("finetune", [f"arm={arm}"]))
+    for key in ("init", "stack", "arm", "base_name", "name"):
+        del config[key]
+    rate = config["training"].pop("learning_rate")
+    assert config["schedule"]["factory"].pop("max_lr", rate) == rate
+    return json.dumps(config, sort_keys=True)
+
+
+@pytest.fixture(scope="module")
+def twins() -> dict[str, set[str]]:
+    """Of each contender those on the other side that differ in the starting weights alone."""
+    settings = {arm: without_start(arm) for arm in set(ARMS) - set(NO_CONTENDERS)}
+    return {
+        arm: {
+            other
+            for other in settings
+            if settings[other] == settings[arm] and other.startswith("dbn") != arm.startswith("dbn")
+        }
+        for arm in settings
+    }
+
+
+def test_every_arm_has_a_twin(twins: dict[str, set[str]]) -> None:
+    assert [arm for arm, others in twins.items() if not others] == []
+    assert twins["dbn_relu_batchnorm_augment"] == {"random_relu_batchnorm_augment"}
+    assert twins["random_relu_orthogonal_augment"] == {"dbn_relu_augment", "dbn_relu_augment_both"}
+    assert twins["random_sigmoid_standard"] == {"dbn"}
+
+
+NO_CONTEST = {"aa", "hidden_units", "ladder", "pretraining_epochs"}
+"""Sweeps of one arm, or of steps that build on each other."""
+
+
+@pytest.mark.parametrize("sweep", sorted({path.stem for path in FILES if str(path.parent) == "sweep"} - NO_CONTEST))
+def test_a_sweep_has_as_many_contenders_a_side_and_twins_of_all(sweep: str, twins: dict[str, set[str]]) -> None:
+    arms = set(_swept(sweep)["arm"])
+    contenders = arms & twins.keys()
+    assert arms - contenders <= {"marginals"}
+    assert sum(arm.startswith("dbn") for arm in contenders) * 2 == len(contenders)
+    assert [arm for arm in contenders if not twins[arm] & contenders] == []
 
 
 @pytest.mark.parametrize(
@@ -111,6 +179,10 @@ def test_an_arm_is_what_its_name_says(arm: str, compose: Composer) -> None:
         (["start=dbn_relu", "augment@stack.augment=affine"], "dbn_relu_stack_augment"),
         (["start=random_relu", "unlabelled=fixmatch", "augment=affine"], "random_relu_fixmatch_augment"),
         (["start=dbn_relu", "unlabelled=pseudo_labels", "dropout=hidden"], "dbn_relu_pseudo_labels_dropout"),
+        (["start=random_relu", "normalisation=batch", "augment=affine"], "random_relu_batchnorm_augment"),
+        (["start=dbn", "normalisation=layer", "training.mixup=0.1", "optimizer=adamw"], "dbn_layernorm_mixup_adamw"),
+        (["start=random_relu", "optimizer=adamw", "space=adamw"], "random_relu_adamw"),
+        (["start=random_relu", "optimizer=adam"], "random_relu"),
     ],
 )
 def test_what_is_composed_directly_is_called_what_it_is(overrides: list[str], name: str, compose: Composer) -> None:
@@ -129,7 +201,10 @@ def test_what_is_composed_directly_is_called_what_it_is(overrides: list[str], na
         (["arm=random_relu_dropout"], 0.03),  # beside dropout it wants another one
         (["optimizer=adam", "arm=random_relu_dropout"], 0.001),
         (["optimizer=adam", "experiment=ladder_5_relu"], 0.001),
-        (["optimizer=adam", "experiment=mnist_2006", "arm=dbn"], 0.4),
+        (["optimizer=adam", "experiment=mnist_2006", "arm=dbn"], 0.001),  # its recipe is for SGD
+        (["arm=random_relu_batchnorm_dropout"], 0.1),
+        (["experiment=mnist_2006", "arm=random_relu_adamw"], 0.001),
+        (["experiment=mnist_2006", "arm=random_relu_batchnorm"], 0.1),
         (["experiment=mnist_2006"], 0.4),
         (["training.learning_rate=0.7", "optimizer=adam", "experiment=mnist_2006"], 0.7),
     ],
@@ -155,6 +230,18 @@ def test_the_compare_sweep_has_three_seeds_of_pretrained_and_random_arms() -> No
     assert {ARMS[arm][0] for arm in swept["arm"]} == {"FromStack", "Marginals", "Glorot", "He"}
 
 
+def test_jobs_of_a_grid_over_what_names_an_arm_are_told_apart(compose: Composer) -> None:
+    """Also where the word in its name is the same for both values."""
+    names = [
+        compose("finetune", ["swept=[training.mixup,optimizer]", f"training.mixup={mixup}", f"optimizer={optimizer}"])[
+            "name"
+        ]
+        for mixup in (0.1, 0.2)
+        for optimizer in ("sgd", "adam")
+    ]
+    assert len(set(names)) == 4
+
+
 def test_the_factorial_has_every_combination() -> None:
     assert set(_swept("factorial")["arm"]) == set(FACTORIAL)
 
@@ -165,7 +252,7 @@ def test_every_arm_of_a_sweep_is_there(sweep: str) -> None:
 
 
 @pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "constant"])
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
 def test_every_optimiser_trains_with_every_schedule(schedule: str, optimizer: str, compose: Composer) -> None:
     small = ["stack.layers=[10]", "training.epochs=2", "arm=random_relu"]
     result = finetune(compose("finetune", [f"schedule={schedule}", f"optimizer={optimizer}", *small]))
@@ -193,7 +280,7 @@ def test_every_experiment_runs(experiment: str, arm: str, compose: Composer, dat
     """One block of each stage on the real data."""
     config = compose("finetune", [f"experiment={experiment}", f"arm={arm}", "debug=fast"])
     result = finetune(config)
-    assert result["arm"] == arm
+    assert result["arm"] in (arm, f"{arm}_augment_elastic"), "an experiment may be about deformed images"
     assert (finetuning_directory(config) / "result.json").is_file()
 
 
@@ -201,7 +288,7 @@ def test_every_experiment_runs(experiment: str, arm: str, compose: Composer, dat
 def test_every_step_of_the_ladder_runs_and_says_which_it_is(experiment: str, compose: Composer) -> None:
     result = finetune(compose("finetune", [f"experiment={experiment}", "debug=fast"]))
     assert result["config"]["ladder"]["step"] == int(experiment.split("_")[1])
-    assert result["pretrained"] is (experiment == "ladder_4_deep_pretrained")
+    assert result["kind"] == ("pretrained" if experiment == "ladder_4_deep_pretrained" else "random")
 
 
 def test_no_hidden_layer_is_nothing_to_pretrain(compose: Composer) -> None:

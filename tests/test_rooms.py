@@ -10,10 +10,10 @@ import finetune
 
 ORDER = {
     "dbn": [
-        "errors", "settings", "files", "random", "data", "machine", "models", "fitting", "runs", "commands",
+        "lazy", "errors", "settings", "files", "random", "data", "machine", "models", "fitting", "runs", "commands",
         "samplers", "likelihood", "pretraining", "pretrain", "fetch_data",
     ],
-    "finetune": ["networks", "tasks", "baselines", "runs", "report", "sweep", "describe", "train"],
+    "finetune": ["networks", "tasks", "baselines", "runs", "report", "rungs", "sweep", "halving", "describe", "train"],
 }  # fmt: skip
 """Entry points come last."""
 REPORT = ["results", "comparison", "figures", "pages", "status", "command"]

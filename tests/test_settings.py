@@ -17,9 +17,9 @@ from dbn.commands.texts import TEXTS
 from dbn.errors import UserError
 from dbn.pretraining.check_config import check_pretraining
 from dbn.settings import check_text
-from finetune.describe import check_sizes
 from finetune.report.command import check_report
 from finetune.runs.check_config import check_composed, check_finetuning
+from finetune.runs.description import check_sizes
 from helpers import recipe_overrides
 
 CONF = config_directory()

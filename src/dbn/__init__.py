@@ -5,8 +5,25 @@
 500
 """
 
-from dbn.models.dbn import DBN
-from dbn.models.rbm import RBM
-from dbn.models.units import Bernoulli, Gaussian, ReLU
+from typing import TYPE_CHECKING
+
+from dbn.lazy import lazy_attributes
+
+if TYPE_CHECKING:
+    from dbn.models.dbn import DBN
+    from dbn.models.rbm import RBM
+    from dbn.models.units import Bernoulli, Gaussian, ReLU
 
 __all__ = ["DBN", "RBM", "Bernoulli", "Gaussian", "ReLU"]
+
+__getattr__, __dir__ = lazy_attributes(
+    __name__,
+    {
+        "DBN": "dbn.models.dbn",
+        "RBM": "dbn.models.rbm",
+        "Bernoulli": "dbn.models.units",
+        "Gaussian": "dbn.models.units",
+        "ReLU": "dbn.models.units",
+    },
+    subpackages=("data", "machine", "models", "random"),
+)

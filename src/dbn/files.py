@@ -1,5 +1,6 @@
-"""Atomic writing of files."""
+"""Files: atomic writing, and times of writing as text."""
 
+import datetime
 import json
 import os
 import tempfile
@@ -53,3 +54,9 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write ``content`` to ``path`` as JSON, atomically."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def time_of(file: Path) -> str:
+    """Modification time of a file as text."""
+    written = datetime.datetime.fromtimestamp(file.stat().st_mtime).astimezone()
+    return written.strftime("%d %B %Y, %H:%M:%S")

@@ -1,6 +1,7 @@
 """The command ``dbn-pretrain``: pretrain a stack, unless its directory holds the result already."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -11,14 +12,15 @@ from rich.table import Table
 from dbn.commands.command import run_command, task_overrides
 from dbn.commands.configuration import resolve_config
 from dbn.errors import UserError
-from dbn.fitting.processes import is_first
-from dbn.pretraining.stack_identity import stack_name
-from dbn.pretraining.stack_run import STACK_FILE, pretrain_seeds, pretraining_directory
-from dbn.runs.identity import with_content
+from dbn.fitting.ranks import is_first
 
 
 def name_in_configuration(*, _root_: DictConfig) -> str:
     """Resolver ``${stack_name:}`` for Hydra's log folder; the command itself reports an invalid configuration."""
+    # Here: torch, which --help and an invalid command line have no use for.
+    from dbn.pretraining.stack_identity import stack_name
+    from dbn.runs.identity import with_content
+
     try:
         return stack_name(
             with_content(resolve_config(OmegaConf.masked_copy(_root_, [str(key) for key in _root_ if key != "hydra"])))
@@ -36,13 +38,18 @@ def main() -> None:
 
 
 def _run(config: DictConfig) -> None:
+    # Here: torch and Lightning, as above.
+    from dbn.machine.subnormals import flush_subnormals
+    from dbn.pretraining.stack_run import STACK_FILE, pretrain_seeds, pretraining_directory
+
+    flush_subnormals()
     for result in pretrain_seeds(resolve_config(config), task_overrides()):
         if is_first():
-            show(result)
+            show(result, pretraining_directory(result["config"]) / STACK_FILE)
 
 
-def show(result: Mapping[str, Any]) -> None:
-    """Print a table of the layers' final metrics."""
+def show(result: Mapping[str, Any], file: Path) -> None:
+    """Print a table of the layers' final metrics, and the stack's file."""
     table = Table(title=f"{result['name']}, seed {result['seed']}: pretrained in {result['seconds']:.1f} s")
     names = ("reconstruction_error", "free_energy_gap", "weight_norm", "fraction_inactive", "fraction_saturated")
     for heading in (
@@ -58,7 +65,7 @@ def show(result: Mapping[str, Any]) -> None:
     for layer in sorted({key.split("/")[0] for key in metrics}):
         table.add_row(layer, *(f"{metrics[f'{layer}/{n}']:.4g}" if f"{layer}/{n}" in metrics else "" for n in names))
     Console().print(table)
-    Console().print(f"{pretraining_directory(result['config']) / STACK_FILE}", soft_wrap=True)
+    Console().print(str(file), soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -1,70 +1,9 @@
 """The command ``dbn-describe``: layers, shapes, parameters and cost of a network."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from omegaconf import DictConfig
-from rich.console import Console
-from rich.table import Table
 
 from dbn.commands.command import run_command
 from dbn.commands.configuration import resolve_config
-from dbn.data.shapes import info_of
-from dbn.errors import SettingError
-from dbn.machine.model_memory import check_memory
-from dbn.models import flops
-from dbn.pretraining.from_config import layers_of, untrained_of
-from dbn.settings import check_number, format_value
-from finetune.networks.network import Network
-from finetune.runs.check_config import check_finetuning
-from finetune.runs.starting_networks import build_network, network_options
-
-
-def describe(config: Mapping[str, Any]) -> Network:
-    """The untrained network of a configuration: by ``sizes`` if given, otherwise by stack, data and task.
-
-    Raises:
-        SettingError: an invalid setting, such as ``sizes`` of fewer than two layers.
-    """
-    if config["sizes"] is None:
-        check_finetuning(config)
-        data = info_of(config["data"])
-        check_memory("stack.layers", [data.n_features, *(layer.n_hidden for layer in layers_of(config["stack"]))])
-        return build_network(data, config, untrained_of(config, data.shape))
-    check_sizes(config["sizes"])
-    return Network.dense(config["sizes"], **network_options(config))
-
-
-def check_sizes(sizes: Any) -> None:
-    """Raise :class:`SettingError` unless ``sizes`` is null or the units of a network's layers."""
-    if sizes is None:
-        return
-    if not isinstance(sizes, Sequence) or isinstance(sizes, str) or len(sizes) < 2:
-        raise SettingError(
-            f"sizes={format_value(sizes)}: give the units of every layer, inputs first: sizes=[3,2,2,3]."
-        )
-    for size in sizes:
-        check_number("sizes", size, low=1, whole=True)
-    check_memory("sizes", sizes)
-
-
-def show(network: Network) -> None:
-    """Print a table of the layers, and totals."""
-    table = Table(title="-".join(map(str, network.sizes)))
-    for head in ("layer", "inputs", "units", "weights", "biases", "activation", "dropout of inputs"):
-        table.add_column(head, justify="left" if head in ("layer", "activation") else "right")
-    for number, block in enumerate(network.blocks, start=1):
-        layer = block.layer
-        name = "output" if number == len(network.blocks) else f"hidden {number}"
-        counts = (layer.in_features, layer.out_features, layer.weight.numel(), layer.bias.numel())
-        table.add_row(name, *(f"{n:,}" for n in counts), str(block.activation), f"{block.dropout.probability:g}")
-    console = Console()
-    console.print(table)
-    weights = sum(layer.weight.numel() for layer in network.layers)
-    biases = sum(layer.bias.numel() for layer in network.layers)
-    console.print(f"{weights:,} weights, {biases:,} biases, {weights + biases:,} parameters", highlight=False)
-    forward, training = flops.forward(network.operations), flops.backpropagation(network.operations)
-    console.print(f"{forward:,} operations for an image, {training:,} to train on it once", highlight=False)
 
 
 def main() -> None:
@@ -73,6 +12,9 @@ def main() -> None:
 
 
 def _describe(config: DictConfig) -> None:
+    # Here: torch, which --help and an invalid command line have no use for.
+    from finetune.runs.description import describe, show
+
     show(describe(resolve_config(config)))
 
 

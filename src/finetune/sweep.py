@@ -28,18 +28,17 @@ from dbn.commands.configuration import resolve_config
 from dbn.commands.explain import explain
 from dbn.errors import SettingError, UserError
 from dbn.files import write_json
-from dbn.fitting.processes import is_first
+from dbn.fitting.ranks import is_first
+from dbn.runs.directories import study_directory
 from dbn.runs.identity import INCIDENTAL
 from dbn.runs.naming import NOT_NAMED, folder_name
-from dbn.runs.run import study_directory
-from dbn.runs.tracking import tracking
-from finetune.report import write_report
+from finetune.rungs import first_rung, halving_of
 
 log = logging.getLogger(__name__)
 
 PLAN = "sweep.json"
-_finished: dict[Path, dict[str, Any] | None] = {}
-"""Directories of the studies of the current multirun, with their settings ``logger.wandb``."""
+_finished: dict[Path, tuple[dict[str, Any] | None, float | None]] = {}
+"""Directories of the studies of the current multirun, with their settings ``logger.wandb`` and ``report.margin``."""
 
 
 class StudyReport(Callback):
@@ -77,12 +76,21 @@ class StudyReport(Callback):
             jobs = planned_jobs(config)
         except HydraException:  # a job cannot be composed: Hydra will refuse the multirun
             return
-        check_directories(jobs)
-        for study, own in groupby(sorted(jobs, key=lambda job: job.study), key=lambda job: job.study):
-            planned = list(own)
-            if not all(job.pretrain_only for job in planned):
-                _finished[study] = planned[0].wandb
-            write_json(study / PLAN, {"jobs": merged(study, [job.planned for job in planned])})
+        plan_jobs(jobs)
+
+
+def plan_jobs(jobs: Sequence["Job"]) -> None:
+    """Write or complete ``sweep.json`` of the jobs' studies, and register these for the report.
+
+    Raises:
+        SettingError: two jobs would share a directory.
+    """
+    check_directories(jobs)
+    for study, own in groupby(sorted(jobs, key=lambda job: job.study), key=lambda job: job.study):
+        planned = list(own)
+        if not all(job.pretrain_only for job in planned):
+            _finished[study] = planned[0].wandb, planned[0].margin
+        write_json(study / PLAN, {"jobs": merged(study, [job.planned for job in planned])})
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,7 @@ class Job:
         settings: all settings that may affect the result, except the seed; None if they cannot be resolved.
         pretrain_only: whether the job only pretrains stacks.
         wandb: settings of Weights & Biases.
+        margin: that of the study's report, ``report.margin``.
     """
 
     overrides: tuple[str, ...]
@@ -108,6 +117,7 @@ class Job:
     settings: dict[str, Any] | None = None
     pretrain_only: bool = False
     wandb: dict[str, Any] | None = None
+    margin: float | None = None
 
     @property
     def planned(self) -> dict[str, Any]:
@@ -118,15 +128,28 @@ class Job:
 
 
 def planned_jobs(config: DictConfig) -> list[Job]:
-    """Every job of a multirun, as Hydra's sweeper will launch them."""
+    """Every job of a multirun, as Hydra's sweeper will launch them; of successive halving, those of the first rung."""
+    batch, compose = jobs_in(config), composer()
+    options = halving_of(config)
+    if options is not None:
+        batch = [job for own in batch for job in first_rung(own, compose(tuple(own)), options)]
+    return [job for job_overrides in batch for job in jobs_of(job_overrides, compose)]
+
+
+def jobs_in(config: DictConfig) -> list[list[str]]:
+    """Overrides of each job of a multirun."""
     parameters = config.hydra.sweeper.params or {}
     # Unresolved: interpolations must be resolved for each job, not for the defaults.
     given = [str(override) for override in config.hydra.overrides.task._iter_ex(resolve=False)]
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     overrides = parser.parse_overrides([*(f"{key}={value}" for key, value in parameters.items()), *given])
     (batch,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
-    composed = cache(lambda job: hydra.compose("finetune", list(job), return_hydra_config=True))
-    return [job for job_overrides in batch for job in jobs_of(job_overrides, composed)]
+    return batch
+
+
+def composer() -> Callable[[tuple[str, ...]], DictConfig]:
+    """Composes configurations, each once."""
+    return cache(lambda job: hydra.compose("finetune", list(job), return_hydra_config=True))
 
 
 def jobs_of(overrides: Sequence[str], compose: Callable[[tuple[str, ...]], DictConfig]) -> list[Job]:
@@ -138,13 +161,14 @@ def jobs_of(overrides: Sequence[str], compose: Callable[[tuple[str, ...]], DictC
     Args:
         overrides: overrides of a job, including ``sweep=``.
         compose: composes a configuration, including Hydra's own; it takes a quarter of a second, so jobs that differ in
-            their seeds only share a configuration.
+            the numbers of their seed, trial and rung only share a configuration.
     """
-    seeds = [override for override in overrides if re.fullmatch(r"seed=\d+", override)]
-    composed = compose(tuple(override for override in overrides if override not in seeds))
-    if seeds:
+    numbers = [override for override in overrides if re.fullmatch(r"(seed|search\.trial|search\.rung)=\d+", override)]
+    composed = compose(tuple(override for override in overrides if override not in numbers))
+    if numbers:
         composed = composed.copy()
-        composed.seed = int(seeds[-1].partition("=")[2])
+        for key, _, number in (override.partition("=") for override in numbers):
+            OmegaConf.update(composed, key, int(number))
     study = Path(str(composed.paths.runs), NOT_NAMED)
     try:
         study = study_directory({"paths": {"runs": str(composed.paths.runs)}, "study": composed.study})
@@ -154,7 +178,7 @@ def jobs_of(overrides: Sequence[str], compose: Callable[[tuple[str, ...]], DictC
         settings = {key: value for key, value in config.items() if key not in {*INCIDENTAL, "name", "seed"}}
         job = Job(
             tuple(overrides), study, config["arm"]["name"], name, config["seed"], settings, config["pretrain_only"],
-            config["logger"]["wandb"],
+            config["logger"]["wandb"], config["report"]["margin"],
         )  # fmt: skip
         return [replace(job, seed=job.seed + k) for k in range(config["n_parallel_seeds"])]
     except (OmegaConfBaseException, UserError, TypeError, KeyError):
@@ -207,10 +231,16 @@ def merged(study: Path, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def at_end() -> None:
     """Write the reports of the studies of the current multirun, also if jobs have failed."""
+    if not _finished:
+        return
+    # Here: matplotlib, pandas, scipy and Lightning, which a single run or an invalid command line has no use for.
+    from dbn.runs.tracking import tracking
+    from finetune.report import write_report
+
     while _finished:
-        study, wandb = _finished.popitem()
+        study, (wandb, margin) = _finished.popitem()
         try:
-            report = write_report(study)
+            report = write_report(study, margin=margin)
         except UserError as error:
             log.error("No report: %s", error)
             continue

@@ -1,6 +1,7 @@
 """The command ``dbn-finetune``: train one arm of a comparison, unless its directory holds the result already."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -9,9 +10,7 @@ from rich.table import Table
 
 from dbn.commands.command import in_multirun, run_command, task_overrides
 from dbn.commands.configuration import resolve_config
-from dbn.fitting.processes import is_first
-from finetune.runs.network_run import finetune_seeds, finetuning_directory
-from finetune.runs.search import searched
+from dbn.fitting.ranks import is_first
 from finetune.sweep import at_end
 
 
@@ -21,10 +20,16 @@ def main() -> None:
 
 
 def _run(config: DictConfig) -> None:
+    # Here: torch and Lightning, which --help and an invalid command line have no use for.
+    from dbn.machine.subnormals import flush_subnormals
+    from finetune.runs.network_run import finetune_seeds, finetuning_directory
+    from finetune.runs.search import searched
+
+    flush_subnormals()
     results = finetune_seeds(resolve_config(searched(config, task_overrides())), task_overrides())
     if is_first() and not in_multirun():  # a multirun prints a table of all its runs at its end
         for result in results:
-            show(result)
+            show(result, finetuning_directory(result["config"]))
 
 
 def percent_text(fraction: float) -> str:
@@ -32,8 +37,8 @@ def percent_text(fraction: float) -> str:
     return f"{100 * fraction:.1g} %" if 0 < fraction < 5e-5 else f"{100 * fraction:.2f} %"
 
 
-def show(result: Mapping[str, Any]) -> None:
-    """Print a table of the final metrics."""
+def show(result: Mapping[str, Any], directory: Path) -> None:
+    """Print a table of the final metrics, and where they are."""
     table = Table(title=f"{result['name']}, seed {result['seed']}, {result['data']}")
     splits = [split for split in ("train", "validation", "test") if any(k.startswith(split) for k in result["metrics"])]
     table.add_column("")
@@ -46,9 +51,7 @@ def show(result: Mapping[str, Any]) -> None:
         table.add_row(quantity.replace("_", " "), *row)
     Console().print(table)
     before = f" after {result['pretrain_seconds']:.0f} s of pretraining" if result["pretrain_seconds"] else ""
-    Console().print(
-        f"{result['seconds']:.1f} s{before}; {finetuning_directory(result['config'])}", soft_wrap=True, highlight=False
-    )
+    Console().print(f"{result['seconds']:.1f} s{before}; {directory}", soft_wrap=True, highlight=False)
 
 
 if __name__ == "__main__":

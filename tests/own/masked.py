@@ -48,7 +48,7 @@ class MaskedLinear(Linear):
 
     kind: ClassVar[str] = "masked"
     options: ClassVar[tuple[str, ...]] = ("in_features", "out_features", "density")
-    has_bfloat16: ClassVar[bool] = False
+    precisions: ClassVar[tuple[str, ...]] = ("float32",)
 
     def __init__(self, in_features: int, out_features: int, density: float) -> None:
         super().__init__(in_features, out_features)

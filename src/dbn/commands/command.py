@@ -14,7 +14,6 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from pytorch_lightning.utilities.exceptions import SIGTERMException
 from submitit.core.utils import UncompletedJobError
 
 from dbn.commands.boundary import RefusedError
@@ -25,9 +24,8 @@ from dbn.commands.overrides import check_overrides
 from dbn.commands.slurm_array import wait_for_array
 from dbn.commands.texts import quote_texts, quoted
 from dbn.errors import SettingError
-from dbn.fitting.checkpoints import LastCheckpoint
 from dbn.fitting.interrupts import INTERRUPTED, interruptible, interruption_message
-from dbn.fitting.preemption import PreemptedError, preemption, requeueing
+from dbn.fitting.preemption import PreemptedError, TerminatedError, preemption, requeueing
 from dbn.runs.naming import swept_override
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -86,7 +84,7 @@ def _run(
     except (KeyboardInterrupt, PreemptedError):
         print_message(interruption_message(command))
         sys.exit(INTERRUPTED)
-    except SIGTERMException:
+    except TerminatedError:
         print_message("Stopped by SIGTERM. The same command goes on from the last checkpoint.")
         sys.exit(143)
     except UncompletedJobError as error:
@@ -107,7 +105,7 @@ def requeue_on_signal(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig
 
     @functools.wraps(task)
     def requeueable(config: DictConfig) -> Any:
-        LastCheckpoint.latest = None  # that of the previous job of a multirun
+        preemption.checkpoint = None  # that of the previous job of a multirun
         check_processes(config)
         with in_calling_folder(), requeueing():
             return task(config)

@@ -5,22 +5,27 @@ A reader of files returns a :class:`Source` or a :class:`StreamedSource`; :func:
 :class:`DataSet`.
 """
 
-from dbn.data.allowed_values import check_unit_interval
-from dbn.data.images import DataSet, Images
-from dbn.data.load import load_data
-from dbn.data.source import Source
-from dbn.data.sources.binarized_mnist import binarized_mnist
-from dbn.data.sources.digits import digits
-from dbn.data.sources.easypr import easypr
-from dbn.data.sources.image_folder import image_folder
-from dbn.data.sources.mat import mat
-from dbn.data.sources.memmap import memmap
-from dbn.data.sources.mnist import fashion_mnist, mnist
-from dbn.data.sources.npz import npz
-from dbn.data.sources.olivetti import olivetti
-from dbn.data.split.strata import label_subset
-from dbn.data.streamed.images import StreamedImages
-from dbn.data.streamed.source import StreamedSource
+from typing import TYPE_CHECKING
+
+from dbn.lazy import lazy_attributes
+
+if TYPE_CHECKING:
+    from dbn.data.allowed_values import check_unit_interval
+    from dbn.data.images import DataSet, Images
+    from dbn.data.load import load_data
+    from dbn.data.source import Source
+    from dbn.data.sources.binarized_mnist import binarized_mnist
+    from dbn.data.sources.digits import digits
+    from dbn.data.sources.easypr import easypr
+    from dbn.data.sources.image_folder import image_folder
+    from dbn.data.sources.mat import mat
+    from dbn.data.sources.memmap import memmap
+    from dbn.data.sources.mnist import fashion_mnist, mnist
+    from dbn.data.sources.npz import npz
+    from dbn.data.sources.olivetti import olivetti
+    from dbn.data.split.strata import label_subset
+    from dbn.data.streamed.images import StreamedImages
+    from dbn.data.streamed.source import StreamedSource
 
 __all__ = [
     "DataSet",
@@ -42,3 +47,27 @@ __all__ = [
     "npz",
     "olivetti",
 ]
+
+__getattr__, __dir__ = lazy_attributes(
+    __name__,
+    {
+        "DataSet": "dbn.data.images",
+        "Images": "dbn.data.images",
+        "Source": "dbn.data.source",
+        "StreamedImages": "dbn.data.streamed.images",
+        "StreamedSource": "dbn.data.streamed.source",
+        "binarized_mnist": "dbn.data.sources.binarized_mnist",
+        "check_unit_interval": "dbn.data.allowed_values",
+        "digits": "dbn.data.sources.digits",
+        "easypr": "dbn.data.sources.easypr",
+        "fashion_mnist": "dbn.data.sources.mnist",
+        "image_folder": "dbn.data.sources.image_folder",
+        "label_subset": "dbn.data.split.strata",
+        "load_data": "dbn.data.load",
+        "mat": "dbn.data.sources.mat",
+        "memmap": "dbn.data.sources.memmap",
+        "mnist": "dbn.data.sources.mnist",
+        "npz": "dbn.data.sources.npz",
+        "olivetti": "dbn.data.sources.olivetti",
+    },
+)

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from kornia.filters import gaussian_blur2d
-from kornia.geometry.transform import remap
 from torch import Tensor
 
 from dbn.settings import Check, check_table, within
@@ -52,6 +50,8 @@ class Augment:
     def __post_init__(self) -> None:
         """Check every value."""
         check_table("augment", vars(self), AUGMENT_CHECKS)
+        if not self.is_nothing:
+            import kornia  # noqa: F401  # here: slow, and most arms deform nothing; now: a fit measures its seconds
 
     @property
     def is_nothing(self) -> bool:
@@ -71,6 +71,8 @@ class Augment:
         Returns:
             Features of the same shape.
         """
+        from kornia.geometry.transform import remap  # here: see __post_init__
+
         if isinstance(generator, Sequence):
             return torch.stack([self(own, shape, g) for own, g in zip(features, generator, strict=True)])
         images = features.reshape(-1, *shape)
@@ -104,6 +106,8 @@ class Augment:
 
     def displace(self, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Add smooth random displacements to sampling points ``(batch, height, width)``."""
+        from kornia.filters import gaussian_blur2d  # here: see __post_init__
+
         noise = 2 * torch.rand(len(x), 2, *x.shape[1:], generator=generator, device=x.device) - 1
         width = 2 * round(3 * self.elastic_sigma) + 1
         kernel = (min(width, 2 * x.shape[1] - 1), min(width, 2 * x.shape[2] - 1))

@@ -112,15 +112,12 @@ class BlockLoader:
             self.reader = self.images.reader(min(images_per_block, n))
         with self.reader.reading(self.generator()) as gather:
             first, self.first_block = self.first_block, 0
-            for number, start in list(enumerate(range(0, n, images_per_block)))[first:]:
+            starts = list(range(0, n, images_per_block))
+            for number in range(first, len(starts)):
                 self.next_block = number + 1
-                stop = min(start + images_per_block, n)
-                batches = [(a, min(a + self.batch_size, stop)) for a in range(start, stop, self.batch_size)]
-                shares = [self.share(*batch) for batch in batches]
-                alone = self.world_size == 1
-                found, labels = gather(
-                    torch.arange(start, stop) if alone else torch.cat([torch.arange(a, b) for a, b in shares])
-                )
+                batches, shares, positions = self.minibatches_from(starts[number])
+                following = None if number + 1 == len(starts) else self.minibatches_from(starts[number + 1])[2]
+                found, labels = gather(positions, following)
                 yield Block(
                     number=number,
                     images=found,
@@ -128,6 +125,20 @@ class BlockLoader:
                     lengths=tuple(b - a for a, b in shares),
                     counts=tuple(b - a for a, b in batches),
                 )
+
+    def minibatches_from(self, start: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]], torch.Tensor]:
+        """The minibatches of the block that begins at position ``start`` of the epoch's order.
+
+        Returns:
+            First position of each, and the position after its last; the same of this process's shares; all positions
+            of these.
+        """
+        stop = min(start + self.batch_size * self.minibatches_per_block, len(self.images))
+        batches = [(a, min(a + self.batch_size, stop)) for a in range(start, stop, self.batch_size)]
+        shares = [self.share(*batch) for batch in batches]
+        if self.world_size == 1:
+            return batches, shares, torch.arange(start, stop)
+        return batches, shares, torch.cat([torch.arange(a, b) for a, b in shares])
 
     def share(self, start: int, stop: int) -> tuple[int, int]:
         """This process's part of a minibatch; if it does not divide, the first processes take one image more.

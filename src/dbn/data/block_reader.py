@@ -3,12 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from copy import copy
 
 import torch
 from torch import Tensor
 
-Gather = Callable[[Tensor], tuple["Tensor | Stored", Tensor | None]]
-"""From positions in an epoch's order, ascending ``(m,)``, to features ``(m, n_features)`` and labels ``(m,)``."""
+Gather = Callable[[Tensor, Tensor | None], tuple["Tensor | Stored", Tensor | None]]
+"""From positions in an epoch's order, ascending ``(m,)``, to features ``(m, n_features)`` and labels ``(m,)``.
+
+The second argument are the positions of the call that follows, which may be read ahead; None: there is none.
+"""
 
 
 class BlockReader(ABC):
@@ -36,6 +40,12 @@ class Decoder:
         self.factor = factor if bool((factor != 1).any()) else None
         self.is_identity = pixels.dtype == torch.float32 and self.offset is None and self.factor is None
         self.room = pixels.new_empty(0, pixels.shape[1], dtype=torch.float32)
+
+    def with_own_buffer(self) -> "Decoder":
+        """A decoder of the same pixels with a buffer of its own."""
+        twin = copy(self)
+        twin.room = self.room.new_empty(0, self.room.shape[1])
+        return twin
 
     def __call__(self, pixels: Tensor, out: Tensor | None = None) -> Tensor:
         """Features ``(m, n_features)`` float32 of ``pixels``, written to ``out``, or valid until the next call."""

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from dbn.data.block_reader import Stored
 
-FEATURES_AT_ONCE = 100_000
-"""Features that are decoded at once, or those of one minibatch if they are more; they fit a core's own cache."""
+FEATURES_AT_ONCE = {"cpu": 100_000, "cuda": 8_000_000}
+"""Features that are decoded at once, or those of one minibatch if they are more: on a CPU they fit a core's own cache,
+on a GPU its launches take longer than its arithmetic."""
 
 Destination = Callable[[int], Tensor]
 """Returns a reusable buffer ``(batch, n_features)`` for the features of a minibatch of ``batch`` images."""
@@ -22,7 +23,7 @@ class Minibatch:
 
     Attributes:
         features: this process's share ``(batch, n_features)`` float32.
-        labels: ``(batch,)`` int64, or None.
+        labels: ``(batch,)`` int64, or class probabilities ``(batch, n_classes)``, or None.
         count: images in the whole minibatch, over all processes.
     """
 
@@ -41,7 +42,7 @@ class Block:
     Args:
         number: of this block in its epoch, from 0.
         images: this process's share of all minibatches: features ``(n, n_features)``, or stored pixels.
-        labels: ``(n,)`` int64, or None.
+        labels: ``(n,)`` int64, or class probabilities ``(n, n_classes)``, or None.
         lengths: images of each minibatch in this process's share.
         counts: images of each minibatch, over all processes.
     """
@@ -74,32 +75,45 @@ class Block:
             self.images = self.images.features()
         return self.images
 
+    @property
+    def label_images(self) -> int:
+        """Dimension of ``labels`` that runs over images: the last one, or that before class probabilities."""
+        return -2 if self.labels is not None and self.labels.is_floating_point() else -1
+
     def with_features(self, features: Tensor) -> "Block":
         """The block with other features ``(n, n_features)``."""
         return self.holding(features, self.labels)
 
-    def holding(self, features: Tensor, labels: Tensor | None) -> "Block":
-        """The block with other features ``(n, n_features)`` and labels ``(n,)``."""
-        return Block(self.number, features, labels, self.lengths, self.counts)
+    def holding(self, images: Tensor | Stored, labels: Tensor | None) -> "Block":
+        """The block with other images, features ``(n, n_features)`` or stored, and labels or class probabilities."""
+        return Block(self.number, images, labels, self.lengths, self.counts)
 
-    def minibatches(self, destination: Destination | None = None) -> Iterator[Minibatch]:
+    def minibatches(
+        self, destination: Destination | None = None, first: int = 0, stop: int | None = None
+    ) -> Iterator[Minibatch]:
         """Yield the minibatches in order; each is valid until the next.
 
         Args:
             destination: buffer that features may be decoded into; used only where that saves a copy.
+            first: number of the first minibatch.
+            stop: number after the last one; None: all.
         """
-        labels = repeat(None) if self.labels is None else self.labels.split_with_sizes(self.lengths, -1)
-        yield from map(Minibatch, self._decoded(destination), labels, self.counts)
+        part = slice(first, stop)
+        labels = (
+            repeat(None) if self.labels is None else self.labels.split_with_sizes(self.lengths, self.label_images)[part]
+        )
+        yield from map(Minibatch, self._decoded(destination, part), labels, self.counts[part])
 
-    def _decoded(self, destination: Destination | None) -> Iterator[Tensor]:
+    def _decoded(self, destination: Destination | None, part: slice) -> Iterator[Tensor]:
         """Features of each minibatch; of stored pixels, several small minibatches are decoded at a time."""
         if not isinstance(self.images, Stored):
-            yield from self.images.split_with_sizes(self.lengths, -2)
+            yield from self.images.split_with_sizes(self.lengths, -2)[part]
             return
-        step = max(1, FEATURES_AT_ONCE // max(1, self.lengths[0] * self.images.pixels.shape[1]))
-        start = 0
-        for number in range(0, len(self.lengths), step):
-            lengths = self.lengths[number : number + step]
+        at_once = FEATURES_AT_ONCE.get(self.device.type, FEATURES_AT_ONCE["cpu"])
+        step = max(1, at_once // max(1, self.lengths[0] * self.images.pixels.shape[1]))
+        start, chosen = sum(self.lengths[: part.start]), self.lengths[part]
+        for number in range(0, len(chosen), step):
+            lengths = chosen[number : number + step]
             stop = start + sum(lengths)
             out = destination(lengths[0]) if step == 1 and destination is not None else None
             yield from self.images.features_between(start, stop, out).split_with_sizes(lengths, -2)

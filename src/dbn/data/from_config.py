@@ -1,25 +1,50 @@
-"""The data set that a configuration describes."""
+"""The data sets that configurations describe."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import hydra
 
-from dbn.data import DataSet, load_data
+from dbn.data import DataSet
 from dbn.data.content import content_of
+from dbn.data.load import load_splits
 from dbn.errors import DataError
 
 
+def split_seed_of(config: Mapping[str, Any]) -> int:
+    """Seed of the split: ``data.split_seed``, or the run's seed where that is null or absent."""
+    own = config["data"].get("split_seed")
+    return int(config["seed"] if own is None else own)
+
+
+AS_TRAINING = "as_training"
+"""Value of ``data.validation_labels``: as many as training labels."""
+
+
+def validation_labels_of(data: Mapping[str, Any]) -> int | None:
+    """Largest number of validation images that ``data.validation_labels`` lets take part in choices; None: all."""
+    wanted = data.get("validation_labels")
+    number: int | None = data.get("n_labelled") if wanted == AS_TRAINING else wanted
+    return number
+
+
 def data_of(config: Mapping[str, Any]) -> DataSet:
-    """The data set that the group ``data`` describes.
+    """:func:`data_sets_of` for one configuration."""
+    return data_sets_of([config])[0]
+
+
+def data_sets_of(configs: Sequence[Mapping[str, Any]]) -> list[DataSet]:
+    """The data set of each configuration; they differ in their seeds only.
+
+    Files are read once, and splits share the images in memory, see :func:`dbn.data.load.load_splits`.
 
     Raises:
-        DataError: it cannot be read, or the user's file has changed since ``data.content`` was computed.
+        DataError: they cannot be read, or the user's file has changed since ``data.content`` was computed.
     """
-    data = config["data"]
-    names = ("split_seed", "validation", "test", "standardise")
+    data = configs[0]["data"]
+    options = {name: data[name] for name in ("validation", "test", "standardise") if name in data}
     source = hydra.utils.instantiate(data["source"])
-    loaded = load_data(source, **{name: data[name] for name in names if name in data})
+    loaded = load_splits(source, [split_seed_of(config) for config in configs], **options)
     if data.get("content") is not None and content_of(data["path"]) != data["content"]:
         raise DataError(
             f"data.path={data['path']}: it has changed while it was being read. Call the command again when it is "

@@ -8,6 +8,7 @@ from torch import Tensor
 from dbn.data.block_loader import BlockLoader
 from dbn.data.blocks import Block
 from dbn.data.images import ImageSet
+from dbn.data.selected_images import SelectedImages
 
 
 class GroupLoader:
@@ -54,8 +55,18 @@ class GroupLoader:
 
 
 def move_all(images: Sequence[ImageSet], device: torch.device) -> list[ImageSet]:
-    """Move images to ``device``; an object that several models share is moved once."""
-    moved = {id(own): own.to(device) for own in images}
+    """Move images to ``device``; an object that several models share, or pixels of several splits, are moved once."""
+    moved: dict[int, ImageSet] = {}
+    pixels: dict[int, Tensor] = {}
+    for own in images:
+        if id(own) in moved:
+            continue
+        if isinstance(own, SelectedImages):
+            if id(own.pixels) not in pixels:
+                pixels[id(own.pixels)] = own.pixels.to(device)
+            moved[id(own)] = own.on(pixels[id(own.pixels)])
+        else:
+            moved[id(own)] = own.to(device)
     return [moved[id(own)] for own in images]
 
 

@@ -15,6 +15,7 @@ from dbn.data.block_reader import BlockBuffer, BlockReader, Gather, Stored
 from dbn.data.scaling import Scaling
 from dbn.data.split.strata import distinct
 from dbn.data.tensors import as_rows, check_dimensions
+from dbn.data.uploads import upload
 from dbn.errors import DataError
 from dbn.random.streams import stream
 
@@ -154,6 +155,11 @@ class Images(StoredImages):
             pixels = as_rows(features, "features")
         if labels is not None and labels.shape != pixels.shape[:1]:
             raise DataError(f"labels have shape {tuple(labels.shape)}, but there are {len(pixels)} images.")
+        return cls.of(pixels, labels)
+
+    @classmethod
+    def of(cls, pixels: Tensor, labels: Tensor | None) -> "Images":
+        """Images without scaling: features are pixels ``(n, n_features)``, uint8 or float32."""
         device = pixels.device
         return cls(pixels, labels, torch.tensor(0.0, device=device), torch.tensor(1.0, device=device))
 
@@ -212,8 +218,8 @@ class MemoryReader(BlockReader):
         """See :meth:`BlockReader.reading`."""
         order, labels, device = self.images.order(generator), self.images.labels, self.images.pixels.device
 
-        def gather(positions: Tensor) -> tuple[Stored, Tensor | None]:
-            index = order.index_select(0, positions).to(device)
+        def gather(positions: Tensor, following: Tensor | None) -> tuple[Stored, Tensor | None]:
+            index = upload(order.index_select(0, positions), device)
             torch.index_select(self.images.pixels, 0, index, out=self.buffer.pixels[: len(index)])
             return self.buffer.holding(len(index)), None if labels is None else labels[index]
 

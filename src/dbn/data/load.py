@@ -1,11 +1,13 @@
 """From a source to a data set: split, flatten, scale."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from dbn.data.images import DataSet, Images
+from dbn.data.selected_images import SelectedImages
 from dbn.data.source import Source
 from dbn.data.split.groups import GroupedLabels, hold_out_copies, hold_out_groups
 from dbn.data.split.hold_out import offset_and_factor, split_size, split_stream, stratified_split
@@ -51,50 +53,107 @@ def load_data(
         DataError: ``source`` is no source; a class has too few images to be in every split; or values lie outside 0 to
             ``source.maximum``, or have an ambiguous range, see :func:`dbn.data.value_of_one.value_of_one`.
     """
+    return load_splits(source, [split_seed], validation=validation, test=test, standardise=standardise)[0]
+
+
+def load_splits(
+    source: Source | StreamedSource,
+    split_seeds: Sequence[int],
+    *,
+    validation: int | float | None = 0.2,
+    test: int | float = 0.2,
+    standardise: bool = False,
+) -> list[DataSet]:
+    """Split a source in several ways, each as :func:`load_data` does, with the same errors.
+
+    Data sets share the pixels of a source in memory. Equal seeds have the same data set.
+
+    Args:
+        source: what a reader of files returned.
+        split_seeds: seed of each data set, at least one.
+        validation: as in :func:`load_data`.
+        test: as in :func:`load_data`.
+        standardise: as in :func:`load_data`; the statistics are those of each split's own training images.
+    """
     if not isinstance(source, (Source, StreamedSource)):
         raise DataError(
             f"source is a {type(source).__name__}: load_data takes what a reader of files returns, such as digits(), "
             "or Source('mine', images, labels, maximum=255) with images (n, channels, height, width) in a tensor."
         )
+    options = {"validation": validation, "test": test, "standardise": standardise}
+    seeds = dict.fromkeys(split_seeds)
     if isinstance(source, StreamedSource):
-        return load_streamed(source, split_seed=split_seed, validation=validation, test=test, standardise=standardise)
+        made = {seed: load_streamed(source, split_seed=seed, **options) for seed in seeds}  # type: ignore[arg-type]
+    else:
+        made = _load_from_memory(source, list(seeds), validation, test, standardise)
+    return [made[seed] for seed in split_seeds]
+
+
+def _load_from_memory(
+    source: Source, split_seeds: list[int], validation: int | float | None, test: int | float, standardise: bool
+) -> dict[int, DataSet]:
+    """The data set of each seed; of several, the images are selections from the same pixels."""
     seen = Range.of([source.train_images, *source.held_out])
     maximum = value_of_one(seen, source.maximum, data_name=source.name, standardise=standardise)
-    train = Split(source.train_images.flatten(1).contiguous(), source.train_labels, source.groups)
-    if source.test_images is not None:
-        held_out = Split(source.test_images.flatten(1).contiguous(), source.test_labels)
-    else:
-        train, held_out = _take_out("test", train, test, split_seed, source)
-    if source.validation_images is not None:
-        tuning = Split(source.validation_images.flatten(1).contiguous(), source.validation_labels)
-    else:
-        train, tuning = _take_out("validation", train, validation, split_seed, source)
-
-    offset, factor = offset_and_factor(Images.from_features(train.pixels), maximum, standardise=standardise)
+    pixels = source.train_images.flatten(1).contiguous()
+    given = _given(source.validation_images, source.validation_labels)
+    tested = _given(source.test_images, source.test_labels)
+    choose: Callable[[Tensor, Split], Images | SelectedImages] = _copied if len(split_seeds) == 1 else _selected
     channels, height, width = source.train_images.shape[1:]
-    return DataSet(
-        name=source.name,
-        train=Images(train.pixels, train.labels, offset, factor),
-        validation=Images(tuning.pixels, tuning.labels, offset, factor),
-        test=Images(held_out.pixels, held_out.labels, offset, factor),
-        shape=(channels, height, width),
-        classes=source.classes,
-        maximum=seen.magnitude if maximum is None else maximum,
-    )
+    data = {}
+    for seed in split_seeds:
+        train = Split(torch.arange(len(pixels)), source.train_labels, source.groups)
+        held_out = tuning = train
+        if tested is None:
+            train, held_out = _take_out("test", train, test, seed, source)
+        if given is None:
+            train, tuning = _take_out("validation", train, validation, seed, source)
+        stored = choose(pixels, train)
+        offset, factor = offset_and_factor(stored, maximum, standardise=standardise)
+        data[seed] = DataSet(
+            name=source.name,
+            train=replace(stored, offset=offset, factor=factor),
+            validation=replace(choose(pixels, tuning) if given is None else given, offset=offset, factor=factor),
+            test=replace(choose(pixels, held_out) if tested is None else tested, offset=offset, factor=factor),
+            shape=(channels, height, width),
+            classes=source.classes,
+            maximum=seen.magnitude if maximum is None else maximum,
+        )
+    return data
+
+
+def _given(images: Tensor | None, labels: Tensor | None) -> Images | None:
+    """Images that the source gives for a split, without scaling; None if it gives none."""
+    return None if images is None else Images.of(images.flatten(1).contiguous(), labels)
+
+
+def _copied(pixels: Tensor, split: "Split") -> Images:
+    """Copies of the images of a split, without scaling; ``pixels`` themselves if these are all images in order."""
+    whole = len(split) == len(pixels) and torch.equal(split.index, torch.arange(len(pixels)))
+    return Images.of(pixels if whole else pixels[split.index], split.labels)
+
+
+def _selected(pixels: Tensor, split: "Split") -> SelectedImages:
+    """The images of a split, as positions in ``pixels``, without scaling."""
+    return SelectedImages(pixels, split.index, split.labels, torch.tensor(0.0), torch.tensor(1.0))
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Images of one split: pixels ``(n, n_features)``, labels ``(n,)``, groups ``(n,)``."""
+    """Images of one split: numbers ``(n,)`` of the source's training images, their labels and groups ``(n,)``."""
 
-    pixels: Tensor
+    index: Tensor
     labels: Tensor | None
     groups: Tensor | None = None
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.index)
 
     def take(self, index: Tensor) -> "Split":
         """The images at ``index`` ``(m,)``."""
         labels = None if self.labels is None else self.labels[index]
-        return Split(self.pixels[index], labels, None if self.groups is None else self.groups[index])
+        return Split(self.index[index], labels, None if self.groups is None else self.groups[index])
 
 
 def _take_out(
@@ -102,7 +161,7 @@ def _take_out(
 ) -> tuple[Split, Split]:
     """The remaining and the held-out images, both in random order."""
     generator = split_stream(split_seed, split)
-    n = len(images.pixels)
+    n = len(images)
     if images.groups is None:
         size = split_size(split, wanted, n, source.name)
         if size == 0:

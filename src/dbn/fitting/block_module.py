@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -10,7 +10,10 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 
 from dbn.data.blocks import Block, Destination, Minibatch
 from dbn.fitting.metrics_file import MetricsFiles
-from dbn.machine.cuda_graphs import BlockGraphs
+from dbn.machine.capturable import make_capturable, set_capturable
+from dbn.machine.cuda_graphs import BlockGraphs, recorder_for, say_once
+from dbn.machine.hooks import has_hooks
+from dbn.random.streams import Generators, streams
 
 Optimizer = torch.optim.Optimizer
 
@@ -21,7 +24,13 @@ class BlockModule(pl.LightningModule):
     Lightning's overhead per training step (0.1 to 0.6 ms) is as large as a small model's minibatch; so it occurs once
     per block. Subclasses define :meth:`minibatch_step`, which takes an optimiser step, and may extend
     :meth:`begin_block`.
+
+    On a GPU the steps of a block but the last are recorded once as a CUDA graph and replayed for the following blocks.
     """
+
+    recordable: ClassVar[bool] = False
+    """Whether :meth:`minibatch_step` may be recorded: it changes tensors in place, draws from :meth:`block_noise`
+    alone, and does nothing else that counts, since a replay does not execute its Python code."""
 
     batch_size: int
     """Images per minibatch, of each model."""
@@ -38,6 +47,34 @@ class BlockModule(pl.LightningModule):
         super().__init__()
         self.automatic_optimization = False
 
+    def on_train_start(self) -> None:
+        """Choose how steps are taken; optimiser and its restored state exist by now."""
+        optimizer, recorder = self.lightning_optimizer().optimizer, recorder_for(self.device)
+        self.graphs = None
+        set_capturable(optimizer)
+        if recorder is None:
+            return
+        reason = self.why_not_recorded(optimizer)
+        if reason is None:
+            self.graphs = BlockGraphs(recorder, scheduled=self.lr_schedulers() is not None)
+        else:
+            say_once(reason)
+
+    def why_not_recorded(self, optimizer: Optimizer) -> str | None:
+        """Why steps cannot be recorded; None if they can, for which the optimiser is then set up."""
+        if not self.recordable:
+            return f"{type(self).__name__} does not say that it is `recordable`"
+        if self.trainer.world_size > 1:
+            return "several processes add their gradients in each"
+        if has_hooks(self):
+            return "a layer has hooks"
+        return make_capturable(optimizer)
+
+    def block_noise(self, name: str, *counters: int, device: torch.device) -> Generators:
+        """Generators of the stream ``name`` for the steps of a block, see :func:`dbn.random.streams.streams`."""
+        generators = streams(self.seeds, name, *counters, device=device)
+        return generators if self.graphs is None else self.graphs.reseeded(generators)
+
     def begin_block(self, block: Block) -> Block:
         """Prepare a block (random streams, augmentation); returns the block to train on."""
         return block
@@ -51,15 +88,17 @@ class BlockModule(pl.LightningModule):
         lightning_optimizer = self.lightning_optimizer()
         optimizer = lightning_optimizer.optimizer
         block = self.begin_block(block)
-        last = len(block.lengths) - 1
+        first, last = 0, len(block.lengths) - 1
         if self.graphs is not None:
-            self.graphs.all_but_last(block, optimizer, self.minibatch_step)
+            self.graphs.all_but_last(block, optimizer, self.minibatch_step, self.advance_schedule, self.destination)
+            first = last
         # Lightning's wrapper counts steps but costs as much as a small minibatch: used once per block.
-        for number, batch in enumerate(block.minibatches(self.destination)):
-            if number == last:
-                self.minibatch_step(batch, lightning_optimizer)
-            elif self.graphs is None:
-                self.minibatch_step(batch, optimizer)
+        for number, batch in enumerate(block.minibatches(self.destination, first), first):
+            self.minibatch_step(batch, lightning_optimizer if number == last else optimizer)
+            self.advance_schedule()
+
+    def advance_schedule(self) -> None:
+        """Advance what changes the optimiser's settings after every step; here nothing."""
 
     @property
     @abstractmethod

@@ -1,18 +1,17 @@
 """Checkpoints for resuming: written atomically after a block or epoch, at limited frequency."""
 
-import datetime
 import io
 import logging
 import time
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from dbn.files import write_bytes
+from dbn.files import time_of, write_bytes
 from dbn.fitting.metrics_file import MetricsFile, MetricsFiles
 from dbn.fitting.preemption import PreemptedError, preemption
 
@@ -66,9 +65,6 @@ class LastCheckpoint(MovableCheckpoint):
         seconds: minimum time between two checkpoints; 0: after every epoch, and never within one.
     """
 
-    latest: ClassVar[Path | None] = None
-    """The last checkpoint that this process has written or resumed from."""
-
     def __init__(self, directory: Path, seconds: float) -> None:
         super().__init__(
             dirpath=directory, filename=LAST, save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
@@ -117,7 +113,7 @@ class LastCheckpoint(MovableCheckpoint):
     def record_save(self) -> None:
         """Record time and file of a save."""
         self.saved = time.monotonic()
-        LastCheckpoint.latest = self.file
+        preemption.checkpoint = self.file
 
     def flush_rows(self, trainer: pl.Trainer) -> None:
         """Write ``metrics.csv``."""
@@ -140,12 +136,6 @@ def resume_path(directory: Path | None) -> Path | None:
     path = None if directory is None else directory / f"{LAST}.ckpt"
     if path is None or not path.is_file():
         return None
-    LastCheckpoint.latest = path
+    preemption.checkpoint = path
     log.info("%s: going on from the checkpoint of %s.", path.parent.parent, time_of(path))
     return path
-
-
-def time_of(file: Path) -> str:
-    """Modification time of a file as text."""
-    written = datetime.datetime.fromtimestamp(file.stat().st_mtime).astimezone()
-    return written.strftime("%d %B %Y, %H:%M:%S")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from dbn.fitting.checkpoints import LastCheckpoint, time_of
+from dbn.files import time_of
 from dbn.fitting.preemption import PreemptedError, preemption
 
 INTERRUPTED = 130
@@ -66,7 +66,7 @@ def interruption_message(command: str) -> str:
     Args:
         command: the interrupted command, quoted for a shell.
     """
-    checkpoint = LastCheckpoint.latest
+    checkpoint = preemption.checkpoint
     if checkpoint is not None and checkpoint.is_file():
         saved = f"The last checkpoint, {checkpoint}, is of {time_of(checkpoint)}"
     else:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,10 @@ class PreemptedError(BaseException):
     """
 
 
+class TerminatedError(SystemExit):
+    """A fit was stopped by SIGTERM: Lightning's ``SIGTERMException`` under a name that costs no import of Lightning."""
+
+
 class Preemption:
     """State of the requests to stop this process.
 
@@ -33,12 +38,14 @@ class Preemption:
         requested: this process was asked to stop.
         from_keyboard: it was asked by Ctrl-C.
         fitting: a fit is running, which stops only after a checkpoint.
+        checkpoint: the last checkpoint that this process has written or resumed from.
     """
 
     def __init__(self) -> None:
         self.requested = False
         self.from_keyboard = False
         self.fitting = False
+        self.checkpoint: Path | None = None
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         """Signal handler during a run: stop immediately, or let a running fit stop at its next checkpoint.

@@ -1,4 +1,4 @@
-"""The processes of a run that share its work: ranks, collective operations, and synchronisation before training.
+"""The processes of a run that share its work: collective operations, and synchronisation before training.
 
 All processes execute the same code; only the first one writes files, logs and results.
 """
@@ -8,32 +8,14 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dbn.errors import RunConflictError
 from dbn.files import write_json
-
-RANK_VARIABLES = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
-"""Environment variables with the rank, set by torchrun, Lightning and srun, before torch.distributed is initialised."""
-
-
-def is_distributed() -> bool:
-    """Whether torch.distributed is initialised."""
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
-
-
-def rank() -> int:
-    """Rank of this process, from 0."""
-    if is_distributed():
-        return torch.distributed.get_rank()
-    return next((int(os.environ[name]) for name in RANK_VARIABLES if name in os.environ), 0)
-
-
-def is_first() -> bool:
-    """Whether this is the process that writes files."""
-    return rank() == 0
+from dbn.fitting.ranks import is_distributed
 
 
 def wait_for_all() -> None:
@@ -48,6 +30,26 @@ def sum_over_all(*values: torch.Tensor) -> list[torch.Tensor]:
         for value in values:
             torch.distributed.all_reduce(value)
     return list(values)
+
+
+def summed_over_all(value: Tensor) -> Tensor:
+    """The sum of a value over all processes of the run, differentiable: of a loss that is the sum of theirs."""
+    summed: Tensor = SumOverAll.apply(value)
+    return summed
+
+
+class SumOverAll(torch.autograd.Function):
+    """An all-reduce whose gradient is one."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        """The sum over all processes."""
+        return sum_over_all(value.clone())[0]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """Every process's loss depends on the sum: so the sum of their gradients."""
+        return sum_over_all(gradient.clone())[0]
 
 
 def gather_from_all(value: torch.Tensor) -> list[torch.Tensor]:

@@ -15,12 +15,14 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dbn.errors import SettingError
 from dbn.fitting.block_module import BlockModule
 from dbn.fitting.checkpoints import AtomicCheckpointIO, resume_path
-from dbn.fitting.preemption import preemption
+from dbn.fitting.preemption import TerminatedError, preemption
 from dbn.machine.freed_memory import keep_freed_memory
+from dbn.machine.subnormals import subnormals_flushed
 from dbn.machine.threads import threads_for
 from dbn.settings import Check, check_number, check_table, check_text, choice, optional, within
 
@@ -128,14 +130,23 @@ def fit_resumably(
     Raises:
         SettingError: several seeds with several processes.
         PreemptedError: this process was asked to stop; a checkpoint was written.
+        TerminatedError: it received SIGTERM.
     """
     if trainer.world_size > 1 and len(module.seeds) > 1:
         raise SettingError(
             f"n_parallel_seeds={len(module.seeds)}: several processes share the work of one seed. Use "
             "n_parallel_seeds=1, or trainer.devices=1."
         )
-    with preemption.during_fit(), threads_for(module.largest_product), reraise_interrupt():
-        trainer.fit(module, train, validation, ckpt_path=resume_path(checkpoints), weights_only=True)
+    with (
+        preemption.during_fit(),
+        subnormals_flushed(),
+        threads_for(module.largest_product),
+        reraise_interrupt(),
+    ):
+        try:
+            trainer.fit(module, train, validation, ckpt_path=resume_path(checkpoints), weights_only=True)
+        except SIGTERMException as error:
+            raise TerminatedError(*error.args) from error
 
 
 @contextmanager

@@ -1,52 +1,141 @@
 """A block's steps as one CUDA graph: small steps take less time on a GPU than launching their kernels."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import logging
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from dbn.data.blocks import Block, Minibatch
+from dbn.data.block_reader import Decoder, Stored
+from dbn.data.blocks import Block, Destination, Minibatch
+from dbn.data.uploads import pinned
 from dbn.random.streams import Generators
 
-Capture = Callable[[Callable[[], None], Sequence[torch.Generator]], Callable[[], None]]
-"""Records ``work``, which draws from the given generators, and returns a callable that replays it."""
+log = logging.getLogger(__name__)
+
+Settings = list[dict[str, Any]]
+"""Settings of an optimiser's parameter groups."""
+OTHER_SETTINGS = "a schedule changes more than learning rates within a block"
 
 
-def cuda_graph(work: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
-    """Record ``work`` as a CUDA graph without executing it; returns a callable that replays it in one launch.
+class Recorder(Protocol):
+    """Records work for a device, which then replays it."""
 
-    Each replay uses and advances the current state of ``generators``, so that it draws the numbers that ``work`` would.
+    def warm_up(self, work: Callable[[], None]) -> bool:
+        """Do ``work``, which allocates what recordings use; returns whether the host waited for the device in it."""
+
+    def record(self, work: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
+        """Record ``work``, which draws from ``generators``, without doing it; returns a callable that replays it.
+
+        Each replay uses and advances the current state of ``generators``, so that it draws the numbers that ``work``
+        would.
+
+        Raises:
+            RuntimeError: ``work`` cannot be recorded.
+        """
+
+
+class CudaGraphs:
+    """Records work as CUDA graphs.
+
+    References:
+        https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
     """
-    graph = torch.cuda.CUDAGraph()
-    if hasattr(graph, "register_generator_state"):  # other versions of torch register it themselves
-        for generator in generators:
-            graph.register_generator_state(generator)
-    with torch.cuda.graph(graph):
-        work()
-    replay: Callable[[], None] = graph.replay
-    return replay
+
+    def __init__(self) -> None:
+        self.side = torch.cuda.Stream()
+
+    def warm_up(self, work: Callable[[], None]) -> bool:
+        """See :class:`Recorder`; on a side stream, as torch asks for: autograd remembers the stream it first ran on."""
+        side, mode = self.side, torch.cuda.get_sync_debug_mode()
+        side.wait_stream(torch.cuda.current_stream())
+        try:
+            with torch.cuda.stream(side), warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                torch.cuda.set_sync_debug_mode("warn")
+                work()
+        finally:
+            torch.cuda.set_sync_debug_mode(mode)
+        torch.cuda.current_stream().wait_stream(side)
+        waited = ["synchronizing CUDA operation" in str(own.message) for own in caught]
+        for own, known in zip(caught, waited, strict=True):
+            if not known:
+                warnings.warn_explicit(own.message, own.category, own.filename, own.lineno)
+        return any(waited)
+
+    def record(self, work: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
+        """See :class:`Recorder`."""
+        graph = torch.cuda.CUDAGraph()
+        if hasattr(graph, "register_generator_state"):  # other versions of torch register it themselves
+            for generator in generators:
+                graph.register_generator_state(generator)
+        try:
+            with torch.cuda.graph(graph):
+                work()
+        except RuntimeError:
+            # torch leaves generators that a failed recording used unusable ("Offset increment outside graph capture").
+            for generator in (*generators, torch.cuda.default_generators[torch.cuda.current_device()]):
+                generator.graphsafe_set_state(generator.clone_state())
+            raise
+        replay: Callable[[], None] = graph.replay
+        return replay
+
+
+def recorder_for(device: torch.device) -> Recorder | None:
+    """How steps on a device are recorded; None: they are not."""
+    return CudaGraphs() if device.type == "cuda" else None
+
+
+@cache
+def say_once(reason: str) -> None:
+    """Log why steps are launched one by one, once in a process."""
+    log.warning("Steps are launched one by one, which takes longer than one CUDA graph for a block: %s.", reason)
+
+
+@dataclass
+class Recording:
+    """The recorded steps of a block.
+
+    Attributes:
+        replay: takes them.
+        rates: the learning rates that they read, ``(steps, parameter groups)``.
+    """
+
+    replay: Callable[[], None]
+    rates: Tensor
 
 
 class BlockGraphs:
-    """Executes all steps of a block but the last by replaying a CUDA graph.
+    """Takes all steps of a block but the last by replaying a recording.
 
-    The caller takes the last step with Lightning's optimiser wrapper, which counts it. Features and labels of each
-    block are copied into fixed buffers that the recorded steps read. Steps must use memory at fixed addresses and an
-    optimiser that works in place, such as :class:`dbn.machine.optimizer.SGD`. A recording is valid for blocks of the
-    same lengths with the same settings of the optimiser: another momentum needs another recording.
+    The caller takes the last step with Lightning's optimiser wrapper, which counts it. Images and labels of each block
+    are copied into fixed buffers that the recorded steps read. Learning rates that a schedule changes are numbers on
+    the device, computed ahead by the schedule itself: one recording serves all of them. Other settings, and which
+    parameters learn, are part of a recording; the first block under new ones is not recorded, since it may allocate
+    what the optimiser keeps.
+
+    What a step does on the host happens when it is recorded, not when it is replayed.
 
     Args:
-        capture: records a callable, by default as a CUDA graph.
+        recorder: records work.
+        scheduled: a schedule changes learning rates.
     """
 
-    def __init__(self, capture: Capture = cuda_graph) -> None:
-        self.capture = capture
-        self.recordings: dict[Any, Callable[[], None]] = {}
-        self.features: Tensor | None = None
+    def __init__(self, recorder: Recorder, *, scheduled: bool = False) -> None:
+        self.recorder = recorder
+        self.scheduled = scheduled
+        self.recordings: dict[Any, Recording] = {}
+        self.images: Tensor | None = None
         self.labels: Tensor | None = None
+        self.decode: Decoder | None = None
+        self.own_decode: Decoder | None = None
         self.generators: list[torch.Generator] = []
-        self.warm = False
+        self.warm: set[Any] = set()
+        self.stopped = False
 
     def reseeded(self, generators: Generators) -> Generators:
         """Generators that recordings use for every block, reset to the seeds of ``generators``."""
@@ -58,43 +147,149 @@ class BlockGraphs:
         return self.generators[0] if isinstance(generators, torch.Generator) else self.generators
 
     def all_but_last(
-        self, block: Block, optimizer: torch.optim.Optimizer, take_step: Callable[[Minibatch, Any], None]
+        self,
+        block: Block,
+        optimizer: torch.optim.Optimizer,
+        take_step: Callable[[Minibatch, Any], None],
+        advance: Callable[[], None] = lambda: None,
+        destination: Destination | None = None,
     ) -> None:
-        """Execute every step of the block but the last.
+        """Take every step of the block but the last.
 
         Args:
             block: the block.
-            optimizer: the optimiser, whose settings are recorded.
+            optimizer: the optimiser.
             take_step: takes a step from a minibatch with the optimiser, drawing from :meth:`reseeded` generators.
+            advance: advances the schedule, after every step.
+            destination: see :meth:`Block.minibatches`.
         """
+        n = len(block.lengths) - 1
+        if n == 0:
+            return
 
-        def take_steps(block: Block) -> None:
-            for batch in list(block.minibatches())[:-1]:
+        def steps(block: Block, settings: Iterable[Settings]) -> Iterator[None]:
+            batches = block.minibatches(destination, stop=n)
+            for own, batch in zip(settings, batches, strict=True):
+                yield
+                set_settings(optimizer, own)
                 take_step(batch, optimizer)
 
-        if len(block.lengths) < 2:
-            return
-        if not self.warm:  # allocates momentum, gradients and buffers
-            take_steps(block)
-            self.warm = True
-            return
-        settings = tuple(
-            (name, value) for group in optimizer.param_groups for name, value in group.items() if name != "params"
-        )
+        def one_by_one() -> Iterator[Settings]:
+            for _ in range(n):
+                now = settings_of(optimizer)
+                if self._recorded(now) != self._recorded(before):
+                    self._stop(OTHER_SETTINGS)
+                yield self._on_device(now, block.device)
+                set_settings(optimizer, now)
+                advance()
+
+        before = settings_of(optimizer)
+        learning = tuple(own.requires_grad for group in optimizer.param_groups for own in group["params"])
+        kind = (self._recorded(before), learning)
+        if self.stopped:
+            do_all(steps(block, one_by_one()))
+        elif kind not in self.warm:
+            self.warm.add(kind)
+            self._warm_up(steps(block, one_by_one()))
+        else:
+            planned = []
+            for _ in range(n):
+                planned.append(settings_of(optimizer))
+                advance()
+            after = settings_of(optimizer)
+            if any(self._recorded(own) != kind[0] for own in planned):
+                self._stop(OTHER_SETTINGS)
+            recording = None if self.stopped else self._recording(block, planned, kind, steps)
+            if recording is None:
+                do_all(steps(block, [self._on_device(own, block.device) for own in planned]))
+            else:
+                recording.replay()
+            set_settings(optimizer, after)
+
+    def _warm_up(self, steps: Iterator[None]) -> None:
+        """Take the steps on their way to a recording; the first one may wait for the device where it sets things up."""
+        next(steps)
+        self.recorder.warm_up(lambda: next(steps, None))
+        if self.recorder.warm_up(lambda: do_all(steps)):
+            self._stop("a step makes the host wait for the device")
+
+    def _recording(
+        self,
+        block: Block,
+        planned: list[Settings],
+        kind: Any,
+        steps: Callable[[Block, Iterable[Settings]], Iterator[None]],
+    ) -> Recording | None:
+        """The recording for such a block, with its images, labels and rates in place; None if there cannot be one."""
         fixed = self.in_fixed_memory(block)
-        key = (block.lengths, block.counts, settings)
+        rates = torch.tensor([[float(group["lr"]) for group in own] for own in planned])
+        key = (block.lengths, block.counts, kind)
         if key not in self.recordings:
-            self.recordings = {known: kept for known, kept in self.recordings.items() if known[-1] == settings}
-            self.recordings[key] = self.capture(lambda: take_steps(fixed), self.generators)
-        self.recordings[key]()
+            self.recordings = {known: kept for known, kept in self.recordings.items() if known[-1] == kind}
+            own_rates = rates.to(block.device)
+            settings = [self._reading(own, row) for own, row in zip(planned, own_rates, strict=True)]
+            try:
+                replay = self.recorder.record(lambda: do_all(steps(fixed, settings)), self.generators)
+            except RuntimeError as error:
+                self._stop(f"recording them failed ({str(error).splitlines()[0]})")
+                return None
+            self.recordings[key] = Recording(replay, own_rates)
+        elif self.scheduled:
+            self.recordings[key].rates.copy_(pinned(rates, block.device), non_blocking=True)
+        return self.recordings[key]
+
+    def _stop(self, reason: str) -> None:
+        """Record nothing from now on."""
+        self.stopped = True
+        self.recordings = {}
+        say_once(reason)
+
+    def _recorded(self, settings: Settings) -> tuple[Any, ...]:
+        """The settings that are part of a recording."""
+        return tuple(
+            (name, value) for group in settings for name, value in group.items() if name != "lr" or not self.scheduled
+        )
+
+    def _reading(self, settings: Settings, rates: Iterable[Tensor]) -> Settings:
+        """The settings, with learning rates on the device if a schedule changes them."""
+        if not self.scheduled:
+            return settings
+        return [{**group, "lr": rate} for group, rate in zip(settings, rates, strict=True)]
+
+    def _on_device(self, settings: Settings, device: torch.device) -> Settings:
+        """:meth:`_reading`, for one step: whether it is recorded or not, a step has the same learning rates."""
+        return self._reading(settings, (torch.full((), float(group["lr"]), device=device) for group in settings))
 
     def in_fixed_memory(self, block: Block) -> Block:
-        """The block with features and labels copied into the fixed buffers."""
-        n = block.features.shape[-2]
-        if self.features is None or self.features[..., :n, :].shape != block.features.shape:
-            self.features, self.recordings = torch.empty_like(block.features), {}
+        """The block with images, as they are stored, and labels copied into the fixed buffers."""
+        stored = block.images if isinstance(block.images, Stored) else None
+        images = block.features if stored is None else stored.pixels
+        decode = None if stored is None else stored.decode
+        n = images.shape[-2]
+        fits = self.images is not None and self.images[..., :n, :].shape == images.shape
+        if self.images is None or not fits or self.images.dtype != images.dtype or self.decode is not decode:
+            self.images, self.recordings = torch.empty_like(images), {}
             self.labels = None if block.labels is None else torch.empty_like(block.labels)
-        features = self.features[..., :n, :].copy_(block.features)
-        if self.labels is None or block.labels is None:
-            return block.holding(features, None)
-        return block.holding(features, self.labels[..., :n].copy_(block.labels))
+            self.decode, self.own_decode = decode, None if decode is None else decode.with_own_buffer()
+        own = self.images[..., :n, :].copy_(images)
+        labels = None
+        if self.labels is not None and block.labels is not None:
+            labels = self.labels.narrow(block.label_images, 0, n).copy_(block.labels)
+        return block.holding(own if self.own_decode is None else Stored(own, self.own_decode, self.own_decode), labels)
+
+
+def settings_of(optimizer: torch.optim.Optimizer) -> Settings:
+    """The current settings of every parameter group."""
+    return [{name: own for name, own in group.items() if name != "params"} for group in optimizer.param_groups]
+
+
+def set_settings(optimizer: torch.optim.Optimizer, settings: Settings) -> None:
+    """Set the settings of every parameter group."""
+    for group, own in zip(optimizer.param_groups, settings, strict=True):
+        group.update(own)
+
+
+def do_all(steps: Iterator[None]) -> None:
+    """Run an iterator to its end."""
+    for _ in steps:
+        pass

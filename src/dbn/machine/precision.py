@@ -1,42 +1,105 @@
-"""Choice of the precision of matrix products: float32, or bfloat16 with float32 weights, sums and units."""
+"""Choice of the precision of matrix products: float32, bfloat16 or TF32, with float32 weights, sums and units.
+
+``bf16`` multiplies bfloat16 numbers. ``tf32``, on NVIDIA GPUs, multiplies float32 numbers whose factors the GPU rounds
+to 11 significant bits.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
-from dbn.machine.processor import processor_flags
+from dbn.errors import SettingError
+from dbn.machine.precision_table import Work, line_for
+from dbn.machine.processor import processor_kind
 from dbn.settings import check_choice
 
-PRECISIONS = ("auto", "float32", "bf16")
-SMALLEST_PRODUCT = 5_000_000
-"""Multiplications per product (batch x inputs x outputs) from which bfloat16 outweighs the cost of casting.
-
-Measured on a processor with AVX512-BF16, one and two threads: steps of contrastive divergence break even at about 4
-million, a network's layers at 4 to 7 million; at 0.6 million bfloat16 is a third to half slower, at 25 million a third
-faster.
-"""
+PRECISIONS = ("auto", "float32", "bf16", "tf32")
+TF32_CAPABILITY = (8, 0)
+"""Compute capability from which NVIDIA's GPUs have TF32 products (Ampere)."""
 
 
-def choose_precision(wanted: str, product: int, device: torch.device, possible: bool = True) -> str:
-    """``float32`` or ``bf16`` for a layer; ``auto`` is decided by machine and sizes, not by timing.
+class HasProducts(Protocol):
+    """A connection, or a layer of a network."""
+
+    @property
+    def operations(self) -> int:
+        """Multiplications per image in one of its products."""
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """Precisions that it supports, ``float32`` among them."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A precision, and what decided about it.
+
+    Attributes:
+        precision: ``float32``, ``bf16`` or ``tf32``.
+        decided_by: the setting, or the line of :mod:`dbn.machine.precision_table`.
+    """
+
+    precision: str
+    decided_by: str
+
+
+def choose_precision(wanted: str, layer: HasProducts, batch: int, device: torch.device, work: Work) -> Choice:
+    """The precision of a layer's products in training.
 
     Args:
-        wanted: ``float32``, ``bf16``, or ``auto``: bfloat16 if the device supports it and the layer is large enough.
-        product: multiplications in one of the layer's matrix products: batch x inputs x outputs.
+        wanted: ``float32``, ``bf16``, ``tf32``, or ``auto``, which :mod:`dbn.machine.precision_table` decides.
+        layer: the layer.
+        batch: images in a minibatch.
         device: training device.
-        possible: whether the layer supports bfloat16.
+        work: what is trained.
 
     Raises:
-        SettingError: ``wanted`` is none of these.
+        SettingError: ``wanted`` is none of these, or the layer or the device does not support it.
     """
     check_choice("precision", wanted, PRECISIONS)
-    if wanted != "auto":
-        return wanted
-    return "bf16" if possible and product >= SMALLEST_PRODUCT and has_bfloat16(device) else "float32"
+    if wanted == "auto":
+        return _by_table(layer, batch * layer.operations, device, work)
+    if wanted not in layer.precisions:
+        raise SettingError(
+            f"precision={wanted}: {type(layer).__name__} multiplies in {' or '.join(layer.precisions)} only. "
+            "Use precision=float32, or auto."
+        )
+    if wanted == "tf32":
+        check_tf32(device)
+    return Choice(wanted, f"precision={wanted}")
 
 
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device has hardware support for bfloat16 products."""
+def check_tf32(device: torch.device) -> None:
+    """Refuse TF32 on a device that does not have it.
+
+    Raises:
+        SettingError: the device is no NVIDIA GPU of compute capability 8.0 or more.
+    """
+    if device.type != "cuda":
+        raise SettingError(
+            f"precision=tf32: only NVIDIA GPUs have TF32 products, and this run trains on {device.type}. "
+            "Use precision=float32, bf16 or auto, or a GPU: trainer=gpu."
+        )
+    if torch.cuda.get_device_capability(device) < TF32_CAPABILITY:
+        raise SettingError(
+            f"precision=tf32: {torch.cuda.get_device_name(device)} has no TF32 products (compute capability "
+            f"{'.'.join(map(str, torch.cuda.get_device_capability(device)))}; 8.0 is needed). Use precision=float32."
+        )
+
+
+def device_kind(device: torch.device) -> str:
+    """Kind of a device in the table: of this processor, or ``CUDA`` and the compute capability."""
     if device.type == "cuda":
-        return torch.cuda.get_device_capability(device) >= (8, 0)
-    if device.type != "cpu":
-        return False
-    return not processor_flags().isdisjoint({"amx_bf16", "avx512_bf16"})
+        return f"CUDA {'.'.join(map(str, torch.cuda.get_device_capability(device)))}"
+    return processor_kind() if device.type == "cpu" else device.type
+
+
+def _by_table(layer: HasProducts, product: int, device: torch.device, work: Work) -> Choice:
+    kind = device_kind(device)
+    line = line_for(kind, work, product)
+    if line is None:
+        return Choice("float32", f"no line for {kind}, {work}, {product} multiplications")
+    if line.precision not in layer.precisions:
+        return Choice("float32", f"{type(layer).__name__} does not support {line.precision}")
+    return Choice(line.precision, str(line))

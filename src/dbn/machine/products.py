@@ -1,4 +1,4 @@
-"""Float32 matrix products by the faster of torch's two CPU libraries, MKL and oneDNN.
+"""Float32 matrix products: on a CPU by the faster of torch's two libraries, MKL and oneDNN; on a GPU in TF32 if asked.
 
 By default torch uses Intel's MKL. On AMD processors MKL does not use AVX-512, and oneDNN takes half its time (measured
 on Zen 5; on Zen 4 seven to nine tenths). torch passes float32 products to oneDNN if
@@ -74,6 +74,22 @@ class OneDNN(AbstractContextManager[None]):
         ONEDNN.matmul.fp32_precision = self.before
 
 
+class TF32(AbstractContextManager[None]):
+    """Context in which a GPU rounds the factors of float32 products to TF32; restores the setting afterwards."""
+
+    __slots__ = ("before",)
+
+    def __enter__(self) -> None:
+        self.before: Any = getattr(CUBLAS, TF32_SETTING)
+        setattr(CUBLAS, TF32_SETTING, "tf32" if TF32_SETTING == "fp32_precision" else True)
+
+    def __exit__(self, *_: object) -> None:
+        setattr(CUBLAS, TF32_SETTING, self.before)
+
+
 ONEDNN: Any = torch.backends.mkldnn
+CUBLAS: Any = torch.backends.cuda.matmul
+TF32_SETTING = "fp32_precision" if hasattr(ONEDNN, "matmul") else "allow_tf32"
+"""The setting's name from torch 2.9 on, and before; torch refuses to read the old one where the new one was set."""
 TORCH_DEFAULT = nullcontext()
 AMD = ("AuthenticAMD", "HygonGenuine")

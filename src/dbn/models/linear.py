@@ -1,4 +1,4 @@
-"""Layers of weights of feed-forward networks: the interface, and dense layers in float32 or bfloat16."""
+"""Layers of weights of feed-forward networks: the interface, and dense layers in float32, bfloat16 or TF32."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dbn.errors import SettingError
-from dbn.machine.products import faster_products
+from dbn.machine.products import TF32, faster_products
 from dbn.models.registry import Registered
 
 
@@ -21,7 +21,7 @@ class WeightLayer(Registered, nn.Module):
         bias: biases.
         in_features: number of inputs.
         out_features: number of outputs.
-        precision: ``float32`` or ``bf16`` in training; in evaluation mode every product is in float32.
+        precision: one of ``precisions``, in training; in evaluation mode every product is in float32.
     """
 
     registry: ClassVar[dict[str, type[Any]]] = {}
@@ -31,8 +31,8 @@ class WeightLayer(Registered, nn.Module):
     in_features: int
     out_features: int
     precision: str = "float32"
-    has_bfloat16: ClassVar[bool] = False
-    """Whether ``precision`` may be ``bf16``."""
+    precisions: ClassVar[tuple[str, ...]] = ("float32",)
+    """Values that ``precision`` may take."""
 
     @property
     def fan_in(self) -> int:
@@ -68,7 +68,7 @@ class WeightLayer(Registered, nn.Module):
 
 
 class Linear(WeightLayer, nn.Linear):  # type: ignore[misc]  # nn.Linear calls its weight a Tensor
-    """:class:`torch.nn.Linear` that can compute its products in bfloat16 in training.
+    """:class:`torch.nn.Linear` that can compute its products in bfloat16 or TF32 in training.
 
     Args:
         in_features: number of inputs.
@@ -77,7 +77,7 @@ class Linear(WeightLayer, nn.Linear):  # type: ignore[misc]  # nn.Linear calls i
 
     kind: ClassVar[str] = "linear"
     options: ClassVar[tuple[str, ...]] = ("in_features", "out_features")
-    has_bfloat16: ClassVar[bool] = True
+    precisions: ClassVar[tuple[str, ...]] = ("float32", "bf16", "tf32")
 
     @classmethod
     def holding(cls, weight: Tensor, bias: Tensor) -> "Linear":
@@ -90,9 +90,8 @@ class Linear(WeightLayer, nn.Linear):  # type: ignore[misc]  # nn.Linear calls i
 
     def forward(self, x: Tensor) -> Tensor:
         """``x @ W^T + b``, ``(batch, n_inputs)`` -> ``(batch, n_outputs)``."""
-        if self.precision == "bf16" and self.training:
-            output: Tensor = Bfloat16Linear.apply(x, self.weight, self.bias)
-            return output
+        if self.precision != "float32" and self.training:
+            return REDUCED[self.precision].apply(x, self.weight, self.bias)  # type: ignore[no-any-return]
         with faster_products(x.numel() * self.out_features):
             return F.linear(x, self.weight, self.bias)
 
@@ -109,7 +108,7 @@ class LinearGroup(WeightLayer):
         layers: one layer for each member; their parameters are copied.
     """
 
-    has_bfloat16: ClassVar[bool] = True
+    precisions: ClassVar[tuple[str, ...]] = Linear.precisions
 
     def __init__(self, layers: Sequence[Linear]) -> None:
         super().__init__()
@@ -119,9 +118,8 @@ class LinearGroup(WeightLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         """``x @ W^T + b`` of each member, ``(members, batch, n_inputs)`` -> ``(members, batch, n_outputs)``."""
-        if self.precision == "bf16" and self.training:
-            output: Tensor = Bfloat16Linear.apply(x, self.weight, self.bias)
-            return output
+        if self.precision != "float32" and self.training:
+            return REDUCED[self.precision].apply(x, self.weight, self.bias)  # type: ignore[no-any-return]
         with faster_products(x.numel() * self.out_features):
             return torch.baddbmm(self.bias, x, self.weight.mT)
 
@@ -155,3 +153,31 @@ class Bfloat16Linear(torch.autograd.Function):
         to_inputs = (gradient16 @ weight16).float() if ctx.needs_input_grad[0] else None
         to_bias = gradient.sum(-2, keepdim=gradient.dim() > 2)
         return to_inputs, (gradient16.mT @ x16).float(), to_bias
+
+
+class TF32Linear(torch.autograd.Function):
+    """A linear layer whose three products round their float32 factors to TF32, on a GPU.
+
+    A function of its own, because the setting must hold in the backward pass too, and for this layer alone. Shapes are
+    those of :class:`Bfloat16Linear`.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """``x @ W^T + b``."""
+        ctx.save_for_backward(x, weight)
+        with TF32():
+            return F.linear(x, weight, bias) if x.dim() == 2 else torch.baddbmm(bias, x, weight.mT)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        """Gradients of inputs, weights and biases."""
+        x, weight = ctx.saved_tensors
+        with TF32():
+            to_inputs = gradient @ weight if ctx.needs_input_grad[0] else None
+            to_weight = gradient.mT @ x
+        return to_inputs, to_weight, gradient.sum(-2, keepdim=gradient.dim() > 2)
+
+
+REDUCED: dict[str, Any] = {"bf16": Bfloat16Linear, "tf32": TF32Linear}
+"""The function of each precision other than float32."""

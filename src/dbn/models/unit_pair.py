@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from dbn.data.tensors import as_states
 from dbn.errors import SettingError
 from dbn.models.connections import Connection, make_connection
+from dbn.models.connections.tf32 import TF32Products
 from dbn.models.layer import Layer
 from dbn.models.linear import WeightLayer
 from dbn.models.units import Units, make_units
@@ -129,12 +130,15 @@ class UnitPair(Layer):
         ]
 
     def in_precision(self, precision: str) -> Self:
-        """The layer itself for ``float32``; for ``bf16`` one with the same parameters and bfloat16 products.
+        """The layer itself for ``float32``; for ``bf16`` or ``tf32`` one with the same parameters and such products.
 
         Raises:
             SettingError: the connection does not support bfloat16.
         """
-        return self if precision != "bf16" else type(self)(self.visible, self.hidden, self.connection.in_bfloat16())
+        if precision == "float32":
+            return self
+        connection = TF32Products(self.connection) if precision == "tf32" else self.connection.in_bfloat16()
+        return type(self)(self.visible, self.hidden, connection)
 
     def description(self) -> dict[str, Any]:
         """Types, shapes and options of units and connection."""

@@ -24,14 +24,30 @@ def check_layers(layers: Any) -> None:
             )
 
 
-def check_data_set(data: Any) -> None:
-    """Raise :class:`DataError` unless ``data`` is a data set; the message says how to make one."""
-    if not isinstance(data, DataSet):
+def check_data_sets(data: Any, n: int) -> list[DataSet]:
+    """The data set of each of ``n`` stacks, given as one for all, or as a sequence.
+
+    Raises:
+        DataError: there is no data set, the message says how to make one; or they are not one for each stack, of one
+            shape, with equal numbers of training images.
+    """
+    sets = list(data) if isinstance(data, list | tuple) else [data] * n
+    for own in sets:
+        if not isinstance(own, DataSet):
+            raise DataError(
+                f"data is a {type(own).__name__}: a stack is pretrained on a data set. Of images (n, channels, height, "
+                "width) in a tensor of uint8 or float32, load_data(Source('mine', images, maximum=255)) makes one; of "
+                "what load_data takes, such as digits(), load_data does."
+            )
+    if len(sets) != n:
+        raise DataError(f"data holds {len(sets)} data sets for {n} stacks. Give one for all, or one for each.")
+    if len({(own.shape, len(own.train)) for own in sets}) > 1:
+        found = ", ".join(f"{len(own.train)} images {own.shape}" for own in sets)
         raise DataError(
-            f"data is a {type(data).__name__}: a stack is pretrained on a data set. Of images (n, channels, height, "
-            "width) in a tensor of uint8 or float32, load_data(Source('mine', images, maximum=255)) makes one; of what "
-            "load_data takes, such as digits(), load_data does."
+            f"data holds training sets of different sizes ({found}): stacks that train together need as many images of "
+            "one shape. Pretrain those that differ by themselves."
         )
+    return sets
 
 
 def check_augment(augment: Any) -> None:

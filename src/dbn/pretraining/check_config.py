@@ -14,6 +14,7 @@ from dbn.commands.configuration import resolve_config
 from dbn.commands.factories import check_factory, target_of
 from dbn.commands.texts import with_texts
 from dbn.data.augment import AUGMENT_CHECKS
+from dbn.data.from_config import AS_TRAINING
 from dbn.data.sources.arrays import ROLES
 from dbn.data.sources.picture_file import background_colour
 from dbn.errors import SettingError
@@ -23,6 +24,7 @@ from dbn.machine.precision import PRECISIONS
 from dbn.pretraining.check_arguments import check_method
 from dbn.pretraining.from_config import layers_of, visible_of
 from dbn.pretraining.representations import REPRESENTATIONS
+from dbn.runs.directories import check_run_location
 from dbn.runs.seeds import LARGEST_GROUP
 from dbn.runs.wandb_settings import check_wandb
 from dbn.settings import (
@@ -33,6 +35,7 @@ from dbn.settings import (
     check_table,
     check_text,
     choice,
+    format_value,
     optional,
     rename_hint,
     within,
@@ -63,6 +66,16 @@ def check_labels_name(key: str, value: Any) -> None:
         check_text(key, value, what="the name of an array")
 
 
+def check_validation_labels(key: str, value: Any) -> None:
+    """Raise :class:`SettingError` unless ``value`` is ``as_training`` or a number of images."""
+    if value != AS_TRAINING:
+        if not isinstance(value, int | float):
+            raise SettingError(
+                f"{key}={format_value(value)}: use {AS_TRAINING}, a number of validation images, or null for all."
+            )
+        check_number(key, value, low=1, whole=True)
+
+
 RUN_CHECKS: dict[str, Check] = {
     "study": check_text,
     "seed": within(low=0, whole=True),
@@ -75,10 +88,11 @@ RUN_CHECKS: dict[str, Check] = {
 
 DATA_CHECKS: dict[str, Check] = {
     "name": check_text,
-    "split_seed": within(low=0, whole=True),
+    "split_seed": optional(within(low=0, whole=True)),
     "n_labelled": optional(within(low=1, whole=True)),
     "validation": optional(check_share),
     "test": optional(check_share),
+    "validation_labels": optional(check_validation_labels),
     "standardise": check_flag,
     "representations": choice(*REPRESENTATIONS),
 }
@@ -100,21 +114,6 @@ SOURCE_CHECKS: dict[str, Check] = {
     **{role: optional(check_text) for role in ROLES if role not in ("images", "labels")},
 }
 """Checks of settings of the readers of data."""
-
-
-def check_run_location(config: Mapping[str, Any] | DictConfig) -> None:
-    """Check the settings that determine where runs are written.
-
-    Raises:
-        SettingError: an invalid value.
-    """
-    check_group("paths", config["paths"])
-    check_text("paths.runs", _as_text(config["paths"].get("runs")), what="a folder")
-    check_text("study", _as_text(config["study"]))
-
-
-def _as_text(value: Any) -> Any:
-    return str(value) if isinstance(value, int | float) else value
 
 
 def check_composed(config: DictConfig) -> None:

@@ -1,7 +1,7 @@
 """Training of RBMs by contrastive divergence: the training step, its LightningModule, the pretraining method."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -12,8 +12,6 @@ from dbn.data.images import ImageSet
 from dbn.errors import SettingError
 from dbn.fitting.block_module import Optimizer
 from dbn.fitting.processes import add_gradients
-from dbn.machine.cuda_graphs import BlockGraphs
-from dbn.machine.optimizer import SGD
 from dbn.machine.precision import choose_precision
 from dbn.models import flops
 from dbn.models.connections import make_connection
@@ -35,7 +33,7 @@ class ContrastiveStep:
     Args:
         rbm: the model, updated in place; in a group (:meth:`dbn.models.rbm.RBM.group`) every member is updated.
         sampler: sampler of the negative phase.
-        precision: of the matrix products, ``float32`` or ``bf16``.
+        precision: of the matrix products, ``float32``, ``bf16`` or ``tf32``.
     """
 
     def __init__(self, rbm: RBM, sampler: Sampler, precision: str = "float32") -> None:
@@ -90,6 +88,8 @@ class RBMTraining(LayerTraining):
         **options: of :class:`LayerTraining`.
     """
 
+    recordable: ClassVar[bool] = True
+
     layer: RBM
 
     def __init__(self, layer: RBM, settings: LayerSettings, sampler: Sampler, **options: Any) -> None:
@@ -103,13 +103,12 @@ class RBMTraining(LayerTraining):
         return flops.contrastive_divergence(self.layer.operations, self.sampler.products)
 
     def on_fit_start(self) -> None:
-        """Set up what depends on the device: precision, CUDA graphs, and the sampler's restored chains.
+        """Set up what depends on the device: precision and the sampler's restored chains.
 
         Raises:
-            SettingError: persistent chains with several processes.
+            SettingError: persistent chains with several processes, or a precision that is not supported here.
         """
-        product = self.batch_size * self.layer.operations
-        self.precision = choose_precision(self.precision, product, self.device, self.layer.connection.has_bfloat16)
+        self.choose_precision()
         self.step = ContrastiveStep(self.layer, self.sampler, self.precision)
         self.destination = self.step.destination
         if self.sampler.persistent and self.trainer.world_size > 1:
@@ -117,10 +116,13 @@ class RBMTraining(LayerTraining):
                 "sampler=pcd: chains belong to one process, and a checkpoint could not hold those of "
                 f"{self.trainer.world_size}. Use sampler=cd, or trainer.devices=1."
             )
-        if self.device.type == "cuda" and self.trainer.world_size == 1 and self.optimizer_is_recordable():
-            self.graphs = BlockGraphs()
         if self.sampler_state is not None:
             self.sampler.load_state_dict(self.sampler_state, self.device)
+
+    def choose_precision(self) -> None:
+        """Choose the precision of the products, see :func:`dbn.machine.precision.choose_precision`."""
+        choice = choose_precision(self.precision, self.layer.connection, self.batch_size, self.device, "rbm")
+        self.precision, self.precision_decided_by = choice.precision, choice.decided_by
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the states of the sampler's chains."""
@@ -129,10 +131,6 @@ class RBMTraining(LayerTraining):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the sampler's state for :meth:`on_fit_start`: the module is not on its device yet."""
         self.sampler_state = checkpoint["sampler"]
-
-    def optimizer_is_recordable(self) -> bool:
-        """Whether steps of the optimiser can be recorded in a CUDA graph; known for :class:`SGD` only."""
-        return isinstance(self.lightning_optimizer().optimizer, SGD)
 
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
         """Take a :class:`ContrastiveStep`."""

@@ -4,6 +4,7 @@ The gradient of both is that of :class:`DenoisingStep`, by backpropagation writt
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -138,6 +139,14 @@ def write_bias_gradient(bias: nn.Parameter, error: Tensor) -> None:
     torch.sum(error, -2, keepdim=bias.dim() == error.dim(), out=gradient_of(bias))
 
 
+@dataclass(frozen=True)
+class Products:
+    """What :func:`choose_precision` asks of layers that train in one precision: a product's size, what all support."""
+
+    operations: int
+    precisions: tuple[str, ...]
+
+
 class DenoisingTraining(LayerTraining):
     """Trains an autoencoder, or a group of them, by :class:`DenoisingStep`.
 
@@ -167,10 +176,12 @@ class DenoisingTraining(LayerTraining):
         return flops.tied_autoencoder([layer.operations for layer in self.layers])
 
     def on_fit_start(self) -> None:
-        """Choose the precision, which depends on the device."""
-        possible = all(layer.connection.has_bfloat16 for layer in self.layers)
-        product = self.batch_size * self.layer.operations
-        self.precision = choose_precision(self.precision, product, self.device, possible)
+        """Choose the precision, which depends on the device, for all layers by the largest."""
+        connections = [layer.connection for layer in self.layers]
+        shared = [own for own in connections[0].precisions if all(own in each.precisions for each in connections)]
+        products = Products(self.layer.operations, tuple(shared))
+        choice = choose_precision(self.precision, products, self.batch_size, self.device, "rbm")
+        self.precision, self.precision_decided_by = choice.precision, choice.decided_by
         self.step = DenoisingStep(self.layers, self.corruption, self.precision)
 
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:

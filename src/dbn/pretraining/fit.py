@@ -14,6 +14,7 @@ from dbn.data.images import Images
 from dbn.errors import SettingError
 from dbn.fitting.trainer import loader_context, make_trainer, quiet, reraise_interrupt
 from dbn.machine.precision import PRECISIONS
+from dbn.machine.subnormals import subnormals_flushed
 from dbn.machine.threads import threads_for
 from dbn.models.rbm import RBM
 from dbn.pretraining.contrastive import RBMTraining
@@ -44,7 +45,7 @@ def fit(
         epochs: passes through the images.
         sampler: sampler of the negative phase; None: CD-1.
         seed: seed of the order of the images and of the Gibbs noise.
-        precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.machine.precision`.
+        precision: of the products: ``auto``, ``float32``, ``bf16`` or ``tf32``, see :mod:`dbn.machine.precision`.
         callbacks: Lightning callbacks, such as ``FitProgress("my RBM", "layer1/weight_norm", "norm")`` of
             :mod:`dbn.fitting.progress`.
         **settings: training settings of :class:`LayerSettings`. ``bias_from_data=True`` resets the visible biases to
@@ -89,7 +90,7 @@ def fit(
     with quiet():
         trainer = make_trainer(directory=None, max_epochs=epochs, callbacks=callbacks, options=options)
         loader = BlockLoader(train, batch_size=layer.batch_size, seed=seed, counters=(1,), **loader_context(trainer))
-        with threads_for(module.largest_product), reraise_interrupt():
+        with subnormals_flushed(), threads_for(module.largest_product), reraise_interrupt():
             trainer.fit(module, loader)
     return rbm.to(device)  # Lightning moves the model to the CPU after training on a GPU
 

@@ -24,7 +24,7 @@ from dbn.models import flops
 from dbn.models.dbn import DBN
 from dbn.models.layer import Layer, group_layers
 from dbn.pretraining.augmented import AugmentedBelow
-from dbn.pretraining.check_arguments import check_augment, check_data_set, check_layers, check_method
+from dbn.pretraining.check_arguments import check_augment, check_data_sets, check_layers, check_method
 from dbn.pretraining.check_data import check_visible
 from dbn.pretraining.contrastive import RBMPretraining
 from dbn.pretraining.fit import MONITORED_IMAGES
@@ -63,7 +63,7 @@ def pretrain_stack(
 
 
 def pretrain_stacks(
-    data: DataSet,
+    data: DataSet | Sequence[DataSet],
     layers: Sequence[LayerSettings],
     runs: Sequence[StackRun],
     *,
@@ -88,13 +88,14 @@ def pretrain_stacks(
     bit, equal. This holds for elementwise optimisers, such as SGD and Adam.
 
     Args:
-        data: images; all training images are used, labelled or not.
+        data: images, for all stacks the same or for each its own (of one shape, with as many training images); all
+            training images are used, labelled or not.
         layers: settings of each layer, from the data upwards.
         runs: seed, directory and tracker of each stack.
         visible: type of the visible units of the first layer, see :class:`LayerSettings`.
         method: pretraining method; None: RBMs by CD-1, :class:`dbn.pretraining.contrastive.RBMPretraining`.
         optimizer: factory of the optimiser.
-        precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.machine.precision`.
+        precision: of the products: ``auto``, ``float32``, ``bf16`` or ``tf32``, see :mod:`dbn.machine.precision`.
         representations: of lower layers: ``memory``, ``compute`` or ``disk``, see :class:`Representations`.
         augment: deformation of the training images, drawn in every epoch; implies ``representations="compute"``.
         directory: folder for checkpoints within a layer; None: no checkpoints.
@@ -115,21 +116,24 @@ def pretrain_stacks(
         Hinton, Osindero & Teh (2006), Neural Computation 18:1527; Hinton & Salakhutdinov (2006), Science 313:504.
     """
     check_layers(layers)
-    check_data_set(data)
+    sets = check_data_sets(data, len(runs))
     check_method(method)
     check_augment(augment)
     check_choice("precision", precision, PRECISIONS)
     check_number("checkpoint_seconds", checkpoint_seconds, low=0)
     for run in runs:
         check_number("seed", run.seed, low=0, whole=True)
-    if len(runs) > 1 and isinstance(data.train, StreamedImages):
+    if len(runs) > 1 and isinstance(sets[0].train, StreamedImages):
         raise SettingError(
-            f"n_parallel_seeds={len(runs)}: data={data.name} stays in its file, which is read for one seed at a "
+            f"n_parallel_seeds={len(runs)}: data={sets[0].name} stays in its file, which is read for one seed at a "
             "time. Use n_parallel_seeds=1."
         )
     method = RBMPretraining() if method is None else method
-    stacks = [GrowingStack(run, method, data, layers, visible, representations, augment) for run in runs]
-    check_visible(data, visible)
+    stacks = [
+        GrowingStack(run, method, own, layers, visible, representations, augment)
+        for run, own in zip(runs, sets, strict=True)
+    ]
+    check_visible(sets[0], visible)  # the others are splits of the same images
     first_epoch = 0
     for number, stage in enumerate(stacks[0].stages, start=1):
         waiting = [stack for stack in stacks if not stack.is_trained(number)]
@@ -190,9 +194,10 @@ def train_layer(
             options=trainer_options,
         )
         device = trainer.strategy.root_device
-        train = move_all([stack.to_load for stack in stacks], device)
-        monitored = move_all([stack.train for stack in stacks], device)
-        validation = move_all([stack.validation for stack in stacks], device)
+        moved = move_all(
+            [images for stack in stacks for images in (stack.to_load, stack.train, stack.validation)], device
+        )
+        train, monitored, validation = moved[::3], moved[1::3], moved[2::3]
         module = method.training(
             layer,
             settings,
@@ -218,6 +223,7 @@ def train_layer(
         "seconds": stopwatch.seconds / len(stacks),
         "other_load": stopwatch.other_load,
         "precision": module.precision,
+        "precision_decided_by": module.precision_decided_by,
         "flops": operations * len(train[0]),
         "epochs": settings.epochs,
     }
@@ -235,7 +241,9 @@ def add_closed_form(
         below = flops.forward([own.operations for own in stack.layers[-1:]]) * len(stack.train)
         facts = {
             "seconds": stopwatch.seconds / len(stacks),
+            "other_load": stopwatch.other_load,
             "precision": "float32",
+            "precision_decided_by": f"{type(stack.method).__name__} computes its layers in float64",
             "flops": below + sum(stack.method.closed_form_flops(layer, len(stack.train)) for layer in layers),
             "epochs": 0,
         }

@@ -10,7 +10,8 @@ from dbn.data import DataSet
 from dbn.data.augment import Augment
 from dbn.data.images import ImageSet
 from dbn.errors import SettingError
-from dbn.fitting.processes import is_first, wait_for_all
+from dbn.fitting.processes import wait_for_all
+from dbn.fitting.ranks import is_first
 from dbn.models.dbn import DBN
 from dbn.models.layer import Layer
 from dbn.pretraining.method import PretrainingMethod
@@ -42,9 +43,9 @@ class Pretrained:
     Attributes:
         stack: the stack.
         facts: for each layer ``seconds`` (including time before interruptions, divided by the number of stacks that
-            trained together), ``precision`` of its products, ``flops``, ``epochs``, and, if several stacks trained
-            together, their seeds as ``together``. Of layers that were trained jointly the first has the seconds,
-            operations and epochs of all, the others none.
+            trained together), ``precision`` of its products and what it was ``precision_decided_by``, ``flops``,
+            ``epochs``, and, if several stacks trained together, their seeds as ``together``. Of layers that were
+            trained jointly the first has the seconds, operations and epochs of all, the others none.
     """
 
     stack: DBN

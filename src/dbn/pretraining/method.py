@@ -34,7 +34,7 @@ class LayerTraining(BlockModule):
         seeds: the run's seed; in a group, one for each member.
         number: of the layer, from 1; part of the names of metrics and a counter of random streams.
         optimizer: factory of the optimiser.
-        precision: of the matrix products: ``auto``, ``float32`` or ``bf16``, see :mod:`dbn.machine.precision`.
+        precision: of the products: ``auto``, ``float32``, ``bf16`` or ``tf32``, see :mod:`dbn.machine.precision`.
         prepare: applied to a block's features first, with noise from the stream ``pretraining_augment``.
         monitored: training images for metrics, ``(n, n_inputs)`` for each member; None: no metrics.
         monitored_validation: validation images for metrics, ``(m, n_inputs)`` for each member.
@@ -61,6 +61,7 @@ class LayerTraining(BlockModule):
         self.number = number
         self.make_optimizer = optimizer
         self.precision = precision
+        self.precision_decided_by = f"precision={precision}"
         self.prepare = prepare
         self.monitored = monitored
         self.monitored_validation = monitored_validation
@@ -105,8 +106,7 @@ class LayerTraining(BlockModule):
     def begin_block(self, block: Block) -> Block:
         """Open the block's random stream, and prepare its features."""
         counters = (self.number, self.current_epoch, block.number, self.global_rank)
-        generator = streams(self.seeds, "gibbs", *counters, device=block.device)
-        self.generator = generator if self.graphs is None else self.graphs.reseeded(generator)
+        self.generator = self.block_noise("gibbs", *counters, device=block.device)
         if self.prepare is None:
             return block
         noise = streams(self.seeds, "pretraining_augment", *counters, device=block.device)

@@ -19,7 +19,8 @@ from dbn.data.streamed.rows import Rows
 from dbn.data.streamed.windows import Layout
 from dbn.errors import DataError, SettingError
 from dbn.files import replacing
-from dbn.fitting.processes import is_first, wait_for_all
+from dbn.fitting.processes import wait_for_all
+from dbn.fitting.ranks import is_first
 from dbn.models.layer import Layer
 from dbn.settings import check_choice
 
@@ -172,8 +173,8 @@ class PropagatedReader(BlockReader):
         """See :meth:`BlockReader.reading`."""
         with self.below.reading(generator) as gather_below:
 
-            def gather(positions: Tensor) -> tuple[Tensor, Tensor | None]:
-                below, labels = gather_below(positions)
+            def gather(positions: Tensor, following: Tensor | None) -> tuple[Tensor, Tensor | None]:
+                below, labels = gather_below(positions, following)
                 return self.up(below.features() if isinstance(below, Stored) else below), labels
 
             yield gather

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dbn.data.augment import Augment
+from dbn.data.from_config import split_seed_of
 from dbn.pretraining.from_config import layers_of, visible_of
 from dbn.pretraining.settings import LayerSettings
 from dbn.runs.identity import data_identity, digest, trainer_identity
@@ -21,7 +22,7 @@ def stack_identity(config: Mapping[str, Any]) -> dict[str, Any]:
     trainer = trainer_identity(config["trainer"])
     trainer.pop("limit_val_batches", None)
     return {
-        "data": data_identity(config["data"]),
+        "data": {**data_identity(config["data"]), "split_seed": split_seed_of(config)},
         "visible": visible_of(stack),
         "layers": [layer_identity(layer) for layer in layers_of(stack)],
         "optimizer": stack["optimizer"],
@@ -54,6 +55,8 @@ def augment_identity(augment: Augment) -> dict[str, Any] | None:
 def stack_name(config: Mapping[str, Any]) -> str:
     """Name of a stack, without seed: data, sizes and unit types in words, and ten digits of a hash of its identity.
 
+    Stacks whose seeds draw their splits have one name.
+
     For example ``digits_200_200_200_7c1f0a94de``, or ``mnist_500_500_relu_augmented_03b7a1c2f8``.
 
     Raises:
@@ -67,6 +70,8 @@ def stack_name(config: Mapping[str, Any]) -> str:
     kinds = dict.fromkeys(own if isinstance(own, str) else own["kind"] for own in types)
     words = [source, *listed, *(kind for kind in kinds if kind != "bernoulli")]
     words += ["augmented"] if identity["augment"] is not None else []
+    if identity["data"]["split_seed"] == identity["seed"]:
+        identity["data"]["split_seed"] = None
     del identity["seed"]
     return "_".join([*words, digest(identity)])
 

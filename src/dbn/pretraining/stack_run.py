@@ -12,19 +12,20 @@ import hydra
 from dbn.commands.texts import with_texts
 from dbn.data import DataSet
 from dbn.data.augment import Augment
-from dbn.data.from_config import data_of
-from dbn.fitting.processes import is_first
+from dbn.data.from_config import data_sets_of
+from dbn.fitting.ranks import is_first
 from dbn.machine.model_memory import check_memory
-from dbn.pretraining.check_config import check_pretraining, check_run_location
+from dbn.pretraining.check_config import check_pretraining
 from dbn.pretraining.from_config import layers_of, method_of, visible_of
 from dbn.pretraining.greedy import pretrain_stacks
 from dbn.pretraining.growing import Pretrained, StackRun
 from dbn.pretraining.pictures import pictures_of_stack, save_pictures, sheets
 from dbn.pretraining.settings import LayerSettings
 from dbn.pretraining.stack_identity import stack_identity, stack_name
-from dbn.runs.identity import INCIDENTAL, with_content
-from dbn.runs.run import Run, execute_all, study_directory
-from dbn.runs.seeds import by_seed, checkpoint_folder
+from dbn.runs.directories import check_run_location, study_directory
+from dbn.runs.identity import INCIDENTAL, LABEL_KEYS, with_content
+from dbn.runs.run import Run, execute_all
+from dbn.runs.seeds import by_seed, checkpoint_folder, in_equal_parts
 from dbn.runs.tracking import Tracker, Tracking, tracking
 from dbn.settings import settings_of
 
@@ -70,7 +71,7 @@ def pretrain_together(
     """Pretrain the stacks of configurations from :func:`pretraining_config` that differ only in their seeds."""
     runs = [Run(pretraining_directory(config), config, identity=stack_identity) for config in configs]
     with checkpoint_folder(runs) as folder:
-        return execute_all(runs, lambda waiting: _work(waiting, folder), overrides, folder)
+        return execute_all(runs, lambda waiting: _work(runs, waiting, folder), overrides, folder)
 
 
 def pretraining_config(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,18 +79,29 @@ def pretraining_config(config: Mapping[str, Any]) -> dict[str, Any]:
     shared = {
         key: value for key, value in config.items() if key in STACK_KEYS | INCIDENTAL - {"swept", "pretrain_only"}
     }
-    return {**shared, "data": {key: value for key, value in config["data"].items() if key != "n_labelled"}}
+    return {**shared, "data": {key: value for key, value in config["data"].items() if key not in LABEL_KEYS}}
 
 
-def _work(runs: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:
-    """Pretrain the stacks of the runs, with checkpoints in ``folder``; yields the result of each run."""
+def _work(runs: Sequence[Run], waiting: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:
+    """Pretrain the stacks of the waiting runs, with checkpoints in ``folder``; yields the result of each."""
+    check_pretraining(runs[0].config)
+    data = data_sets_of([run.config for run in runs])
+    parts = in_equal_parts(runs, data)
+    for part in parts:
+        chosen = [(run, own) for run, own in zip(runs[part], data[part], strict=True) if run in waiting]
+        if chosen:
+            own_folder = folder if len(parts) == 1 else folder / str(part.start)
+            yield from _pretrain([run for run, _ in chosen], [own for _, own in chosen], own_folder)
+
+
+def _pretrain(runs: Sequence[Run], data: Sequence[DataSet], folder: Path) -> Iterator[dict[str, Any]]:
+    """Pretrain the stacks of runs together, each on its data set; yields the result of each run."""
     config = runs[0].config
-    check_pretraining(config)
-    data = data_of(config)
     layers = layers_of(config["stack"])
-    check_memory("stack.layers", [data.n_features, *(layer.n_hidden for layer in layers)], len(runs))
+    check_memory("stack.layers", [data[0].n_features, *(layer.n_hidden for layer in layers)], len(runs))
     augment = settings_of("stack.augment", Augment, config["stack"]["augment"])
-    openers, directories = [partial(_tracked, run, data) for run in runs], [run.directory for run in runs]
+    openers = [partial(_tracked, run, own) for run, own in zip(runs, data, strict=True)]
+    directories = [run.directory for run in runs]
     with Tracking(openers, directories, config["logger"]["wandb"]) as tracked:
         pretrained = pretrain_stacks(
             data,
@@ -106,9 +118,9 @@ def _work(runs: Sequence[Run], folder: Path) -> Iterator[dict[str, Any]]:
             trainer_options=config["trainer"],
             progress=config["progress"],
         )
-        for number, (run, own) in enumerate(zip(runs, pretrained, strict=True) if is_first() else ()):
+        for number, (run, own, images) in enumerate(zip(runs, pretrained, data, strict=True) if is_first() else ()):
             with tracked.after(number) as tracker:
-                yield _finish(run, own, data, layers, tracker)
+                yield _finish(run, own, images, layers, tracker)
 
 
 def _tracked(run: Run, data: DataSet) -> AbstractContextManager[Tracker]:
@@ -154,6 +166,7 @@ def _finish(
         "flops": sum(fact["flops"] for fact in facts),
         "trained_together": max(len(fact.get("together", [0])) for fact in facts),
         "precision": [fact["precision"] for fact in facts],
+        "precision_decided_by": [fact["precision_decided_by"] for fact in facts],
         "n_parameters": sum(parameter.numel() for parameter in stack.parameters()),
         "epochs": sum(fact["epochs"] for fact in facts),
         "stack": STACK_FILE,

@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from dbn.data.content import content_of
+from dbn.data.from_config import validation_labels_of
 
 INCIDENTAL = frozenset(
-    {"checkpoint_seconds", "logger", "n_parallel_seeds", "paths", "pretrain_only", "progress", "swept"}
+    {"checkpoint_seconds", "logger", "n_parallel_seeds", "paths", "pretrain_only", "progress", "report", "swept"}
 )
 """Top-level keys that do not affect a run's result, apart from rounding."""
 MACHINE_KEYS = frozenset({"accelerator", "devices", "num_nodes", "profiler", "strategy"})
 """Keys of the group ``trainer`` that determine devices and processes."""
 NO_LIMIT = {"fast_dev_run": False, "limit_train_batches": 1.0, "limit_val_batches": 1.0, "overfit_batches": 0.0}
 """Values of the group ``trainer`` that are equivalent to leaving out the key."""
+LABEL_KEYS = frozenset({"n_labelled", "validation_labels"})
+"""Keys of the group ``data`` that do not affect pretraining."""
 LOCATION_KEYS = frozenset({"name", "path", "root", "source"})
 """Keys of the group ``data`` that are names and paths, and ``source``, which is compared separately."""
 
@@ -38,7 +41,10 @@ def run_identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a configuration that configurations of the same run have in common."""
     kept = {key: value for key, value in config.items() if key not in INCIDENTAL}
     if isinstance(config.get("data"), Mapping):
-        kept["data"] = {**data_identity(config["data"]), "n_labelled": config["data"].get("n_labelled")}
+        labels = {
+            "n_labelled": config["data"].get("n_labelled"), "validation_labels": validation_labels_of(config["data"])
+        }  # fmt: skip
+        kept["data"] = {**data_identity(config["data"]), **labels}
     if isinstance(config.get("trainer"), Mapping):
         kept["trainer"] = trainer_identity(config["trainer"])
     for group, where in (
@@ -53,7 +59,7 @@ def run_identity(config: Mapping[str, Any]) -> dict[str, Any]:
 def data_identity(data: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of the group ``data`` that determine the images of each split and how they are read."""
     read_by = {key: value for key, value in data.get("source", {}).items() if key not in LOCATION_KEYS}
-    others = {*LOCATION_KEYS, "n_labelled", "representations"}
+    others = {*LOCATION_KEYS, *LABEL_KEYS, "representations"}
     return {**{key: value for key, value in data.items() if key not in others}, "source": read_by}
 
 

@@ -17,6 +17,8 @@ LONGEST_LABEL = 140
 """Largest number of bytes of all values in a run's name."""
 IN_EVERY_PATH = frozenset({"arm", "seed", "study"})
 """Keys whose values are part of every run's directory."""
+SET_BY = {"labels": "data.n_labelled"}
+"""Groups whose choices differ in one setting: a name that says the setting says the choice."""
 NOT_NAMED = "not_named"
 """Folder for Hydra's log of a job whose name cannot be resolved; the job itself reports the error."""
 _UNUSUAL = re.compile(r"[^\w.,+=@~\[\]-]+")
@@ -90,7 +92,7 @@ def label(*, _root_: DictConfig) -> str:
     template = template.replace("${arm.name}", _raw(_root_.get("arm") or _root_, "name"))
     in_file = [key for key in map(str, params) if key != "experiment"]  # each experiment has its own base_name
     swept = dict.fromkeys([*in_file, *map(str, _root_.get("swept") or ())])
-    keys = [key for key in swept if key not in IN_EVERY_PATH and not _mentions(template, key)]
+    keys = [key for key in swept if key not in IN_EVERY_PATH and not _mentions(template, SET_BY.get(key, key))]
     text = "".join(f"_{key}={value_text(choices[key] if key in choices else _select(_root_, key))}" for key in keys)
     return _short(text, LONGEST_LABEL) if text else ""
 
@@ -128,18 +130,37 @@ def folder_in_configuration(key: str, *, _root_: DictConfig) -> str:
         return NOT_NAMED
 
 
-def arm_name(start: str, unlabelled: str | None, dropout: str | None, augment: Any, stack_augment: Any) -> str:
-    """Resolver ``${arm_name:...}``: name of an arm from its components, ``dbn_relu_dropout_augment``.
+def arm_name(
+    start: str,
+    unlabelled: str | None,
+    normalisation: str | None,
+    dropout: str | None,
+    augment: Any,
+    stack_augment: Any,
+    training: Any,
+    optimizer: Any,
+) -> str:
+    """Resolver ``${arm_name:...}``: an arm's name from its components, ``random_relu_batchnorm_dropout_augment``.
+
+    Adam has no word: it is the optimiser of whole studies, of autoencoders, whose arms are called as they were.
 
     Args:
         start: word for the initialisation.
         unlabelled: word for the use of unlabelled images in fine-tuning; None for none.
+        normalisation: word for normalisation; None for none.
         dropout: word for dropout; None for none.
         augment: group of the deformation in fine-tuning.
         stack_augment: group of the deformation in pretraining; the word is ``both`` if fine-tuning has one as well.
+        training: group that may have ``mixup``.
+        optimizer: group of the optimiser; the word is ``adamw`` for that one.
     """
     word, of_stack = _augmentation(augment), _augmentation(stack_augment)
-    words = [start, unlabelled, dropout, word, ("both" if word else f"stack_{of_stack}") if of_stack else None]
+    words = [start, unlabelled, normalisation, dropout, word]
+    words.append(("both" if word else f"stack_{of_stack}") if of_stack else None)
+    if isinstance(training, DictConfig) and training.get("mixup") is not None:
+        words.append("mixup")
+    if isinstance(optimizer, DictConfig) and str(optimizer.get("_target_")).endswith(".AdamW"):
+        words.append("adamw")
     return "_".join(str(word) for word in words if word)
 
 
@@ -152,6 +173,11 @@ def _augmentation(settings: Any) -> str | None:
     return "augment" if any(settings.get(key) for key in ("rotation", "translation", "scale", "shear")) else None
 
 
+def label_count(n_labelled: int | None) -> str:
+    """Resolver ``${label_count:${data.n_labelled}}``: number of labels in a name, ``all`` for None."""
+    return "all" if n_labelled is None else str(n_labelled)
+
+
 def sizes(layers: Any) -> str:
     """Resolver ``${sizes:${stack.layers}}``: sizes of layers in a name, ``500_500_2000``."""
     if not isinstance(layers, list | ListConfig):
@@ -160,6 +186,7 @@ def sizes(layers: Any) -> str:
 
 
 for _name, _resolver in (
-    ("arm_name", arm_name), ("folder", folder_in_configuration), ("label", label), ("sizes", sizes)
+    ("arm_name", arm_name), ("folder", folder_in_configuration), ("label", label), ("label_count", label_count),
+    ("sizes", sizes),
 ):  # fmt: skip
     OmegaConf.register_new_resolver(_name, _resolver, replace=True)

@@ -1,6 +1,5 @@
 """Execution of runs: lock the directory, check its configuration, do what is not done, write the result."""
 
-import fcntl
 import json
 import logging
 import os
@@ -8,7 +7,7 @@ import platform
 import subprocess
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -16,24 +15,24 @@ from typing import Any
 
 import torch
 import yaml
-from filelock import FileLock, Timeout
 from hydra.errors import InstantiationException
 
 from dbn.errors import RunConflictError, UserError
 from dbn.files import UNFINISHED, write_json, write_text
 from dbn.fitting.preemption import PreemptedError
-from dbn.fitting.processes import announce_runs, is_first, wait_for_all, wait_for_announcement
+from dbn.fitting.processes import announce_runs, wait_for_all, wait_for_announcement
+from dbn.fitting.ranks import is_first
 from dbn.machine.processor import processor_name
 from dbn.machine.products import onednn_is_faster
+from dbn.machine.subnormals import subnormals_flushed
+from dbn.runs.directories import lock
 from dbn.runs.identity import run_identity
-from dbn.runs.naming import folder_name
 from dbn.runs.study_data import check_same_data, record_data
 
 log = logging.getLogger(__name__)
 
 RESULT = "result.json"
 ERROR = "error.txt"
-LOCK = ".lock"
 CONFIG = Path(".hydra") / "config.yaml"
 ABSENT = "(absent)"
 OVERRIDES = Path(".hydra") / "overrides.yaml"
@@ -64,11 +63,6 @@ class Run:
         return int(self.config["seed"])
 
 
-def study_directory(config: Mapping[str, Any]) -> Path:
-    """Directory of a study: ``<runs>/<study>``."""
-    return Path(config["paths"]["runs"], folder_name(config["study"]))
-
-
 def execute(
     directory: Path,
     config: dict[str, Any],
@@ -80,6 +74,7 @@ def execute(
     return execute_all([run], lambda waiting: (work(run.directory) for run in waiting), overrides)[0]
 
 
+@subnormals_flushed()  # evaluation too: a call from Python gives the numbers that the command gives
 def execute_all(
     runs: Sequence[Run],
     work: Callable[[Sequence[Run]], Iterable[dict[str, Any]]],
@@ -180,37 +175,6 @@ def read_result(directory: Path) -> dict[str, Any] | None:
         raise RunConflictError(f"{path}: not readable as JSON ({error}). Move it away to do the run again.") from error
     assert isinstance(result, dict)
     return result
-
-
-@contextmanager
-def lock(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock, waiting for other processes; the system releases the lock of a dead process."""
-    directory.mkdir(parents=True, exist_ok=True)
-    guard = FileLock(directory / LOCK)
-    try:
-        guard.acquire(timeout=0.1)
-    except Timeout:
-        log.info("%s: another process is at work here; waiting for it.", directory)
-        guard.acquire()
-    try:
-        yield
-    finally:
-        guard.release()
-
-
-def is_locked(directory: Path) -> bool:
-    """Whether a process holds the directory's lock; writes nothing, so that read-only studies can be inspected."""
-    try:
-        handle = os.open(directory / LOCK, os.O_RDONLY)
-    except OSError:  # no lock file, or not readable
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # released when the file is closed
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
 
 
 def _claim(run: Run, folder: Path | None) -> None:

@@ -11,7 +11,7 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 
 from dbn.files import write_text
 from dbn.fitting.metrics_file import METRICS, MetricsFile, MetricsFiles
-from dbn.fitting.processes import is_first
+from dbn.fitting.ranks import is_first
 from dbn.runs.wandb_settings import (
     LONGEST_NAME,
     LONGEST_TAG,

@@ -1,7 +1,7 @@
 """Runs of baselines, started by the first fine-tuning run of a study that asks for them.
 
-For autoencoders: linear baselines, one run per study, data set and code size. For classifiers: recognisers published
-for the data, one run per study, number of labels and seed.
+For autoencoders: linear baselines, one run per study, data set, split and code size. For classifiers: recognisers
+published for the data, one run per study, number of labels and seed.
 """
 
 import time
@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from dbn.data import DataSet, Images, StreamedImages
+from dbn.data import DataSet, StreamedImages
+from dbn.data.from_config import split_seed_of
 from dbn.data.images import StoredImages
 from dbn.errors import SettingError
 from dbn.pretraining.from_config import layers_of
-from dbn.runs.run import execute, study_directory
+from dbn.runs.directories import study_directory
+from dbn.runs.identity import LABEL_KEYS
+from dbn.runs.run import execute
 from dbn.settings import check_choice
 from finetune.baselines.easypr.recogniser import train_easypr
 from finetune.baselines.logistic_pca import logistic_pca
@@ -83,7 +86,8 @@ def run_baselines(config: Mapping[str, Any], data: DataSet) -> None:
 def _run_linear(name: str, config: Mapping[str, Any], data: DataSet) -> None:
     code_size = layers_of(config["stack"])[-1].n_hidden
     full_name = f"{name}_{code_size}"
-    shared = {key: value for key, value in config["data"].items() if key != "n_labelled"}
+    shared = {key: value for key, value in config["data"].items() if key not in LABEL_KEYS}
+    split = split_seed_of(config)  # all that is random about it
     own = {"study": config["study"], "baseline": name, "code_size": code_size, "data": shared}
 
     def work(_: Path) -> dict[str, Any]:
@@ -92,9 +96,9 @@ def _run_linear(name: str, config: Mapping[str, Any], data: DataSet) -> None:
         reconstructed = BASELINES[name](data.train.features(), test, code_size)
         metrics = {"test/squared_error": float(F.mse_loss(reconstructed, test)) * data.n_features}
         facts = {"seconds": time.perf_counter() - start, "n_labelled": None, "metrics": metrics}
-        return _result(config, data, name, full_name, 0) | facts
+        return _result(config, data, name, full_name, split) | facts
 
-    execute(_directory(config, full_name, 0), own, work)
+    execute(_directory(config, full_name, split), own, work)
 
 
 def _run_recogniser(name: str, config: Mapping[str, Any], data: DataSet) -> None:
@@ -147,8 +151,7 @@ def _result(config: Mapping[str, Any], data: DataSet, name: str, full_name: str,
 
 def _pixels(images: StoredImages, data: DataSet) -> NDArray[np.uint8]:
     """Pixels as stored, ``(n, height, width)``."""
-    assert isinstance(images, Images)  # of a test set, and of training images in memory: others are refused
-    pixels: NDArray[np.uint8] = images.pixels.cpu().numpy().reshape(-1, *data.shape[1:])
+    pixels: NDArray[np.uint8] = images.take(torch.arange(len(images))).pixels.cpu().numpy().reshape(-1, *data.shape[1:])
     return pixels
 
 

@@ -141,7 +141,7 @@ def maximise(
 def combine(network: Network, layer: int, units: Tensor) -> Tensor:
     r"""Linear combinations of first-layer filters: the units' rows of :math:`W_k \cdots W_2 W_1`.
 
-    This is the feature of a unit if all layers below were linear.
+    This is the feature of a unit if all layers below were linear. A normalised layer's units enter with their slopes.
 
     Args:
         network: a single network.
@@ -154,8 +154,8 @@ def combine(network: Network, layer: int, units: Tensor) -> Tensor:
     References:
         Lee, Ekanadham & Ng (2008); Erhan et al. (2009), section 3.3.
     """
-    layers = network.layers
-    rows = layers[layer - 1].weight[units]
-    for below in reversed(layers[: layer - 1]):
-        rows = rows @ below.weight
+    rows = network.layers[layer - 1].weight[units]
+    for below in reversed(network.blocks[: layer - 1]):
+        slopes = rows if below.normalisation is None else rows * below.normalisation.slope
+        rows = slopes @ below.layer.weight
     return rows

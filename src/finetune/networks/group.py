@@ -6,7 +6,7 @@ from finetune.networks.network import Network, NetworkBlock
 
 
 class NetworkGroup(Network):
-    """Networks with equal layers, activations and dropout, whose products are computed as batched products.
+    """Networks with equal layers, activations, dropout and normalisation; products are computed as batched products.
 
     Inputs and outputs are ``(members, batch, n)``. Members are independent: each trains as it would alone, up to the
     order of summation in products.
@@ -22,15 +22,19 @@ class NetworkGroup(Network):
         blocks = []
         for column in zip(*(network.blocks for network in networks), strict=True):
             layer = type(column[0].layer).group([block.layer for block in column])
-            blocks.append(NetworkBlock(layer, column[0].activation, column[0].dropout.probability))
+            first = column[0].normalisation
+            normalisation = None if first is None else type(first).group([block.normalisation for block in column])
+            blocks.append(NetworkBlock(layer, column[0].activation, column[0].dropout.probability, normalisation))
         super().__init__(blocks, networks[0].code)
         self.networks = list(networks)  # a plain list: not registered as submodules
 
     def copy_to_members(self) -> None:
-        """Copy the trained parameters into the original networks."""
+        """Copy what was trained, running averages of normalisation included, into the original networks."""
         for number, network in enumerate(self.networks):
-            for own, layer in zip(network.layers, self.layers, strict=True):
-                layer.copy_member(number, own)
+            for own, block in zip(network.blocks, self.blocks, strict=True):
+                block.layer.copy_member(number, own.layer)
+                if block.normalisation is not None and own.normalisation is not None:
+                    block.normalisation.copy_member(number, own.normalisation)
 
 
 def group_networks(networks: Sequence[Network]) -> Network:

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -14,14 +14,17 @@ from dbn.random.streams import stream
 from dbn.settings import check_number
 from finetune.networks.network import Network
 
+Kind = Literal["pretrained", "random", "control"]
+"""Where starting weights come from: a pretrained stack, random numbers, or a stack in a way that is no contender."""
+
 
 class Initialisation(ABC):
     """Sets a network's initial weights."""
 
     needs_stack: ClassVar[bool] = False
     """Whether a pretrained stack is required."""
-    pretrained: ClassVar[bool] = False
-    """Whether the initial weights are pretrained ones."""
+    kind: ClassVar[Kind] = "random"
+    """Side of a comparison on which an arm stands that starts from these weights."""
     layers: int | None = None
     """Number of the stack's lowest layers that are used; None: all."""
 
@@ -91,6 +94,37 @@ class Normal(Random):
         return self.std
 
 
+class Orthogonal(Initialisation):
+    r"""Random orthogonal matrices times ``gain``, biases zero.
+
+    Rows, or columns where there are fewer of these, are orthogonal and of norm ``gain``: :math:`W W^T = g^2 I` or
+    :math:`W^T W = g^2 I`. They are drawn evenly from all such matrices (Haar measure).
+
+    Args:
+        gain: ``g``; 1 for linear units and tanh, :math:`\sqrt 2` for ReLU.
+
+    References:
+        Saxe, McClelland & Ganguli (2014), *Exact solutions to the nonlinear dynamics of learning in deep linear neural
+        networks*, ICLR. Mezzadri (2007), *How to generate random matrices from the classical compact groups*, for the
+        signs.
+    """
+
+    def __init__(self, gain: float = 1.0) -> None:
+        check_number("init.gain", gain, low=0, above=True)
+        self.gain = gain
+
+    @torch.no_grad()
+    def __call__(self, network: Network, seed: int, stack: DBN | None = None) -> None:
+        """Draw the weights of every layer."""
+        for number, layer in enumerate(network.layers, start=1):
+            draw_normal(layer, 1.0, seed, number)
+            matrix = layer.weight.double()
+            tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
+            q, r = torch.linalg.qr(tall)
+            q = q * torch.sign(torch.diagonal(r))
+            layer.weight.copy_(self.gain * (q if tall is matrix else q.T))
+
+
 class FromStack(Initialisation):
     """Weights of the unrolled pretrained stack; those of a new output layer from N(0, ``output_std``^2).
 
@@ -99,7 +133,7 @@ class FromStack(Initialisation):
     """
 
     needs_stack: ClassVar[bool] = True
-    pretrained: ClassVar[bool] = True
+    kind: ClassVar[Kind] = "pretrained"
 
     def __init__(self, output_std: float = 0.01) -> None:
         check_number("init.output_std", output_std, low=0)
@@ -160,7 +194,7 @@ class Marginals(FromStack):
         Erhan et al. (2010), *Why does unsupervised pre-training help deep learning?*, JMLR 11:625, section 6.2.
     """
 
-    pretrained: ClassVar[bool] = False
+    kind: ClassVar[Kind] = "control"
 
     @torch.no_grad()
     def __call__(self, network: Network, seed: int, stack: DBN | None = None) -> None:
@@ -172,6 +206,30 @@ class Marginals(FromStack):
             for parameter in (layer.weight, layer.bias):
                 values = parameter.flatten()
                 parameter.copy_(values[torch.randint(len(values), parameter.shape, generator=generator)])
+
+
+@torch.no_grad()
+def start_normalisation(network: Network, features: Tensor) -> None:
+    """Set scales and shifts such that a network in evaluation mode computes what it does without normalisation.
+
+    Layer by layer, from its weights. Batch normalisation with the mean and variance of these fields undoes itself, up
+    to rounding and for any image; layer normalisation comes as near as scales and shifts of units can, see
+    :meth:`finetune.networks.normalisation.LayerNorm.start_at`.
+
+    Args:
+        network: a single network with its initial weights.
+        features: of training images, ``(n, n_features)``.
+    """
+    training = network.training
+    network.eval()
+    x = wanted = features
+    for block in network.blocks:
+        field, wanted = block.layer(block.dropout(x)), block.layer(block.dropout(wanted))
+        if block.normalisation is not None:
+            block.normalisation.start_at(field, wanted)
+            field = block.normalisation(field)
+        x, wanted = block.function(field), block.function(wanted)
+    network.train(training)
 
 
 def unroll(stack: DBN, network: Network) -> None:

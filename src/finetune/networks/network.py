@@ -1,4 +1,4 @@
-"""The feed-forward network that every arm trains: a list of blocks of dropout, weights and activation."""
+"""The feed-forward network that every arm trains: blocks of dropout, weights, normalisation and activation."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -8,40 +8,49 @@ import torch
 from torch import Tensor, nn
 
 from dbn.errors import SettingError
-from dbn.machine.precision import choose_precision
+from dbn.machine.precision import Choice, choose_precision
 from dbn.models.activations import Activation
 from dbn.models.linear import Linear, WeightLayer
 from dbn.random.streams import Noise
 from dbn.settings import check_number
 from finetune.networks.dropout import Dropout
+from finetune.networks.normalisation import Normalisation
 
 
 class NetworkBlock(nn.Module):
-    """One block of a network: dropout of its inputs, a layer of weights, an activation.
+    """One block of a network: dropout of its inputs, a layer of weights, maybe normalisation, an activation.
 
     Args:
         layer: the layer of weights.
         activation: kind, such as ``"sigmoid"``, or kind and options, see :mod:`dbn.models.activations`.
         dropout: probability of dropping an input.
+        normalisation: of the fields; None: none.
 
     Shape:
         ``(batch, layer.in_features)`` -> ``(batch, layer.out_features)``.
     """
 
-    def __init__(self, layer: WeightLayer, activation: str | Mapping[str, Any], dropout: float) -> None:
+    def __init__(
+        self,
+        layer: WeightLayer,
+        activation: str | Mapping[str, Any],
+        dropout: float,
+        normalisation: Normalisation | None = None,
+    ) -> None:
         super().__init__()
         self.layer = layer
+        self.normalisation = normalisation
         self.activation = activation
         self.function: Activation = Activation.create(activation, "network.activation")
         self.dropout = Dropout(dropout)
 
     def field(self, x: Tensor) -> Tensor:
-        """Pre-activations of the units (field plus bias), ``(batch, layer.out_features)``."""
+        """Pre-activations of the units (field plus bias, normalised), ``(batch, layer.out_features)``."""
         field: Tensor = self.layer(self.dropout(x))
-        return field
+        return field if self.normalisation is None else self.normalisation(field)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Dropout, weights, activation."""
+        """Dropout, weights, normalisation, activation."""
         return self.function(self.field(x))
 
     def extra_repr(self) -> str:
@@ -78,20 +87,25 @@ class Network(nn.Module):
         code: int | None = None,
         dropout_input: float = 0.0,
         dropout_hidden: float = 0.0,
+        normalisation: str | Mapping[str, Any] | None = None,
     ) -> "Network":
-        """A network with the same activation and dropout in all hidden blocks.
+        """A network with the same activation, dropout and normalisation in all hidden blocks.
 
         Args:
             layers: the layers of weights, inputs first.
             activation: of the hidden blocks, such as sigmoid, tanh or relu.
-            code: number of the hidden block that is an autoencoder's code, which is linear and without dropout.
+            code: number of the hidden block that is an autoencoder's code, which is linear, without dropout and
+                normalisation.
             dropout_input: probability of dropping an input.
             dropout_hidden: probability of dropping a hidden unit.
+            normalisation: of the hidden blocks' fields: ``batch``, ``layer``, a mapping of kind and options, or None.
 
         Raises:
             SettingError: an invalid value.
         """
         Activation.resolve(activation, "network.activation")
+        if normalisation is not None:
+            Normalisation.create(normalisation, "network.normalisation", 1)
         check_number("network.dropout_input", dropout_input, low=0, high=1, below=True)
         check_number("network.dropout_hidden", dropout_hidden, low=0, high=1, below=True)
         hidden = range(1, len(layers))
@@ -99,7 +113,13 @@ class Network(nn.Module):
             "identity"
         ]
         dropouts = [dropout_input, *(0.0 if k == code else dropout_hidden for k in hidden)]
-        return cls(list(map(NetworkBlock, layers, activations, dropouts)), code)
+        normalised = [
+            None
+            if normalisation is None or k in (code, len(layers))
+            else Normalisation.create(normalisation, "network.normalisation", layer.out_features)
+            for k, layer in enumerate(layers, start=1)
+        ]
+        return cls(list(map(NetworkBlock, layers, activations, dropouts, normalised)), code)
 
     @classmethod
     def dense(cls, sizes: Sequence[int], **options: Any) -> "Network":
@@ -153,16 +173,21 @@ class Network(nn.Module):
             outputs.append(x)
         return outputs
 
-    def choose_precision(self, wanted: str, batch: int, device: torch.device) -> None:
-        """Set each layer's precision in training.
+    def choose_precision(self, wanted: str, batch: int, device: torch.device) -> list[Choice]:
+        """Set each layer's precision in training; returns what was chosen, and what decided.
 
         Args:
-            wanted: ``auto``, ``float32`` or ``bf16``, see :func:`dbn.machine.precision.choose_precision`.
+            wanted: ``auto``, ``float32``, ``bf16`` or ``tf32``, see :func:`dbn.machine.precision.choose_precision`.
             batch: images in a minibatch.
             device: training device.
+
+        Raises:
+            SettingError: a layer or the device does not support it.
         """
-        for layer in self.layers:
-            layer.precision = choose_precision(wanted, batch * layer.operations, device, layer.has_bfloat16)
+        choices = [choose_precision(wanted, layer, batch, device, "network") for layer in self.layers]
+        for layer, choice in zip(self.layers, choices, strict=True):
+            layer.precision = choice.precision
+        return choices
 
     def use_noise_from(self, generator: Noise) -> None:
         """Set the generator of every block's dropout."""

@@ -1,8 +1,9 @@
 """The file of a fine-tuned network: one safetensors file with a JSON header, independent of the run's configuration.
 
-The header holds ``blocks`` (kind and options of the layer, activation, dropout), ``code``, ``task``, ``classes`` and
-``inputs`` (how stored images become features); the tensors are the parameters, ``blocks.<k>.<name>``, and
-``inputs.offset``, ``inputs.factor``. Reading it executes no code and imports no module.
+The header holds ``blocks`` (kind and options of layer and normalisation, activation, dropout), ``code``, ``task``,
+``classes`` and ``inputs`` (how stored images become features); the tensors are the parameters and the running averages
+of normalisation, ``blocks.<k>.<name>``, and ``inputs.offset``, ``inputs.factor``. Reading it executes no code and
+imports no module.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from dbn.errors import ModelFileError
 from dbn.models.linear import WeightLayer
 from dbn.models.model_file import header_errors, read_model, write_model
 from finetune.networks.network import Network, NetworkBlock
+from finetune.networks.normalisation import Normalisation
 
 FORMAT = "layerwise-network/1"
 KEY = "network"
@@ -50,7 +52,12 @@ def write_network(path: Path | str, network: Network, scaling: Scaling, *, task:
     header = {
         "format": FORMAT,
         "blocks": [
-            {"layer": block.layer.spec(), "activation": block.activation, "dropout": block.dropout.probability}
+            {
+                "layer": block.layer.spec(),
+                "normalisation": None if block.normalisation is None else block.normalisation.spec(),
+                "activation": block.activation,
+                "dropout": block.dropout.probability,
+            }
             for block in network.blocks
         ],
         "code": network.code,
@@ -87,6 +94,9 @@ def read_network(path: Path | str) -> TrainedNetwork:
             NetworkBlock(WeightLayer.create(block["layer"], "layer"), block["activation"], block["dropout"])
             for block in header["blocks"]
         ]
+        for block, described in zip(blocks, header["blocks"], strict=True):
+            if (wanted := described.get("normalisation")) is not None:  # files of older versions have none
+                block.normalisation = Normalisation.create(wanted, "normalisation", block.layer.out_features)
         network = Network(blocks, header["code"])
         network.to(next(iter(tensors.values())).dtype).load_state_dict(tensors)
         task, classes = header["task"], tuple(header["classes"])

@@ -10,9 +10,8 @@ from dbn.commands.command import run_command
 from dbn.commands.configuration import resolve_config
 from dbn.commands.texts import with_texts
 from dbn.errors import SettingError
-from dbn.settings import check_text, optional
-from finetune.report.pages.overview_page import write_overview
-from finetune.report.pages.report_files import write_report
+from dbn.settings import check_text, choice, optional, within
+from finetune.report.comparison.rule import MIN_SEEDS
 from finetune.report.results.archive import SUFFIX, is_archive, unpack, write_archive
 from finetune.report.results.study import find_studies
 
@@ -26,14 +25,23 @@ def _report(config: DictConfig) -> None:
     settings = with_texts(resolve_config(config))
     check_report(settings)
     path = Path(settings["path"])
+    # Here: matplotlib, pandas and scipy, which --help and an invalid command line have no use for.
+    from finetune.report.pages.overview_page import write_overview
+    from finetune.report.pages.report_files import write_report
+
     output = None if settings["output"] is None else Path(settings["output"])
+    latex = settings["format"] == "latex"
     if find_studies(path):
-        for key in ("reference", "metric", "archive"):
-            if settings[key] is not None:
-                raise SettingError(
-                    f"{key}={settings[key]}: {path} holds several studies. Give it with the directory of one of them."
-                )
-        overview = write_overview(path, output)
+        own = ", ".join(
+            f"{key}={settings[key]}"
+            for key in ("reference", "metric", "max_seeds", "archive")
+            if settings[key] is not None
+        )
+        if own:
+            raise SettingError(
+                f"{own}: {path} holds several studies. Give such settings with the directory of one of them."
+            )
+        overview = write_overview(path, output, margin=settings["margin"], latex=latex)
         print(f"{overview.text}\n\nreport: {overview.html}")
         return
     if is_archive(path):
@@ -42,26 +50,34 @@ def _report(config: DictConfig) -> None:
                 f"output=null: {path} is an archive. Say where to unpack it: dbn-report {path} output=runs"
             )
         path, output = unpack(path, output), None
-    report = write_report(path, reference=settings["reference"], metric=settings["metric"], output=output)
+    report = write_report(
+        path, reference=settings["reference"], metric=settings["metric"], output=output, margin=settings["margin"],
+        max_seeds=settings["max_seeds"], latex=latex,
+    )  # fmt: skip
     if settings["archive"] is not None:
         write_archive(path, Path(settings["archive"]))
     print(report.text)
     print(f"\nreport: {report.html}\ntable:  {report.table}\ncsv:    {report.csv}")
     if report.chosen is not None:
         print(f"chosen: {report.chosen}")
+    for file in report.latex:
+        print(f"latex:  {file}")
 
 
 def check_report(settings: Mapping[str, Any]) -> None:
     """Check the types of dbn-report's settings.
 
     Raises:
-        SettingError: a setting is not text, the path is not given, or an archive has another suffix.
+        SettingError: a setting is of the wrong type or out of range, or the path is not given.
     """
     check_text("path", settings["path"], what="a study's folder")
     for key in ("reference", "metric", "output", "archive"):
         optional(check_text)(key, settings[key])
     if settings["archive"] is not None and not is_archive(Path(settings["archive"])):
         raise SettingError(f"archive={settings['archive']}: an archive's name ends in {SUFFIX}.")
+    optional(choice("latex"))("format", settings["format"])
+    optional(within(low=0, above=True))("margin", settings["margin"])
+    optional(within(low=MIN_SEEDS, whole=True))("max_seeds", settings["max_seeds"])
 
 
 if __name__ == "__main__":

@@ -35,8 +35,9 @@ from finetune.baselines.run_baselines import BASELINES, RECOGNISERS
 from finetune.networks.features import check_features
 from finetune.networks.network import Network
 from finetune.runs.fitting import check_task, check_unlabelled
-from finetune.runs.search import check_search, check_space, searched
-from finetune.runs.starting_networks import network_options
+from finetune.runs.search import check_search, searched
+from finetune.runs.search_space import check_space
+from finetune.runs.starting_networks import NETWORK_KEYS, network_options
 from finetune.tasks.settings import TrainingSettings
 
 TASKS = ("classifier", "autoencoder")
@@ -66,8 +67,12 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
         if key not in config:
             raise SettingError(f"{key}: this group is missing. Choose one, {key}=..., or leave ~{key} away.")
     words: dict[str, Check] = {
-        "start": check_text, "unlabelled": optional(check_text), "dropout": optional(check_text), "name": check_text,
-    }  # fmt: skip
+        "start": check_text,
+        "unlabelled": optional(check_text),
+        "dropout": optional(check_text),
+        "normalisation": optional(check_text),
+        "name": check_text,
+    }
     check_table("arm", config["arm"], words, needed=["name"])
     optional(check_text)("recipe", config.get("recipe"))
     check_labels(config)
@@ -79,11 +84,13 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
         check_text("swept", key, what="a list of keys")
     if config.get("continue_from") is not None:
         check_text("continue_from", config["continue_from"], what="a run's directory")
+    if config.get("report") is not None:
+        check_table("report", config["report"], {"margin": optional(within(low=0, above=True))})
     check_flag("pretrain_only", config.get("pretrain_only", False))
     check_features(config.get("features", 0))
     check_table("augment", config["augment"], AUGMENT_CHECKS)
     check_group("network", config["network"])
-    check_table("network", config["network"], {}, others=("activation", "dropout_input", "dropout_hidden"))
+    check_table("network", config["network"], {}, others=NETWORK_KEYS)
     Network.dense([1, 1], **network_options(config))
     settings = settings_of("training", TrainingSettings, config["training"])
     check_task_group(config["task"])

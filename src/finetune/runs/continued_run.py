@@ -14,7 +14,8 @@ from dbn.errors import SettingError
 from dbn.files import replacing, write_bytes
 from dbn.fitting.checkpoints import LAST
 from dbn.fitting.metrics_file import METRICS
-from dbn.fitting.processes import is_first, wait_for_all
+from dbn.fitting.processes import wait_for_all
+from dbn.fitting.ranks import is_first
 from dbn.runs.identity import run_identity
 from dbn.runs.run import CONFIG, RENAME_ADVICE, Difference, differences_of, read_result
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dbn.fitting.block_module import BlockModule
 from dbn.fitting.checkpoints import MovableCheckpoint
+from finetune.networks.normalisation import running_statistics
 from finetune.tasks import FineTuning
 
 
@@ -40,19 +41,19 @@ class BestMembers(Callback):
         values = [row[self.monitor] for row in pl_module.latest]
         if not self.values:
             self.values, self.epochs = [float("inf")] * len(values), [0] * len(values)
-            self.weights = {name: parameter.clone() for name, parameter in pl_module.named_parameters()}
+            self.weights = {name: tensor.detach().clone() for name, tensor in _trained(pl_module)}
         better = [number for number, value in enumerate(values) if value < self.values[number]]
         for number in better:
             self.values[number], self.epochs[number] = values[number], trainer.current_epoch
-        for name, parameter in pl_module.named_parameters():
-            self.weights[name][better] = parameter[better]
+        for name, tensor in _trained(pl_module):
+            self.weights[name][better] = tensor[better]
 
     @torch.no_grad()
     def restore(self, module: nn.Module) -> None:
         """Set every member's weights to its best ones."""
-        for name, parameter in module.named_parameters():
+        for name, tensor in _trained(module):
             if name in self.weights:
-                parameter.copy_(self.weights[name])
+                tensor.copy_(self.weights[name])
 
     def state_dict(self) -> dict[str, Any]:
         """State for a checkpoint."""
@@ -61,6 +62,11 @@ class BestMembers(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the state of a checkpoint."""
         self.values, self.epochs, self.weights = state_dict["values"], state_dict["epochs"], state_dict["weights"]
+
+
+def _trained(module: nn.Module) -> list[tuple[str, Tensor]]:
+    """All that training changes, by name: parameters, and running averages of normalisation."""
+    return [*module.named_parameters(), *running_statistics(module).items()]
 
 
 def best_checkpoint(directory: Path, monitor: str) -> MovableCheckpoint:

@@ -72,6 +72,8 @@ def check_task(settings: TrainingSettings, task: str) -> None:
     """
     if task == "classifier":
         return
+    if settings.mixup is not None:
+        raise SettingError(f"training.mixup={settings.mixup}: an autoencoder has no labels to mix. Leave it at null.")
     if settings.head_epochs or settings.label_smoothing or settings.trajectory or settings.loss != "cross_entropy":
         raise SettingError(
             f"training.head_epochs={settings.head_epochs}, training.label_smoothing={settings.label_smoothing}, "
@@ -148,7 +150,7 @@ def fit_networks(
 
     Args:
         networks: networks with their initial weights.
-        data: data set of each network; they differ in their training images only.
+        data: data set of each network, with as many training and validation images each.
         settings: training settings.
         configs: configuration of each run; they differ in their seeds only.
         folder: folder for ``checkpoints/``.
@@ -200,20 +202,19 @@ def fit_networks(
         )  # fmt: skip
         device = trainer.strategy.root_device
         context = loader_context(trainer)
-        images = move_all([own.train for own in data], device)
+        images = move_all([images for own in data for images in (own.train, own.validation)], device)
         train = [
             BlockLoader(
                 own, batch_size=settings.batch_size, images_per_example=module.images_per_example, seed=seed, **context
             )
-            for own, seed in zip(images, seeds, strict=True)
+            for own, seed in zip(images[::2], seeds, strict=True)
         ]
         if isinstance(module, SemiSupervised):
             module.unlabelled = UnlabelledMinibatches(
                 move_all(unlabelled, device), batch_size=settings.batch_size * module.use.ratio, seeds=seeds,
                 rank=context["rank"], world_size=context["world_size"],
             )  # fmt: skip
-        held_out = data[0].validation.to(device)
-        validation = [BlockLoader(held_out, batch_size=1000, minibatches_per_block=1, **context) for _ in networks]
+        validation = [BlockLoader(own, batch_size=1000, minibatches_per_block=1, **context) for own in images[1::2]]
         fit_resumably(
             trainer, module, join_loaders(train), join_loaders(validation) if n_validation else None, checkpoints
         )
@@ -224,7 +225,8 @@ def fit_networks(
         + (module.unlabelled_operations if isinstance(module, SemiSupervised) else 0),
         "trained_together": n,
         "epochs": trainer.current_epoch,
-        "precision": [layer.precision for layer in network.layers],
+        "precision": [choice.precision for choice in module.precision_choices],
+        "precision_decided_by": [choice.decided_by for choice in module.precision_choices],
     }
     best_epochs = restore_best(module, best) if settings.weights == "best" else []
     module.cpu()

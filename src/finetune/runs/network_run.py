@@ -12,18 +12,21 @@ import torch
 
 from dbn.commands.texts import with_texts
 from dbn.data import DataSet, label_subset
+from dbn.data.from_config import validation_labels_of
 from dbn.data.images import ImageSet
+from dbn.data.split.strata import stratified
 from dbn.data.without_labels import without_labels
 from dbn.errors import SettingError
-from dbn.fitting.processes import is_first
+from dbn.fitting.ranks import is_first
 from dbn.models.linear import Linear
-from dbn.pretraining.check_config import check_run_location
 from dbn.pretraining.from_config import layers_of
 from dbn.pretraining.pictures import filters, save_pictures, sheets
+from dbn.random.streams import stream
+from dbn.runs.directories import check_run_location, study_directory
 from dbn.runs.identity import with_content
 from dbn.runs.naming import folder_name
-from dbn.runs.run import Run, execute_all, study_directory
-from dbn.runs.seeds import by_seed, checkpoint_folder, seeds_to_resume
+from dbn.runs.run import Run, execute_all
+from dbn.runs.seeds import by_seed, checkpoint_folder, in_equal_parts, seeds_to_resume, with_split
 from dbn.runs.tracking import Tracker, Tracking, tracking
 from dbn.settings import format_value, settings_of
 from finetune.baselines.run_baselines import check_baselines, run_baselines
@@ -35,7 +38,7 @@ from finetune.runs.check_config import check_finetuning, check_schedule
 from finetune.runs.continued_run import Earlier, advice, earlier_run
 from finetune.runs.fitting import check_training, fit_networks
 from finetune.runs.starting_networks import inputs_of, starting_points
-from finetune.runs.trajectory import Trajectory
+from finetune.runs.trajectory import trajectory_of
 from finetune.tasks import Autoencoder, FineTuning
 from finetune.tasks.predictions import predict, write_predictions
 from finetune.tasks.settings import TrainingSettings
@@ -70,9 +73,10 @@ def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
     config = with_content(config)
     if config["pretrain_only"]:
         check_finetuning(config)
-        starting_points(by_seed(config), inputs_of(config))
+        seeds = by_seed(config)
+        starting_points(seeds, inputs_of(seeds[:1])[0])
         return []
-    earlier = earlier_run(config)
+    earlier = earlier_run(with_split(config))
     runs = [
         Run(finetuning_directory(own), own, advice=partial(advice, own, finetuning_directory(own)))
         for own in by_seed(config)
@@ -88,20 +92,40 @@ def _work(
     config = runs[0].config
     check_finetuning(config)
     settings = settings_of("training", TrainingSettings, config["training"])
-    data = inputs_of(config)
-    check_training(settings, data, len(runs))
+    data = inputs_of([run.config for run in runs])
+    sets = [labelled(own, run.config) for run, own in zip(runs, data, strict=True)]
+    others: list[ImageSet] = []
+    if config["unlabelled"] is not None:
+        others = [unlabelled_images(own, run.config) for run, own in zip(runs, data, strict=True)]
+    check_training(settings, sets[0], len(runs))
+    parts = in_equal_parts(runs, sets, others)
+    for part in parts:
+        own_waiting = [run for run in runs[part] if run in waiting]
+        if own_waiting:
+            own_folder = folder if len(parts) == 1 else folder / str(part.start)
+            yield from _train(runs[part], own_waiting, sets[part], others[part], settings, own_folder, earlier)
+
+
+def _train(
+    runs: Sequence[Run], waiting: Sequence[Run], data: Sequence[DataSet], others: Sequence[ImageSet],
+    settings: TrainingSettings, folder: Path, earlier: Earlier | None,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """Fine-tune the networks of runs together, each on its data set; yields the result of each run in ``waiting``.
+
+    ``others`` are the unlabelled images of each run, where the configuration uses them.
+    """
+    config = runs[0].config
     seeds = seeds_to_resume(folder / "checkpoints", [run.seed for run in waiting], [run.seed for run in runs])
-    members = [run for run in runs if run.seed in seeds]
-    sets = [labelled(data, run.config) for run in members]
-    unlabelled = [unlabelled_images(data, run.config) for run in members] if config["unlabelled"] is not None else []
+    members, sets = zip(*((run, own) for run, own in zip(runs, data, strict=True) if run.seed in seeds), strict=True)
+    unlabelled = [own for run, own in zip(runs, others, strict=False) if run.seed in seeds]
     steps_per_epoch = -(-len(sets[0].train) // settings.batch_size)
     check_schedule(config["schedule"], config["optimizer"], settings, steps_per_epoch)
-    starts = starting_points([run.config for run in members], sets[0])
+    starts = starting_points([run.config for run in members], sets[0], [own.train for own in sets])
     before = [deepcopy(start.network) for start in starts]
-    images = data.validation_or_train  # the same for all arms and seeds
-    trajectory = Trajectory(images.sample(settings.trajectory), settings.epochs) if settings.trajectory else None
-    openers, directories = [partial(_tracked, run, data) for run in members], [run.directory for run in members]
+    openers = [partial(_tracked, run, own) for run, own in zip(members, sets, strict=True)]
+    directories = [run.directory for run in members]
     with Tracking(openers, directories, config["logger"]["wandb"]) as tracked:
+        trajectory = trajectory_of(sets, settings) if settings.trajectory else None
         fitted = fit_networks(
             [start.network for start in starts], sets, settings, [run.config for run in members], folder,
             tracked.trackers, trajectory, earlier, unlabelled,
@@ -164,6 +188,7 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
         "seed": config["seed"],
         "data": data.name,
         "n_labelled": config["data"]["n_labelled"],
+        "n_validation": len(data.validation),
         "metrics": metrics,
         "n_parameters": sum(parameter.numel() for parameter in network.parameters()),
         "sizes": network.sizes,
@@ -174,13 +199,18 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
 
 
 def trial_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Number and settings of the trial; None if the run is no trial of a search."""
+    """Number, rung and settings of the trial; None if the run is no trial of a search."""
     search = config["search"]
-    return None if search["trial"] is None else {"number": search["trial"], "settings": config["searched"]}
+    if search["trial"] is None:
+        return None
+    return {"number": search["trial"], "rung": search["rung"], "settings": config["searched"]}
 
 
 def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
     """The data set with the labelled subset as its training images; unchanged for an autoencoder.
+
+    Of the validation images, as many remain as ``data.validation_labels`` says, a random subset that is stratified like
+    the training images': with 100 labels nobody has 10000 more to choose by.
 
     Raises:
         DataError, SettingError: there are no or too few labels, or a baseline cannot be computed.
@@ -192,6 +222,16 @@ def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
             raise SettingError(f"data.n_labelled={n_labelled}: an autoencoder needs no labels. Leave it at null.")
         return data
     index = label_subset(data.train.labels, n_labelled, config["seed"], data_name=data.name)
+    n_validation = validation_labels_of(config["data"])
+    if n_validation is not None and n_validation < len(data.validation):
+        assert data.validation.labels is not None  # they have labels where training images have
+        if n_validation < len(data.classes):
+            raise SettingError(
+                f"data.validation_labels={n_validation}: every one of the {len(data.classes)} classes of "
+                f"data={data.name} needs a validation image. Use {len(data.classes)} or more, or null for all."
+            )
+        chosen = stratified(data.validation.labels, n_validation, stream(config["seed"], "validation labels"))
+        data = replace(data, validation=data.validation.take(chosen))
     return data if n_labelled is None else replace(data, train=data.train.take(index))
 
 

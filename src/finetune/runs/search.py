@@ -1,24 +1,20 @@
-"""Random search: trials with settings drawn from a search space, and final runs with the chosen settings."""
+"""The settings of a run in a search: those of a trial, or those that were chosen."""
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dbn.commands.configuration import resolve_config
 from dbn.errors import DataError, SettingError
-from dbn.random.streams import stream
+from dbn.runs.naming import label_count
 from dbn.settings import (
     Check,
-    check_flag,
     check_group,
-    check_keys,
-    check_number,
+    check_list,
     check_table,
     check_text,
     optional,
@@ -26,54 +22,7 @@ from dbn.settings import (
     suggestion,
     within,
 )
-
-Space = Mapping[str, Mapping[str, Any]]
-"""Dotted key to ``{low, high, log}`` (uniform, or uniform in the logarithm) or ``{choices: [...]}``."""
-
-STREAMS = {"training.learning_rate": "optimizer.lr"}
-"""Renamed keys that use the stream of their former name, so that trials are reproducible."""
-
-
-def draw(space: Space, trial: int) -> dict[str, Any]:
-    """Draw the settings of a trial, each key independently.
-
-    A draw depends on the key and the number of the trial only, so that arms with the same search space try the same
-    values.
-
-    Args:
-        space: the search space.
-        trial: number of the trial, from 0.
-
-    Raises:
-        SettingError: an invalid range or list of choices.
-
-    References:
-        Bergstra & Bengio (2012), *Random search for hyper-parameter optimization*, JMLR 13:281.
-    """
-    check_number("search.trial", trial, low=0, whole=True)
-    return {key: _draw_one(key, dimension, trial) for key, dimension in space.items()}
-
-
-def _draw_one(key: str, dimension: Mapping[str, Any], trial: int) -> Any:
-    where = f"space.{key}"
-    name = STREAMS.get(key, key)
-    u = torch.rand((), generator=stream(0, f"search {name}", trial), dtype=torch.float64).item()
-    if "choices" in dimension:
-        check_keys(where, dimension, ("choices",))
-        choices = dimension["choices"]
-        if not isinstance(choices, list) or not choices:
-            raise SettingError(f"{where}.choices={choices!r}: give a list of values to choose from.")
-        return choices[int(u * len(choices))]
-    check_keys(where, dimension, ("low", "high", "log"))
-    if not {"low", "high"} <= dimension.keys():
-        raise SettingError(f"{where}={dict(dimension)}: give low and high, or choices.")
-    logarithmic = dimension.get("log", False)
-    check_flag(f"{where}.log", logarithmic)
-    low = dimension["low"]
-    check_number(f"{where}.low", low, low=0 if logarithmic else -math.inf, above=logarithmic)
-    check_number(f"{where}.high", dimension["high"], low=low, above=True)
-    value = low * (dimension["high"] / low) ** u if logarithmic else low + (dimension["high"] - low) * u
-    return float(f"{value:.4g}")
+from finetune.runs.search_space import LARGEST_TRIAL, draw
 
 
 def check_search(search: Any) -> None:
@@ -83,18 +32,20 @@ def check_search(search: Any) -> None:
         SettingError: an invalid setting.
     """
     checks: dict[str, Check] = {
-        "trial": optional(within(low=0, whole=True)),
+        "trial": optional(within(low=0, high=LARGEST_TRIAL, whole=True)),
+        "rung": optional(within(low=0, whole=True)),
+        "above": check_keys_to_widen,
+        "below": check_keys_to_widen,
         "chosen": optional(lambda key, value: check_text(key, value, what="a file")),
     }
     check_table("search", search, checks, needed=list(checks))
 
 
-def check_space(space: Any) -> None:
-    """Raise :class:`SettingError` unless every entry of the group ``space`` is valid."""
-    check_group("space", space)
-    for key, dimension in space.items():
-        check_group(f"space.{key}", dimension)
-        _draw_one(key, dimension, 0)
+def check_keys_to_widen(where: str, keys: Any) -> None:
+    """Raise :class:`SettingError` unless ``keys`` is a list of keys."""
+    check_list(where, keys)
+    for key in keys:
+        check_text(where, key, what="a list of keys of space")
 
 
 def searched(config: DictConfig, overrides: Sequence[str] = ()) -> DictConfig:
@@ -119,9 +70,13 @@ def searched(config: DictConfig, overrides: Sequence[str] = ()) -> DictConfig:
         )
     if trial is not None:
         check_group("space", config.get("space"))
-        settings = draw(OmegaConf.to_container(config.space, resolve=True), trial)  # type: ignore[arg-type]
+        settings = draw(
+            OmegaConf.to_container(config.space, resolve=True),  # type: ignore[arg-type]
+            trial, arm=config.arm.name, labels=label_count(config.data.n_labelled),
+            above=config.search.above, below=config.search.below,
+        )  # fmt: skip
     else:
-        settings = read_chosen(Path(chosen), config.arm.name)
+        settings = read_chosen(Path(chosen), config.data.name, config.arm.name, label_count(config.data.n_labelled))
     overridden = {override.partition("=")[0].lstrip("+") for override in overrides}
     settings = {key: value for key, value in settings.items() if key not in overridden}
     config = config.copy()
@@ -143,25 +98,42 @@ def _has(config: DictConfig, key: str) -> bool:
     return isinstance(node, DictConfig) and name in node
 
 
-def read_chosen(file: Path, arm: str) -> dict[str, Any]:
+def read_chosen(file: Path, data: str, arm: str, labels: str) -> dict[str, Any]:
     """The settings chosen for an arm, from ``chosen.json`` of a tuning study's report.
+
+    Args:
+        file: content ``{data: {labels: {arm: {"settings": {...}, ...}}}}``.
+        data: name of the data set.
+        arm: name of the arm.
+        labels: number of labels in words, see :func:`dbn.runs.naming.label_count`.
 
     Raises:
         DataError: the file is missing or damaged.
-        SettingError: the file has no such arm.
+        SettingError: nothing was chosen for the arm on these data with as many labels.
     """
     if not file.is_file():
         raise DataError(
             f"search.chosen={file}: there is no such file. dbn-report runs/<study of sweep=tune> writes it."
         )
     try:
-        arms = json.loads(file.read_text(encoding="utf-8"))
-        settings = {name: dict(entry["settings"]) for name, entry in arms.items()}
+        chosen = {
+            (str(name), str(number), str(own)): dict(entry["settings"])
+            for name, numbers in json.loads(file.read_text(encoding="utf-8")).items()
+            for number, arms in numbers.items()
+            for own, entry in arms.items()
+        }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{file} cannot be used ({error}). Write it anew: dbn-report {file.parent}") from error
-    if arm not in settings:
+    if (data, labels, arm) in chosen:
+        return chosen[data, labels, arm]
+    here = sorted({own for name, number, own in chosen if (name, number) == (data, labels)})
+    if here:
         raise SettingError(
-            f"search.chosen={file}: nothing was chosen for arm={arm}.{suggestion(arm, settings)} "
-            f"It holds {', '.join(sorted(settings))}."
+            f"search.chosen={file}: nothing was chosen for arm={arm}.{suggestion(arm, here)} "
+            f"It holds {', '.join(here)}."
         )
-    return settings[arm]
+    held = sorted({f"{name} with {number}" for name, number, _ in chosen})
+    raise SettingError(
+        f"search.chosen={file}: nothing was chosen for data={data} with data.n_labelled={labels}. It holds "
+        f"{', '.join(held)}: tune with as many labels first, dbn-finetune sweep=tune data.n_labelled=..."
+    )

@@ -7,19 +7,27 @@ from typing import Any
 import hydra
 
 from dbn.data import DataSet
-from dbn.data.from_config import data_of
+from dbn.data.from_config import data_sets_of
+from dbn.data.images import ImageSet
 from dbn.data.shapes import DataInfo
 from dbn.errors import SettingError
 from dbn.models.activations import Activation
 from dbn.models.dbn import DBN
 from dbn.models.layer import Layer
 from dbn.models.linear import Linear
+from dbn.models.registry import Registered
 from dbn.pretraining.from_config import kind_of, untrained_of, visible_of
 from dbn.pretraining.stack_run import STACK_FILE, pretrain_together, pretraining_config, pretraining_directory
 from dbn.settings import call_factory, check_keys
-from finetune.networks.initialise import Initialisation, unroll
+from finetune.networks.initialise import Initialisation, start_normalisation, unroll
 from finetune.networks.network import Network
+from finetune.networks.normalisation import Normalisation
 from finetune.tasks.check_data import check_inputs
+
+NETWORK_KEYS = ("activation", "dropout_input", "dropout_hidden", "normalisation")
+"""Keys of the group ``network``."""
+NORMALISED_BY = 10_000
+"""Number of training images from whose fields normalisation of a network from a stack starts."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +36,7 @@ class Start:
 
     Attributes:
         network: the network.
-        facts: for ``result.json``: whether it is ``pretrained``, ``pretrain_seconds``, ``pretrain_other_load``; the
-            arm's ``kind``, where these do not say it.
+        facts: for ``result.json``: the arm's ``kind``, ``pretrain_seconds``, ``pretrain_other_load``.
         flops: floating-point operations of pretraining.
     """
 
@@ -38,8 +45,13 @@ class Start:
     flops: int
 
 
-def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[Start]:
+def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: Sequence[ImageSet] = ()) -> list[Start]:
     """Networks with initial weights for configurations that differ in their seeds only; pretrains missing stacks.
+
+    Args:
+        configs: of the runs.
+        data: gives numbers of features and classes.
+        training: training images of each network, from which normalisation starts where weights come from a stack.
 
     Raises:
         SettingError: the stack does not match network or data; raised before pretraining.
@@ -85,14 +97,16 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
     for network, own, pretrained in zip(networks, configs, stacks, strict=True):
         initialise(network, own["seed"], pretrained)
         network.compensate_dropout()
+    if training and initialise.needs_stack and config["network"].get("normalisation") is not None:
+        for network, images in zip(networks, training, strict=True):
+            start_normalisation(network, images.sample(NORMALISED_BY))
     return [
         Start(
             network,
             {
-                "pretrained": initialise.pretrained,
+                "kind": kind_of_start(initialise, stack),
                 "pretrain_seconds": own["seconds"],
                 "pretrain_other_load": own.get("other_load"),
-                **other_use(initialise, stack),
             },
             own["flops"],
         )
@@ -100,9 +114,10 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet) -> list[St
     ]
 
 
-def other_use(initialise: Initialisation, stack: DBN | None) -> dict[str, Any]:
-    """``kind`` for ``result.json`` where weights come from a stack that is not made of RBMs: ``unlabelled``."""
-    return {"kind": "unlabelled"} if initialise.pretrained and stack is not None and not stack.is_generative else {}
+def kind_of_start(initialise: Initialisation, stack: DBN | None) -> str:
+    """The arm's ``kind``: ``unlabelled`` in place of ``pretrained`` where the stack is not made of RBMs."""
+    other = initialise.kind == "pretrained" and stack is not None and not stack.is_generative
+    return "unlabelled" if other else initialise.kind
 
 
 def with_layers(config: dict[str, Any], n: int) -> dict[str, Any]:
@@ -111,11 +126,14 @@ def with_layers(config: dict[str, Any], n: int) -> dict[str, Any]:
     return {**config, "stack": {**stack, "layers": stack["layers"][:n]}}
 
 
-def inputs_of(config: Mapping[str, Any]) -> DataSet:
-    """Load the data set of a configuration and check it by :func:`finetune.tasks.check_data.check_inputs`."""
-    needs_stack = initialisation_of(config).needs_stack
-    data = data_of(config)
-    check_inputs(data, config, needs_stack=needs_stack)
+def inputs_of(configs: Sequence[Mapping[str, Any]]) -> list[DataSet]:
+    """Load the data sets of configurations that differ in their seeds only, and check them.
+
+    The first is checked by :func:`finetune.tasks.check_data.check_inputs`: the others are splits of the same images.
+    """
+    needs_stack = initialisation_of(configs[0]).needs_stack
+    data = data_sets_of(configs)
+    check_inputs(data[0], configs[0], needs_stack=needs_stack)
     return data
 
 
@@ -143,7 +161,7 @@ def build_network(data: DataSet | DataInfo, config: Mapping[str, Any], layers: S
             "dbn-pretrain for a stack alone."
         )
     options = network_options(config)
-    check_keys("network", options, ("activation", "dropout_input", "dropout_hidden"))
+    check_keys("network", options, NETWORK_KEYS)
     encoders = [layer.encoder()[0] for layer in layers]
     if config["task"]["name"] == "autoencoder":
         decoders = [layer.decoder()[0] for layer in reversed(layers)]
@@ -153,8 +171,10 @@ def build_network(data: DataSet | DataInfo, config: Mapping[str, Any], layers: S
 
 
 def network_options(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The group ``network``, in which a user-defined activation is replaced by its ``kind``."""
+    """The group ``network``, in which user-defined activations and normalisations are replaced by their ``kind``."""
     network = dict(config["network"])
-    if "activation" in network:
-        network["activation"] = kind_of("network.activation", network["activation"], Activation)
+    families: dict[str, type[Registered]] = {"activation": Activation, "normalisation": Normalisation}
+    for key, family in families.items():
+        if key in network:
+            network[key] = kind_of(f"network.{key}", network[key], family)
     return network

@@ -1,5 +1,6 @@
 """Trajectory of a network in function space: its outputs for fixed images during training."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from safetensors.numpy import load_file
 from safetensors.torch import save as serialise
 from torch import Tensor
 
+from dbn.data import DataSet
 from dbn.errors import DataError
 from dbn.files import write_bytes
 from finetune.tasks import FineTuning
+from finetune.tasks.settings import TrainingSettings
 
 TRAJECTORY_FILE = "trajectory.safetensors"
 MOST_SNAPSHOTS = 50
@@ -43,7 +46,7 @@ class Trajectory(Callback):
     Recording draws no random numbers: training is bit-equal with and without it.
 
     Args:
-        features: of the images, ``(n, n_features)``.
+        features: of the images, for each member, ``(members, n, n_features)``.
         epochs: length of training; if training stops earlier, its end is recorded, too.
 
     Attributes:
@@ -84,7 +87,7 @@ class Trajectory(Callback):
         network, features = module.network, self.features.to(module.device)
         training = network.training
         network.eval()
-        outputs = network(features.expand(len(module.seeds), -1, -1) if len(module.seeds) > 1 else features)
+        outputs = network(features if len(module.seeds) > 1 else features[0])
         network.train(training)
         self.epochs.append(self.finished)
         self.outputs.append(outputs.softmax(-1).half().cpu().reshape(len(module.seeds), *outputs.shape[-2:]))
@@ -108,6 +111,21 @@ class Trajectory(Callback):
         """Restore the snapshots of a checkpoint."""
         self.finished, self.epochs = state_dict["finished"], list(state_dict["epochs"])
         self.outputs = list(state_dict["outputs"])
+
+
+def trajectory_of(data: Sequence[DataSet], settings: TrainingSettings) -> Trajectory:
+    """A recorder of outputs for ``settings.trajectory`` validation images (training images if there are none).
+
+    Members with one split have the same images, those of every other run on that split. Only such runs can be compared
+    as functions.
+
+    Args:
+        data: of each member.
+        settings: with the number of images and of epochs.
+    """
+    images = [own.validation_or_train for own in data]
+    features = {id(own): own.sample(settings.trajectory) for own in images}
+    return Trajectory(torch.stack([features[id(own)] for own in images]), settings.epochs)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,8 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from itertools import chain
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from dbn.data.images import ImageSet
 from dbn.errors import DivergenceError
 from dbn.fitting.block_module import BlockModule, Optimizer
 from dbn.fitting.processes import add_gradients, gather_from_all, sum_over_all
+from dbn.machine.precision import Choice
 from dbn.machine.products import faster_products
 from dbn.random.streams import streams
 from dbn.settings import call_factory
@@ -35,9 +37,11 @@ class FineTuning(BlockModule):
         augment: deformation of training images, or None.
         shape: channels, height, width of an image.
         seeds: the run's seed; in a group, one for each member.
-        precision: of the matrix products in training: ``auto``, ``float32`` or ``bf16``.
+        precision: of the matrix products in training: ``auto``, ``float32``, ``bf16`` or ``tf32``.
         epochs_before: epochs of the run that this one continues; a schedule with a length covers the other epochs.
     """
+
+    recordable: ClassVar[bool] = True
 
     monitor: str
     """Validation metric by which weights are chosen; lower is better."""
@@ -69,6 +73,7 @@ class FineTuning(BlockModule):
         self.shape = shape
         self.seeds = seeds
         self.precision = precision
+        self.precision_choices: Sequence[Choice] = ()
         self.epochs_before = epochs_before
         self.train_loss = torch.zeros(len(seeds))
         self.train_images = 0
@@ -90,14 +95,15 @@ class FineTuning(BlockModule):
 
     def configure_optimizers(self) -> Any:
         """Make optimiser and schedule; weight decay applies to weights only."""
-        *hidden, output = self.network.layers
+        *hidden, output = self.network.blocks
         groups: list[dict[str, Any]] = []
-        for layers in (
+        for blocks in (
             hidden,
             [output],
         ):  # separate: in a group of torch's fused SGD, all parameters must start learning together
-            groups.append({"params": [layer.weight for layer in layers]})
-            groups.append({"params": [layer.bias for layer in layers], "weight_decay": 0.0})
+            scales = [block.normalisation.parameters() for block in blocks if block.normalisation is not None]
+            groups.append({"params": [block.layer.weight for block in blocks]})
+            groups.append({"params": [*(block.layer.bias for block in blocks), *chain(*scales)], "weight_decay": 0.0})
         optimizer = call_factory("optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
         if self.schedule is None:
             return optimizer
@@ -107,7 +113,7 @@ class FineTuning(BlockModule):
 
     def on_fit_start(self) -> None:
         """Choose the layers' precision, which depends on the device."""
-        self.network.choose_precision(self.precision, self.batch_size, self.device)
+        self.precision_choices = self.network.choose_precision(self.precision, self.batch_size, self.device)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the sums of the training loss of each process in the current epoch."""
@@ -124,6 +130,7 @@ class FineTuning(BlockModule):
 
     def on_train_start(self) -> None:
         """Set up a fit that may resume within an epoch, for which ``on_train_epoch_start`` is not called."""
+        super().on_train_start()
         self.train_loss = self.train_loss.to(self.device)
         self.freeze_hidden()
         if self.schedule is not None:
@@ -132,18 +139,20 @@ class FineTuning(BlockModule):
     def on_train_epoch_start(self) -> None:
         """Reset the sums of the training loss."""
         self.freeze_hidden()
-        self.train_loss, self.train_images = torch.zeros(len(self.seeds), device=self.device), 0
+        self.train_loss.zero_()  # in place: recorded steps add to it
+        self.train_images = 0
 
     def freeze_hidden(self) -> None:
         """Set ``requires_grad``: only the output layer in the first ``head_epochs``, then all layers."""
         head_only = self.current_epoch < self.settings.head_epochs
-        for layer in self.network.layers[:-1]:
-            layer.requires_grad_(not head_only)
+        for block in self.network.blocks[:-1]:
+            block.requires_grad_(not head_only)
 
     def begin_block(self, block: Block) -> Block:
-        """Open the block's random streams, and deform its images."""
+        """Open the block's random streams, deform its images, and count them."""
         counters = (self.current_epoch, block.number, self.global_rank)
-        self.network.use_noise_from(streams(self.seeds, "dropout", *counters, device=block.device))
+        self.network.use_noise_from(self.block_noise("dropout", *counters, device=block.device))
+        self.train_images += len(block)
         if self.augment is None:
             return block
         generator = streams(self.seeds, "augment", *counters, device=block.device)
@@ -155,19 +164,21 @@ class FineTuning(BlockModule):
         return losses.sum() / batch.count, losses
 
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
-        """Forward and backward pass, optimiser step, schedule, max-norm."""
+        """Forward and backward pass, optimiser step, max-norm."""
         objective, losses = self.objective(batch)
         optimizer.zero_grad()
         with faster_products(batch.features.shape[:-1].numel() * self.images_per_example * self.largest_operations):
             objective.backward()
         add_gradients(self.network)
         optimizer.step()
-        if self.schedule is not None and self.schedule.interval == "step":
-            self.lr_schedulers().step()  # type: ignore[union-attr]
         if self.settings.max_norm is not None:
             self.network.limit_norms(self.settings.max_norm)
         self.train_loss += losses.detach().sum(-1)
-        self.train_images += batch.features.shape[-2]
+
+    def advance_schedule(self) -> None:
+        """Let a schedule of steps set the learning rate of the next one."""
+        if self.schedule is not None and self.schedule.interval == "step":
+            self.lr_schedulers().step()  # type: ignore[union-attr]
 
     def on_train_epoch_end(self) -> None:
         """Raise if parameters are not finite, before a checkpoint is written; otherwise log the training loss.

@@ -6,9 +6,11 @@ from torch import Tensor
 from torchmetrics import MeanMetric
 
 from dbn.data.blocks import Block, Minibatch
+from dbn.random.streams import streams
 from finetune.tasks.base import FineTuning, TaskMetrics
 from finetune.tasks.calibration import CalibrationError
 from finetune.tasks.losses import LOSSES, cross_entropy, squared
+from finetune.tasks.mixup import mix
 
 
 class Classifier(FineTuning):
@@ -24,7 +26,17 @@ class Classifier(FineTuning):
     def loss_of(self, outputs: Tensor, labels: Tensor, smoothing: float) -> Tensor:
         """The loss of the settings for outputs ``(..., batch, n_classes)`` and labels ``(..., batch)``."""
         loss = LOSSES[self.settings.loss]
-        return loss(outputs.flatten(0, -2), labels.flatten(), smoothing).view(labels.shape)
+        labels = labels.flatten(0, outputs.dim() - 2)
+        return loss(outputs.flatten(0, -2), labels, smoothing).view(outputs.shape[:-1])
+
+    def begin_block(self, block: Block) -> Block:
+        """Deform the block's images, and mix them."""
+        block = super().begin_block(block)
+        if self.settings.mixup is None:
+            return block
+        counters = (self.current_epoch, block.number, self.global_rank)
+        generators = streams(self.seeds, "mixup", *counters, device=block.device)
+        return mix(block, self.settings.mixup, self.network.sizes[-1], generators)
 
     def metrics(self) -> "ClassifierMetrics":
         """Error, and further metrics that depend on the loss."""

@@ -11,7 +11,7 @@ Loss = Callable[[Tensor, Tensor, float], Tensor]
 
 
 def cross_entropy(outputs: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """Softmax and negative log-likelihood, in nats."""
+    """Softmax and negative log-likelihood, in nats; ``labels`` may be class probabilities ``(n, n_classes)``."""
     return F.cross_entropy(outputs, labels, reduction="none", label_smoothing=smoothing)
 
 
@@ -21,7 +21,7 @@ def squared(outputs: Tensor, labels: Tensor, smoothing: float) -> Tensor:
     References:
         Rumelhart, Hinton & Williams (1986), *Learning representations by back-propagating errors*, Nature 323:533.
     """
-    targets = F.one_hot(labels, outputs.shape[-1]).to(outputs)
+    targets = one_hot(labels, outputs)
     if smoothing:
         targets = targets * (1 - smoothing) + smoothing / outputs.shape[-1]
     return 0.5 * (torch.sigmoid(outputs) - targets).square().sum(-1)
@@ -37,9 +37,14 @@ def perceptron(outputs: Tensor, labels: Tensor, smoothing: float) -> Tensor:
         Rosenblatt (1958), *The perceptron*, Psychological Review 65:386. Novikoff (1962), *On convergence proofs on
         perceptrons*, bounds the number of mistakes for separable classes.
     """
-    targets = 2.0 * F.one_hot(labels, outputs.shape[-1]).to(outputs) - 1.0
+    targets = 2.0 * one_hot(labels, outputs) - 1.0
     margins = targets * outputs
     return torch.where(margins <= 0, -margins, torch.zeros_like(margins)).sum(-1)
+
+
+def one_hot(labels: Tensor, outputs: Tensor) -> Tensor:
+    """Targets of the shape and type of ``outputs``; torch's own are whole numbers."""
+    return torch.zeros_like(outputs).scatter_(-1, labels.unsqueeze(-1), 1.0)
 
 
 LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "squared": squared, "perceptron": perceptron}

@@ -18,6 +18,8 @@ class TrainingSettings:
         head_epochs: first epochs, in which only the output layer is trained (5 in Hinton & Salakhutdinov 2006).
         loss: of a classifier, see :mod:`finetune.tasks.losses`; must be ``cross_entropy`` for an autoencoder.
         label_smoothing: probability mass spread over all classes, in [0, 1).
+        mixup: parameter of the beta distribution of the mixing share, see :mod:`finetune.tasks.mixup`; None: no mixing.
+            For cross-entropy only, which is linear in the label.
         max_norm: largest norm of a hidden unit's incoming weights (Srivastava et al. 2014); None: no limit.
         patience: validations without improvement before training stops; None: no early stopping.
         weights: weights to keep: ``best`` by the validation metric, or ``last``.
@@ -35,6 +37,7 @@ class TrainingSettings:
     head_epochs: int = 0
     loss: str = "cross_entropy"
     label_smoothing: float = 0.0
+    mixup: float | None = None
     max_norm: float | None = None
     patience: int | None = None
     weights: str = "best"
@@ -53,6 +56,13 @@ class TrainingSettings:
             raise SettingError(
                 f"training.label_smoothing={self.label_smoothing}: a perceptron's target is a sign. Leave it at 0."
             )
+        if self.mixup is not None:
+            check_number("training.mixup", self.mixup, low=0, above=True)
+            if self.loss != "cross_entropy":
+                raise SettingError(
+                    f"training.mixup={self.mixup}, training.loss={self.loss}: mixed labels are class probabilities, "
+                    "which have a cross-entropy only. Use training.loss=cross_entropy, or training.mixup=null."
+                )
         if self.max_norm is not None:
             check_number("training.max_norm", self.max_norm, low=0, above=True)
         if self.patience is not None:

@@ -12,7 +12,7 @@ from PIL import Image
 from dbn.data import load_data
 from dbn.data.shapes import info_of
 from dbn.errors import DataError
-from finetune.describe import describe
+from finetune.runs.description import describe
 from helpers import Composer
 
 

@@ -6,7 +6,7 @@ import torch
 from dbn import RBM
 from dbn.data import Images
 from dbn.errors import SettingError
-from dbn.machine.precision import SMALLEST_PRODUCT, choose_precision, has_bfloat16
+from dbn.machine.precision import Choice, choose_precision
 from dbn.models.phases import Phases
 from dbn.models.units import Bernoulli, Gaussian
 from dbn.pretraining import LayerSettings, fit
@@ -17,22 +17,26 @@ from dbn.samplers import ContrastiveDivergence
 CPU = torch.device("cpu")
 
 
-def test_auto_goes_by_size_and_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert choose_precision("auto", SMALLEST_PRODUCT - 1, CPU) == "float32"
-    for able, expected in ((True, "bf16"), (False, "float32")):
-        monkeypatch.setattr("dbn.machine.precision.has_bfloat16", lambda device, able=able: able)
-        assert choose_precision("auto", SMALLEST_PRODUCT, CPU) == expected
-    assert choose_precision("bf16", 1, CPU) == "bf16"
-    assert choose_precision("float32", 10**9, CPU) == "float32"
+class Layer:
+    """A large layer, in float32 and bfloat16."""
+
+    operations = 10**6
+    precisions = ("float32", "bf16")
+
+
+def test_what_is_asked_for_is_taken() -> None:
+    for wanted in ("float32", "bf16"):
+        assert choose_precision(wanted, Layer(), 1, CPU, "rbm") == Choice(wanted, f"precision={wanted}")
 
 
 def test_a_precision_that_is_none_is_refused() -> None:
     with pytest.raises(SettingError, match=r"precision='bf61'.*bf16"):
-        choose_precision("bf61", 1, CPU)
+        choose_precision("bf61", Layer(), 1, CPU, "rbm")
 
 
-def test_a_device_without_bfloat16_products_says_so() -> None:
-    assert not has_bfloat16(torch.device("meta"))
+def test_a_precision_that_a_layer_does_not_have_is_refused() -> None:
+    with pytest.raises(SettingError, match="precision=tf32: Layer multiplies in float32 or bf16 only"):
+        choose_precision("tf32", Layer(), 1, CPU, "rbm")
 
 
 def test_gradient_is_float32_s_within_the_rounding_of_its_parts() -> None:
@@ -88,3 +92,4 @@ def test_the_module_says_what_it_chose() -> None:
     module = RBMTraining(RBM(Bernoulli(6), Bernoulli(4)), LayerSettings(n_hidden=4), ContrastiveDivergence())
     module.on_fit_start()
     assert module.precision == "float32"
+    assert module.precision_decided_by != "precision=auto"

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dbn.machine.precision import SMALLEST_PRODUCT
+from dbn.machine.precision_table import Line
 from dbn.models.linear import Linear
 from finetune.networks.network import Network
 
@@ -42,9 +42,13 @@ def test_in_use_it_is_float32() -> None:
 
 
 def test_a_network_s_layers_choose_by_their_own_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dbn.machine.precision.has_bfloat16", lambda device: True)
+    monkeypatch.setattr(
+        "dbn.machine.precision.line_for",
+        lambda kind, work, product: Line(kind, work, 10**7, "bf16", "") if product >= 10**7 else None,
+    )
     network = Network.dense([1000, 1000, 10])
-    network.choose_precision("auto", SMALLEST_PRODUCT // 1_000_000, CPU)
+    choices = network.choose_precision("auto", 10, CPU)
     assert [layer.precision for layer in network.layers] == ["bf16", "float32"]
+    assert [choice.precision for choice in choices] == ["bf16", "float32"]
     network.choose_precision("float32", 100, CPU)
     assert [layer.precision for layer in network.layers] == ["float32", "float32"]

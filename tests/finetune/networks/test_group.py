@@ -8,8 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from dbn.data import block_loader
 from dbn.data.augment import Augment
-from dbn.data.blocks import Minibatch
+from dbn.data.blocks import Block, Minibatch
 from dbn.errors import RunConflictError, SettingError
 from dbn.random.streams import stream, streams
 from finetune.networks.group import NetworkGroup
@@ -35,11 +36,12 @@ def sgd(groups: Any, lr: float) -> torch.optim.Optimizer:
     return torch.optim.SGD(groups, lr=lr, momentum=0.9, weight_decay=0.01)
 
 
+@pytest.mark.parametrize("normalisation", [None, "batch", "layer"])
 @pytest.mark.parametrize("kind", [Classifier, Autoencoder])
-def test_every_member_takes_the_steps_it_would_take_alone(kind: type[FineTuning]) -> None:
+def test_every_member_takes_the_steps_it_would_take_alone(kind: type[FineTuning], normalisation: str | None) -> None:
     """Ten steps with dropout, weight decay and a limit on norms, in float64."""
     sizes = [6, 5, 3] if kind is Classifier else [6, 5, 6]
-    options = {"dropout_input": 0.1, "dropout_hidden": 0.4}
+    options = {"dropout_input": 0.1, "dropout_hidden": 0.4, "normalisation": normalisation}
     smoothing = 0.1 if kind is Classifier else 0.0
     settings = TrainingSettings(epochs=1, learning_rate=0.5, max_norm=1.0, label_smoothing=smoothing)
     x = torch.rand(3, 20, 6, dtype=torch.float64)
@@ -61,7 +63,7 @@ def test_every_member_takes_the_steps_it_would_take_alone(kind: type[FineTuning]
         (loss,) = trained(network, x[seed], y[seed], [seed])
         assert float(losses[seed]) == pytest.approx(float(loss), rel=1e-6)  # added up in float32
         assert not torch.allclose(network.layers[0].weight, start, atol=1e-2)
-        for (name, alone), (_, found) in zip(network.named_parameters(), member.named_parameters(), strict=True):
+        for (name, alone), (_, found) in zip(network.state_dict().items(), member.state_dict().items(), strict=True):
             torch.testing.assert_close(found, alone, rtol=0, atol=1e-12, msg=name)
 
 
@@ -101,7 +103,7 @@ def curve(result: dict[str, Any], name: str) -> list[float]:
         return [float(row[name]) for row in csv.DictReader(file)]
 
 
-@pytest.mark.parametrize("arm", ["dbn_dropout", "random_relu"])
+@pytest.mark.parametrize("arm", ["dbn_dropout", "random_relu", "dbn_relu_batchnorm", "random_relu_augment_mixup"])
 def test_runs_of_a_group_are_runs_like_any_other(arm: str, compose: Composer) -> None:
     """Own labels, order, curves, best epoch and weights; curves start as they do alone and end where they end alone."""
     small = [*SMALL, f"arm={arm}"]
@@ -188,6 +190,35 @@ def test_interrupted_between_epochs_and_between_results_it_ends_with_the_same_bi
     assert calls["epochs"] == epochs == 13  # twelve, and the one that was interrupted
     for found, expected in zip(results, undisturbed, strict=True):
         assert (found["metrics"], found["best_epoch"]) == (expected["metrics"], expected["best_epoch"])
+        for name in ("network.safetensors", "metrics.csv"):
+            files = [finetuning_directory(result["config"]) / name for result in (found, expected)]
+            assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("arm", ["dbn_relu_batchnorm_dropout", "random_relu_augment_mixup"])
+def test_stopped_within_an_epoch_it_goes_on_with_the_same_bits(
+    arm: str, seeds: int, compose: Composer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Running averages, shares and partners of the third block of an epoch, of blocks of 40 images."""
+    monkeypatch.setitem(block_loader.IMAGES_PER_BLOCK, "cpu", 40)
+    mixup = [] if "mixup" in arm else ["training.mixup=1.0"]
+    small = [*SMALL, *mixup, f"arm={arm}", f"n_parallel_seeds={seeds}", "training.epochs=4", "checkpoint_seconds=1e-9"]
+    undisturbed = finetune_seeds(compose("finetune", [*small, "study=undisturbed"]))
+    begin = FineTuning.begin_block
+
+    def crash(self: FineTuning, block: Block) -> Block:
+        if (self.current_epoch, block.number) == (2, 2):
+            raise StoppedError
+        return begin(self, block)
+
+    config = compose("finetune", [*small, "study=disturbed"])
+    with monkeypatch.context() as stop:
+        stop.setattr(FineTuning, "begin_block", crash)
+        with pytest.raises(StoppedError):
+            finetune_seeds(config)
+    for found, expected in zip(finetune_seeds(config), undisturbed, strict=True):
+        assert found["metrics"] == expected["metrics"]
         for name in ("network.safetensors", "metrics.csv"):
             files = [finetuning_directory(result["config"]) / name for result in (found, expected)]
             assert files[0].read_bytes() == files[1].read_bytes()

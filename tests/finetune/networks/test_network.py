@@ -113,7 +113,7 @@ def test_marginals_keep_the_values_and_lose_the_structure() -> None:
     assert abs(
         torch.corrcoef(torch.stack([layer.weight.T.flatten(), stack[0].weight.flatten()]))[0, 1]
     ) < 5 / math.sqrt(3000)
-    assert not Marginals.pretrained
+    assert Marginals.kind == "control"
 
 
 def test_dropout_keeps_the_stated_share_in_training_and_the_expectation_in_use() -> None:

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
-import scipy.sparse
 from numpy.typing import NDArray
 
 from dbn.data.source import Source
@@ -83,6 +81,9 @@ def mat(
 
 def _read(path: Path, names: dict[str, str | None]) -> tuple[dict[str, NDArray], dict[str, str]]:
     """Arrays by role, and names of the arrays by role."""
+    import scipy.io  # here: a slow import that few data sets need
+    import scipy.sparse
+
     try:
         with path.open("rb") as file:
             start = file.read(520)

@@ -2,14 +2,16 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from dbn.data.sources.arrays import fits_bytes
 from dbn.errors import DataError
+
+if TYPE_CHECKING:
+    from scipy.sparse import spmatrix
 
 SPARSE_PARTS = {"data", "format", "shape"}
 """Arrays of every file that :func:`scipy.sparse.save_npz` writes."""
@@ -27,13 +29,15 @@ def dense(path: Path) -> NDArray:
         DataError: it is too large.
         ValueError: the file holds no sparse matrix.
     """
+    from scipy.sparse import load_npz  # here: a slow import that few data sets need
+
     try:
-        return densified(path, scipy.sparse.load_npz(path))
+        return densified(path, load_npz(path))
     except (KeyError, IndexError, TypeError) as error:
         raise ValueError(f"no sparse matrix: {error}") from error
 
 
-def densified(path: Path, matrix: scipy.sparse.spmatrix) -> NDArray:
+def densified(path: Path, matrix: "spmatrix") -> NDArray:
     """A sparse matrix ``(n, features)`` as a dense one.
 
     Returns:

@@ -11,6 +11,7 @@ from dbn.data.block_reader import BlockBuffer, BlockReader, Gather, Stored
 from dbn.data.images import Images, StoredImages
 from dbn.data.streamed.rows import RowReader, Rows
 from dbn.data.streamed.windows import Layout, Plan, Windows
+from dbn.data.uploads import Uploads, upload_stream_for
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +121,7 @@ def _as_numbers(index: Tensor | slice | None, n: int) -> Tensor:
 
 
 class StreamReader(BlockReader):
-    """Reads blocks of streamed images.
+    """Reads blocks of streamed images; on a GPU, the next one is uploaded while training uses the current one.
 
     Args:
         images: the images.
@@ -131,21 +132,51 @@ class StreamReader(BlockReader):
         self.images = images
         memory = torch.empty(room, images.n_features, dtype=images.dtype, device=images.device)
         self.buffer = BlockBuffer(memory, images.offset, images.factor)
-        on_cpu = images.device.type == "cpu"
-        self.stage = self.buffer.pixels if on_cpu else torch.empty_like(self.buffer.pixels, device="cpu")
+        stream = upload_stream_for(images.device)
+        labels = [] if images.labels is None else [torch.empty(room, dtype=torch.int64, device=images.device)]
+        self.uploads = None if stream is None else Uploads([memory, *labels], stream)
 
     @contextmanager
     def reading(self, generator: torch.Generator | None) -> Iterator[Gather]:
         """See :meth:`BlockReader.reading`."""
         images = self.images
         with Windows(images.rows, images.layout, generator) as windows:
+            yield self._copied(windows) if self.uploads is None else self._uploaded(windows, self.uploads)
 
-            def gather(positions: Tensor) -> tuple[Stored, Tensor | None]:
-                stage = self.stage[: len(positions)]
-                index = windows.gather(positions, stage)
-                if self.stage is not self.buffer.pixels:
-                    self.buffer.pixels[: len(positions)].copy_(stage)
-                labels = None if images.labels is None else images.labels[index].to(images.device)
-                return self.buffer.holding(len(positions)), labels
+    def _copied(self, windows: Windows) -> Gather:
+        """Gathers a block when it is asked for."""
 
-            yield gather
+        def gather(positions: Tensor, following: Tensor | None) -> tuple[Stored, Tensor | None]:
+            found = self.buffer.holding(len(positions))
+            on_cpu = found.pixels.device.type == "cpu"
+            pixels = found.pixels if on_cpu else torch.empty_like(found.pixels, device="cpu")
+            index = windows.gather(positions, pixels)
+            if not on_cpu:
+                found.pixels.copy_(pixels)
+            labels = None if self.images.labels is None else self.images.labels[index].to(self.images.device)
+            return found, labels
+
+        return gather
+
+    def _uploaded(self, windows: Windows, uploads: Uploads) -> Gather:
+        """Gathers a block ahead."""
+        ahead = False
+
+        def send(positions: Tensor) -> None:
+            pixels, *labels = (own[: len(positions)] for own in uploads.stage())
+            index = windows.gather(positions, pixels)
+            if self.images.labels is not None:
+                torch.index_select(self.images.labels, 0, index, out=labels[0])
+            uploads.send(len(positions))
+
+        def gather(positions: Tensor, following: Tensor | None) -> tuple[Stored, Tensor | None]:
+            nonlocal ahead
+            if not ahead:
+                send(positions)
+            pixels, *labels = uploads.receive(len(positions))
+            ahead = following is not None
+            if following is not None:
+                send(following)
+            return Stored(pixels, *self.buffer.decoders), labels[0] if labels else None
+
+        return gather

@@ -91,9 +91,9 @@ class Connection(Registered, nn.Module, ABC):
             self.weight.copy_(torch.randn(self.weight.shape, generator=generator) * std)
 
     @property
-    def has_bfloat16(self) -> bool:
-        """Whether :meth:`in_bfloat16` is supported."""
-        return False
+    def precisions(self) -> tuple[str, ...]:
+        """Precisions in which it can be trained: any in ``tf32``; ``bf16`` if :meth:`in_bfloat16` is supported."""
+        return ("float32", "tf32")
 
     def in_bfloat16(self) -> "Connection":
         """A connection for training with the same weight (shared) and bfloat16 products.

@@ -39,13 +39,13 @@ class Dense(MatrixConnection):
         matmul(v.T, h.mul_(state_weights.unsqueeze(-1)), gradient_of(self.weight))
 
     @property
-    def has_bfloat16(self) -> bool:
-        """False for subclasses: their gradient may differ."""
-        return type(self) is Dense
+    def precisions(self) -> tuple[str, ...]:
+        """Without ``bf16`` for subclasses: their gradient may differ."""
+        return (*super().precisions, "bf16") if type(self) is Dense else super().precisions
 
     def in_bfloat16(self) -> Connection:
         """See :class:`Bfloat16`."""
-        return Bfloat16(self) if self.has_bfloat16 else super().in_bfloat16()
+        return Bfloat16(self) if type(self) is Dense else super().in_bfloat16()
 
     @classmethod
     def group(cls, members: Sequence[Any]) -> Any:
@@ -77,9 +77,9 @@ class DenseGroup(MatrixConnection):
         torch.bmm(v[0].mT, h[0], out=gradient_of(self.weight)).baddbmm_(v[1].mT, h[1])
 
     @property
-    def has_bfloat16(self) -> bool:
-        """True."""
-        return True
+    def precisions(self) -> tuple[str, ...]:
+        """All."""
+        return (*super().precisions, "bf16")
 
     def in_bfloat16(self) -> Connection:
         """See :class:`Bfloat16`."""

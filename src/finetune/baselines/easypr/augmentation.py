@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 MAX_SHIFT, MAX_DEGREES = 2, 7.0
 
@@ -37,6 +36,8 @@ def transform(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[
 
     Pixels uncovered by a shift take the mean grey value of the image's border, those uncovered by a rotation are 0.
     """
+    from scipy import ndimage  # here: a slow import that only this baseline needs
+
     border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]]).mean()
     result: NDArray[np.uint8]
     if random.random() < 0.5:

@@ -1,25 +1,23 @@
-"""Arms compared with a reference: difference, tests and effect size of each, corrected for the family."""
+"""An arm compared with a reference: difference, tests and effect size."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from finetune.report.comparison.arm import Arm
+from finetune.report.comparison.family import Family
 from finetune.report.comparison.statistics.mean_difference import MeanDifference
-from finetune.report.comparison.statistics.seeds_needed import seeds_to_settle
+from finetune.report.comparison.statistics.seeds_needed import SeedsNeeded, seeds_to_settle
+from finetune.report.comparison.statistics.sign_flip import sign_flip_test
 from finetune.report.comparison.statistics.significance import (
     McNemarTest,
     Probability,
-    holm_adjusted,
     interquartile_mean,
     mcnemar_test,
     probability_of_lower,
 )
 from finetune.report.comparison.statistics.wilcoxon import signed_rank_test
-from finetune.tasks.predictions import read_predictions
-
-SIGNIFICANCE_LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -28,65 +26,67 @@ class ArmComparison:
 
     Attributes:
         difference: arm minus reference.
-        probability: probability that the arm's value is the lower one.
-        wilcoxon_p: p value of the signed-rank test; None where seeds are not paired or all differences are zero.
-        holm_p: p value of the t test, adjusted for the family by Holm's method; None where there is no test.
-        mcnemar_test: test on the first common seed, arm first; None without predictions.
-        interquartile: interquartile mean of the arm.
-        n_seeds_needed: seeds that would settle a difference that is not; None where it is settled or out of reach.
+        family: all comparisons that are corrected together.
     """
 
-    name: str
+    arm: Arm
+    reference: Arm
     difference: MeanDifference
-    probability: Probability
-    wilcoxon_p: float | None
-    holm_p: float | None
-    mcnemar_test: McNemarTest | None
-    interquartile: float
-    n_seeds_needed: int | None
+    family: Family
 
     @property
-    def settled_in_family(self) -> bool:
-        """Whether the difference is settled, also after correction for the family."""
-        return self.difference.settled and self.holm_p is not None and self.holm_p < SIGNIFICANCE_LEVEL
+    def name(self) -> str:
+        """Name of the arm."""
+        return self.arm.name
+
+    @property
+    def settled(self) -> bool:
+        """Whether the difference is settled, after correction for the family."""
+        return self.family.settles(self.arm.name, self.reference.name, self.difference)
+
+    @property
+    def holm_p(self) -> float | None:
+        """P value of the t test, adjusted for the family; None where there is no test."""
+        return self.family.p_value(self.arm.name, self.reference.name)
+
+    @cached_property
+    def probability(self) -> Probability:
+        """Probability that the arm's value is the lower one."""
+        return probability_of_lower(self.difference)
+
+    @cached_property
+    def sign_flip_p(self) -> float | None:
+        """P value of the sign-flip test; None where seeds are not paired or all differences are zero."""
+        return sign_flip_test(self.difference.values)
+
+    @cached_property
+    def wilcoxon_p(self) -> float | None:
+        """P value of the signed-rank test; None as for :attr:`sign_flip_p`."""
+        return signed_rank_test(self.difference.values)
+
+    @cached_property
+    def mcnemar(self) -> tuple[int, McNemarTest] | None:
+        """Seed and outcome of McNemar's test, arm first; None without predictions."""
+        return mcnemar_of_arms(self.arm, self.reference)
+
+    @property
+    def interquartile(self) -> float:
+        """Interquartile mean of the arm."""
+        return interquartile_mean(self.difference.a)
+
+    @cached_property
+    def seeds_needed(self) -> SeedsNeeded | None:
+        """Seeds that would settle a difference that is not; None where it is settled or cannot be said."""
+        return None if self.settled else seeds_to_settle(self.difference, self.family.level / max(self.family.size, 1))
 
 
-def compare_with_reference(arms: Sequence[tuple[str, MeanDifference, McNemarTest | None]]) -> tuple[ArmComparison, ...]:
-    """Compare a family of arms with one reference.
-
-    Args:
-        arms: name, difference to the reference and McNemar's test of each.
-    """
-    tested = [difference.p_value for _, difference, _ in arms if difference.p_value is not None]
-    holm_p = iter(holm_adjusted(tested))
-    return tuple(
-        ArmComparison(
-            name=name,
-            difference=difference,
-            probability=probability_of_lower(difference),
-            wilcoxon_p=signed_rank_test(difference.values) if difference.paired else None,
-            holm_p=None if difference.p_value is None else next(holm_p),
-            mcnemar_test=test,
-            interquartile=interquartile_mean(difference.a),
-            n_seeds_needed=seeds_to_settle(difference),
-        )
-        for name, difference, test in arms
-    )
-
-
-def mcnemar_of_arms(arm: Arm, other: Arm) -> McNemarTest | None:
-    """McNemar's test on the first common seed of which both arms kept predictions.
+def mcnemar_of_arms(arm: Arm, other: Arm) -> tuple[int, McNemarTest] | None:
+    """McNemar's test on the first common seed of which both arms kept predictions, and that seed.
 
     None where there is no such seed, or where the two runs have different test images.
     """
-    theirs = {run.seed: run for run in other.runs}
-    for run in arm.runs:
-        if run.seed not in theirs:
-            continue
-        a, b = read_predictions(run.directory), read_predictions(theirs[run.seed].directory)
-        if a is None or b is None:
-            continue
-        if not np.array_equal(a.label, b.label):
+    for seed in sorted(arm.errors.wrong.keys() & other.errors.wrong.keys()):
+        if not np.array_equal(arm.errors.labels[seed], other.errors.labels[seed]):
             return None
-        return mcnemar_test(a.predicted != a.label, b.predicted != b.label)
+        return seed, mcnemar_test(arm.errors.wrong[seed], other.errors.wrong[seed])
     return None

@@ -54,7 +54,7 @@ def find_axes(sections: Sequence[Section]) -> list[Axis]:
         groups: dict[tuple[object, ...], list[Section]] = {}
         for section in sections:
             if tick(section):
-                groups.setdefault((section.metric, *held(section)), []).append(section)
+                groups.setdefault((section.metric, section.condition, *held(section)), []).append(section)
         for members in groups.values():
             if len(members) > 1 and len({tick(section) for section in members}) == len(members):
                 axes.append(_axis(quantity, sorted(members, key=position), tick, held))
@@ -127,5 +127,6 @@ def _title(quantity: str, section: Section, held: _Held) -> str:
         section.task,
         label_count_text(section.labels) if quantity != "labelled images" and section.task != "autoencoder" else "",
         f"layers of {section.hidden[0]} units" if quantity == "hidden layers" else "",
+        section.condition,
     ]
     return f"{', '.join(part for part in parts if part)}: by {'number of ' if quantity != 'data set' else ''}{quantity}"

@@ -2,12 +2,14 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from finetune.report.comparison.arm import Arm
+from finetune.report.comparison.rule import MIN_SEEDS, SIGNIFICANCE_LEVEL
 from finetune.report.comparison.sections import Section
-from finetune.report.comparison.statistics.intervals import Estimate, estimate_mean
+from finetune.report.comparison.statistics.intervals import Estimate, estimate_mean, t_p_value
+from finetune.report.comparison.statistics.significance import holm_adjusted
 
 _AUGMENTATIONS = ("rotation", "translation", "scale", "shear", "elastic_alpha")
 
@@ -20,11 +22,13 @@ class Effect:
         factors: name of the factor, or two names for an interaction.
         levels: first and second level of each factor.
         estimate: mean of the contrast over seeds.
+        settled: whether it differs from zero, with at least five seeds and after Holm's correction for all effects.
     """
 
     factors: tuple[str, ...]
     levels: tuple[tuple[str, str], ...]
     estimate: Estimate
+    settled: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,15 +57,18 @@ def factor_levels(arm: Arm) -> dict[str, str] | None:
         return None
     dropped = any(network.get(key) for key in ("dropout_input", "dropout_hidden"))
     augmented = any(augment.get(key) for key in _AUGMENTATIONS)
+    normalisation = network.get("normalisation")
+    kind = normalisation.get("kind") if isinstance(normalisation, Mapping) else normalisation
     return {
         "initialisation": "random" if arm.kind == "random" else "pretrained",
         "activation": str(network.get("activation")),
         "dropout": "dropout" if dropped else "no dropout",
         "augmentation": "augmented" if augmented else "images as they are",
+        "normalisation": f"{kind} normalisation" if kind else "no normalisation",
     }
 
 
-_FIRST_LEVELS = {"random", "sigmoid", "no dropout", "images as they are"}
+_FIRST_LEVELS = {"random", "sigmoid", "no dropout", "images as they are", "no normalisation"}
 
 
 def find_factorial(section: Section) -> Factorial | None:
@@ -90,7 +97,20 @@ def find_factorial(section: Section) -> Factorial | None:
         factors=factors,
         cells=tuple(Cell(key, arms[key]) for key in itertools.product(*(pairs[factor] for factor in factors))),
         seeds=seeds,
-        effects=tuple(_effects(factors, pairs, values, seeds)) if seeds else (),
+        effects=_judged(_effects(factors, pairs, values, seeds)) if seeds else (),
+    )
+
+
+def _judged(effects: Sequence[Effect]) -> tuple[Effect, ...]:
+    """The effects, with Holm's correction for all of them. One that is the same in every seed has no test."""
+    p_values = [
+        1.0 if not one.estimate.seed_error or one.estimate.degenerate
+        else t_p_value(one.estimate.mean / one.estimate.seed_error, one.estimate.n - 1)
+        for one in effects
+    ]  # fmt: skip
+    return tuple(
+        replace(one, settled=p < SIGNIFICANCE_LEVEL and one.estimate.n >= MIN_SEEDS)
+        for one, p in zip(effects, holm_adjusted(p_values), strict=True)
     )
 
 

@@ -1,15 +1,27 @@
 """Which runs are compared with each other: sections of a study, the arms of each, and the best arm of each kind."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from finetune.report.comparison.against_reference import ArmComparison, compare_with_reference, mcnemar_of_arms
-from finetune.report.comparison.arm import Arm
+from finetune.report.comparison.against_reference import ArmComparison
+from finetune.report.comparison.arm import Arm, difference_of_arms
+from finetune.report.comparison.choice import Choice, choose_best
+from finetune.report.comparison.copies import as_contenders
+from finetune.report.comparison.family import Family, make_family
+from finetune.report.comparison.image_errors import ReadPredictions, predictions_of_run
 from finetune.report.comparison.metric_choice import check_metric, check_reference, choose_metric
-from finetune.report.comparison.statistics.mean_difference import MeanDifference, estimate_difference
-from finetune.report.results.formatting import Format, choose_format, join_words, label_count_text, metric_label
+from finetune.report.comparison.rule import SIGNIFICANCE_LEVEL
+from finetune.report.comparison.statistics.mean_difference import MeanDifference
+from finetune.report.results.formatting import (
+    Format,
+    choose_format,
+    is_percent,
+    join_words,
+    label_count_text,
+    metric_label,
+)
 from finetune.report.results.run_result import Kind, RunResult
 
 
@@ -22,9 +34,13 @@ class Section:
         metric: metric that arms are compared by; lower is better.
         arms: sorted by the mean of ``metric``, those without it last.
         reference: arm that the others are compared with.
-        best_pretrained: pretrained arm with the lowest mean of ``chosen_by``; None without pretrained arms.
-        best_random: the same among arms that start from random weights.
-        chosen_by: the validation metric where all their runs have it, else ``metric``.
+        choice: the best arm of each side, and what they were chosen by.
+        candidates: names of the arms of which any might have become the reference.
+        n_trials: number of trials that searched the settings of the arms of each kind.
+        margin: differences within it do not matter, in the unit of the metric; None for metrics other than rates.
+        level: level of the section's family; lower where more looks at the growing study are to come.
+        condition: what holds for all arms beside data, task and labels, such as ``equal operations``; mostly empty.
+        detail: more on the condition, such as the number of operations.
     """
 
     data: str
@@ -34,15 +50,30 @@ class Section:
     metric: str
     arms: tuple[Arm, ...]
     reference: Arm
-    best_pretrained: Arm | None
-    best_random: Arm | None
-    chosen_by: str
+    choice: Choice
+    candidates: tuple[str, ...]
+    n_trials: Mapping[Kind, int]
+    margin: float | None = None
+    level: float = SIGNIFICANCE_LEVEL
+    condition: str = ""
+    detail: str = ""
+
+    @property
+    def best_pretrained(self) -> Arm | None:
+        """The chosen pretrained arm; None without pretrained arms."""
+        return self.choice.best.get("pretrained")
+
+    @property
+    def best_random(self) -> Arm | None:
+        """The chosen arm among those that start from random weights; None without."""
+        return self.choice.best.get("random")
 
     @property
     def title(self) -> str:
         """For example ``mnist, classifier, 100 labels``."""
         labels = "" if self.task == "autoencoder" else label_count_text(self.labels)  # autoencoders use no labels
-        parts = (self.data, self.task, labels, shape_text(self.hidden))
+        condition = f"{self.condition} ({self.detail})" if self.detail else self.condition
+        parts = (self.data, self.task, labels, shape_text(self.hidden), condition)
         return ", ".join(part for part in parts if part) or "this study"
 
     @property
@@ -61,12 +92,43 @@ class Section:
 
     @cached_property
     def comparisons(self) -> tuple[ArmComparison, ...]:
-        """All arms but baselines compared with the reference, as one family of tests."""
-        others = [arm for arm in self.arms if arm is not self.reference and arm.kind != "baseline"]
-        differences = [(arm, self.difference(arm, self.reference)) for arm in others]
-        return compare_with_reference(
-            [(arm.name, one, mcnemar_of_arms(arm, self.reference)) for arm, one in differences if one]
-        )
+        """All arms but baselines compared with the reference."""
+        found = [(arm, self.difference(arm, self.reference)) for arm in self.compared if arm is not self.reference]
+        return tuple(ArmComparison(arm, self.reference, one, self.family) for arm, one in found if one is not None)
+
+    @property
+    def compared(self) -> list[Arm]:
+        """All arms but baselines."""
+        return [arm for arm in self.arms if arm.kind != "baseline"]
+
+    @cached_property
+    def family(self) -> Family:
+        """Every comparison that the section shows or might have shown, had the choice of arms fallen otherwise.
+
+        These are all arms compared with each arm that might have become the reference, and all pairs of a pretrained
+        and a random arm that might have made the headline. Where arms are chosen on other seeds, or the reference is
+        named, there is one reference to choose from, and one pair.
+        """
+        pairs = {frozenset((arm.name, name)) for arm in self.compared for name in self.candidates if arm.name != name}
+        sides = [
+            [best] if self.choice.independent else [arm for arm in self.of_kind(kind) if arm.values(self.metric)]
+            for kind, best in self.choice.best.items()
+        ]
+        if len(sides) == 2:
+            pairs |= {frozenset((one.name, other.name)) for one in sides[0] for other in sides[1]}
+        arms = {arm.name: arm for arm in self.arms}
+        ordered = sorted(tuple(sorted(pair)) for pair in pairs)
+        return make_family([(a, b, self.difference(arms[a], arms[b])) for a, b in ordered], self.level)
+
+    def settles(self, arm: Arm, other: Arm) -> bool:
+        """Whether the difference of two arms of the family is settled."""
+        return self.family.settles(arm.name, other.name, self.difference(arm, other))
+
+    @property
+    def n_test_images(self) -> int | None:
+        """Number of test images, from the predictions that runs kept; None where there are none."""
+        sizes = {len(labels) for arm in self.arms for labels in arm.errors.labels.values()}
+        return sizes.pop() if len(sizes) == 1 else None
 
     @cached_property
     def best_difference(self) -> MeanDifference | None:
@@ -77,21 +139,41 @@ class Section:
 
     def difference(self, arm: Arm, other: Arm) -> MeanDifference | None:
         """Mean of ``arm - other``, over common seeds where there are any; None where it is not defined."""
-        return estimate_difference(arm.values(self.metric), other.values(self.metric))
+        key = arm.name, other.name
+        if key not in self._differences:
+            self._differences[key] = difference_of_arms(arm, other, self.metric)
+        return self._differences[key]
+
+    @cached_property
+    def _differences(self) -> dict[tuple[str, str], MeanDifference | None]:
+        """Differences that were asked for before."""
+        return {}
 
 
-def make_sections(runs: Sequence[RunResult], reference: str | None = None, metric: str | None = None) -> list[Section]:
+def make_sections(
+    runs: Sequence[RunResult],
+    reference: str | None = None,
+    metric: str | None = None,
+    *,
+    margin: float | None = None,
+    trials: Sequence[RunResult] = (),
+    read: ReadPredictions = predictions_of_run,
+) -> list[Section]:
     """Divide runs into sections, in order of data, task, number of labels and shape.
 
     Args:
         runs: fine-tuned runs and baselines.
         reference: name of the arm that others are compared with; by default the best random arm of each section.
         metric: metric to compare by; by default the test error, for autoencoders the test squared error.
+        margin: differences of rates within it do not matter, in percentage points; None: there is no such margin.
+        trials: trials of random searches: where they are of the same arms, data and labels, on other seeds, they choose
+            the best arm of each side.
+        read: reads the predictions of a run.
 
     Raises:
         SettingError: no arm is called ``reference``, no run has ``metric``, or higher values of it are better.
     """
-    runs = _rename_by_content(_fill_missing(runs))
+    runs = _rename_by_content(_fill_missing(as_contenders(runs)))
     shaped = _shapes_vary(runs)
     if metric is not None:
         check_metric(metric, runs)
@@ -99,7 +181,19 @@ def make_sections(runs: Sequence[RunResult], reference: str | None = None, metri
         check_reference(reference, runs)
     keys = sorted({_key(run, shaped) for run in runs if not _fits_every_shape(run, shaped)}, key=_section_order)
     keys = keys or sorted({_key(run, shaped=False) for run in runs}, key=_section_order)
-    return [_section([run for run in runs if _is_in_section(run, key, shaped)], key, reference, metric) for key in keys]
+    rest = _Options(reference, metric, margin, trials, read)
+    return [_section([run for run in runs if _is_in_section(run, key, shaped)], key, rest) for key in keys]
+
+
+@dataclass(frozen=True)
+class _Options:
+    """Arguments of :func:`make_sections` that all sections share."""
+
+    reference: str | None
+    metric: str | None
+    margin: float | None
+    trials: Sequence[RunResult]
+    read: ReadPredictions
 
 
 Key = tuple[str, str, str, tuple[int, ...]]
@@ -170,45 +264,51 @@ def _content_label(run: RunResult) -> str:
     return f"{Path(str(path)).name} ({run.content[:6]})"
 
 
-def _section(runs: list[RunResult], key: Key, reference: str | None, metric: str | None) -> Section:
+def _section(runs: list[RunResult], key: Key, options: _Options) -> Section:
     data, task, labels, hidden = key
-    chosen = choose_metric(runs, task, metric)
+    metric = choose_metric(runs, task, options.metric)
     arms = []
     for name in sorted({run.name for run in runs}):
         by_seed: dict[int, RunResult] = {}
         for run in runs:
             if run.name == name:
                 by_seed.setdefault(run.seed, run)
-        arms.append(Arm(name, next(iter(by_seed.values())).kind, tuple(by_seed[seed] for seed in sorted(by_seed))))
-    arms.sort(key=lambda arm: (_mean(arm, chosen), arm.name))
+        ordered = tuple(by_seed[seed] for seed in sorted(by_seed))
+        arms.append(Arm(name, next(iter(by_seed.values())).kind, ordered, options.read))
+    arms.sort(key=lambda arm: (_mean(arm, metric), arm.name))
 
-    validation = f"validation/{chosen.rpartition('/')[2]}"
-    contenders = [arm for arm in arms if arm.kind in ("pretrained", "random") and arm.values(chosen)]
-    all_validated = all(validation in run.metrics for arm in contenders for run in arm.runs)
-    chosen_by = validation if contenders and all_validated else chosen
-    best = {
-        kind: min(
-            (arm for arm in contenders if arm.kind == kind),
-            key=lambda arm: (_mean(arm, chosen_by), arm.name),
-            default=None,
-        )
-        for kind in ("pretrained", "random")
-    }
-    named = next((arm for arm in arms if arm.name == reference), None)
+    choice = choose_best(arms, metric, options.trials)
+    named = next((arm for arm in arms if arm.name == options.reference), None)
+    reference = named or choice.best.get("random") or arms[0]
+    if named or (choice.independent and reference is choice.best.get("random")):
+        candidates = [reference]
+    else:
+        candidates = [arm for arm in arms if arm.kind == reference.kind or "random" not in choice.best]
     return Section(
         data=data,
         task=task,
         labels=labels,
         hidden=hidden,
-        metric=chosen,
+        metric=metric,
         arms=tuple(arms),
-        reference=named or best["random"] or arms[0],
-        best_pretrained=best["pretrained"],
-        best_random=best["random"],
-        chosen_by=chosen_by,
+        reference=reference,
+        choice=choice,
+        candidates=tuple(arm.name for arm in candidates if arm.values(metric)),
+        n_trials=_count_trials(arms, runs[0], options.trials),
+        margin=options.margin / 100 if options.margin is not None and is_percent(metric) else None,
     )
 
 
+def _count_trials(arms: Sequence[Arm], like: RunResult, trials: Sequence[RunResult]) -> dict[Kind, int]:
+    """Number of trials of the arms of each kind, with the data, task and labels of the section."""
+    own = [run for run in trials if (run.data, run.task, run.labels) == (like.data, like.task, like.labels)]
+    counts: dict[Kind, int] = {}
+    for arm in arms:
+        numbers = {run.trial for run in own if run.arm == arm.runs[0].arm}
+        counts[arm.kind] = counts.get(arm.kind, 0) + len(numbers)
+    return counts
+
+
 def _mean(arm: Arm, metric: str) -> float:
-    estimate = arm.estimate(metric)
-    return float("inf") if estimate is None else estimate.mean
+    values = arm.values(metric).values()
+    return sum(values) / len(values) if values else float("inf")

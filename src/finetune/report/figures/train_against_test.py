@@ -6,7 +6,6 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from finetune.report.comparison.arm import Arm
-from finetune.report.comparison.equal_training import train_test_pairs
 from finetune.report.comparison.sections import Section
 from finetune.report.figures.axis_scale import scale_axis
 from finetune.report.figures.style import COLOURS, TINTS, Screen, panels, write_above
@@ -30,6 +29,12 @@ def train_against_test_figure(section: Section, name: str) -> Markup | None:
         name,
         "test against training error and NLL, a point for each run",
     )
+
+
+def train_test_pairs(arm: Arm, quantity: str) -> list[tuple[float, float]]:
+    """Training and test value of ``quantity``, such as ``nll``, of each run that has both."""
+    train, test = f"train/{quantity}", f"test/{quantity}"
+    return [(run.metrics[train], run.metrics[test]) for run in arm.runs if train in run.metrics and test in run.metrics]
 
 
 def _contenders(section: Section) -> list[Arm]:

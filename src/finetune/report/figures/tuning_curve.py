@@ -12,7 +12,7 @@ from finetune.report.results.formatting import axis_label, choose_format, metric
 
 
 def tuning_figure(tuning: Tuning, name: str) -> Markup:
-    """A line per arm, the best pretrained and the best random one in full colour; ``name`` is unique on the page."""
+    """A line per arm, the best of each side in full colour with its 95 % band; ``name`` is unique on the page."""
     description = f"expected best {metric_label(tuning.metric)} against the number of trials"
     return draw_for_screens(lambda screen: _draw(tuning, screen), name, description)
 
@@ -31,6 +31,12 @@ def _draw(tuning: Tuning, screen: Screen) -> Figure:
             range(1, len(heights) + 1), heights, color=(COLOURS if chosen else TINTS)[arm.kind],
             linewidth=2.8 if chosen else 1.6, zorder=4 if chosen else 2,
         )  # fmt: skip
+        known = [one for one in arm.intervals if one is not None]
+        if chosen and known:
+            axes.fill_between(
+                range(1, len(known) + 1), [factor * one.low for one in known], [factor * one.high for one in known],
+                color=TINTS[arm.kind], alpha=0.35, linewidth=0, zorder=1,
+            )  # fmt: skip
         ends.append((float(len(heights)), heights[-1], arm.name, COLOURS[arm.kind]))
     last = max(len(arm.expected) for arm in tuning.arms)
     axes.set_xlim(1 - 0.02 * last, max(last, 2))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from finetune.report.comparison.arm import Arm
+from finetune.report.comparison.rule import MIN_SEEDS
 from finetune.report.comparison.sections import Section
 from finetune.report.comparison.statistics.mean_difference import MeanDifference
 from finetune.report.pages.estimate_text import MARK, format_differences, mean_text, signed_text
@@ -14,8 +15,10 @@ from finetune.report.results.problems import Problem
 from finetune.report.results.run_result import Kind
 
 FOOTNOTE = (
-    "± and brackets: 95 % t intervals over seeds, each for one comparison, not corrected for the number of arms. "
-    f"{MARK} marks a difference whose t and bootstrap intervals exclude zero."
+    "± and brackets: 95 % intervals, for new seeds and new test images where every run kept its predictions of the "
+    "same images, else for new seeds alone; each is for one comparison, and none goes below zero where the value "
+    f"cannot. {MARK} and bold: settled, that is at least {MIN_SEEDS} seeds and a p value below the section's level "
+    "after Holm's correction for all comparisons."
 )
 _DIFFERENCE = 3
 """Index of the column of differences."""
@@ -44,6 +47,10 @@ class ArmTableRow:
     settled: bool
     cells: tuple[str, ...]
 
+    def marked_cells(self, difference: int) -> tuple[str, ...]:
+        """The cells, that of the difference with a mark where it is settled."""
+        return tuple(f"{c} {MARK}" if i == difference and self.settled else c for i, c in enumerate(self.cells))
+
 
 @dataclass(frozen=True)
 class ArmTable:
@@ -68,8 +75,7 @@ class ArmTable:
         shown = [index for index, column in enumerate(self.columns) if column.short]
         lines = [["arm", *(self.columns[index].short for index in shown)]]
         for row in self.rows:
-            cells = list(row.cells)
-            cells[self.difference] += f" {MARK}" if row.settled else ""
+            cells = row.marked_cells(self.difference)
             lines.append([row.name, *(cells[index] for index in shown)])
         return align_columns(lines)
 
@@ -129,7 +135,7 @@ def build_arm_table(section: Section, problems: Sequence[Problem] = ()) -> ArmTa
                 name=arm.name,
                 kind=arm.kind,
                 note=_note(section, arm),
-                settled=(one := differences[arm.name]) is not None and one.settled,
+                settled=arm is not section.reference and section.settles(arm, section.reference),
                 cells=tuple(cells[arm.name]),
             )
             for arm in section.arms

@@ -4,10 +4,17 @@ from dataclasses import dataclass
 
 from finetune.report.comparison.arm import Arm
 from finetune.report.comparison.headline import Verdict, decide_headline
+from finetune.report.comparison.rule import MIN_SEEDS
 from finetune.report.comparison.sections import Section
 from finetune.report.comparison.statistics.mean_difference import MeanDifference
-from finetune.report.pages.estimate_text import difference_sentence, format_differences, mean_with_unit
-from finetune.report.results.formatting import Format, count_text, metric_label
+from finetune.report.pages.estimate_text import (
+    difference_sentence,
+    format_differences,
+    mean_with_unit,
+    seeds_needed_sentence,
+)
+from finetune.report.pages.verdict_facts import verdict_facts
+from finetune.report.results.formatting import Format, count_text, join_words, metric_label
 from finetune.report.results.run_result import Kind
 
 _KIND_WORDS: dict[Kind, str] = {
@@ -29,6 +36,7 @@ class HeadlineText:
         choice: how the two arms were chosen; empty where no two arms are compared.
         difference: best pretrained minus best random arm.
         difference_format: format of the difference.
+        facts: what a verdict is judged by: test images, arms and trials of each side, operations.
     """
 
     verdict: Verdict
@@ -37,11 +45,12 @@ class HeadlineText:
     choice: str
     difference: MeanDifference | None
     difference_format: Format
+    facts: tuple[str, ...] = ()
 
     @property
     def explanation(self) -> str:
-        """Detail and choice."""
-        return " ".join(part for part in (self.detail, self.choice) if part)
+        """Detail, facts and choice."""
+        return " ".join(part for part in (self.detail, *self.facts, self.choice) if part)
 
     @property
     def text(self) -> str:
@@ -62,35 +71,62 @@ def write_headline(section: Section) -> HeadlineText:
         f"Best random arm: {random.name}, {_mean(random, section)}. "
         f"{difference_sentence(difference, finer)}"
     )
+    if verdict == "unsettled" and (needed := seeds_needed_sentence(difference, section.family)):
+        detail += f" {needed}"
     titles = {
         "pretrained": f"Pretraining wins: {pretrained.name} has the lower {section.label}",
         "random": f"Random initialisation wins: {random.name} has the lower {section.label}",
+        "equivalent": f"No difference that matters: {pretrained.name} and {random.name} differ by less than "
+        f"{section.format.number(section.margin or 0.0)}{section.format.difference_unit}",
     }
-    title = titles.get(verdict) or f"Not settled: {_why_unsettled(difference)}"
-    return HeadlineText(verdict, title, detail, _choice(section), difference, finer)
+    title = titles.get(verdict) or f"Not settled: {_why_unsettled(section)}"
+    return HeadlineText(verdict, title, detail, _choice(section), difference, finer, verdict_facts(section))
 
 
 def _mean(arm: Arm, section: Section) -> str:
     return mean_with_unit(arm.estimate(section.metric), section.format)
 
 
-def _why_unsettled(difference: MeanDifference | None) -> str:
+def _why_unsettled(section: Section) -> str:
+    difference = section.best_difference
     if difference is None:
         return "the two best arms have no seed in common"
-    interval, n = difference.estimate.interval, difference.estimate.n
-    if interval is None:
-        return "one common seed gives no interval" if difference.paired else "no seed in common, and values do not vary"
-    if difference.degenerate:
+    interval, n = difference.estimate.interval, min(len(difference.a), len(difference.b))
+    if n < MIN_SEEDS:
+        return f"{count_text(n, 'seed')}, and at least {MIN_SEEDS} are needed"
+    if interval is None or difference.degenerate:
         return f"the difference is the same in all {n} seeds, so its spread is unknown"
-    which = "interval" if not interval.excludes_zero else "bootstrap interval"
-    return f"the {which} includes zero with {n} seeds"
+    if not interval.excludes_zero:
+        return f"the interval includes zero with {n} seeds"
+    return (
+        f"the interval excludes zero, but not after correction for {count_text(section.family.size, 'comparison')} "
+        f"(adjusted p {_adjusted_p(section):.2g}, level {section.family.level:.2g})"
+    )
+
+
+def _adjusted_p(section: Section) -> float:
+    arms = section.best_pretrained, section.best_random
+    p = section.family.p_value(*(arm.name for arm in arms if arm is not None))
+    return 1.0 if p is None else p
 
 
 def _choice(section: Section) -> str:
-    chosen = f"Each kind's best arm was chosen by its mean {metric_label(section.chosen_by)}"
-    if section.chosen_by == section.metric and section.metric.startswith("test/"):
-        return f"{chosen}, because not every run has a validation value: the choice has seen the test set."
-    return f"{chosen}."
+    choice = section.choice
+    chosen = f"Each kind's best arm was chosen by its mean {metric_label(choice.metric)}"
+    if choice.on == "tuning":
+        text = f"{chosen} in the search, on other seeds than those compared."
+    elif choice.on == "compared" and section.metric.startswith("test/"):
+        text = f"{chosen}, because not every run has a validation value: the choice has seen the test set."
+    else:
+        text = f"{chosen}, on the seeds that are compared."
+    ties = [
+        f"{join_words(names)} tie; {names[0]} stands for them, as the first by name." for names in choice.tied.values()
+    ]
+    counted = (
+        f"The correction is for {count_text(section.family.size, 'comparison')}"
+        f"{'' if choice.independent else ': every pair of arms that the choice might have shown'}."
+    )
+    return " ".join([text, *ties, counted])
 
 
 def _one_sided(section: Section) -> tuple[str, str]:
@@ -116,7 +152,7 @@ def _one_sided(section: Section) -> tuple[str, str]:
 
 def _among_one_kind(section: Section) -> str:
     """Title where all arms are of one kind: how many differ from the reference."""
-    settled = [one for one in section.comparisons if one.settled_in_family]
+    settled = [one for one in section.comparisons if one.settled]
     reference, label = section.reference.name, section.label
     if not settled:
         return f"No difference in {label} is settled among {count_text(len(section.comparisons) + 1, 'arm')}"

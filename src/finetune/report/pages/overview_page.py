@@ -9,18 +9,21 @@ from markupsafe import Markup
 from dbn.errors import DataError, UserError
 from dbn.files import write_text
 from finetune.report.comparison.axes import find_axes
+from finetune.report.comparison.compute_curves import compute_curves
 from finetune.report.comparison.headline import decide_headline
-from finetune.report.comparison.sections import make_sections
+from finetune.report.comparison.sequential import at_this_look
+from finetune.report.comparison.study_sections import study_sections
 from finetune.report.comparison.tuning import group_trials
 from finetune.report.figures.seed_dots import dot_figure
 from finetune.report.pages.headline_text import HeadlineText, write_headline
 from finetune.report.pages.parts.build_parts import build_parts
 from finetune.report.pages.parts.part import Part
-from finetune.report.pages.report_files import check_writable, write_report
+from finetune.report.pages.report_files import MARGIN, check_writable, write_report
 from finetune.report.pages.study_page import MAX_OPEN_SECTIONS
 from finetune.report.pages.template_environment import template_environment
 from finetune.report.results.formatting import MINUS, count_text
-from finetune.report.results.study import Study, find_studies, read_study
+from finetune.report.results.looks import read_looks
+from finetune.report.results.study import Study, find_studies, read_study, tuning_trials
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,9 @@ class OverviewFiles:
     text: str
 
 
-def write_overview(directory: Path, output: Path | None = None) -> OverviewFiles:
+def write_overview(
+    directory: Path, output: Path | None = None, *, margin: float | None = MARGIN, latex: bool = False
+) -> OverviewFiles:
     """Write the report of every study in a folder, and ``report.html`` over all of them.
 
     Studies whose report cannot be written are listed on the page with the reason.
@@ -75,6 +80,8 @@ def write_overview(directory: Path, output: Path | None = None) -> OverviewFiles
     Args:
         directory: folder that holds the studies' directories.
         output: folder to write into; by default ``directory``.
+        margin: as for :func:`finetune.report.pages.report_files.write_report`.
+        latex: likewise.
 
     Raises:
         DataError: no study below ``directory`` has a result.
@@ -85,8 +92,8 @@ def write_overview(directory: Path, output: Path | None = None) -> OverviewFiles
     views, errors = [], []
     for index, path in enumerate(find_studies(directory)):
         try:
-            write_report(path, output=None if output is None else output / path.name)
-            views.append(_view(read_study(path), f"o{index}"))
+            write_report(path, output=None if output is None else output / path.name, margin=margin, latex=latex)
+            views.append(_view(read_study(path), f"o{index}", margin))
         except UserError as error:
             errors.append(str(error))
     if not views:
@@ -99,9 +106,13 @@ def write_overview(directory: Path, output: Path | None = None) -> OverviewFiles
     return OverviewFiles(folder / "report.html", "\n".join(lines).replace(MINUS, "-"))
 
 
-def _view(study: Study, prefix: str) -> StudyView:
-    sections, tunings = make_sections(study.compared), group_trials(study.trials)
-    parts = build_parts(sections, find_axes(sections), tunings, prefix)
+def _view(study: Study, prefix: str, margin: float | None) -> StudyView:
+    sections = study_sections(study.compared, margin=margin, trials=tuning_trials(study))
+    looks = read_looks(study.directory)
+    if looks is not None:
+        sections, _ = at_this_look(sections, looks)
+    tunings = group_trials(study.trials)
+    parts = build_parts(sections, find_axes(sections), tunings, compute_curves(study.compared), prefix)
     summaries = [
         SectionSummary(section.title, write_headline(section), dot_figure(section, f"{prefix}s{index}"))
         for index, section in enumerate(sections)

@@ -1,4 +1,4 @@
-"""Writes a study's report: ``report.html``, ``table.md``, ``results.csv`` and, for a random search, ``chosen.json``."""
+"""Writes a study's report: ``report.html``, ``table.md``, ``results.csv``, and what else is asked for or known."""
 
 import os
 from collections.abc import Sequence
@@ -8,16 +8,22 @@ from pathlib import Path
 from dbn.errors import SettingError
 from dbn.files import write_json, write_text
 from finetune.report.comparison.axes import find_axes
-from finetune.report.comparison.sections import Section, make_sections
+from finetune.report.comparison.compute_curves import compute_curves
+from finetune.report.comparison.sections import Section
+from finetune.report.comparison.sequential import at_this_look
+from finetune.report.comparison.study_sections import study_sections
 from finetune.report.comparison.tuning import chosen_settings, group_trials
 from finetune.report.pages.arm_table import build_arm_table
+from finetune.report.pages.certainty_table import build_certainty_table
+from finetune.report.pages.latex import latex_file_name, latex_table
 from finetune.report.pages.parts.build_parts import build_parts
 from finetune.report.pages.parts.part import Part
 from finetune.report.pages.report_text import markdown_text, terminal_text
 from finetune.report.pages.results_csv import results_csv
 from finetune.report.pages.study_page import render_page
+from finetune.report.results.looks import plan_looks, write_looks
 from finetune.report.results.problems import Problem
-from finetune.report.results.study import Study, read_study
+from finetune.report.results.study import Study, read_study, tuning_trials
 
 
 @dataclass(frozen=True)
@@ -28,10 +34,11 @@ class ReportFiles:
         html: the page.
         table: the main tables in Markdown.
         csv: a row per run.
-        chosen: settings chosen by a random search, for ``sweep=final``; None for other studies.
+        chosen: settings chosen by a search, for ``sweep=final``; None for other studies.
         text: headlines, main tables and problems in plain text.
         tables: heads and rows of every table, by title.
         figures: HTML of the figures of the study as a whole, by title.
+        latex: the files with the tables in LaTeX; empty where these were not asked for.
     """
 
     html: Path
@@ -41,10 +48,22 @@ class ReportFiles:
     text: str
     tables: dict[str, tuple[tuple[str, ...], list[tuple[str, ...]]]]
     figures: dict[str, str]
+    latex: tuple[Path, ...] = ()
+
+
+MARGIN = 0.1
+"""Differences of error rates that do not matter, in percentage points, where none are named."""
 
 
 def write_report(
-    study: Path, *, reference: str | None = None, metric: str | None = None, output: Path | None = None
+    study: Path,
+    *,
+    reference: str | None = None,
+    metric: str | None = None,
+    output: Path | None = None,
+    margin: float | None = MARGIN,
+    max_seeds: int | None = None,
+    latex: bool = False,
 ) -> ReportFiles:
     """Write the report of a study, replacing an earlier one; the same runs give the same bytes.
 
@@ -55,10 +74,15 @@ def write_report(
         metric: metric to compare by, lower being better; by default ``test/error``, for autoencoders
             ``test/squared_error``.
         output: folder to write into; by default the study's directory.
+        margin: differences of rates within it count as none, in percentage points; None: no difference is too small.
+        max_seeds: planned largest number of seeds of a study that grows until it is settled. Every report of it is then
+            a look, recorded in ``looks.json`` in the study's directory, and compared with the level left to that look.
+        latex: whether every table is written as a ``.tex`` file, too.
 
     Raises:
-        DataError: ``study`` is missing or has no result.
-        SettingError: no arm is called ``reference``, no run has ``metric``, or the folder cannot be written to.
+        DataError: ``study`` is missing or has no result, or its ``looks.json`` is damaged.
+        SettingError: no arm is called ``reference``, no run has ``metric``, the folder cannot be written to, or
+            ``max_seeds`` differs from what was planned.
     """
     study = Path(study)
     folder = study if output is None else output
@@ -66,9 +90,14 @@ def write_report(
     check_writable(folder, study)
     if output is not None:
         found = _paths_relative_to(found, output)
-    sections = make_sections(found.compared, reference, metric)
+    sections = study_sections(found.compared, reference, metric=metric, margin=margin, trials=tuning_trials(found))
+    looks = plan_looks(study, max_seeds)
+    if looks is not None:
+        check_writable(study, study)
+        sections, looks = at_this_look(sections, looks)
+        write_looks(study, looks)
     tunings = group_trials(found.trials)
-    parts = build_parts(sections, find_axes(sections), tunings, "")
+    parts = build_parts(sections, find_axes(sections), tunings, compute_curves(found.compared), "")
     problems = [*found.problems, *_without_metric(sections)]
     files = ReportFiles(
         html=folder / "report.html",
@@ -76,7 +105,8 @@ def write_report(
         csv=folder / "results.csv",
         chosen=folder / "chosen.json" if chosen_settings(tunings) else None,
         text=terminal_text(found, sections, parts, problems),
-        tables=_tables(sections, parts, problems),
+        tables=(tables := _tables(sections, parts, problems)),
+        latex=tuple(folder / latex_file_name(title) for title in tables) if latex else (),
         figures={part.title: str(part.figure) for part in parts if part.figure is not None},
     )
     page = render_page(found, sections, parts, problems)
@@ -85,6 +115,8 @@ def write_report(
     write_text(files.table, markdown_text(found, sections, parts, problems))
     write_text(files.csv, results_csv(found.runs))
     write_text(files.html, page)
+    for file, (heads, rows) in zip(files.latex, tables.values(), strict=False):
+        write_text(file, latex_table(heads, rows))
     return files
 
 
@@ -117,7 +149,10 @@ def _tables(
     for section in sections:
         table = build_arm_table(section, problems)
         heads = ("arm", *(column.head for column in table.columns))
-        tables[section.title] = (heads, [(row.name, *row.cells) for row in table.rows])
+        tables[section.title] = (heads, [(row.name, *row.marked_cells(table.difference)) for row in table.rows])
+        if (certainty := build_certainty_table(section)) is not None:
+            rows = [(name, *cells) for name, cells, _ in certainty.rows]
+            tables[f"{section.title}: certainty"] = (("arm", *certainty.columns), rows)
     return tables
 
 

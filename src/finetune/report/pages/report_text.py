@@ -51,7 +51,7 @@ def markdown_text(study: Study, sections: Sequence[Section], parts: Sequence[Par
 
 def _nothing_compared(study: Study) -> str:
     if study.trials:
-        return "Trials of a random search are not compared with each other: see the settings chosen below."
+        return "Trials of a search are not compared with each other: see the settings chosen below."
     stacks = sorted({run.name for run in study.runs})
     pretrained = f"{count_text(len(stacks), 'pretrained stack')} ({', '.join(stacks)})"
     return f"Nothing to compare yet: {pretrained}, no fine-tuning."

@@ -13,7 +13,7 @@ from finetune.report.figures.picture_gallery import picture_galleries
 from finetune.report.figures.seed_dots import dot_figure
 from finetune.report.pages.arm_table import FOOTNOTE, ArmTable, build_arm_table
 from finetune.report.pages.certainty_table import CertaintyTable, build_certainty_table
-from finetune.report.pages.estimate_text import MARK
+from finetune.report.pages.estimate_text import MARK, mean_text
 from finetune.report.pages.headline_text import HeadlineText, write_headline
 from finetune.report.pages.parts.part import Part
 from finetune.report.pages.pretrained_stacks import stack_views
@@ -28,8 +28,8 @@ from finetune.report.results.study import Study
 MAX_OPEN_SECTIONS = 3
 """With more sections than this a page folds each of them and begins with what they show together."""
 KIND_NAMES = {
-    "pretrained": "pretrained", "random": "random start", "unlabelled": "other use of unlabelled images",
-    "baseline": "baseline", "unstated": "not stated",
+    "pretrained": "pretrained", "random": "random start", "control": "control, no contender",
+    "unlabelled": "other use of unlabelled images", "baseline": "baseline", "unstated": "not stated",
 }  # fmt: skip
 
 
@@ -107,6 +107,7 @@ def render_page(study: Study, sections: Sequence[Section], parts: Sequence[Part]
             provenance=collect_provenance(study.runs),
             footnote=FOOTNOTE,
             times_left_out=times_left_out(study),
+            mean_text=mean_text,
             mark=MARK,
             kind_names=KIND_NAMES,
         )

@@ -7,18 +7,12 @@ from statistics import fmean
 from markupsafe import Markup
 
 from finetune.report.comparison.arm import Arm
-from finetune.report.comparison.equal_training import (
-    MIN_RUNS,
-    difference_at_equal_training,
-    random_counterparts,
-    train_test_pairs,
-)
 from finetune.report.comparison.sections import Section
 from finetune.report.figures.feature_gallery import FeatureGallery, feature_galleries
 from finetune.report.figures.pretraining_length_curve import pretraining_length_figure
 from finetune.report.figures.train_against_test import train_against_test_figure
 from finetune.report.pages.function_space_view import FunctionSpaceView, function_space_views
-from finetune.report.results.formatting import MINUS, Format
+from finetune.report.results.formatting import Format
 from finetune.report.results.run_result import Kind
 from finetune.report.results.study import Study
 
@@ -40,7 +34,6 @@ class WhySection:
 
     title: str
     generalisation: Markup | None
-    equal_training: tuple[str, ...]
     pretraining_length: Markup | None
     weights: tuple[WeightRow, ...]
 
@@ -77,7 +70,6 @@ def build_why(study: Study, sections: Sequence[Section]) -> Why:
         view = WhySection(
             title=section.title,
             generalisation=train_against_test_figure(section, f"why{index}-generalisation"),
-            equal_training=tuple(equal_training_sentences(section)),
             pretraining_length=pretraining_length_figure(section, f"why{index}-lengths"),
             weights=tuple(row for arm in section.arms if (row := weight_row(arm)) is not None),
         )
@@ -99,40 +91,3 @@ def weight_row(arm: Arm) -> WeightRow | None:
             means.append(_HUNDREDTHS.number(fmean(values)) if values else "\N{EN DASH}")
         cells.append((means[0], means[1]))
     return WeightRow(arm.name, arm.kind, tuple(cells))
-
-
-def equal_training_sentences(section: Section) -> list[str]:
-    """Compare the best pretrained arm with its random counterparts at equal training NLL, a sentence each."""
-    pretrained = section.best_pretrained
-    if pretrained is None or not train_test_pairs(pretrained, "nll"):
-        return []
-    others = [arm for arm in random_counterparts(section) if train_test_pairs(arm, "nll")]
-    return [_equal_training_sentence(pretrained, arm) for arm in others]
-
-
-def _equal_training_sentence(pretrained: Arm, random: Arm) -> str:
-    """Whether pretraining acts as a regulariser, in a sentence; both arms must have training and test NLL."""
-    groups = [train_test_pairs(arm, "nll") for arm in (pretrained, random)]
-    difference = difference_at_equal_training(pretrained, random)
-    if difference is None:
-        ranges = [[train for train, _ in group] for group in groups]
-        one, other = (f"{min(values):.3g} to {max(values):.3g}" for values in ranges)
-        return (
-            f"No comparison at equal training NLL: {pretrained.name} ends at a training NLL of {one}, {random.name} at "
-            f"{other}, and fewer than {MIN_RUNS} runs of each lie in their common range."
-        )
-    reading = (
-        "which includes zero" if not difference.interval.excludes_zero
-        else "lower, as with a regulariser" if difference.difference < 0
-        else "higher, unlike with a regulariser"
-    )  # fmt: skip
-    return (
-        f"At equal training NLL the test NLL of {pretrained.name} minus that of {random.name} is "
-        f"{_signed(difference.difference)} nats, 95 % interval {_signed(difference.interval.low)} to "
-        f"{_signed(difference.interval.high)}: {reading} (least squares on the logarithm of training NLL, "
-        f"{difference.n} runs)."
-    )
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3g}".replace("-", MINUS)

@@ -9,11 +9,10 @@ from tempfile import TemporaryDirectory
 from dbn.errors import DataError
 from dbn.files import write_bytes
 from finetune.report.results.run_result import STAGES
-from finetune.tasks.predictions import PREDICTIONS_FILE
 
 SUFFIX = ".tar.xz"
 RESULT = "result.json"
-KEPT = (RESULT, PREDICTIONS_FILE, "metrics.csv")
+KEPT = (RESULT, "predictions.safetensors", "metrics.csv")
 """Files of a run that an archive holds: no weights, checkpoints or pictures."""
 PLAN = "sweep.json"
 

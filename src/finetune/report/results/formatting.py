@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 PERCENT = frozenset({"error", "calibration_error", "accuracy"})
+NON_NEGATIVE = frozenset({"nll", "squared_error", "squared_loss", "cross_entropy"})
 MINUS = "\N{MINUS SIGN}"
 _ACRONYMS = {"nll": "NLL"}
 
@@ -12,6 +13,11 @@ _ACRONYMS = {"nll": "NLL"}
 def is_percent(metric: str) -> bool:
     """Whether ``metric`` is stored as a fraction and shown in percent."""
     return metric.rpartition("/")[2] in PERCENT
+
+
+def is_negative_impossible(metric: str) -> bool:
+    """Whether ``metric`` cannot be below zero, so that no interval of its mean begins there."""
+    return is_percent(metric) or metric.rpartition("/")[2] in NON_NEGATIVE
 
 
 def metric_label(metric: str) -> str:

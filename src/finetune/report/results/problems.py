@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from dbn.runs.directories import is_locked
 from dbn.runs.naming import NOT_NAMED
-from dbn.runs.run import is_locked
 from finetune.report.results.planned_runs import PlannedRun, command_like, missing_from_grid, read_plan
 from finetune.report.results.run_result import STAGES, RunResult
 

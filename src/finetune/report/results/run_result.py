@@ -9,8 +9,8 @@ from typing import Any, Literal
 ALONE = 0.1
 """Cores that other processes may keep busy during a run whose duration is compared with others."""
 STAGES = ("pretrain", "finetune", "baseline")
-Kind = Literal["pretrained", "random", "unlabelled", "baseline", "unstated"]
-KINDS: tuple[Kind, ...] = ("pretrained", "random", "unlabelled")
+Kind = Literal["pretrained", "random", "control", "unlabelled", "baseline", "unstated"]
+KINDS: tuple[Kind, ...] = ("pretrained", "random", "control", "unlabelled")
 """What a fine-tuned run may state of itself."""
 
 
@@ -21,13 +21,16 @@ class RunResult:
     Attributes:
         content: hash of the data, where they are the user's own; empty for published data sets.
         labels: number of labelled images as text, or ``"all"``.
-        kind: where the starting weights came from, which decides the colour in figures; ``unlabelled`` if the arm uses
-            unlabelled images otherwise than by pretraining RBMs: it stands on neither side of the comparison.
+        kind: where the starting weights came from, which decides the colour in figures, and the side of a comparison:
+            a control (weights drawn from a stack's) is on neither, nor is an arm that uses unlabelled images otherwise
+            than by pretraining RBMs.
         metrics: finite values by name.
         weights: change of each layer's weights by fine-tuning, see :mod:`finetune.networks.weight_changes`.
         sizes: numbers of units of all layers, input and output included.
         flops: floating-point operations by stage.
-        trial: number of the trial of a random search; None for other runs.
+        n_validation: number of validation images; None where the file does not say.
+        trial: number of the trial of a search; None for other runs.
+        rung: of successive halving; None for trials of other searches.
         settings: values that the trial drew, by dotted key.
         trained_together: number of seeds that trained in one process.
         other_load: cores that other processes kept busy during fine-tuning; None where that is not known.
@@ -58,7 +61,9 @@ class RunResult:
     weights: tuple[dict[str, Any], ...] = ()
     sizes: tuple[int, ...] = ()
     flops: dict[str, float] = field(default_factory=dict)
+    n_validation: int | None = None
     trial: int | None = None
+    rung: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     trained_together: int | None = None
     precision: tuple[str, ...] = ()
@@ -140,7 +145,9 @@ def read_run_result(directory: Path, stage: str, study: Path) -> RunResult:
         weights=tuple(row for row in content.get("weights") or () if isinstance(row, dict)),
         sizes=_integers(content.get("sizes")),
         flops={key: number for key, value in _mapping(content.get("flops")).items() if (number := _number(value))},
+        n_validation=_integer(content.get("n_validation")),
         trial=_integer(_mapping(content.get("trial")).get("number")),
+        rung=_integer(_mapping(content.get("trial")).get("rung")),
         settings=_mapping(_mapping(content.get("trial")).get("settings")),
         trained_together=_integer(content.get("trained_together")),
         precision=_strings(content.get("precision")),
@@ -158,10 +165,18 @@ def _kind(stage: str, content: dict[str, Any]) -> Kind:
     for kind in KINDS:
         if content.get("kind") == kind:
             return kind
+    return _kind_from_flag(content)
+
+
+def _kind_from_flag(content: dict[str, Any]) -> Kind:
+    """The kind of a stack's run, or of a run of an older version, which say only whether they are pretrained."""
     pretrained = content.get("pretrained")
-    if isinstance(pretrained, bool):
-        return "pretrained" if pretrained else "random"
-    return "unstated"
+    if not isinstance(pretrained, bool):
+        return "unstated"
+    if pretrained:
+        return "pretrained"
+    initialisation = _string(_mapping(_mapping(content.get("config")).get("init")).get("_target_"))
+    return "control" if initialisation.endswith(".Marginals") else "random"
 
 
 def _task_from(metrics: dict[str, float]) -> str:

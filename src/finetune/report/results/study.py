@@ -23,12 +23,12 @@ class Study:
 
     @property
     def compared(self) -> list[RunResult]:
-        """Fine-tuned runs and baselines that are compared with each other: all but the trials of a random search."""
+        """Fine-tuned runs and baselines that are compared with each other: all but the trials of a search."""
         return [run for run in self.of_stage("finetune", "baseline") if run.trial is None]
 
     @property
     def trials(self) -> list[RunResult]:
-        """Trials of a random search."""
+        """Trials of a search."""
         return [run for run in self.runs if run.trial is not None]
 
 
@@ -42,6 +42,22 @@ def read_study(directory: Path) -> Study:
     if not study.runs:
         raise DataError(_nothing_to_report(study))
     return study
+
+
+def tuning_trials(study: Study) -> list[RunResult]:
+    """Trials that chose the settings of a study's runs: its own, and those of the searches whose choices its runs took.
+
+    A search whose directory is not found from here counts as none.
+    """
+    trials = study.trials
+    chosen = {
+        str(search["chosen"]) for run in study.compared if (search := run.config.get("search") or {}).get("chosen")
+    }
+    for file in sorted(chosen):
+        directory = Path(file).parent
+        if directory.is_dir() and directory.resolve() != study.directory.resolve():
+            trials += scan_study(directory).trials
+    return trials
 
 
 def scan_study(directory: Path) -> Study:

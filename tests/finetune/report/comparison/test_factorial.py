@@ -44,6 +44,24 @@ def test_effects_are_those_that_the_errors_were_made_of(study) -> None:
     assert effects[("dropout", "augmentation")] == pytest.approx(0, abs=1e-12)
 
 
+def test_normalisation_is_a_factor(study) -> None:
+    for name, normalisation, error in (
+        ("dbn", None, 0.2), ("dbn_layernorm", {"kind": "layer", "epsilon": 1e-5}, 0.15), ("random", None, 0.3),
+        ("random_layernorm", "layer", 0.22),
+    ):  # fmt: skip
+        config = _settings("relu", False, False)
+        study.arm(
+            name, [error, error], config=config | {"network": config["network"] | {"normalisation": normalisation}}
+        )
+    factorial = find_factorial(study.section())
+    assert factorial is not None
+    assert factorial.factors == ("initialisation", "normalisation")
+    effects = {effect.factors: effect.estimate.mean for effect in factorial.effects}
+    assert effects[("normalisation",)] == pytest.approx((-0.05 - 0.08) / 2)
+    (levels,) = {effect.levels for effect in factorial.effects if effect.factors == ("normalisation",)}
+    assert levels == (("no normalisation", "layer normalisation"),)
+
+
 def test_what_a_seed_does_to_every_cell_cancels(study) -> None:
     _fill(study)
     section = study.section()
@@ -86,7 +104,7 @@ def test_an_effect_whose_spread_is_unknown_is_not_claimed(study) -> None:
     section = study.section()
     part = factorial_part(section)
     assert part is not None
-    assert part.sentences == ("No factor changes the test error by more than chance does.",)
+    assert part.sentences == ("No change of the test error by a factor is settled.",)
     assert part.grid.strong == frozenset()
     cells = {name: cells[0] for name, _, cells in part.grid.rows}
     assert cells["augmentation"] == "0.00"

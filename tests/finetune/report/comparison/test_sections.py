@@ -16,7 +16,7 @@ def test_best_arms_are_chosen_on_validation_where_every_run_has_it(study):
         study.run("glorot", seed, metrics={"test/error": 0.04, "validation/error": 0.04})
     section = study.section()
     assert section.best_pretrained.name == "dbn_sound"
-    assert section.chosen_by == "validation/error"
+    assert (section.choice.metric, section.choice.on) == ("validation/error", "validation")
     assert "mean validation error" in write_headline(section).choice
 
 
@@ -24,7 +24,7 @@ def test_a_baseline_without_validation_does_not_spoil_the_choice(study):
     for name in ("dbn", "glorot"):
         study.run(name, 0, metrics={"test/error": 0.02, "validation/error": 0.03})
     study.run("knn", 0, 0.1, stage="baseline")
-    assert study.section().chosen_by == "validation/error"
+    assert study.section().choice.metric == "validation/error"
 
 
 def test_a_baseline_is_no_contender(study):
@@ -34,6 +34,18 @@ def test_a_baseline_is_no_contender(study):
     section = study.section()
     assert section.best_random.name == "glorot"
     assert section.arms[0].name == "knn"
+
+
+def test_a_control_is_no_contender(study):
+    """Weights drawn from a stack's have seen its images: they are neither pretrained nor a random start."""
+    study.arm("dbn", [0.03, 0.04])
+    study.arm("glorot", [0.05, 0.07])
+    study.arm("marginals", [0.01, 0.01], kind="control")
+    section = study.section()
+    assert (section.best_pretrained.name, section.best_random.name) == ("dbn", "glorot")
+    assert section.reference.name == "glorot"
+    assert [comparison.name for comparison in section.comparisons] == ["marginals", "dbn"], "but it is compared"
+    assert "marginals" not in write_headline(section).text
 
 
 def test_different_data_tasks_and_numbers_of_labels_are_not_compared(study):

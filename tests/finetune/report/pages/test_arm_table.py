@@ -92,7 +92,7 @@ def test_csv_has_one_row_per_run_with_values_as_in_the_files(compared):
     assert len(rows) == 3 + 3 + 4 + 2
     (row,) = [row for row in rows if (row["name"], row["seed"]) == ("dbn", "1")]
     assert (float(row["test/error"]), float(row["test/nll"])) == (0.031, 0.12)
-    assert (row["pretrained"], row["n_labelled"], row["path"]) == ("True", "100", "finetune/dbn_seed1")
+    assert (row["kind"], row["n_labelled"], row["path"]) == ("pretrained", "100", "finetune/dbn_seed1")
     assert row["layer1/reconstruction_error"] == ""
     assert next(row for row in rows if row["name"] == "all")["n_labelled"] == ""
 

@@ -1,19 +1,13 @@
-"""Confidence intervals of a mean: Student's t and the percentile bootstrap."""
+"""Intervals of a mean: Student's t over seeds, or over seeds and test images together."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-import numpy as np
-from scipy import stats
+from scipy import special
 
 CONFIDENCE = 0.95
 """Coverage of every interval."""
-RESAMPLES = 9999
-"""Bootstrap resamples."""
-
-
-Statistic = Callable[..., np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -28,14 +22,28 @@ class ConfidenceInterval:
         """Whether the whole interval lies on one side of zero."""
         return self.low > 0 or self.high < 0
 
+    def within(self, margin: float) -> bool:
+        """Whether the whole interval lies between ``-margin`` and ``margin``."""
+        return -margin < self.low and self.high < margin
+
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over ``n`` seeds with its interval; None for one seed, which does not determine a spread."""
+    """A mean over ``n`` seeds with its interval; None for one seed, which does not determine a spread.
+
+    Attributes:
+        seed_error: standard error over seeds, for the test images as they are; None for one seed.
+        image_error: standard error over test images, for the networks as they are; None where the interval knows of
+            seeds alone.
+        n_images: number of test images; None where the interval knows of seeds alone.
+    """
 
     mean: float
     n: int
     interval: ConfidenceInterval | None
+    seed_error: float | None = None
+    image_error: float | None = None
+    n_images: int | None = None
 
     @property
     def half_width(self) -> float | None:
@@ -43,14 +51,40 @@ class Estimate:
         return None if self.interval is None else (self.interval.high - self.interval.low) / 2
 
     @property
+    def symmetric(self) -> bool:
+        """Whether the mean lies in the middle of the interval, as it does unless the interval was cut at zero."""
+        if self.interval is None:
+            return False
+        return math.isclose(self.interval.low + self.interval.high, 2 * self.mean, rel_tol=1e-9, abs_tol=1e-15)
+
+    @property
     def degenerate(self) -> bool:
-        """Whether the interval has no width, because every seed has the same value."""
+        """Whether the interval has no width, because every seed (and image) has the same value."""
         return self.half_width is not None and self.half_width <= 1e-9 * abs(self.mean)
 
     @property
     def excludes_zero(self) -> bool:
         """Whether there is an interval of nonzero width and it lies on one side of zero."""
         return self.interval is not None and not self.degenerate and self.interval.excludes_zero
+
+    def not_below_zero(self) -> "Estimate":
+        """The estimate of a quantity that cannot be negative, such as an error: its interval begins at zero at lowest.
+
+        A 95 % interval less values that are impossible covers the truth as often as before.
+        """
+        if self.interval is None or self.interval.low >= 0:
+            return self
+        return replace(self, interval=ConfidenceInterval(0.0, max(self.interval.high, 0.0)))
+
+
+def t_quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
+    """Two-sided quantile of Student's t: 2.776 for 4 degrees of freedom and 95 %."""
+    return float(special.stdtrit(freedom, (1 + confidence) / 2))
+
+
+def t_p_value(t: float, freedom: float) -> float:
+    """Two-sided p value of a t statistic."""
+    return float(2 * special.stdtr(freedom, -abs(t)))
 
 
 def estimate_mean(values: Sequence[float]) -> Estimate:
@@ -68,33 +102,9 @@ def estimate_mean(values: Sequence[float]) -> Estimate:
     mean = math.fsum(values) / n
     if n == 1:
         return Estimate(mean, 1, None)
-    variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
-    half_width = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * math.sqrt(variance / n)
-    return Estimate(mean, n, ConfidenceInterval(mean - half_width, mean + half_width))
-
-
-def bootstrap_interval(samples: tuple[Sequence[float], ...], statistic: Statistic) -> ConfidenceInterval | None:
-    """Percentile bootstrap interval of a statistic, with fixed random numbers so that it is reproducible.
-
-    Args:
-        samples: samples that are resampled independently, at least three values each.
-        statistic: maps arrays with the samples along ``axis`` to their statistic.
-
-    Returns:
-        None for fewer than three values, or where no sample varies.
-    """
-    if min(map(len, samples)) < 3 or not any(map(varies, samples)):
-        return None
-    interval = stats.bootstrap(
-        samples, statistic, vectorized=True, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval  # fmt: skip
-    return ConfidenceInterval(float(interval.low), float(interval.high))
-
-
-def mean_along(values: np.ndarray, axis: int) -> np.ndarray:
-    """Mean as a statistic for :func:`bootstrap_interval`."""
-    return np.asarray(values.mean(axis))
+    error = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1) / n)
+    half_width = t_quantile(n - 1) * error
+    return Estimate(mean, n, ConfidenceInterval(mean - half_width, mean + half_width), error)
 
 
 def varies(values: Sequence[float]) -> bool:

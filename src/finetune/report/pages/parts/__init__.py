@@ -1,1 +1,1 @@
-"""Parts of a page that show a study as a whole: its axes, factorials, ladders and random searches."""
+"""Parts of a page that show a study as a whole: its axes, factorials, ladders and searches."""

@@ -2,7 +2,7 @@
 
 from finetune.report.comparison.axes import Axis
 from finetune.report.comparison.headline import Verdict, decide_headline
-from finetune.report.comparison.statistics.mean_difference import MeanDifference
+from finetune.report.comparison.sections import Section
 from finetune.report.comparison.untrained import untrained_counts
 from finetune.report.figures.axis_trend import axis_trend_figure
 from finetune.report.pages.estimate_text import MARK, format_differences, mean_text, signed_text
@@ -12,6 +12,7 @@ from finetune.report.results.formatting import Format, count_text, join_words, m
 _OUTCOMES: dict[Verdict, str] = {
     "pretrained": "Pretraining wins",
     "random": "random initialisation wins",
+    "equivalent": "no difference that matters",
     "unsettled": "not settled",
 }
 _UNTRAINED = "A network counts as untrained if its training error is above half of that of random guessing."
@@ -25,12 +26,12 @@ def axis_part(axis: Axis, name: str) -> Part:
     return Part(
         title=axis.title,
         sentences=(*([outcome] if outcome else searched), *untrained),
-        about="Mean over seeds with its 95 % interval. Thick: the best pretrained and the best random arm at each "
-        "value, chosen on validation data where all runs have a validation value.",
+        about="Mean over seeds with its 95 % interval, for new seeds and new test images where these are known. "
+        "Thick: the best pretrained and the best random arm at each value, as the headlines choose them.",
         figure=axis_trend_figure(axis, name),
         grid=axis_grid(axis),
-        foot=f"{_capitalised(metric_label(axis.metric))}{' in percent' if axis.format.percent else ''}; the lowest "
-        f"mean of each column is bold. {MARK} marks a difference whose t and bootstrap intervals exclude zero."
+        foot=f"{_capitalised(metric_label(axis.metric))}{' in percent' if axis.format.percent else ''}. {MARK} and "
+        "bold: a difference that is settled after correction for all comparisons at that value."
         + (f" {_UNTRAINED}" if untrained else ""),
     )
 
@@ -42,29 +43,26 @@ def axis_grid(axis: Axis) -> Grid:
         [arm.estimate(axis.metric) if (arm := line.arms.get(index)) else None for index in range(len(axis.ticks))]
         for line in axis.lines
     ]
-    lowest = [min(one.mean for one in column if one is not None) for column in zip(*estimates, strict=True)]
     rows: list[GridRow] = [
         (line.name, line.kind, tuple(mean_text(estimate, form) for estimate in own))
         for line, own in zip(axis.lines, estimates, strict=True)
     ]
-    strong = {
-        (row, column)
-        for row, own in enumerate(estimates)
-        for column, (estimate, low) in enumerate(zip(own, lowest, strict=True))
-        if estimate is not None and estimate.mean == low
-    }
+    strong: set[tuple[int, int]] = set()
     differences = [section.best_difference for section in axis.sections]
     if any(differences):
         finer = format_differences(form, differences)
-        cells = tuple(_difference_cell(difference, finer) for difference in differences)
+        cells = tuple(_difference_cell(section, finer) for section in axis.sections)
+        strong = {(len(rows), column) for column, cell in enumerate(cells) if cell.endswith(MARK)}
         rows.append(("best pretrained less best random", "", cells))
     return Grid((axis.quantity, *axis.ticks), tuple(rows), frozenset(strong))
 
 
-def _difference_cell(difference: MeanDifference | None, form: Format) -> str:
+def _difference_cell(section: Section, form: Format) -> str:
+    difference, verdict = section.best_difference, decide_headline(section)
     if difference is None:
         return ""
-    return signed_text(difference.estimate, form) + (f" {MARK}" if difference.settled else "")
+    settled = verdict in ("pretrained", "random")
+    return signed_text(difference.estimate, form) + (f" {MARK}" if settled else "")
 
 
 def axis_outcome(axis: Axis) -> str:

@@ -1,6 +1,7 @@
 """What each factor of a factorial design does: effects and interactions."""
 
 from finetune.report.comparison.factorial import Effect, find_factorial
+from finetune.report.comparison.rule import MIN_SEEDS
 from finetune.report.comparison.sections import Section
 from finetune.report.pages.estimate_text import signed_text
 from finetune.report.pages.parts.part import Grid, GridRow, Part
@@ -17,9 +18,9 @@ def factorial_part(section: Section) -> Part | None:
         (" \N{MULTIPLICATION SIGN} ".join(effect.factors), "", (signed_text(effect.estimate, form), _meaning(effect)))
         for effect in factorial.effects
     ]
-    settled = [effect for effect in factorial.effects if len(effect.factors) == 1 and effect.estimate.excludes_zero]
+    settled = [effect for effect in factorial.effects if len(effect.factors) == 1 and effect.settled]
     largest = max(settled, key=lambda effect: abs(effect.estimate.mean), default=None)
-    sentence = f"No factor changes the {section.label} by more than chance does."
+    sentence = f"No change of the {section.label} by a factor is settled."
     if largest is not None:
         change = "lowers" if largest.estimate.mean < 0 else "raises"
         amount = form.number(abs(largest.estimate.mean)) + form.difference_unit
@@ -32,13 +33,13 @@ def factorial_part(section: Section) -> Part | None:
         sentences=(sentence,),
         about=f"All {len(factorial.cells)} combinations, {count_text(len(factorial.seeds), 'common seed')}. "
         "A main effect is the mean over all cells at the second level minus that at the first; an interaction is half "
-        "the difference of one factor's effect between the levels of the other. Bold: the 95 % interval excludes "
-        "zero.",
+        "the difference of one factor's effect between the levels of the other. Intervals are over seeds alone. Bold: "
+        f"settled, with at least {MIN_SEEDS} seeds and after Holm's correction for all effects.",
         figure=None,
         grid=Grid(
             ("factor", "effect", "meaning"),
             tuple(rows),
-            frozenset((row, 0) for row, effect in enumerate(factorial.effects) if effect.estimate.excludes_zero),
+            frozenset((row, 0) for row, effect in enumerate(factorial.effects) if effect.settled),
         ),
     )
 

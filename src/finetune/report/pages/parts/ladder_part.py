@@ -1,6 +1,7 @@
 """The ladder of the textbook: what each step gains over the one before."""
 
 from finetune.report.comparison.ladder import find_ladder
+from finetune.report.comparison.rule import MIN_SEEDS
 from finetune.report.comparison.sections import Section
 from finetune.report.pages.estimate_text import mean_with_unit, signed_text
 from finetune.report.pages.parts.part import Grid, GridRow, Part
@@ -30,12 +31,12 @@ def ladder_part(section: Section) -> Part | None:
     return Part(
         title=f"{section.title}: the ladder of the textbook",
         sentences=(f"The lowest {section.label} is that of step {number}: {mean_with_unit(best, form)}.",),
-        about="Each step changes one thing. Bold: the 95 % interval of the paired difference to the step before "
-        "excludes zero.",
+        about="Each step changes one thing. Bold: the difference to the step before is settled, with at least "
+        f"{MIN_SEEDS} seeds and after Holm's correction for all steps.",
         figure=None,
         grid=Grid(
             ("step", metric_label(metric), metric_label(train), "to the step before", "parameters"),
             tuple(rows),
-            frozenset((row, 2) for row, one in enumerate(ladder) if one.gain is not None and one.gain.settled),
+            frozenset((row, 2) for row, one in enumerate(ladder) if one.settled),
         ),
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from finetune.report.comparison.statistics.intervals import estimate_mean
+from finetune.report.comparison.statistics.intervals import ConfidenceInterval, estimate_mean
 
 
 def test_interval_by_hand_for_three_seeds():
@@ -27,3 +27,21 @@ def test_one_value_has_no_interval_and_no_values_have_no_mean():
     assert estimate_mean([0.3]).half_width is None
     with pytest.raises(ValueError, match="no values"):
         estimate_mean([])
+
+
+def test_no_interval_of_an_error_goes_below_zero_and_it_covers_as_often_as_before():
+    """Errors of 5 seeds near zero, 2000 samples: what is cut off was never true."""
+    cut = estimate_mean([0.001, 0.002, 0.09]).not_below_zero()
+    assert cut.interval.low == 0
+    assert not cut.symmetric
+    rng = np.random.default_rng(1)
+    for sample in rng.exponential(0.02, (2000, 3)):
+        whole, cut = estimate_mean(list(sample)), estimate_mean(list(sample)).not_below_zero()
+        assert cut.interval.low >= 0
+        assert (whole.interval.low <= 0.02 <= whole.interval.high) == (cut.interval.low <= 0.02 <= cut.interval.high)
+
+
+def test_within_is_the_whole_interval():
+    assert ConfidenceInterval(-0.05, 0.09).within(0.1)
+    assert not ConfidenceInterval(-0.05, 0.11).within(0.1)
+    assert not ConfidenceInterval(-0.1, 0.0).within(0.1)

@@ -22,5 +22,5 @@ def test_best_median_and_cost_of_trials(study: Any) -> None:
     ((_, _, cells),) = tuning_part(tuning, "t").grid.rows
     assert cells[:6] == (
         "6", f"{100 * errors.min():.2f}", f"{100 * np.median(errors):.2f}", f"{seconds.mean():.1f} s", "60 s",
-        "3.50 TFLOP",
+        "21.00 TFLOP",
     )  # fmt: skip
