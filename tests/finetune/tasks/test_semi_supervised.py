@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dbn.data import DataSet, Images, block_loader
 from dbn.data.blocks import Block, Minibatch
+from dbn.data.selected_images import SelectedImages
 from dbn.data.without_labels import without_labels
 from dbn.errors import SettingError
 from dbn.random.streams import stream, streams
@@ -179,14 +180,14 @@ def test_labels_of_unlabelled_images_do_not_matter(
     monkeypatch.setattr(network_run, "label_subset", lambda *_, **__: subset)
     inputs_of = network_run.inputs_of
 
-    def poisoned(config: Any) -> DataSet:
-        data = inputs_of(config)
+    def poisoned(configs: Any) -> list[DataSet]:
+        (data,) = inputs_of(configs)
         labels = data.train.labels
-        assert isinstance(data.train, Images)
+        assert isinstance(data.train, Images | SelectedImages)
         assert labels is not None
         wrong = 9 - labels
         wrong[subset] = labels[subset]
-        return replace(data, train=replace(data.train, labels=wrong))
+        return [replace(data, train=replace(data.train, labels=wrong))]
 
     config = compose("finetune", [*SMALL, f"unlabelled={use}", "study=right"])
     right = finetune(config)
