@@ -147,8 +147,13 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
     directory, config, network = run.directory, run.config, module.network
     metrics = {
         f"{name}/{quantity}": value
-        for name, images in (("train", data.train), ("validation", data.validation), ("test", data.test))
-        if len(images)
+        for name, images in (
+            ("train", data.train),
+            ("validation", data.validation),
+            ("spare", data.spare),
+            ("test", data.test),
+        )
+        if images is not None and len(images)
         for quantity, value in module.evaluate(images).items()
     }
     first_layers = {"filters_start": before.layers[0], "filters": network.layers[0]}
@@ -220,7 +225,10 @@ def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
                 f"data={data.name} needs a validation image. Use {len(data.classes)} or more, or null for all."
             )
         chosen = stratified(data.validation.labels, n_validation, stream(config["seed"], "validation labels"))
-        data = replace(data, validation=data.validation.take(chosen))
+        rest = torch.ones(len(data.validation), dtype=torch.bool)
+        rest[chosen] = False
+        spare = data.validation.take(rest.nonzero().squeeze(1))
+        data = replace(data, validation=data.validation.take(chosen), spare=spare)
     return data if n_labelled is None else replace(data, train=data.train.take(index))
 
 
