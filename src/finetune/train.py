@@ -10,6 +10,7 @@ from rich.table import Table
 
 from dbn.commands.command import in_multirun, run_command, task_overrides
 from dbn.commands.configuration import resolve_config
+from dbn.commands.importing import importing
 from dbn.fitting.ranks import is_first
 from finetune.sweep import at_end
 
@@ -20,9 +21,9 @@ def main() -> None:
 
 
 def _run(config: DictConfig) -> None:
-    # Here: torch and Lightning, which --help and an invalid command line have no use for.
-    from finetune.runs.network_run import finetune_seeds, finetuning_directory
-    from finetune.runs.search import searched
+    with importing():  # here: torch and Lightning, which --help and an invalid command line have no use for
+        from finetune.runs.network_run import finetune_seeds, finetuning_directory
+        from finetune.runs.search import searched
 
     results = finetune_seeds(resolve_config(searched(config, task_overrides())), task_overrides())
     if is_first() and not in_multirun():  # a multirun prints a table of all its runs at its end
