@@ -26,5 +26,5 @@ if not TYPE_CHECKING:  # a checker that saw it would let every misspelt name pas
             "Gaussian": "dbn.models.units",
             "ReLU": "dbn.models.units",
         },
-        subpackages=("data", "machine", "models", "random"),
+        subpackages=["data"],
     )
