@@ -23,7 +23,10 @@ from gpu_parts import PARTS, Setup
 from dbn.machine.processor import processor_name
 
 HERE = Path(__file__).resolve().parent
-TESTS = ("tests/dbn/machine/test_cuda_graphs.py", "tests/finetune/tasks/test_recorded_steps.py", "tests/test_device.py")
+TESTS = (
+    "tests/dbn/data/test_uploads.py", "tests/dbn/machine/test_cuda_graphs.py",
+    "tests/finetune/tasks/test_recorded_steps.py", "tests/test_device.py",
+)  # fmt: skip
 TEST_SECONDS = 150
 MARK = "measured: "
 
@@ -57,7 +60,7 @@ def main() -> None:
             print(f"{name}: left out, no time", flush=True)
             continue
         part = [sys.executable, str(HERE / "gpu.py"), "--part", name, "--seconds", str(options.seconds)]
-        tests = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", *TESTS]
+        tests = [sys.executable, "-m", "pytest", "-q", "-k", "gpu", "-p", "no:cacheprovider", *TESTS]
         command = tests if name == "tests" else [*part, *(["--tiny"] if setup.tiny else [])]
         begun = time.monotonic()
         output = run(command, min(limit, left))
