@@ -11,7 +11,7 @@ help:
 	@echo "make compare   install, then pretraining against random initialisation on the embedded digits: table and report"
 	@echo "make test      install, then the tests (DBN_DATA=folder adds those on real data sets, an installed SLURM those on it)"
 	@echo "make lint      install, then ruff and mypy"
-	@echo "make bench     install, then measure speed beside the machine's limit and every peer: benchmarks/RESULTS.md"
+	@echo "make bench     install, then measure speed beside the machine's limit and every peer: benchmarks/RESULTS.md, and GPU.md where there is one"
 	@echo "make precision install, then MNIST in float32 and bfloat16, seed by seed: benchmarks/PRECISION.md"
 	@echo "make soak      install, then a study on a SLURM cluster of its own, killed thirty times: the same files in the end"
 	@echo "make wheel     build the package into dist/"
@@ -44,6 +44,7 @@ lint: $(VENV)/.tools
 
 bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+	@if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then $(BIN)/python benchmarks/gpu.py; fi
 
 precision: $(VENV)/.installed
 	@$(BIN)/python benchmarks/precision_study.py $(ARGS)

@@ -52,3 +52,30 @@ def test_precision_is_compared_seed_by_seed(tmp_path: Path, data_root: Path) -> 
     assert not any(row[0].strip().startswith("free energy of") for row in rows), "known up to each model's own log Z"
     error = float(rows[1][1].split("±")[0])
     assert 2 < error < 10, "one epoch of each"
+
+
+def test_a_rehearsal_of_the_gpu_s_benchmark_writes_its_tables(tmp_path: Path) -> None:
+    """Numbers of another device stay."""
+    other = {"table": "RBM 20 x 10, batch 5", "subject": "five products, bf16", "value": 12345.0, "unit": "images/s"}
+    (tmp_path / "gpu_results.json").write_text(json.dumps([{**other, "device": "H9", "torch": "9", "date": "then"}]))
+    printed = run("gpu.py", "--tiny", "--only", "products", "fine_tuning", "--output", str(tmp_path))
+    assert "ended with" not in printed
+    rows = json.loads((tmp_path / "gpu_results.json").read_text())
+    assert len({(row["device"], row["table"], row["subject"]) for row in rows}) == len(rows) == 1 + 6 + 5
+    assert all(row["value"] > 0 for row in rows)
+    report = (tmp_path / "GPU.md").read_text()
+    assert "| five products, bf16 | 12345 | images/s | then, 9 |" in report
+    assert "### Fine-tuning 20-8-10 with dropout, batch 5" in report
+
+
+def test_a_part_of_the_gpu_s_benchmark_ends_in_time_and_keeps_what_it_has() -> None:
+    code = (
+        "import sys, time; sys.path.insert(0, 'benchmarks'); import gpu; start = time.monotonic();"
+        "lines = gpu.run([sys.executable, '-c', 'print(1, flush=True); import time; time.sleep(100)'], 3.0);"
+        "assert time.monotonic() - start < 60; print(lines)"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, cwd=BENCHMARKS.parent)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["1", "ended with -9: its time was up", "['1']"]

@@ -37,9 +37,7 @@ NOT_AT_ALL = {
         if name != "dbn.fitting.metrics_file.MetricsFile.log_metrics"
     },
     "dbn.fitting.block_module.BlockModule.begin_block": "both stages have their own",
-    "dbn.pretraining.contrastive.RBMTraining.optimizer_is_recordable": (
-        "on a GPU only: tests/dbn/machine/test_cuda_graphs.py"
-    ),
+    "dbn.fitting.block_module.BlockModule.why_not_recorded": "on a GPU only: tests/dbn/machine/test_cuda_graphs.py",
 }
 
 
