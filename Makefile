@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: compare bench precision soak test lint wheel clean help
+.PHONY: compare bench precision precision-table soak test lint wheel clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make lint      install, then ruff and mypy"
 	@echo "make bench     install, then measure speed beside the machine's limit and every peer: benchmarks/RESULTS.md, and GPU.md where there is one"
 	@echo "make precision install, then MNIST in float32 and bfloat16, seed by seed: benchmarks/PRECISION.md"
+	@echo "make precision-table  install, then float32 beside bfloat16 size by size: what precision=auto rests on"
 	@echo "make soak      install, then a study on a SLURM cluster of its own, killed thirty times: the same files in the end"
 	@echo "make wheel     build the package into dist/"
 	@echo "make clean     remove the virtual environment and caches; results under runs/ stay"
@@ -48,6 +49,9 @@ bench: $(VENV)/.installed
 
 precision: $(VENV)/.installed
 	@$(BIN)/python benchmarks/precision_study.py $(ARGS)
+
+precision-table: $(VENV)/.installed
+	@$(BIN)/python benchmarks/precision_rows.py $(ARGS)
 
 soak: $(VENV)/.tools
 	@cd tests && OMP_NUM_THREADS=1 $(abspath $(BIN))/python -m cluster.soak $(ARGS)

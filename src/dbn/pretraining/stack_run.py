@@ -166,7 +166,7 @@ def _finish(
         "flops": sum(fact["flops"] for fact in facts),
         "trained_together": max(len(fact.get("together", [0])) for fact in facts),
         "precision": [fact["precision"] for fact in facts],
-        "precision_decided_by": [fact["precision_decided_by"] for fact in facts],
+        "precision_decided_by": [fact.get("precision_decided_by", "not recorded") for fact in facts],
         "n_parameters": sum(parameter.numel() for parameter in stack.parameters()),
         "epochs": sum(layer.epochs for layer in layers),
         "stack": STACK_FILE,
