@@ -87,7 +87,7 @@ def test_numbers_of_trials_and_epochs_are_the_classic_ones() -> None:
 
 
 def test_every_arm_and_number_of_labels_has_the_same_rungs_and_the_best_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nine trials, of which the one or two with a rate in the highest eighth of the range fail; then three, then one."""
+    """Nine trials, of which those with a rate in the highest eighth of the range, one or two, fail; three; one."""
     training = Training(0.05, diverging=0.4)
     tune(monkeypatch, training, "arm=random_relu,random_sigmoid", "labels=n100,n300", "training.epochs=90")
     assert all(seed == 1000 for _, seed, _ in training.started), "three seeds are one job"
@@ -110,7 +110,7 @@ def test_every_arm_and_number_of_labels_has_the_same_rungs_and_the_best_go_on(mo
 
 
 def test_a_range_is_widened_where_the_choice_lies_on_its_edge(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sixteen trials: one has a rate in the highest sixteenth, the best of all up to 1; three more have rates up to 3."""
+    """Sixteen trials: one has a rate in the highest sixteenth, the best of all up to 1; three more go up to 3."""
     training = Training(2.0)
     tune(monkeypatch, training, "arm=random_relu", "hydra.sweeper.n_settings=16")
     started = [(int(name.split("trial")[1].split("_")[0]), epochs) for name, _, epochs in training.started]
