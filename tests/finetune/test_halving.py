@@ -118,7 +118,7 @@ def test_a_range_is_widened_where_the_choice_lies_on_its_edge(monkeypatch: pytes
     assert [own for own in started if own[0] >= 16 and own[1] == 10] == [(16, 10), (17, 10), (18, 10)]
     assert [epochs for number, epochs in started if number >= 16] == [10] * 3 + [30] + [90]
     for one in results():
-        assert one["config"]["search"]["above"] == (["training.learning_rate"] if one["trial"]["number"] > 15 else [])
+        assert one["config"]["search"]["above"] == (["training.learning_rate"] if one["trial"]["number"] > 15 else None)
     ends = {one["trial"]["number"]: one["metrics"]["validation/error"] for one in results()
             if (one["trial"]["rung"], one["seed"]) == (2, 1000)}  # fmt: skip
     chosen = json.loads(Path("runs/tune/chosen.json").read_text())["digits"]["all"]["random_relu"]
