@@ -16,7 +16,7 @@ from dbn.data.from_config import validation_labels_of
 INCIDENTAL = frozenset(
     {"checkpoint_seconds", "logger", "n_parallel_seeds", "paths", "pretrain_only", "progress", "space", "swept"}
 )
-"""Top-level keys that do not affect a run's result, apart from rounding; what a trial draws from ``space`` is in others."""
+"""Top-level keys that do not affect a run's result, apart from rounding; a trial states what it drew from ``space``."""
 MACHINE_KEYS = frozenset({"accelerator", "devices", "num_nodes", "profiler", "strategy"})
 """Keys of the group ``trainer`` that determine devices and processes."""
 NO_LIMIT = {"fast_dev_run": False, "limit_train_batches": 1.0, "limit_val_batches": 1.0, "overfit_batches": 0.0}

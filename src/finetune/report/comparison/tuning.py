@@ -71,9 +71,8 @@ class TunedArm:
     def was_widened(self) -> list[str]:
         """Keys whose range was widened for trials of a second batch."""
         searches = [run.config.get("search", {}) for trial in self.trials for run in trial.runs]
-        return list(
-            dict.fromkeys(key for own in searches for key in (*(own.get("above") or ()), *(own.get("below") or ())))
-        )
+        keys = [key for own in searches for side in ("above", "below") for key in own.get(side) or ()]
+        return list(dict.fromkeys(keys))
 
     def cost(self, attribute: str) -> float | None:
         """Mean over all runs of a numeric attribute, such as ``seconds``; None where no run states it."""
