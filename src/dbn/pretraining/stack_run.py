@@ -77,7 +77,9 @@ def pretrain_together(
 def pretraining_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a pretraining or fine-tuning configuration that determines how its stack is pretrained."""
     shared = {
-        key: value for key, value in config.items() if key in STACK_KEYS | INCIDENTAL - {"swept", "pretrain_only"}
+        key: value
+        for key, value in config.items()
+        if key in STACK_KEYS | INCIDENTAL - {"pretrain_only", "space", "swept"}
     }
     return {**shared, "data": {key: value for key, value in config["data"].items() if key not in LABEL_KEYS}}
 

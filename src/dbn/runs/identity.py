@@ -14,9 +14,19 @@ from dbn.data.content import content_of
 from dbn.data.from_config import validation_labels_of
 
 INCIDENTAL = frozenset(
-    {"checkpoint_seconds", "logger", "n_parallel_seeds", "paths", "pretrain_only", "progress", "report", "swept"}
+    {
+        "checkpoint_seconds",
+        "logger",
+        "n_parallel_seeds",
+        "paths",
+        "pretrain_only",
+        "progress",
+        "report",
+        "space",
+        "swept",
+    }
 )
-"""Top-level keys that do not affect a run's result, apart from rounding."""
+"""Top-level keys that do not affect a run's result, apart from rounding; a trial states what it drew from ``space``."""
 MACHINE_KEYS = frozenset({"accelerator", "devices", "num_nodes", "profiler", "strategy"})
 """Keys of the group ``trainer`` that determine devices and processes."""
 NO_LIMIT = {"fast_dev_run": False, "limit_train_batches": 1.0, "limit_val_batches": 1.0, "overfit_batches": 0.0}

@@ -34,8 +34,8 @@ def check_search(search: Any) -> None:
     checks: dict[str, Check] = {
         "trial": optional(within(low=0, high=LARGEST_TRIAL, whole=True)),
         "rung": optional(within(low=0, whole=True)),
-        "above": check_keys_to_widen,
-        "below": check_keys_to_widen,
+        "above": optional(check_keys_to_widen),
+        "below": optional(check_keys_to_widen),
         "chosen": optional(lambda key, value: check_text(key, value, what="a file")),
         "settings": optional(check_group),
     }
@@ -79,7 +79,7 @@ def searched(config: DictConfig, overrides: Sequence[str] = ()) -> DictConfig:
         settings = draw(
             OmegaConf.to_container(config.space, resolve=True),  # type: ignore[arg-type]
             trial, arm=config.arm.name, labels=label_count(config.data.n_labelled),
-            above=config.search.above, below=config.search.below,
+            above=config.search.above or (), below=config.search.below or (),
         )  # fmt: skip
     if given is not None:
         settings |= resolve_config(given)

@@ -106,6 +106,6 @@ def test_a_run_chooses_by_no_more_labels_than_it_is_trained_on(tmp_path: Path) -
     assert all(wrong == int(wrong) for _, wrong in found.values())
     (all_labels,) = finetune_seeds(resolve_config(configuration(*small)))
     assert all_labels["n_validation"] == 288
-    config = resolve_config(configuration(*small, "data.n_labelled=100", "data.validation_labels=9"))
+    config = resolve_config(configuration(*small, "study=few", "data.n_labelled=100", "data.validation_labels=9"))
     with pytest.raises(SettingError, match=r"data\.validation_labels=9: every one of the 10 classes"):
         finetune_seeds(config)
