@@ -152,6 +152,14 @@ def test_without_pretrained_arms_the_headline_says_what_there_is(study):
     assert not CLAIMS.search(found.text)
 
 
+def test_a_control_is_counted_where_there_is_nothing_to_compare_with(study):
+    study.run("dbn", 0, 0.05)
+    study.run("marginals", 0, metrics={}, kind="control")
+    assert headline(study).title == (
+        "Nothing to compare: no random arm with a test error among 1 pretrained arm and 1 control arm"
+    )
+
+
 def test_a_settled_interval_is_never_written_as_ending_at_zero(study):
     """Differences of about -0.006 points: two decimals would print an end at 0.00."""
     study.arm("dbn", [0.02] * 5)
