@@ -85,6 +85,18 @@ ARMS = FACTORIAL | MODERN | {
     "random_sigmoid_batchnorm": ("Glorot", "sigmoid", False, False),
     "random_sigmoid_standard": ("Glorot", "sigmoid", False, False),
     "random_tanh": ("Glorot", "tanh", False, False),
+    **{
+        f"{start}{'_augment' if augment else ''}": (init, activation, False, augment)
+        for start, init, activation in (
+            ("dae", "FromStack", "sigmoid"),
+            ("dae_relu", "FromStack", "relu"),
+            ("joint_autoencoder_relu", "FromStack", "relu"),
+            ("pca_relu", "FirstLayers", "relu"),
+            ("random_relu_pseudo_labels", "He", "relu"),
+            ("random_relu_fixmatch", "He", "relu"),
+        )
+        for augment in (False, True)
+    },
 }  # fmt: skip
 
 
@@ -165,6 +177,8 @@ def test_a_sweep_has_as_many_contenders_a_side_and_twins_of_all(sweep: str, twin
         (["start=random_tanh", "dropout=hidden", "augment=affine_elastic"], "random_tanh_dropout_augment_elastic"),
         (["arm=dbn_dropout", "start=random_sigmoid", "augment=affine"], "random_sigmoid_dropout_augment"),
         (["start=dbn_relu", "augment@stack.augment=affine"], "dbn_relu_stack_augment"),
+        (["start=random_relu", "unlabelled=fixmatch", "augment=affine"], "random_relu_fixmatch_augment"),
+        (["start=dbn_relu", "unlabelled=pseudo_labels", "dropout=hidden"], "dbn_relu_pseudo_labels_dropout"),
         (["start=random_relu", "normalisation=batch", "augment=affine"], "random_relu_batchnorm_augment"),
         (["start=dbn", "normalisation=layer", "training.mixup=0.1", "optimizer=adamw"], "dbn_layernorm_mixup_adamw"),
         (["start=random_relu", "optimizer=adamw", "space=adamw"], "random_relu_adamw"),

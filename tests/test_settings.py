@@ -141,7 +141,7 @@ def unique_settings() -> dict[str, tuple[str, list[str], tuple[str, ...]]]:
     return found
 
 
-OWNED = frozenset({"data", "optimizer", "schedule", "init", "sampler"})
+OWNED = frozenset({"data", "optimizer", "schedule", "init", "sampler", "method", "unlabelled"})
 """Groups whose choices have settings of their own; elsewhere a key means the same in every file."""
 FREE = frozenset({"copies", "copy", "copy_name"})
 """A study's own variables, from which other settings are made."""

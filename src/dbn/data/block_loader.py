@@ -32,8 +32,11 @@ class BlockLoader:
         batch_size: images per minibatch, over all processes.
         minibatches_per_block: minibatches gathered at once; None: as many as :data:`IMAGES_PER_BLOCK` and
             :data:`BYTES_PER_BLOCK` allow.
+        images_per_example: images that training reads for each of these, such as unlabelled ones beside a labelled one;
+            blocks are so many times smaller.
         seed: the run's seed; None keeps the images in order.
-        counters: counters of the stream ``order`` before the epoch, e.g. the layer.
+        name: of the stream of the order.
+        counters: counters of that stream before the epoch, e.g. the layer.
         epoch: returns the current epoch, from 0.
         rank: of this process.
         world_size: number of processes.
@@ -48,7 +51,9 @@ class BlockLoader:
         *,
         batch_size: int,
         minibatches_per_block: int | None = None,
+        images_per_example: int = 1,
         seed: int | None = None,
+        name: str = "order",
         counters: tuple[int, ...] = (),
         epoch: Callable[[], int] = lambda: 0,
         rank: int = 0,
@@ -58,14 +63,15 @@ class BlockLoader:
             device = images.device.type if images.device.type in IMAGES_PER_BLOCK else "cpu"
             image_bytes = images.n_features * images.dtype.itemsize
             n = min(IMAGES_PER_BLOCK[device], BYTES_PER_BLOCK[device] // image_bytes)
-            minibatches_per_block = max(1, n // max(1, batch_size))
-        for name, value in (("batch_size", batch_size), ("minibatches_per_block", minibatches_per_block)):
+            minibatches_per_block = max(1, n // max(1, batch_size * images_per_example))
+        for key, value in (("batch_size", batch_size), ("minibatches_per_block", minibatches_per_block)):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise SettingError(f"{name}={value!r}: it must be a whole number from 1.")
+                raise SettingError(f"{key}={value!r}: it must be a whole number from 1.")
         self.images = images
         self.batch_size = batch_size
         self.minibatches_per_block: int = minibatches_per_block
         self.seed = seed
+        self.name = name
         self.counters = counters
         self.rank = rank
         self.world_size = world_size
@@ -93,7 +99,7 @@ class BlockLoader:
 
     def generator(self) -> torch.Generator | None:
         """Generator of this epoch's order; None keeps the images in order."""
-        return None if self.seed is None else stream(self.seed, "order", *self.counters, self.epoch())
+        return None if self.seed is None else stream(self.seed, self.name, *self.counters, self.epoch())
 
     def __iter__(self) -> Iterator[Block]:
         """Yield the epoch's blocks.

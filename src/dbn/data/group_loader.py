@@ -40,7 +40,7 @@ class GroupLoader:
         for blocks in zip(*self.loaders, strict=True):
             first = blocks[0]
             shape = (len(blocks), *first.features.shape)
-            if self.buffer is None:
+            if self.buffer is None or self.buffer.shape[1] < shape[1]:  # it resumed at a smaller block
                 self.buffer = first.features.new_empty(shape)
             features = self.buffer[:, : shape[1]]
             torch.stack([block.features for block in blocks], out=features)

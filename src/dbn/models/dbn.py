@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dbn.errors import SettingError
+from dbn.models.autoencoder import TiedAutoencoder  # noqa: F401 (registers its kind, which files name)
 from dbn.models.layer import Layer
 from dbn.models.model_file import Scaling, read_stack, write_stack
 from dbn.models.rbm import RBM

@@ -41,3 +41,24 @@ def backpropagation(multiplications: Sequence[int], learning: int | None = None)
     learning = len(multiplications) if learning is None else learning
     changed = multiplications[len(multiplications) - learning :]
     return forward(multiplications) + 2 * sum(changed) + 2 * sum(changed[1:])
+
+
+def tied_autoencoder(multiplications: Sequence[int]) -> int:
+    """Operations per image of one pass of the training of an autoencoder with tied weights.
+
+    Each layer has five products: encoding, decoding, the error back through the decoder, and two statistics. Layers
+    above the first pass the error back through their encoders as well.
+
+    Args:
+        multiplications: in a product with the weights of each layer, the data's first.
+    """
+    return 2 * (5 * sum(multiplications) + sum(multiplications[1:]))
+
+
+def principal_components(n_images: int, n_features: int) -> int:
+    """Operations of a principal component analysis: the covariance, and nine times the cube for its eigenvectors.
+
+    References:
+        Golub & Van Loan (2013), *Matrix Computations*, section 8.3: 9 n^3 for all eigenvectors of a symmetric matrix.
+    """
+    return 2 * n_images * n_features**2 + 9 * n_features**3

@@ -1,18 +1,15 @@
 """The restricted Boltzmann machine: two layers of units and the connection between them."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from dbn.data.tensors import as_states
 from dbn.errors import SettingError
-from dbn.models.connections import Connection, Dense, make_connection
-from dbn.models.connections.tf32 import TF32Products
-from dbn.models.layer import Layer
-from dbn.models.linear import WeightLayer
-from dbn.models.units import Units, make_units
+from dbn.models.connections import Connection, Dense
+from dbn.models.unit_pair import UnitPair
+from dbn.models.units import Units
 from dbn.random.streams import Noise
 from dbn.settings import check_number
 
@@ -20,7 +17,7 @@ WEIGHT_STD = 0.1
 """Standard deviation of initial weights in Hinton & Salakhutdinov's released code (2006)."""
 
 
-class RBM(Layer):
+class RBM(UnitPair):
     r"""Restricted Boltzmann machine with energy :math:`E(v, h) = E_v(v) + E_h(h) - v^T W h`.
 
     At an inverse temperature ``beta`` other than 1 only the interaction is multiplied by it,
@@ -63,7 +60,6 @@ class RBM(Layer):
         weight_std: float | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__()
         for name, units in (("visible", visible), ("hidden", hidden)):
             if not isinstance(units, Units):
                 raise SettingError(f"{name}={units!r}: an RBM is made of units, such as {name}=Bernoulli(100).")
@@ -87,34 +83,7 @@ class RBM(Layer):
                 f"connection={connection!r}: it is one of {connection.n_visible} visible with {connection.n_hidden} "
                 f"hidden units; these are {visible.size} and {hidden.size}."
             )
-        self.visible = visible
-        self.hidden = hidden
-        self.connection = connection
-        # nn.Module finds submodules by __getattr__, which takes as long as a small product; __dict__ is faster.
-        self.__dict__.update(visible=visible, hidden=hidden, connection=connection)
-
-    @property
-    def weight(self) -> nn.Parameter:
-        """The connection's weight; ``(n_visible, n_hidden)`` if dense."""
-        return self.connection.weight
-
-    @property
-    def n_visible(self) -> int:
-        """Number of visible units."""
-        return self.visible.size
-
-    @property
-    def n_hidden(self) -> int:
-        """Number of hidden units."""
-        return self.hidden.size
-
-    def visible_states(self, v: Any) -> Tensor:
-        """Validated states of the visible units, see :func:`dbn.data.tensors.as_states`."""
-        return as_states(v, self.weight, self.n_visible, "visible")
-
-    def hidden_states(self, h: Any) -> Tensor:
-        """Validated states of the hidden units, see :func:`dbn.data.tensors.as_states`."""
-        return as_states(h, self.weight, self.n_hidden, "hidden")
+        super().__init__(visible, hidden, connection)
 
     def hidden_field(self, v: Tensor, out: Tensor | None = None, beta: float = 1.0) -> Tensor:
         """Field of the hidden units, ``beta * v @ W``: ``(batch, n_visible)`` -> ``(batch, n_hidden)``.
@@ -204,35 +173,6 @@ class RBM(Layer):
         self.hidden.write_log_partition_gradient(field, mean, state_weights)
         self.connection.write_gradient(v, mean, state_weights)
 
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of the visible units."""
-        return self.visible.shape
-
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """Shape of the hidden units."""
-        return self.hidden.shape
-
-    @property
-    def input_type(self) -> Any:
-        """Type of the visible units."""
-        return self.visible.spec()
-
-    @property
-    def output_type(self) -> Any:
-        """Type of the hidden units."""
-        return self.hidden.spec()
-
-    @property
-    def operations(self) -> int:
-        """Multiplications of a field for one state."""
-        return self.connection.operations
-
-    def weights(self) -> list[nn.Parameter]:
-        """The connection's weight."""
-        return [self.connection.weight]
-
     def up(self, x: Tensor) -> Tensor:
         """:meth:`mean_hidden`."""
         return self.mean_hidden(x)
@@ -240,67 +180,3 @@ class RBM(Layer):
     def down(self, h: Tensor) -> Tensor:
         """:meth:`mean_visible`."""
         return self.mean_visible(h)
-
-    def encoder(self) -> tuple[WeightLayer, Any]:
-        """The connection's encoder with the hidden units' bias, and their activation."""
-        return self.connection.encoder(self.hidden.bias), self.hidden.activation
-
-    def decoder(self) -> tuple[WeightLayer, Any]:
-        """The connection's decoder with the visible units' bias, and their activation."""
-        return self.connection.decoder(self.visible.bias), self.visible.activation
-
-    @classmethod
-    def group(cls, members: Sequence[Any]) -> "RBM":
-        """An RBM that holds copies of RBMs of one shape as its members; states are ``(members, batch, n)``.
-
-        Members are independent: each trains as it would alone, up to the order of summation in products. Energies and
-        likelihoods are defined for the members, not for the group.
-
-        Raises:
-            SettingError: shapes differ, or the connection does not support groups.
-        """
-        shapes = {f"{rbm.visible} by {rbm.hidden}" for rbm in members}
-        if len(shapes) != 1:
-            raise SettingError(f"RBMs that train together must be of one shape; these are {', '.join(sorted(shapes))}.")
-        visible, hidden = Units.group([rbm.visible for rbm in members]), Units.group([rbm.hidden for rbm in members])
-        return cls(visible, hidden, type(members[0].connection).group([rbm.connection for rbm in members]))
-
-    def members(self) -> list["RBM"]:
-        """Members of a group, whose parameters are views of the group's; ``[self]`` for a single RBM."""
-        if not self.connection.members:
-            return [self]
-        return [
-            RBM(self.visible.member(k), self.hidden.member(k), self.connection.member(k))
-            for k in range(*self.connection.members)
-        ]
-
-    def in_precision(self, precision: str) -> "RBM":
-        """The RBM itself for ``float32``; for ``bf16`` or ``tf32`` one with the same parameters and such products.
-
-        Raises:
-            SettingError: the connection does not support bfloat16.
-        """
-        if precision == "float32":
-            return self
-        connection = TF32Products(self.connection) if precision == "tf32" else self.connection.in_bfloat16()
-        return RBM(self.visible, self.hidden, connection)
-
-    def description(self) -> dict[str, Any]:
-        """Types, shapes and options of units and connection."""
-        return {
-            "kind": self.kind,
-            "visible": self.visible.spec(),
-            "hidden": self.hidden.spec(),
-            "connection": self.connection.spec(),
-            "visible_shape": list(self.visible.shape),
-            "hidden_shape": list(self.hidden.shape),
-        }
-
-    @classmethod
-    def from_description(cls, description: dict[str, Any]) -> "RBM":
-        """An untrained RBM, see :meth:`Layer.from_description`."""
-        shape, hidden_shape = description["visible_shape"], description["hidden_shape"]
-        connection = make_connection(description["connection"], shape, hidden_shape[0])
-        return cls(
-            make_units(description["visible"], shape), make_units(description["hidden"], hidden_shape), connection
-        )

@@ -1,17 +1,22 @@
 """Greedy layer-wise pretraining, and the methods that train a layer."""
 
 from dbn.pretraining.contrastive import RBMPretraining
+from dbn.pretraining.denoising import DenoisingAutoencoder, JointAutoencoder
 from dbn.pretraining.fit import fit
 from dbn.pretraining.greedy import pretrain_stack, pretrain_stacks
 from dbn.pretraining.growing import Pretrained, StackRun
 from dbn.pretraining.method import LayerTraining, PretrainingMethod
+from dbn.pretraining.principal_components import PrincipalComponents
 from dbn.pretraining.settings import LayerSettings
 
 __all__ = [
+    "DenoisingAutoencoder",
+    "JointAutoencoder",
     "LayerSettings",
     "LayerTraining",
     "Pretrained",
     "PretrainingMethod",
+    "PrincipalComponents",
     "RBMPretraining",
     "StackRun",
     "fit",

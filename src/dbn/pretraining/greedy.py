@@ -29,6 +29,7 @@ from dbn.pretraining.check_data import check_visible
 from dbn.pretraining.contrastive import RBMPretraining
 from dbn.pretraining.fit import MONITORED_IMAGES
 from dbn.pretraining.growing import GrowingStack, Pretrained, StackRun
+from dbn.pretraining.joint import JointLayers
 from dbn.pretraining.method import OptimizerFactory, PretrainingMethod
 from dbn.pretraining.settings import LayerSettings
 from dbn.runs.seeds import seeds_to_resume
@@ -134,18 +135,18 @@ def pretrain_stacks(
     ]
     check_visible(sets[0], visible)  # the others are splits of the same images
     first_epoch = 0
-    for number, settings in enumerate(layers, start=1):
+    for number, stage in enumerate(stacks[0].stages, start=1):
         waiting = [stack for stack in stacks if not stack.is_trained(number)]
         if waiting:
             checkpoints = None if directory is None else directory / "checkpoints" / f"layer{number}"
             seeds = seeds_to_resume(checkpoints, [stack.seed for stack in waiting], [stack.seed for stack in stacks])
             train_layer(
-                [stack for stack in stacks if stack.seed in seeds], settings, number=number, of=len(layers),
+                [stack for stack in stacks if stack.seed in seeds], stage[0], number=number, of=len(layers),
                 optimizer=optimizer, precision=precision, checkpoints=checkpoints,
                 checkpoint_seconds=checkpoint_seconds, first_epoch=first_epoch, trainer_options=trainer_options,
                 progress=progress,
             )  # fmt: skip
-        first_epoch += settings.epochs
+        first_epoch += stage[0].epochs
         for stack in stacks:
             stack.finish_layer(number)
     return [stack.finished() for stack in stacks]
@@ -165,17 +166,24 @@ def train_layer(
     trainer_options: dict[str, Any] | None,
     progress: bool,
 ) -> None:
-    """Train layer ``number`` of ``of`` for all stacks, and add it to each with the facts of :class:`Pretrained`."""
-    layer = group_layers([stack.new_layer(number) for stack in stacks])
-    sizes = [torch.Size(shape).numel() for shape in (layer.input_shape, layer.output_shape)]
+    """Train stage ``number`` for all stacks, and add its layers to each with the facts of :class:`Pretrained`."""
+    computing = Stopwatch()
+    each, method = [stack.new_layers(number) for stack in stacks], stacks[0].method
+    if method.is_closed_form:
+        add_closed_form(stacks, each, number, computing)
+        return
+    layer: Any = JointLayers.group(each) if method.is_joint else group_layers([layers[0] for layers in each])
+    shapes = (each[0][0].input_shape, *(own.output_shape for own in each[0]))
+    sizes = [torch.Size(shape).numel() for shape in shapes]
     stopwatch = Stopwatch()
     callbacks: list[Callback] = [stopwatch]
     if checkpoints is not None:
         callbacks.append(LastCheckpoint(checkpoints, checkpoint_seconds))
     if progress:
         several = f"{len(stacks)} x " if len(stacks) > 1 else ""
-        title = f"layer {number}/{of}  {several}{sizes[0]}-{sizes[1]}"
-        metric = stacks[0].method.progress_metric
+        which = f"layers 1 to {of}" if method.is_joint else f"layer {number}/{of}"
+        title = f"{which}  {several}{'-'.join(map(str, sizes))}"
+        metric = method.progress_metric
         callbacks.append(FitProgress(title, f"layer{number}/{metric}", metric.replace("_", " ")))
     with quiet():
         trainer = make_trainer(
@@ -190,7 +198,7 @@ def train_layer(
             [images for stack in stacks for images in (stack.to_load, stack.train, stack.validation)], device
         )
         train, monitored, validation = moved[::3], moved[1::3], moved[2::3]
-        module = stacks[0].method.training(
+        module = method.training(
             layer,
             settings,
             seeds=[stack.seed for stack in stacks],
@@ -217,11 +225,29 @@ def train_layer(
         "precision": module.precision,
         "precision_decided_by": module.precision_decided_by,
         "flops": operations * len(train[0]),
+        "epochs": settings.epochs,
     }
     if len(stacks) > 1:
         facts["together"] = [stack.seed for stack in stacks]
     for stack, member in zip(stacks, layer.cpu().members(), strict=True):
-        stack.add(member, number, facts)
+        stack.add(member.layers if isinstance(member, JointLayers) else [member], number, facts)
+
+
+def add_closed_form(
+    stacks: Sequence[GrowingStack], each: Sequence[Sequence[Layer]], number: int, stopwatch: Stopwatch
+) -> None:
+    """Add layers to each stack that their method has computed, with the facts of :class:`Pretrained`."""
+    for stack, layers in zip(stacks, each, strict=True):
+        below = flops.forward([own.operations for own in stack.layers[-1:]]) * len(stack.train)
+        facts = {
+            "seconds": stopwatch.seconds / len(stacks),
+            "other_load": stopwatch.other_load,
+            "precision": "float32",
+            "precision_decided_by": f"{type(stack.method).__name__} computes its layers in float64",
+            "flops": below + sum(stack.method.closed_form_flops(layer, len(stack.train)) for layer in layers),
+            "epochs": 0,
+        }
+        stack.add(layers, number, facts)
 
 
 def prepare_of(stacks: Sequence[GrowingStack], device: torch.device) -> AugmentedBelow | None:

@@ -9,6 +9,7 @@ from typing import Any
 from dbn.data import DataSet
 from dbn.data.augment import Augment
 from dbn.data.images import ImageSet
+from dbn.errors import SettingError
 from dbn.fitting.processes import wait_for_all
 from dbn.fitting.ranks import is_first
 from dbn.models.dbn import DBN
@@ -42,8 +43,9 @@ class Pretrained:
     Attributes:
         stack: the stack.
         facts: for each layer ``seconds`` (including time before interruptions, divided by the number of stacks that
-            trained together), ``precision`` of its products and what it was ``precision_decided_by``, ``flops``, and,
-            if several stacks trained together, their seeds as ``together``.
+            trained together), ``precision`` of its products and what it was ``precision_decided_by``, ``flops``,
+            ``epochs``, and, if several stacks trained together, their seeds as ``together``. Of layers that were
+            trained jointly the first has the seconds, operations and epochs of all, the others none.
     """
 
     stack: DBN
@@ -52,6 +54,8 @@ class Pretrained:
 
 class GrowingStack:
     """A stack whose lower layers are trained.
+
+    It grows in stages, numbered from 1: by one layer each, or, with a joint method, by all layers in a single one.
 
     Args:
         run: seed, directory and tracker.
@@ -82,7 +86,7 @@ class GrowingStack:
         self.run = run
         self.seed = run.seed
         self.method = method
-        self.settings = settings
+        self.stages = stages_of(method, settings)
         self.visible = visible
         self.augment = augment
         self.scaling = data.scaling
@@ -93,7 +97,7 @@ class GrowingStack:
         self.train: ImageSet = same_windows(data.train, [math.prod(shape) for shape in shapes[:-1]])
         self.images = self.train
         self.validation: ImageSet = data.validation
-        numbers, self.files = range(1, len(settings) + 1), dict[int, Path]()
+        numbers, self.files = range(1, len(self.stages) + 1), dict[int, Path]()
         if run.directory is not None:
             self.files = {n: run.directory / "checkpoints" / f"layer{n}.safetensors" for n in numbers}
         self.last_untrained = max((n for n in numbers if not self.is_trained(n)), default=0)
@@ -104,33 +108,42 @@ class GrowingStack:
         return self.train if self.augment is None else self.images
 
     def is_trained(self, number: int) -> bool:
-        """Whether the file of layer ``number`` exists."""
+        """Whether the file of stage ``number`` exists."""
         return number in self.files and self.files[number].is_file()
 
-    def new_layer(self, number: int) -> Layer:
-        """A new layer ``number`` with initial weights."""
-        below = self.layers[number - 2] if number > 1 else None
-        return self.method.new_layer(
-            self.visible if below is None else below.output_type,
-            self.scaling.shape if below is None else below.output_shape,
-            self.settings[number - 1],
-            generator=stream(self.seed, "init", number),
-            images=self.train,
-        )
+    def new_layers(self, number: int) -> list[Layer]:
+        """The new layers of stage ``number``, with initial weights."""
+        layers: list[Layer] = []
+        for settings in self.stages[number - 1]:
+            known = [*self.layers, *layers]
+            below = known[-1] if known else None
+            layer = self.method.new_layer(
+                self.visible if below is None else below.output_type,
+                self.scaling.shape if below is None else below.output_shape,
+                settings,
+                generator=stream(self.seed, "init", len(known) + 1),
+                images=None if layers else self.train,
+            )
+            layers.append(layer)
+        return layers
 
-    def add(self, layer: Layer, number: int, facts: dict[str, Any]) -> None:
-        """Append a trained layer, and write it to its file with ``facts`` on its training."""
+    def add(self, layers: Sequence[Layer], number: int, facts: dict[str, Any]) -> None:
+        """Append the trained layers of a stage, and write them to its file with ``facts`` on their training."""
         if number in self.files and not self.is_trained(number) and is_first():
-            DBN([layer]).save(self.files[number], facts)
+            DBN(layers).save(self.files[number], facts)
         wait_for_all()
-        self.layers.append(layer)
-        self.facts.append(facts)
+        self._append(layers, facts)
+
+    def _append(self, layers: Sequence[Layer], facts: dict[str, Any]) -> None:
+        self.layers += layers
+        self.facts += [facts, *({**facts, "seconds": 0.0, "flops": 0, "epochs": 0} for _ in layers[1:])]
 
     def finish_layer(self, number: int) -> None:
-        """Load layer ``number`` from its file if it was trained before, and compute the inputs of the next layer."""
-        if len(self.layers) < number:
-            self.layers.append(DBN.load(self.files[number])[0])
-            self.facts.append(DBN.describe(self.files[number])["description"])
+        """Load stage ``number`` from its file if it was trained before, and compute the inputs of the next one."""
+        if len(self.layers) < sum(map(len, self.stages[:number])):
+            trained = DBN.load(self.files[number])
+            layers = [trained[k] for k in range(len(trained))]
+            self._append(layers, DBN.describe(self.files[number])["description"])
         if number < self.last_untrained:
             layer = self.layers[-1]
             self.train, self.validation = self.store.above(layer, self.train, number), propagate(layer, self.validation)
@@ -139,6 +152,30 @@ class GrowingStack:
         """The complete stack; deletes representations on disk."""
         self.store.clear()
         return Pretrained(DBN(self.layers, self.scaling), self.facts)
+
+
+def stages_of(method: PretrainingMethod, settings: Sequence[LayerSettings]) -> list[list[LayerSettings]]:
+    """Settings of the layers of each stage, see :class:`GrowingStack`.
+
+    Raises:
+        SettingError: layers that are trained jointly have different training settings.
+    """
+    if not method.is_joint:
+        return [[own] for own in settings]
+    for name in JOINT_SETTINGS:
+        values = [getattr(own, name) for own in settings]
+        if len(set(values)) > 1:
+            raise SettingError(
+                f"stack.layers: {name} is {', '.join(map(str, values))}, but {type(method).__name__} trains all layers "
+                f"at once. Give every layer the same, and stack.upper_layers none."
+            )
+    return [list(settings)]
+
+
+JOINT_SETTINGS = (
+    "learning_rate", "initial_momentum", "initial_momentum_epochs", "momentum", "weight_cost", "epochs", "batch_size",
+)  # fmt: skip
+"""Settings that layers share which are trained jointly."""
 
 
 def untrained_layers(

@@ -14,6 +14,7 @@ from dbn.fitting.block_module import BlockModule, Optimizer
 from dbn.machine.optimizer import SGD
 from dbn.models.layer import Layer
 from dbn.pretraining.augmented import Prepare
+from dbn.pretraining.joint import JointLayers
 from dbn.pretraining.settings import LayerSettings
 from dbn.random.streams import streams
 from dbn.settings import call_factory
@@ -28,7 +29,7 @@ class LayerTraining(BlockModule):
     A subclass defines :meth:`minibatch_step`, :meth:`metrics_of` and :attr:`flops`.
 
     Args:
-        layer: the layer, or a group of layers, see :meth:`dbn.models.layer.Layer.group`.
+        layer: the layer, or a group of layers, see :meth:`dbn.models.layer.Layer.group`; all layers for a joint method.
         settings: training settings.
         seeds: the run's seed; in a group, one for each member.
         number: of the layer, from 1; part of the names of metrics and a counter of random streams.
@@ -41,7 +42,7 @@ class LayerTraining(BlockModule):
 
     def __init__(
         self,
-        layer: Layer,
+        layer: Layer | JointLayers,
         settings: LayerSettings,
         *,
         seeds: Sequence[int] = (0,),
@@ -146,6 +147,10 @@ class PretrainingMethod(ABC):
 
     progress_metric: ClassVar[str] = "reconstruction_error"
     """The metric of :meth:`LayerTraining.metrics_of` that the progress display shows."""
+    is_joint: ClassVar[bool] = False
+    """Whether :meth:`training` trains all layers of a stack at once, as :class:`dbn.pretraining.joint.JointLayers`."""
+    is_closed_form: ClassVar[bool] = False
+    """Whether :meth:`new_layer` returns trained layers, so that nothing is left to train."""
 
     @abstractmethod
     def new_layer(
@@ -164,8 +169,13 @@ class PretrainingMethod(ABC):
             input_shape: their shape.
             settings: of the layer.
             generator: source of the initial weights; None: zero weights, for a layer of which only shapes are needed.
-            images: training images as inputs of the layer, to initialise biases from.
+            images: training images as inputs of the layer, to initialise biases from; None where they are unknown: for
+                upper layers that are trained jointly with those below.
         """
+
+    def closed_form_flops(self, layer: Layer, n_images: int) -> int:
+        """Operations of a :attr:`is_closed_form` method's :meth:`new_layer` with ``n_images`` training images."""
+        raise NotImplementedError
 
     @abstractmethod
     def training(self, layer: Any, settings: LayerSettings, **options: Any) -> LayerTraining:

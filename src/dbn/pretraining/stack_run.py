@@ -170,7 +170,7 @@ def _finish(
         "precision": [fact["precision"] for fact in facts],
         "precision_decided_by": [fact.get("precision_decided_by", "not recorded") for fact in facts],
         "n_parameters": sum(parameter.numel() for parameter in stack.parameters()),
-        "epochs": sum(layer.epochs for layer in layers),
+        "epochs": sum(fact["epochs"] for fact in facts),
         "stack": STACK_FILE,
     }
 

@@ -132,6 +132,7 @@ def folder_in_configuration(key: str, *, _root_: DictConfig) -> str:
 
 def arm_name(
     start: str,
+    unlabelled: str | None,
     normalisation: str | None,
     dropout: str | None,
     augment: Any,
@@ -145,6 +146,7 @@ def arm_name(
 
     Args:
         start: word for the initialisation.
+        unlabelled: word for the use of unlabelled images in fine-tuning; None for none.
         normalisation: word for normalisation; None for none.
         dropout: word for dropout; None for none.
         augment: group of the deformation in fine-tuning.
@@ -153,7 +155,8 @@ def arm_name(
         optimizer: group of the optimiser; the word is ``adamw`` for that one.
     """
     word, of_stack = _augmentation(augment), _augmentation(stack_augment)
-    words = [start, normalisation, dropout, word, ("both" if word else f"stack_{of_stack}") if of_stack else None]
+    words = [start, unlabelled, normalisation, dropout, word]
+    words.append(("both" if word else f"stack_{of_stack}") if of_stack else None)
     if isinstance(training, DictConfig) and training.get("mixup") is not None:
         words.append("mixup")
     if isinstance(optimizer, DictConfig) and str(optimizer.get("_target_")).endswith(".AdamW"):

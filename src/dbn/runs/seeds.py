@@ -10,6 +10,7 @@ from typing import Any
 
 from dbn.data import DataSet
 from dbn.data.from_config import split_seed_of
+from dbn.data.images import ImageSet
 from dbn.files import write_json
 from dbn.runs.run import Run
 from dbn.settings import check_number
@@ -41,7 +42,7 @@ def with_split(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**config, "data": {**config["data"], "split_seed": split_seed_of(config)}}
 
 
-def in_equal_parts(runs: Sequence[Run], data: Sequence[DataSet]) -> list[slice]:
+def in_equal_parts(runs: Sequence[Run], data: Sequence[DataSet], others: Sequence[ImageSet] = ()) -> list[slice]:
     """Consecutive runs whose data sets have as many training and validation images: only such can train together.
 
     Splits that keep groups of images whole (all pictures of a person, all copies of a picture) differ in size.
@@ -49,8 +50,9 @@ def in_equal_parts(runs: Sequence[Run], data: Sequence[DataSet]) -> list[slice]:
     Args:
         runs: of all seeds of a configuration.
         data: data set of each.
+        others: further images of each, whose numbers must be equal as well; empty if there are none.
     """
-    sizes = [(len(own.train), len(own.validation)) for own in data]
+    sizes = [(len(own.train), len(own.validation), len(others[k]) if others else 0) for k, own in enumerate(data)]
     starts = [k for k in range(len(runs)) if k == 0 or sizes[k] != sizes[k - 1]]
     if len(starts) > 1:
         log.info(

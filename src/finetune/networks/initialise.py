@@ -25,6 +25,8 @@ class Initialisation(ABC):
     """Whether a pretrained stack is required."""
     kind: ClassVar[Kind] = "random"
     """Side of a comparison on which an arm stands that starts from these weights."""
+    layers: int | None = None
+    """Number of the stack's lowest layers that are used; None: all."""
 
     @abstractmethod
     def __call__(self, network: Network, seed: int, stack: DBN | None = None) -> None:
@@ -142,6 +144,41 @@ class FromStack(Initialisation):
         assert stack is not None
         unroll(stack, network)
         draw_output_layer(network, stack, self.output_std, seed)
+
+
+class FirstLayers(FromStack):
+    r"""Weights of the lowest layers of a pretrained stack; those above as by :class:`He`, times ``gain``.
+
+    Only these layers are pretrained.
+
+    Args:
+        layers: number of pretrained layers.
+        gain: of the layers above, the output layer included; 1 for ReLU.
+    """
+
+    def __init__(self, layers: int = 1, gain: float = 1.0) -> None:
+        super().__init__()
+        check_number("init.layers", layers, low=1, whole=True)
+        check_number("init.gain", gain, low=0, above=True)
+        self.layers = layers
+        self.gain = gain
+
+    @torch.no_grad()
+    def __call__(self, network: Network, seed: int, stack: DBN | None = None) -> None:
+        """Copy the stack's weights and biases, and draw the others.
+
+        Raises:
+            SettingError: the network is an autoencoder.
+        """
+        assert stack is not None
+        if network.code is not None:
+            raise SettingError(
+                f"init.layers={self.layers}: an autoencoder starts from all layers of its stack. Use init=dbn."
+            )
+        He()(network, seed)
+        for layer in network.layers:
+            layer.weight.mul_(self.gain)
+        unroll(stack, network)
 
 
 class Marginals(FromStack):

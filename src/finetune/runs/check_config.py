@@ -34,13 +34,14 @@ from dbn.settings import (
 from finetune.baselines.run_baselines import BASELINES, RECOGNISERS
 from finetune.networks.features import check_features
 from finetune.networks.network import Network
-from finetune.runs.fitting import check_task
+from finetune.runs.fitting import check_task, check_unlabelled
 from finetune.runs.search import check_search, searched
 from finetune.runs.search_space import check_space
 from finetune.runs.starting_networks import NETWORK_KEYS, network_options
 from finetune.tasks.settings import TrainingSettings
 
 TASKS = ("classifier", "autoencoder")
+GROUPS = ("task", "init", "optimizer", "schedule", "augment", "space", "search", "arm", "network", "training")
 STEPS_TRIED = 3
 """Steps of a schedule that are tried to check it."""
 
@@ -62,11 +63,12 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
         SettingError: an invalid setting.
     """
     config = with_texts(config)
-    for key in ("task", "init", "optimizer", "schedule", "augment", "space", "search", "arm", "network", "training"):
+    for key in (*GROUPS, "unlabelled"):
         if key not in config:
             raise SettingError(f"{key}: this group is missing. Choose one, {key}=..., or leave ~{key} away.")
     words: dict[str, Check] = {
         "start": check_text,
+        "unlabelled": optional(check_text),
         "dropout": optional(check_text),
         "normalisation": optional(check_text),
         "name": check_text,
@@ -93,6 +95,7 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
     settings = settings_of("training", TrainingSettings, config["training"])
     check_task_group(config["task"])
     check_task(settings, config["task"]["name"])
+    check_unlabelled(config["unlabelled"], settings, config["task"]["name"])
     check_initialisation(config["init"])
     check_optimizer("optimizer", config["optimizer"], settings.learning_rate)
     check_schedule(config["schedule"], config["optimizer"], settings)

@@ -7,10 +7,12 @@ from typing import Any
 import hydra
 from pytorch_lightning.callbacks import Callback
 
+from dbn.commands.factories import check_factory
 from dbn.data import DataSet
 from dbn.data.augment import Augment
 from dbn.data.block_loader import BlockLoader
 from dbn.data.group_loader import join_loaders, move_all
+from dbn.data.images import ImageSet
 from dbn.errors import SettingError
 from dbn.fitting.checkpoints import LastCheckpoint
 from dbn.fitting.progress import FitProgress
@@ -18,16 +20,18 @@ from dbn.fitting.stopwatch import Stopwatch
 from dbn.fitting.trainer import fit_resumably, loader_context, make_trainer, quiet
 from dbn.models import flops
 from dbn.runs.tracking import Tracker, loggers_of
-from dbn.settings import settings_of
+from dbn.settings import format_value, settings_of
 from finetune.networks.group import NetworkGroup, group_networks
 from finetune.networks.network import Network
 from finetune.runs.continued_run import Earlier, copy_checkpoint
 from finetune.runs.early_stopping import BestMembers, PatientStopping, best_checkpoint, restore_best
 from finetune.runs.trajectory import Trajectory
-from finetune.tasks import Autoencoder, Classifier, FineTuning
+from finetune.tasks import Autoencoder, Classifier, FineTuning, SemiSupervised
 from finetune.tasks.check_data import has_real_outputs
 from finetune.tasks.learning_rate_schedule import Schedule
+from finetune.tasks.semi_supervised import UseOfUnlabelled
 from finetune.tasks.settings import TrainingSettings
+from finetune.tasks.unlabelled_minibatches import UnlabelledMinibatches
 
 
 def check_training(settings: TrainingSettings, data: DataSet, n_networks: int) -> None:
@@ -78,6 +82,30 @@ def check_task(settings: TrainingSettings, task: str) -> None:
         )
 
 
+def check_unlabelled(unlabelled: Mapping[str, Any] | None, settings: TrainingSettings, task: str) -> None:
+    """Check the group ``unlabelled`` by making its use of the images.
+
+    Raises:
+        SettingError: an invalid setting, or one that does not apply to the task or its loss.
+    """
+    if unlabelled is None:
+        return
+    made: list[UseOfUnlabelled] = []
+    check_factory("unlabelled", unlabelled, made.append, partial=False)
+    use = made[-1]
+    if not isinstance(use, UseOfUnlabelled):
+        raise SettingError(
+            f"unlabelled._target_={format_value(unlabelled['_target_'])}: it is no subclass of UseOfUnlabelled."
+        )
+    if task != "classifier":
+        raise SettingError(f"unlabelled={type(use).__name__}: task={task} uses no labels. Use unlabelled=none.")
+    if settings.loss != "cross_entropy":
+        raise SettingError(
+            f"unlabelled={type(use).__name__}, training.loss={settings.loss}: it needs cross_entropy. Use "
+            "training.loss=cross_entropy, or unlabelled=none."
+        )
+
+
 def make_module(
     network: Network,
     data: DataSet,
@@ -100,6 +128,8 @@ def make_module(
         "precision": config["precision"],
         "epochs_before": epochs_before,
     }
+    if config["unlabelled"] is not None:
+        return SemiSupervised(network, settings, use=hydra.utils.instantiate(config["unlabelled"]), **options)
     if config["task"]["name"] == "classifier":
         return Classifier(network, settings, **options)
     return Autoencoder(network, settings, real=has_real_outputs(config), **options)
@@ -114,6 +144,7 @@ def fit_networks(
     trackers: Sequence[Tracker],
     trajectory: Trajectory | None = None,
     earlier: Earlier | None = None,
+    unlabelled: Sequence[ImageSet] = (),
 ) -> list[tuple[FineTuning, dict[str, Any]]]:
     """Train networks in place, several of them together.
 
@@ -126,6 +157,7 @@ def fit_networks(
         trackers: tracker of each run.
         trajectory: records outputs during training.
         earlier: run that this one continues, or None.
+        unlabelled: unlabelled images of each network, where the configuration uses them.
 
     Returns:
         For each network its module with the chosen weights, and facts on its training for ``result.json``.
@@ -172,9 +204,16 @@ def fit_networks(
         context = loader_context(trainer)
         images = move_all([images for own in data for images in (own.train, own.validation)], device)
         train = [
-            BlockLoader(own, batch_size=settings.batch_size, seed=seed, **context)
+            BlockLoader(
+                own, batch_size=settings.batch_size, images_per_example=module.images_per_example, seed=seed, **context
+            )
             for own, seed in zip(images[::2], seeds, strict=True)
         ]
+        if isinstance(module, SemiSupervised):
+            module.unlabelled = UnlabelledMinibatches(
+                move_all(unlabelled, device), batch_size=settings.batch_size * module.use.ratio, seeds=seeds,
+                rank=context["rank"], world_size=context["world_size"],
+            )  # fmt: skip
         validation = [BlockLoader(own, batch_size=1000, minibatches_per_block=1, **context) for own in images[1::2]]
         fit_resumably(
             trainer, module, join_loaders(train), join_loaders(validation) if n_validation else None, checkpoints
@@ -182,7 +221,8 @@ def fit_networks(
     facts = {
         "seconds": stopwatch.seconds / n,
         "other_load": stopwatch.other_load,
-        "flops": operations(network.operations, trainer.current_epoch, settings) * len(data[0].train),
+        "flops": operations(network.operations, trainer.current_epoch, settings) * len(data[0].train)
+        + (module.unlabelled_operations if isinstance(module, SemiSupervised) else 0),
         "trained_together": n,
         "epochs": trainer.current_epoch,
         "precision": [choice.precision for choice in module.precision_choices],

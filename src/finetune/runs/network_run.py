@@ -13,7 +13,9 @@ import torch
 from dbn.commands.texts import with_texts
 from dbn.data import DataSet, label_subset
 from dbn.data.from_config import validation_labels_of
+from dbn.data.images import ImageSet
 from dbn.data.split.strata import stratified
+from dbn.data.without_labels import without_labels
 from dbn.errors import SettingError
 from dbn.fitting.ranks import is_first
 from dbn.models.linear import Linear
@@ -26,7 +28,7 @@ from dbn.runs.naming import folder_name
 from dbn.runs.run import Run, execute_all
 from dbn.runs.seeds import by_seed, checkpoint_folder, in_equal_parts, seeds_to_resume, with_split
 from dbn.runs.tracking import Tracker, Tracking, tracking
-from dbn.settings import settings_of
+from dbn.settings import format_value, settings_of
 from finetune.baselines.run_baselines import check_baselines, run_baselines
 from finetune.networks.features import features_of, start_and_end_pictures
 from finetune.networks.network import Network
@@ -92,23 +94,30 @@ def _work(
     settings = settings_of("training", TrainingSettings, config["training"])
     data = inputs_of([run.config for run in runs])
     sets = [labelled(own, run.config) for run, own in zip(runs, data, strict=True)]
+    others: list[ImageSet] = []
+    if config["unlabelled"] is not None:
+        others = [unlabelled_images(own, run.config) for run, own in zip(runs, data, strict=True)]
     check_training(settings, sets[0], len(runs))
-    parts = in_equal_parts(runs, sets)
+    parts = in_equal_parts(runs, sets, others)
     for part in parts:
         own_waiting = [run for run in runs[part] if run in waiting]
         if own_waiting:
             own_folder = folder if len(parts) == 1 else folder / str(part.start)
-            yield from _train(runs[part], own_waiting, sets[part], settings, own_folder, earlier)
+            yield from _train(runs[part], own_waiting, sets[part], others[part], settings, own_folder, earlier)
 
 
 def _train(
-    runs: Sequence[Run], waiting: Sequence[Run], data: Sequence[DataSet], settings: TrainingSettings, folder: Path,
-    earlier: Earlier | None,
+    runs: Sequence[Run], waiting: Sequence[Run], data: Sequence[DataSet], others: Sequence[ImageSet],
+    settings: TrainingSettings, folder: Path, earlier: Earlier | None,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
-    """Fine-tune the networks of runs together, each on its data set; yields the result of each run in ``waiting``."""
+    """Fine-tune the networks of runs together, each on its data set; yields the result of each run in ``waiting``.
+
+    ``others`` are the unlabelled images of each run, where the configuration uses them.
+    """
     config = runs[0].config
     seeds = seeds_to_resume(folder / "checkpoints", [run.seed for run in waiting], [run.seed for run in runs])
     members, sets = zip(*((run, own) for run, own in zip(runs, data, strict=True) if run.seed in seeds), strict=True)
+    unlabelled = [own for run, own in zip(runs, others, strict=False) if run.seed in seeds]
     steps_per_epoch = -(-len(sets[0].train) // settings.batch_size)
     check_schedule(config["schedule"], config["optimizer"], settings, steps_per_epoch)
     starts = starting_points([run.config for run in members], sets[0], [own.train for own in sets])
@@ -119,7 +128,7 @@ def _train(
         trajectory = trajectory_of(sets, settings) if settings.trajectory else None
         fitted = fit_networks(
             [start.network for start in starts], sets, settings, [run.config for run in members], folder,
-            tracked.trackers, trajectory, earlier,
+            tracked.trackers, trajectory, earlier, unlabelled,
         )  # fmt: skip
         for number, run in enumerate(members if is_first() else ()):
             if run not in waiting:
@@ -130,6 +139,8 @@ def _train(
                 if trajectory is not None:
                     trajectory.save(run.directory, number)
                 result = _finish(run, module, sets[number], before[number], tracker)
+                if config["unlabelled"] is not None:
+                    facts["kind"] = "unlabelled"
                 yield result | starts[number].facts | facts | {"flops": flops}
 
 
@@ -230,6 +241,22 @@ def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
         spare = data.validation.take(rest.nonzero().squeeze(1))
         data = replace(data, validation=data.validation.take(chosen), spare=spare)
     return data if n_labelled is None else replace(data, train=data.train.take(index))
+
+
+def unlabelled_images(data: DataSet, config: Mapping[str, Any]) -> ImageSet:
+    """The training images that are not in the labelled subset, without their labels.
+
+    Raises:
+        SettingError: there are none.
+    """
+    n_labelled = config["data"]["n_labelled"]
+    if n_labelled is None or n_labelled >= len(data.train):
+        raise SettingError(
+            f"data.n_labelled={format_value(n_labelled)}: all training images of data={data.name} have a label, and "
+            "none is left for unlabelled=... Choose a number of labels, labels=n1000, or unlabelled=none."
+        )
+    index = label_subset(data.train.labels, n_labelled, config["seed"], data_name=data.name)
+    return without_labels(data.train, index)
 
 
 def reconstructions(module: Autoencoder, data: DataSet) -> dict[str, Any]:

@@ -85,8 +85,13 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: 
         stacks, layers = [stack] * len(configs), [stack[k] for k in range(len(stack))]
     networks = [build_network(data, config, layers) for _ in configs]
     if file is None and initialise.needs_stack:
-        unroll(DBN(layers), networks[0])
-        shared = [pretraining_config(own) for own in configs]
+        if initialise.layers is not None and initialise.layers > len(layers):
+            raise SettingError(
+                f"init.layers={initialise.layers}: the stack has {len(layers)} layers. Give at most so many."
+            )
+        lowest = layers[: initialise.layers]
+        unroll(DBN(lowest), networks[0])
+        shared = [pretraining_config(with_layers(own, len(lowest))) for own in configs]
         pretraining = pretrain_together(shared)
         stacks = [DBN.load(pretraining_directory(own) / STACK_FILE) for own in shared]
     for network, own, pretrained in zip(networks, configs, stacks, strict=True):
@@ -99,14 +104,26 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: 
         Start(
             network,
             {
-                "kind": initialise.kind,
+                "kind": kind_of_start(initialise, stack),
                 "pretrain_seconds": own["seconds"],
                 "pretrain_other_load": own.get("other_load"),
             },
             own["flops"],
         )
-        for network, own in zip(networks, pretraining, strict=True)
+        for network, own, stack in zip(networks, pretraining, stacks, strict=True)
     ]
+
+
+def kind_of_start(initialise: Initialisation, stack: DBN | None) -> str:
+    """The arm's ``kind``: ``unlabelled`` in place of ``pretrained`` where the stack is not made of RBMs."""
+    other = initialise.kind == "pretrained" and stack is not None and not stack.is_generative
+    return "unlabelled" if other else initialise.kind
+
+
+def with_layers(config: dict[str, Any], n: int) -> dict[str, Any]:
+    """The configuration with the lowest ``n`` layers of its stack."""
+    stack = config["stack"]
+    return {**config, "stack": {**stack, "layers": stack["layers"][:n]}}
 
 
 def inputs_of(configs: Sequence[Mapping[str, Any]]) -> list[DataSet]:

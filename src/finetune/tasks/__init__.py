@@ -3,5 +3,8 @@
 from finetune.tasks.autoencoder import Autoencoder
 from finetune.tasks.base import FineTuning
 from finetune.tasks.classifier import Classifier
+from finetune.tasks.fixmatch import FixMatch
+from finetune.tasks.pseudo_labels import PseudoLabels
+from finetune.tasks.semi_supervised import SemiSupervised
 
-__all__ = ["Autoencoder", "Classifier", "FineTuning"]
+__all__ = ["Autoencoder", "Classifier", "FineTuning", "FixMatch", "PseudoLabels", "SemiSupervised"]

@@ -45,6 +45,8 @@ class FineTuning(BlockModule):
 
     monitor: str
     """Validation metric by which weights are chosen; lower is better."""
+    images_per_example: int = 1
+    """Images that a step passes through the network for each image of the minibatch."""
 
     def __init__(
         self,
@@ -81,7 +83,7 @@ class FineTuning(BlockModule):
     @property
     def largest_product(self) -> int:
         """Multiplications in the largest matrix product of a minibatch, over all members of a group."""
-        return self.batch_size * len(self.seeds) * self.largest_operations
+        return self.batch_size * self.images_per_example * len(self.seeds) * self.largest_operations
 
     @abstractmethod
     def losses(self, outputs: Tensor, batch: Minibatch) -> Tensor:
@@ -156,12 +158,17 @@ class FineTuning(BlockModule):
         generator = streams(self.seeds, "augment", *counters, device=block.device)
         return block.with_features(self.augment(block.features, self.shape, generator))
 
+    def objective(self, batch: Minibatch) -> tuple[Tensor, Tensor]:
+        """What a step minimises, a scalar, and the loss of each image, as :meth:`losses` gives it."""
+        losses = self.losses(self.network(batch.features), batch)
+        return losses.sum() / batch.count, losses
+
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
         """Forward and backward pass, optimiser step, max-norm."""
-        losses = self.losses(self.network(batch.features), batch)
+        objective, losses = self.objective(batch)
         optimizer.zero_grad()
-        with faster_products(batch.features.shape[:-1].numel() * self.largest_operations):
-            (losses.sum() / batch.count).backward()
+        with faster_products(batch.features.shape[:-1].numel() * self.images_per_example * self.largest_operations):
+            objective.backward()
         add_gradients(self.network)
         optimizer.step()
         if self.settings.max_norm is not None:

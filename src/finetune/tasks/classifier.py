@@ -20,11 +20,14 @@ class Classifier(FineTuning):
 
     def losses(self, outputs: Tensor, batch: Minibatch) -> Tensor:
         """The loss of each image, with the label smoothing of the settings."""
-        labels = batch.labels
-        assert labels is not None
+        assert batch.labels is not None
+        return self.loss_of(outputs, batch.labels, self.settings.label_smoothing)
+
+    def loss_of(self, outputs: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+        """The loss of the settings for outputs ``(..., batch, n_classes)`` and labels ``(..., batch)``."""
         loss = LOSSES[self.settings.loss]
         labels = labels.flatten(0, outputs.dim() - 2)
-        return loss(outputs.flatten(0, -2), labels, self.settings.label_smoothing).view(outputs.shape[:-1])
+        return loss(outputs.flatten(0, -2), labels, smoothing).view(outputs.shape[:-1])
 
     def begin_block(self, block: Block) -> Block:
         """Deform the block's images, and mix them."""

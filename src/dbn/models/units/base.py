@@ -69,6 +69,17 @@ class Units(Registered, nn.Module, ABC):
             out: destination; may be ``field`` itself.
         """
 
+    def mean_slope(self, mean: Tensor) -> Tensor:
+        """Derivative of the mean with respect to the field where the mean is ``mean``, ``(batch, n)``.
+
+        Raises:
+            SettingError: this type does not define it; only backpropagation through a layer's units needs it.
+        """
+        raise SettingError(
+            f"{self.kind} units do not say how their mean follows their field: autoencoders cannot be trained of them. "
+            "Define mean_slope, or use method=rbm."
+        )
+
     @abstractmethod
     def sample(
         self, field: Tensor, generator: Noise = None, out: Tensor | None = None, mean: Tensor | None = None

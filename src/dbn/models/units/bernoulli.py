@@ -43,6 +43,10 @@ class Bernoulli(Units):
         """``E[x | field]``, ``(batch, n)``."""
         return torch.add(field, self.bias, out=out).sigmoid_()
 
+    def mean_slope(self, mean: Tensor) -> Tensor:
+        """``m (1 - m)``."""
+        return mean * (1 - mean)
+
     def sample(
         self, field: Tensor, generator: Noise = None, out: Tensor | None = None, mean: Tensor | None = None
     ) -> Tensor:

@@ -43,6 +43,10 @@ class Gaussian(Units):
         """``E[x | field]``, ``(batch, n)``."""
         return torch.add(field, self.bias, out=out)
 
+    def mean_slope(self, mean: Tensor) -> Tensor:
+        """One."""
+        return torch.ones_like(mean)
+
     def sample(
         self, field: Tensor, generator: Noise = None, out: Tensor | None = None, mean: Tensor | None = None
     ) -> Tensor:

@@ -49,6 +49,10 @@ class ReLU(Units):
         """``max(0, b + field)``, ``(batch, n)``: the deterministic mean, which is below that of samples."""
         return torch.add(field, self.bias, out=out).relu_()
 
+    def mean_slope(self, mean: Tensor) -> Tensor:
+        """One where the mean is positive, else zero."""
+        return (mean > 0).to(mean)
+
     def sample(
         self, field: Tensor, generator: Noise = None, out: Tensor | None = None, mean: Tensor | None = None
     ) -> Tensor:

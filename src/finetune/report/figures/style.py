@@ -10,10 +10,12 @@ from finetune.report.comparison.statistics.intervals import Estimate
 from finetune.report.results.run_result import Kind
 
 COLOURS: dict[Kind, str] = {
-    "pretrained": "#1b5e9e", "random": "#bf4d12", "control": "#5f6b1a", "baseline": "#6b7178", "unstated": "#6b7178",
+    "pretrained": "#1b5e9e", "random": "#bf4d12", "control": "#5f6b1a", "unlabelled": "#8a3a8f", "baseline": "#6b7178",
+    "unstated": "#6b7178",
 }  # fmt: skip
 TINTS: dict[Kind, str] = {
-    "pretrained": "#9dc0e0", "random": "#eeb593", "control": "#c9cf9a", "baseline": "#c6cacf", "unstated": "#c6cacf",
+    "pretrained": "#9dc0e0", "random": "#eeb593", "control": "#c9cf9a", "unlabelled": "#d6aed9", "baseline": "#c6cacf",
+    "unstated": "#c6cacf",
 }  # fmt: skip
 LAYER_COLOURS = ("#1b5e9e", "#3b93a6", "#7a6db5", "#4f5d75", "#8aa9c9", "#26415e")
 INK, QUIET, HAIRLINE = "#1d2126", "#5f666e", "#e3e6e9"

@@ -28,8 +28,8 @@ from finetune.report.results.study import Study
 MAX_OPEN_SECTIONS = 3
 """With more sections than this a page folds each of them and begins with what they show together."""
 KIND_NAMES = {
-    "pretrained": "pretrained", "random": "random start", "control": "control, no contender", "baseline": "baseline",
-    "unstated": "not stated",
+    "pretrained": "pretrained", "random": "random start", "control": "control, no contender",
+    "unlabelled": "other use of unlabelled images", "baseline": "baseline", "unstated": "not stated",
 }  # fmt: skip
 
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 ALONE = 0.1
 """Cores that other processes may keep busy during a run whose duration is compared with others."""
 STAGES = ("pretrain", "finetune", "baseline")
-Kind = Literal["pretrained", "random", "control", "baseline", "unstated"]
-KINDS: tuple[Kind, ...] = ("pretrained", "random", "control")
+Kind = Literal["pretrained", "random", "control", "unlabelled", "baseline", "unstated"]
+KINDS: tuple[Kind, ...] = ("pretrained", "random", "control", "unlabelled")
 """What a fine-tuned run may state of itself."""
 
 
@@ -22,7 +22,8 @@ class RunResult:
         content: hash of the data, where they are the user's own; empty for published data sets.
         labels: number of labelled images as text, or ``"all"``.
         kind: where the starting weights came from, which decides the colour in figures, and the side of a comparison:
-            a control (weights drawn from a stack's) is on neither.
+            a control (weights drawn from a stack's) is on neither, nor is an arm that uses unlabelled images otherwise
+            than by pretraining RBMs.
         metrics: finite values by name.
         weights: change of each layer's weights by fine-tuning, see :mod:`finetune.networks.weight_changes`.
         sizes: numbers of units of all layers, input and output included.

@@ -1,0 +1,161 @@
+"""Two layers of units and the connection between them: what RBMs and tied autoencoders have in common."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from torch import Tensor, nn
+
+from dbn.data.tensors import as_states
+from dbn.errors import SettingError
+from dbn.models.connections import Connection, make_connection
+from dbn.models.connections.tf32 import TF32Products
+from dbn.models.layer import Layer
+from dbn.models.linear import WeightLayer
+from dbn.models.units import Units, make_units
+
+
+class UnitPair(Layer):
+    """Visible units, hidden units, and the connection that owns the weight, with the mean-field passes of a layer.
+
+    A subclass says what the units mean to each other, and sets ``kind``.
+
+    Args:
+        visible: ``n_visible`` visible units.
+        hidden: ``n_hidden`` hidden units.
+        connection: connection of the two layers.
+    """
+
+    def __init__(self, visible: Units, hidden: Units, connection: Connection) -> None:
+        super().__init__()
+        self.visible = visible
+        self.hidden = hidden
+        self.connection = connection
+        # nn.Module finds submodules by __getattr__, which takes as long as a small product; __dict__ is faster.
+        self.__dict__.update(visible=visible, hidden=hidden, connection=connection)
+
+    @property
+    def weight(self) -> nn.Parameter:
+        """The connection's weight; ``(n_visible, n_hidden)`` if dense."""
+        return self.connection.weight
+
+    @property
+    def n_visible(self) -> int:
+        """Number of visible units."""
+        return self.visible.size
+
+    @property
+    def n_hidden(self) -> int:
+        """Number of hidden units."""
+        return self.hidden.size
+
+    def visible_states(self, v: Any) -> Tensor:
+        """Validated states of the visible units, see :func:`dbn.data.tensors.as_states`."""
+        return as_states(v, self.weight, self.n_visible, "visible")
+
+    def hidden_states(self, h: Any) -> Tensor:
+        """Validated states of the hidden units, see :func:`dbn.data.tensors.as_states`."""
+        return as_states(h, self.weight, self.n_hidden, "hidden")
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of the visible units."""
+        return self.visible.shape
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of the hidden units."""
+        return self.hidden.shape
+
+    @property
+    def input_type(self) -> Any:
+        """Type of the visible units."""
+        return self.visible.spec()
+
+    @property
+    def output_type(self) -> Any:
+        """Type of the hidden units."""
+        return self.hidden.spec()
+
+    @property
+    def operations(self) -> int:
+        """Multiplications of a field for one state."""
+        return self.connection.operations
+
+    def weights(self) -> list[nn.Parameter]:
+        """The connection's weight."""
+        return [self.connection.weight]
+
+    def encoder(self) -> tuple[WeightLayer, Any]:
+        """The connection's encoder with the hidden units' bias, and their activation."""
+        return self.connection.encoder(self.hidden.bias), self.hidden.activation
+
+    def decoder(self) -> tuple[WeightLayer, Any]:
+        """The connection's decoder with the visible units' bias, and their activation."""
+        return self.connection.decoder(self.visible.bias), self.visible.activation
+
+    def up(self, x: Tensor) -> Tensor:
+        """Mean of the hidden units given visible states, ``(batch, n_visible)`` -> ``(batch, n_hidden)``."""
+        return self.hidden.mean(self.connection.hidden_field(self.visible_states(x)))
+
+    def down(self, h: Tensor) -> Tensor:
+        """Mean of the visible units given hidden states, ``(batch, n_hidden)`` -> ``(batch, n_visible)``."""
+        return self.visible.mean(self.connection.visible_field(self.hidden_states(h)))
+
+    @classmethod
+    def group(cls, members: Sequence[Any]) -> Self:
+        """A layer that holds copies of layers of one shape as its members; states are ``(members, batch, n)``.
+
+        Members are independent: each trains as it would alone, up to the order of summation in products. Energies and
+        likelihoods are defined for the members, not for the group.
+
+        Raises:
+            SettingError: shapes differ, or the connection does not support groups.
+        """
+        shapes = {f"{pair.visible} by {pair.hidden}" for pair in members}
+        if len(shapes) != 1:
+            raise SettingError(
+                f"{cls.__name__}s that train together must be of one shape; these are {', '.join(sorted(shapes))}."
+            )
+        visible = Units.group([pair.visible for pair in members])
+        hidden = Units.group([pair.hidden for pair in members])
+        return cls(visible, hidden, type(members[0].connection).group([pair.connection for pair in members]))
+
+    def members(self) -> "list[Self]":
+        """Members of a group, whose parameters are views of the group's; ``[self]`` for a single layer."""
+        if not self.connection.members:
+            return [self]
+        return [
+            type(self)(self.visible.member(k), self.hidden.member(k), self.connection.member(k))
+            for k in range(*self.connection.members)
+        ]
+
+    def in_precision(self, precision: str) -> Self:
+        """The layer itself for ``float32``; for ``bf16`` or ``tf32`` one with the same parameters and such products.
+
+        Raises:
+            SettingError: the connection does not support bfloat16.
+        """
+        if precision == "float32":
+            return self
+        connection = TF32Products(self.connection) if precision == "tf32" else self.connection.in_bfloat16()
+        return type(self)(self.visible, self.hidden, connection)
+
+    def description(self) -> dict[str, Any]:
+        """Types, shapes and options of units and connection."""
+        return {
+            "kind": self.kind,
+            "visible": self.visible.spec(),
+            "hidden": self.hidden.spec(),
+            "connection": self.connection.spec(),
+            "visible_shape": list(self.visible.shape),
+            "hidden_shape": list(self.hidden.shape),
+        }
+
+    @classmethod
+    def from_description(cls, description: dict[str, Any]) -> Self:
+        """An untrained layer, see :meth:`Layer.from_description`."""
+        shape, hidden_shape = description["visible_shape"], description["hidden_shape"]
+        connection = make_connection(description["connection"], shape, hidden_shape[0])
+        return cls(
+            make_units(description["visible"], shape), make_units(description["hidden"], hidden_shape), connection
+        )
