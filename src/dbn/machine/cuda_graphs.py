@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from dbn.data.blocks import Block, Minibatch
-from dbn.random.streams import Generators
+from dbn.random.device_noise import DeviceNoise
+from dbn.random.streams import Source
 
 Capture = Callable[[Callable[[], None], Sequence[torch.Generator]], Callable[[], None]]
 """Records ``work``, which draws from the given generators, and returns a callable that replays it."""
@@ -42,14 +43,21 @@ class BlockGraphs:
 
     def __init__(self, capture: Capture = cuda_graph) -> None:
         self.capture = capture
-        self.recordings: dict[Any, Callable[[], None]] = {}
+        self.recordings: dict[Any, tuple[Callable[[], None], int]] = {}
         self.features: Tensor | None = None
         self.labels: Tensor | None = None
         self.generators: list[torch.Generator] = []
+        self.noise: DeviceNoise | None = None
         self.warm = False
 
-    def reseeded(self, generators: Generators) -> Generators:
-        """Generators that recordings use for every block, reset to the seeds of ``generators``."""
+    def reseeded(self, generators: Source) -> Source:
+        """The generators, or the device noise, that recordings use for every block, reset to the given one's seeds."""
+        if isinstance(generators, DeviceNoise):
+            if self.noise is None:
+                self.noise = generators
+            else:
+                self.noise.reseed(generators)
+            return self.noise
         given = [generators] if isinstance(generators, torch.Generator) else list(generators)
         if not self.generators:
             self.generators = [torch.Generator(generator.device) for generator in given]
@@ -85,8 +93,12 @@ class BlockGraphs:
         key = (block.lengths, block.counts, settings)
         if key not in self.recordings:
             self.recordings = {known: kept for known, kept in self.recordings.items() if known[-1] == settings}
-            self.recordings[key] = self.capture(lambda: take_steps(fixed), self.generators)
-        self.recordings[key]()
+            replay = self.capture(lambda: take_steps(fixed), self.generators)
+            self.recordings[key] = replay, 0 if self.noise is None else self.noise.calls
+        replay, calls = self.recordings[key]
+        replay()
+        if self.noise is not None:
+            self.noise.calls = calls  # replaying counts none, and the last step must not draw the first one's numbers
 
     def in_fixed_memory(self, block: Block) -> Block:
         """The block with features and labels copied into the fixed buffers."""

@@ -1,6 +1,6 @@
 """The restricted Boltzmann machine: two layers of units and the connection between them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from dbn.data.tensors import as_states
 from dbn.errors import SettingError
+from dbn.machine.kernels import has_kernels
 from dbn.models.connections import Connection, Dense, make_connection
 from dbn.models.layer import Layer
 from dbn.models.linear import WeightLayer
@@ -89,6 +90,8 @@ class RBM(Layer):
         self.visible = visible
         self.hidden = hidden
         self.connection = connection
+        self.write_gradients_of_units: Callable[..., None] | None = None
+        """Writes the units' gradients and the weighted hidden means in one pass, where there is a kernel for that."""
         # nn.Module finds submodules by __getattr__, which takes as long as a small product; __dict__ is faster.
         self.__dict__.update(visible=visible, hidden=hidden, connection=connection)
 
@@ -96,6 +99,11 @@ class RBM(Layer):
     def weight(self) -> nn.Parameter:
         """The connection's weight; ``(n_visible, n_hidden)`` if dense."""
         return self.connection.weight
+
+    @property
+    def state_dtype(self) -> torch.dtype:
+        """Type of states and fields in training: with kernels, that to which products round them anyway."""
+        return self.weight.dtype if self.write_gradients_of_units is None else self.connection.factor_dtype
 
     @property
     def n_visible(self) -> int:
@@ -203,6 +211,15 @@ class RBM(Layer):
         self.hidden.write_log_partition_gradient(field, mean, state_weights)
         self.connection.write_gradient(v, mean, state_weights)
 
+    def write_gradient_from_field(self, v: Tensor, field: Tensor, buffer: Tensor, state_weights: Tensor) -> None:
+        """As :meth:`write_gradient`, computing the hidden means itself; ``buffer`` for them is overwritten.
+
+        Only where :attr:`write_gradients_of_units` is set.
+        """
+        assert self.write_gradients_of_units is not None
+        self.write_gradients_of_units(self.visible, self.hidden, v, field, buffer, state_weights)
+        self.connection.write_weighted_gradient(v, buffer)
+
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of the visible units."""
@@ -280,6 +297,22 @@ class RBM(Layer):
             SettingError: the connection does not support bfloat16.
         """
         return self if precision != "bf16" else RBM(self.visible, self.hidden, self.connection.in_bfloat16())
+
+    def in_kernels(self) -> "RBM":
+        """For training on a GPU: an RBM with the same parameters whose units are computed by kernels.
+
+        Its states and fields in training are rounded to what its products take, see :attr:`state_dtype`. An RBM with
+        units of other than the built-in types, or on a device without kernels, is returned itself.
+        """
+        if not has_kernels(self.weight.device):
+            return self
+        from dbn.models.units import in_kernels  # imports Triton
+
+        if not all(type(units) in in_kernels.FUNCTIONS for units in (self.visible, self.hidden)):
+            return self
+        rbm = RBM(in_kernels.KernelUnits(self.visible), in_kernels.KernelUnits(self.hidden), self.connection)
+        rbm.write_gradients_of_units = in_kernels.write_gradients_of_units
+        return rbm
 
     def description(self) -> dict[str, Any]:
         """Types, shapes and options of units and connection."""

@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dbn.data.blocks import Minibatch
+from dbn.data.blocks import Block, Minibatch
 from dbn.data.images import ImageSet
 from dbn.errors import SettingError
 from dbn.fitting.block_module import Optimizer
 from dbn.fitting.processes import add_gradients
 from dbn.machine.cuda_graphs import BlockGraphs
+from dbn.machine.kernels import kernel_streams
 from dbn.machine.optimizer import SGD
 from dbn.machine.precision import choose_precision
 from dbn.models import flops
@@ -22,7 +23,7 @@ from dbn.models.rbm import RBM
 from dbn.models.units import make_units
 from dbn.pretraining.method import LayerTraining, PretrainingMethod
 from dbn.pretraining.settings import LayerSettings
-from dbn.random.streams import Noise
+from dbn.random.streams import Noise, Source, streams
 from dbn.samplers import ContrastiveDivergence, Sampler
 from dbn.settings import call_factory
 
@@ -39,7 +40,7 @@ class ContrastiveStep:
     """
 
     def __init__(self, rbm: RBM, sampler: Sampler, precision: str = "float32") -> None:
-        self.rbm = rbm.in_precision(precision)
+        self.rbm = rbm.in_precision(precision).in_kernels()
         self.sampler = sampler
         self.phases: dict[int, Phases] = {}
 
@@ -133,6 +134,16 @@ class RBMTraining(LayerTraining):
     def optimizer_is_recordable(self) -> bool:
         """Whether steps of the optimiser can be recorded in a CUDA graph; known for :class:`SGD` only."""
         return isinstance(self.lightning_optimizer().optimizer, SGD)
+
+    def begin_block(self, block: Block) -> Block:
+        """See :meth:`LayerTraining.begin_block`; recorded steps rely on copies of the weight that are up to date."""
+        self.step.rbm.connection.refresh()
+        return super().begin_block(block)
+
+    def block_noise(self, *counters: int, device: torch.device) -> Source:
+        """Noise that kernels draw, where units are computed by kernels."""
+        draw = streams if self.step.rbm.write_gradients_of_units is None else kernel_streams
+        return draw(self.seeds, "gibbs", *counters, device=device)
 
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
         """Take a :class:`ContrastiveStep`."""

@@ -15,7 +15,7 @@ from dbn.machine.optimizer import SGD
 from dbn.models.layer import Layer
 from dbn.pretraining.augmented import Prepare
 from dbn.pretraining.settings import LayerSettings
-from dbn.random.streams import streams
+from dbn.random.streams import Source, streams
 from dbn.settings import call_factory
 
 OptimizerFactory = Callable[..., Optimizer]
@@ -104,12 +104,16 @@ class LayerTraining(BlockModule):
     def begin_block(self, block: Block) -> Block:
         """Open the block's random stream, and prepare its features."""
         counters = (self.number, self.current_epoch, block.number, self.global_rank)
-        generator = streams(self.seeds, "gibbs", *counters, device=block.device)
+        generator = self.block_noise(*counters, device=block.device)
         self.generator = generator if self.graphs is None else self.graphs.reseeded(generator)
         if self.prepare is None:
             return block
         noise = streams(self.seeds, "pretraining_augment", *counters, device=block.device)
         return block.with_features(self.prepare(block.features, noise))
+
+    def block_noise(self, *counters: int, device: torch.device) -> Source:
+        """Noise of a block's steps, from the stream ``gibbs``."""
+        return streams(self.seeds, "gibbs", *counters, device=device)
 
     @abstractmethod
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:

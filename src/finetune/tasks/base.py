@@ -15,6 +15,7 @@ from dbn.data.images import ImageSet
 from dbn.errors import DivergenceError
 from dbn.fitting.block_module import BlockModule, Optimizer
 from dbn.fitting.processes import add_gradients, gather_from_all, sum_over_all
+from dbn.machine.kernels import kernel_streams
 from dbn.machine.products import faster_products
 from dbn.random.streams import streams
 from dbn.settings import call_factory
@@ -141,7 +142,7 @@ class FineTuning(BlockModule):
     def begin_block(self, block: Block) -> Block:
         """Open the block's random streams, and deform its images."""
         counters = (self.current_epoch, block.number, self.global_rank)
-        self.network.use_noise_from(streams(self.seeds, "dropout", *counters, device=block.device))
+        self.network.use_noise_from(kernel_streams(self.seeds, "dropout", *counters, device=block.device))
         if self.augment is None:
             return block
         generator = streams(self.seeds, "augment", *counters, device=block.device)
