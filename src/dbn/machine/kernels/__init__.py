@@ -12,16 +12,19 @@ import torch
 
 from dbn.random.streams import Source, stream_seed, streams
 
+DEVICES = ("cuda",)
+"""Types of device that kernels are for. In Triton's interpreter they run on a CPU, too, for tests."""
+
 
 def has_kernels(device: torch.device) -> bool:
     """Whether this package's kernels replace plain torch on ``device``: on NVIDIA GPUs, where Triton is installed."""
-    return device.type == "cuda" and has_triton()
+    return device.type in DEVICES and has_triton()
 
 
 @cache
 def has_triton() -> bool:
-    """Whether Triton is installed, and this torch is one for NVIDIA GPUs."""
-    return torch.version.cuda is not None and find_spec("triton") is not None
+    """Whether Triton is installed; kernels are not tried on AMD's GPUs, which torch calls ``cuda``, too."""
+    return find_spec("triton") is not None and torch.version.hip is None
 
 
 def kernel_streams(seeds: Sequence[int], name: str, *counters: int, device: torch.device) -> Source:

@@ -94,13 +94,13 @@ def arguments_of(update: Update, n: int) -> tuple[Any, ...]:
         float(update.weight_decay),
         float(update.momentum),
         float(update.take),
-        int(buffer is not None),
-        int(copy is not None),
+        0 if buffer is None else n,
+        0 if copy is None else n,
     )
 
 
 @triton.jit
-def update_block(block, p, g, m, c, n, lr, decay, momentum, take, has_momentum, has_copy, NESTEROV: tl.constexpr,
+def update_block(block, p, g, m, c, n, lr, decay, momentum, take, n_momentum, n_copy, NESTEROV: tl.constexpr,
                  MAXIMIZE: tl.constexpr, LR_IN_MEMORY: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
     """A block of one parameter ``p`` with gradient ``g``, momentum ``m`` and copy ``c``."""
     i = block * BLOCK + tl.arange(0, BLOCK)
@@ -111,25 +111,25 @@ def update_block(block, p, g, m, c, n, lr, decay, momentum, take, has_momentum, 
     if MAXIMIZE:
         gradient = -gradient
     gradient += decay * parameter
-    moved = take * gradient + momentum * tl.load(m + i, mask=inside & (has_momentum != 0), other=0.0)
-    tl.store(m + i, moved, mask=inside & (has_momentum != 0))
+    moved = take * gradient + momentum * tl.load(m + i, mask=i < n_momentum, other=0.0)
+    tl.store(m + i, moved, mask=i < n_momentum)
     if NESTEROV:
         moved = gradient + momentum * moved
     parameter -= lr * moved
     tl.store(p + i, parameter, mask=inside)
-    tl.store(c + i, parameter.to(c.dtype.element_ty), mask=inside & (has_copy != 0))
+    tl.store(c + i, parameter.to(c.dtype.element_ty), mask=i < n_copy)
 
 
-UNSPECIALISED = [f"{name}{slot}" for name in ("n", "has_momentum", "has_copy") for slot in range(4)]
+UNSPECIALISED = [f"{name}{slot}" for name in ("n", "n_momentum", "n_copy") for slot in range(4)]
 """A kernel that is compiled while a CUDA graph records would spoil it: settings must not need another."""
 
 
 @triton.jit(do_not_specialize=UNSPECIALISED)
 def sgd_kernel(
-    p0, g0, m0, c0, n0, lr0, decay0, momentum0, take0, has_momentum0, has_copy0,
-    p1, g1, m1, c1, n1, lr1, decay1, momentum1, take1, has_momentum1, has_copy1,
-    p2, g2, m2, c2, n2, lr2, decay2, momentum2, take2, has_momentum2, has_copy2,
-    p3, g3, m3, c3, n3, lr3, decay3, momentum3, take3, has_momentum3, has_copy3,
+    p0, g0, m0, c0, n0, lr0, decay0, momentum0, take0, n_momentum0, n_copy0,
+    p1, g1, m1, c1, n1, lr1, decay1, momentum1, take1, n_momentum1, n_copy1,
+    p2, g2, m2, c2, n2, lr2, decay2, momentum2, take2, n_momentum2, n_copy2,
+    p3, g3, m3, c3, n3, lr3, decay3, momentum3, take3, n_momentum3, n_copy3,
     NESTEROV: tl.constexpr, MAXIMIZE: tl.constexpr, LR_IN_MEMORY: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """One program: ``BLOCK`` numbers of one of four parameters."""
@@ -138,14 +138,14 @@ def sgd_kernel(
     second = first + tl.cdiv(n1, BLOCK)
     third = second + tl.cdiv(n2, BLOCK)
     if block < first:
-        update_block(block, p0, g0, m0, c0, n0, lr0, decay0, momentum0, take0, has_momentum0, has_copy0,
+        update_block(block, p0, g0, m0, c0, n0, lr0, decay0, momentum0, take0, n_momentum0, n_copy0,
                      NESTEROV, MAXIMIZE, LR_IN_MEMORY, BLOCK)  # fmt: skip
     elif block < second:
-        update_block(block - first, p1, g1, m1, c1, n1, lr1, decay1, momentum1, take1, has_momentum1, has_copy1,
+        update_block(block - first, p1, g1, m1, c1, n1, lr1, decay1, momentum1, take1, n_momentum1, n_copy1,
                      NESTEROV, MAXIMIZE, LR_IN_MEMORY, BLOCK)  # fmt: skip
     elif block < third:
-        update_block(block - second, p2, g2, m2, c2, n2, lr2, decay2, momentum2, take2, has_momentum2, has_copy2,
+        update_block(block - second, p2, g2, m2, c2, n2, lr2, decay2, momentum2, take2, n_momentum2, n_copy2,
                      NESTEROV, MAXIMIZE, LR_IN_MEMORY, BLOCK)  # fmt: skip
     else:
-        update_block(block - third, p3, g3, m3, c3, n3, lr3, decay3, momentum3, take3, has_momentum3, has_copy3,
+        update_block(block - third, p3, g3, m3, c3, n3, lr3, decay3, momentum3, take3, n_momentum3, n_copy3,
                      NESTEROV, MAXIMIZE, LR_IN_MEMORY, BLOCK)  # fmt: skip

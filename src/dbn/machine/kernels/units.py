@@ -25,16 +25,17 @@ def write_units(
 
     Args:
         function: one of :data:`FUNCTIONS`.
-        field: ``(batch, n)``, in a group ``(members, batch, n)``, contiguous.
+        field: ``(batch, n)``, in a group ``(members, batch, n)``.
         bias: ``(n,)``, in a group ``(members, 1, n)``.
-        mean: destination of the means, or None; may be ``field`` itself.
-        state: destination of the sample, or None; may be ``field`` itself.
+        mean: destination of the means, contiguous, or None; may be ``field`` itself.
+        state: destination of the sample, contiguous, or None; may be ``field`` itself.
         noise: source of the sample's noise, with a seed for each member; its next call.
     """
     n = field.shape[-1]
     members = bias.numel() // n
     each = field.numel() // members
-    assert all(x.is_contiguous() for x in (field, bias, mean, state) if x is not None)
+    field = field.contiguous()
+    assert all(x.is_contiguous() for x in (bias, mean, state) if x is not None)
     assert all(x.shape == field.shape for x in (mean, state) if x is not None)
     assert (noise is None) == (state is None)
     assert noise is None or len(noise.seeds) == members
