@@ -97,6 +97,8 @@ class Block:
             yield from self.images.split_with_sizes(self.lengths, -2)
             return
         step = max(1, FEATURES_AT_ONCE // max(1, self.lengths[0] * self.images.pixels.shape[1]))
+        if destination is not None and self.images.pixels.is_cuda:
+            step = 1  # a kernel for each minibatch that need not be copied
         start = 0
         for number in range(0, len(self.lengths), step):
             lengths = self.lengths[number : number + step]
