@@ -32,7 +32,7 @@ $(VENV)/.tools: $(VENV)/.installed
 	@touch $@
 
 compare: $(VENV)/.installed
-	@$(BIN)/dbn-finetune sweep=compare seed=0 n_parallel_seeds=3
+	@$(BIN)/dbn-finetune sweep=compare
 
 test: $(VENV)/.tools
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --ignore tests/cluster $(ARGS)
