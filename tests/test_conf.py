@@ -204,7 +204,7 @@ def test_what_is_composed_directly_is_called_what_it_is(overrides: list[str], na
         (["optimizer=adam", "experiment=mnist_2006", "arm=dbn"], 0.001),  # its recipe is for SGD
         (["arm=random_relu_batchnorm_dropout"], 0.1),
         (["experiment=mnist_2006", "arm=random_relu_adamw"], 0.001),
-        (["experiment=mnist_2006", "arm=random_relu_batchnorm"], 0.1),
+        (["experiment=mnist_2006", "arm=random_relu_batchnorm"], 0.03),
         (["experiment=mnist_2006"], 0.4),
         (["training.learning_rate=0.7", "optimizer=adam", "experiment=mnist_2006"], 0.7),
     ],
