@@ -4,15 +4,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: compare bench precision soak test lint wheel clean help
+.PHONY: compare bench precision precision-table soak test lint wheel clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make compare   install, then pretraining against random initialisation on the embedded digits: table and report"
 	@echo "make test      install, then the tests (DBN_DATA=folder adds those on real data sets, an installed SLURM those on it)"
 	@echo "make lint      install, then ruff and mypy"
-	@echo "make bench     install, then measure speed beside the machine's limit and every peer: benchmarks/RESULTS.md"
+	@echo "make bench     install, then measure speed beside the machine's limit and every peer: benchmarks/RESULTS.md, and GPU.md where there is one"
 	@echo "make precision install, then MNIST in float32 and bfloat16, seed by seed: benchmarks/PRECISION.md"
+	@echo "make precision-table  install, then float32 beside bfloat16 size by size: what precision=auto rests on"
 	@echo "make soak      install, then a study on a SLURM cluster of its own, killed thirty times: the same files in the end"
 	@echo "make wheel     build the package into dist/"
 	@echo "make clean     remove the virtual environment and caches; results under runs/ stay"
@@ -31,7 +32,7 @@ $(VENV)/.tools: $(VENV)/.installed
 	@touch $@
 
 compare: $(VENV)/.installed
-	@$(BIN)/dbn-finetune sweep=compare seed=0 n_parallel_seeds=3
+	@$(BIN)/dbn-finetune sweep=compare
 
 test: $(VENV)/.tools
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --ignore tests/cluster $(ARGS)
@@ -44,9 +45,13 @@ lint: $(VENV)/.tools
 
 bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+	@if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then $(BIN)/python benchmarks/gpu.py; fi
 
 precision: $(VENV)/.installed
 	@$(BIN)/python benchmarks/precision_study.py $(ARGS)
+
+precision-table: $(VENV)/.installed
+	@$(BIN)/python benchmarks/precision_rows.py $(ARGS)
 
 soak: $(VENV)/.tools
 	@cd tests && OMP_NUM_THREADS=1 $(abspath $(BIN))/python -m cluster.soak $(ARGS)

@@ -25,6 +25,7 @@ from dbn.machine.processor import processor_name
 
 SHAPES_BETWEEN = (
     (784, 500, 10), (784, 500, 20), (200, 200, 100), (250, 250, 100), (500, 250, 100), (500, 500, 20), (500, 500, 100),
+    (784, 500, 50), (500, 2000, 20), (500, 2000, 50),
 )  # fmt: skip
 LAYERS = (*SHAPES, *SHAPES_BETWEEN, (500, 500, 1000), (500, 2000, 1000), (2000, 10, 100), (2000, 10, 1000))
 GPU_PRECISIONS = ("float32", "bf16", "tf32")
@@ -39,6 +40,7 @@ class Row:
         work: of the table.
         shape: in words.
         product: multiplications in the (largest) product.
+        batch: images in a minibatch.
         threads: number of threads.
         speeds: by precision.
         taken: precision that the table takes for the product; None for a network, whose layers differ.
@@ -47,6 +49,7 @@ class Row:
     work: Work
     shape: str
     product: int
+    batch: int
     threads: int
     speeds: dict[str, float]
     taken: str | None
@@ -87,9 +90,9 @@ def row(
             start = time.perf_counter()
             images = own()
             speeds[precision] = max(speeds[precision], images / (time.perf_counter() - start))
-    line = line_for(kind, work, product)
+    line = line_for(kind, work, product, arguments["batch"])
     taken = None if "auto" in precisions else "float32" if line is None else line.precision
-    measured = Row(work, shape, product, torch.get_num_threads(), speeds, taken)
+    measured = Row(work, shape, product, arguments["batch"], torch.get_num_threads(), speeds, taken)
     print(measured.text, flush=True)
     return measured
 
@@ -140,11 +143,13 @@ def network_row(batch: int, arguments: dict[str, Any], precisions: Sequence[str]
     return row("network", shape, product, "our fine-tuning", arguments, precisions, rounds, kind)
 
 
-def faster_from(rows: list[Row], precision: str) -> str:
-    """Smallest product from which on ``precision`` was the faster one in every row."""
+def faster_from(rows: list[Row], precision: str, batch: int) -> str:
+    """Smallest product from which on ``precision`` was the faster one in all rows of at least ``batch`` images."""
+    rows = [row for row in rows if row.batch >= batch]
     slower = [row.product for row in rows if row.speeds[precision] < row.speeds["float32"]]
     beyond = [row.product for row in rows if row.product > max(slower, default=0)]
-    return f"faster than float32 from {min(beyond)} on" if beyond else "not faster from any size on"
+    found = f"faster than float32 from {min(beyond)} multiplications on" if beyond else "not faster from any size on"
+    return f"{precision} at batch {batch} and more: {found}"
 
 
 def main() -> None:
@@ -172,7 +177,8 @@ def main() -> None:
     for work in ("rbm", "network"):
         own = [row for row in found if row.work == work]
         for precision in precisions[1:]:
-            print(f"{work}: {precision} was {faster_from(own, precision)}.")
+            for batch in sorted({row.batch for row in own}):
+                print(f"{work}, {faster_from(own, precision, batch)}")
     wrong = [row for row in found if not row.is_right]
     print(f"{len(found)} rows; the table chose wrong in {len(wrong)}.")
     sys.exit(bool(wrong))

@@ -1,8 +1,9 @@
-"""Does bfloat16 cost anything but bits? ``make precision``: MNIST, seed by seed, in float32 and in bfloat16.
+"""Do bfloat16 and TF32 cost anything but bits? ``make precision``: MNIST, seed by seed, in float32 and in bfloat16.
 
 Trains an RBM of 784 x 500 on all training images but 10000, estimates its likelihood by annealed importance sampling,
 then unrolls it into 784-500-10 and fine-tunes that. Everything that is reported is computed in float32; only training
-differs. Writes ``PRECISION.md`` here. Needs MNIST: in the folder that ``DBN_DATA`` names, or downloaded.
+differs. ``--device gpu`` trains on a GPU, and in TF32 too. Writes ``PRECISION.md`` here. Needs MNIST: in the folder
+that ``DBN_DATA`` names, or downloaded.
 """
 
 import argparse
@@ -45,12 +46,13 @@ class Length:
     betas: int
 
 
-def measure(precision: str, seed: int, length: Length, runs: str) -> dict[str, float]:
+def measure(precision: str, seed: int, length: Length, device: str, runs: str) -> dict[str, float]:
     """Train in one precision from one seed."""
     overrides = [
         "data=mnist", "arm=dbn", "stack.layers=[500]", f"stack.every_layer.epochs={length.pretraining}",
         f"training.epochs={length.fine_tuning}", "training.batch_size=100", "training.learning_rate=0.4",
         f"precision={precision}", f"seed={seed}", f"study={precision}", f"paths.runs={runs}",
+        f"trainer.accelerator={device}",
     ]  # fmt: skip
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
         config: dict[str, Any] = resolve_config(hydra.compose("finetune", overrides))
@@ -72,16 +74,16 @@ def measure(precision: str, seed: int, length: Length, runs: str) -> dict[str, f
     return dict(zip(QUANTITIES, values, strict=True))
 
 
-def table(found: dict[str, dict[int, dict[str, float]]]) -> list[str]:
-    """Mean and standard deviation over seeds in each precision, and the paired difference with its 95 % interval."""
-    lines = ["| | float32 | bf16 | bf16 less float32 | 95 % interval |", "|---|---:|---:|---:|---:|"]
+def table(found: dict[str, dict[int, dict[str, float]]], reduced: str) -> list[str]:
+    """Mean and standard deviation over seeds in float32 and ``reduced``, and the paired difference with its range."""
+    lines = [f"| | float32 | {reduced} | {reduced} less float32 | 95 % interval |", "|---|---:|---:|---:|---:|"]
     for quantity, places in QUANTITIES.items():
         cells = [quantity]
         values = {p: {seed: own[quantity] for seed, own in seeds.items()} for p, seeds in found.items()}
-        for precision in ("float32", "bf16"):
+        for precision in ("float32", reduced):
             own = torch.tensor(list(values[precision].values()), dtype=torch.float64)
             cells.append(f"{float(own.mean()):.{places}f} ± {float(own.std()):.{places}f}")
-        difference = estimate_difference(values["bf16"], values["float32"])
+        difference = estimate_difference(values[reduced], values["float32"])
         assert difference is not None
         interval = difference.estimate.interval
         assert interval is not None
@@ -96,21 +98,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=12, help="how many (default 12, at least 2)")
     parser.add_argument("--quick", action="store_true", help="an epoch of each, to see that it runs")
+    parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu", help="to train on")
     parser.add_argument("--output", type=Path, default=HERE, help="folder for PRECISION.md")
     options = parser.parse_args()
     length = Length(1, 1, 100) if options.quick else Length(20, 20, 10000)
-    found: dict[str, dict[int, dict[str, float]]] = {"float32": {}, "bf16": {}}
+    reduced = ("bf16",) if options.device == "cpu" else ("bf16", "tf32")
+    found: dict[str, dict[int, dict[str, float]]] = {precision: {} for precision in ("float32", *reduced)}
     with TemporaryDirectory() as runs:
         for seed in range(options.seeds):
             for precision, own in found.items():
-                own[seed] = measure(precision, seed, length, runs)
+                own[seed] = measure(precision, seed, length, options.device, runs)
                 print(precision, seed, {name: round(value, 4) for name, value in own[seed].items()}, flush=True)
-    machine = software_and_machine()["machine"]
+    cpu = software_and_machine()["machine"]["cpu"]
+    device = cpu if options.device == "cpu" else torch.cuda.get_device_name()
     today = datetime.datetime.now().astimezone().strftime("%d %B %Y")
     lines = [
         "# Precision",
         "",
-        f"`make precision` on {machine['cpu']}, {today}, torch {torch.__version__}. MNIST, 50000 training images, "
+        f"`make precision` on {device}, {today}, torch {torch.__version__}. MNIST, 50000 training images, "
         f"seeds 0 to {options.seeds - 1}: an RBM of 784 x 500 ({length.pretraining} epochs of CD-1), its likelihood by "
         f"annealed importance sampling ({length.betas} temperatures, 100 chains), and 784-500-10 fine-tuned from it "
         f"({length.fine_tuning} epochs). Mean ± standard deviation over seeds; differences are paired by seed. "
@@ -118,10 +123,10 @@ def main() -> None:
         "energies themselves are not compared: each is known up to the log Z of its own model, which likelihoods and "
         "the gap between two sets of images do not depend on.",
         "",
-        *table(found),
+        *(line for precision in reduced for line in [*table(found, precision), ""]),
     ]
     options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "PRECISION.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (options.output / "PRECISION.md").write_text("\n".join(lines), encoding="utf-8")
     print("\n".join(lines))
 
 

@@ -174,7 +174,7 @@ def sklearn(n_visible: int, n_hidden: int, batch: int, n: int, data: str, dtype:
     return work
 
 
-def learnergy(n_visible: int, n_hidden: int, batch: int, n: int, data: str) -> Work:
+def learnergy(n_visible: int, n_hidden: int, batch: int, n: int, data: str, device: str = "cpu") -> Work:
     """Learnergy's RBM."""
     import logging
 
@@ -184,7 +184,7 @@ def learnergy(n_visible: int, n_hidden: int, batch: int, n: int, data: str) -> W
     logging.disable(logging.CRITICAL)
     X = torch.from_numpy(floats(images(n_visible, n, data), "float32"))
     dataset = torch.utils.data.TensorDataset(X, torch.zeros(n))
-    rbm = RBM(n_visible, n_hidden, steps=1, learning_rate=0.05, momentum=0.9)
+    rbm = RBM(n_visible, n_hidden, steps=1, learning_rate=0.05, momentum=0.9, use_gpu=device == "cuda")
 
     def work() -> int:
         rbm.fit(dataset, batch_size=batch, epochs=1)
@@ -193,7 +193,7 @@ def learnergy(n_visible: int, n_hidden: int, batch: int, n: int, data: str) -> W
     return work
 
 
-def rbms(n_visible: int, n_hidden: int, batch: int, n: int, data: str) -> Work:
+def rbms(n_visible: int, n_hidden: int, batch: int, n: int, data: str, device: str = "cpu") -> Work:
     """Rbms with its contrastive divergence sampler, as its own command sets it up."""
     import torch
     from rbms.dataset.dataset_class import RBMDataset
@@ -203,8 +203,8 @@ def rbms(n_visible: int, n_hidden: int, batch: int, n: int, data: str) -> Work:
 
     torch.set_float32_matmul_precision("high")  # its command does
     X = floats(images(n_visible, n, data), "float32")
-    dataset = RBMDataset(X, np.zeros(n), np.ones(n), np.arange(n), "bench", "bernoulli", device="cpu")
-    rbm = map_model["BBRBM"].init_parameters(num_hiddens=n_hidden, dataset=dataset, device="cpu", dtype=torch.float32)
+    dataset = RBMDataset(X, np.zeros(n), np.ones(n), np.arange(n), "bench", "bernoulli", device=device)
+    rbm = map_model["BBRBM"].init_parameters(num_hiddens=n_hidden, dataset=dataset, device=device, dtype=torch.float32)
     rbm.init_grad()
     optimizer = [torch.optim.SGD(rbm.parameters(), lr=0.05, maximize=True)]
 

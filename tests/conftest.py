@@ -5,14 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
+os.environ["TRITON_INTERPRET"] = "0" if torch.cuda.is_available() else "1"  # before anything imports Triton
+
 import hydra
 import pytest
-import torch
 from omegaconf import OmegaConf
 
 from dbn.commands.configuration import config_directory, resolve_config
 from dbn.data import DataSet, digits, load_data
-from helpers import Composer
+from helpers import Composer, Route
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +48,24 @@ def compose(tmp_path: Path) -> Composer:
         return result
 
     return composed
+
+
+@pytest.fixture
+def kernels(monkeypatch: pytest.MonkeyPatch) -> Route:
+    """Kernels wherever they can run: compiled on a GPU if there is one, else on the CPU in Triton's interpreter."""
+    pytest.importorskip("triton", reason="Triton is not installed")
+    route = Route(torch.device("cuda" if torch.cuda.is_available() else "cpu"), in_kernels=True)
+    monkeypatch.setattr("dbn.machine.kernels.DEVICES", (route.device.type,))
+    return route
+
+
+@pytest.fixture(params=["torch", "kernels"])
+def route(request: pytest.FixtureRequest) -> Route:
+    """Plain torch on the CPU, then kernels."""
+    if request.param == "kernels":
+        found: Route = request.getfixturevalue("kernels")
+        return found
+    return Route(torch.device("cpu"), in_kernels=False)
 
 
 @pytest.fixture(scope="session")

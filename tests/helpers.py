@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from torch import Tensor
 
 from dbn import RBM
 from dbn.commands.configuration import config_directory, resolve_config
+from dbn.machine.kernels import kernel_streams
 from dbn.models.units import Units, make_units
 from dbn.pretraining.stack_run import pretraining_config, pretraining_directory
+from dbn.random.streams import Source, streams
 
 Composer = Callable[..., dict[str, Any]]
 """Composes a configuration; the fixture ``compose``."""
@@ -39,6 +42,28 @@ def stack_directory(*overrides: str) -> Path:
     """Where dbn-finetune with these overrides, called in this folder, has its stack: ``runs/<study>/pretrain/...``."""
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
         return pretraining_directory(pretraining_config(resolve_config(hydra.compose("finetune", list(overrides)))))
+
+
+@dataclass
+class Route:
+    """One of the two ways on which a step may be computed; a fixture."""
+
+    device: torch.device
+    in_kernels: bool
+
+    def of(self, rbm: RBM) -> RBM:
+        """The RBM, or one with its parameters that is computed by kernels."""
+        return rbm.in_kernels() if self.in_kernels else rbm
+
+    @property
+    def draws(self) -> int:
+        """Draws of a statistical test: the interpreter is slow."""
+        return 40_000 if self.in_kernels and self.device.type == "cpu" else 200_000
+
+    def noise(self, *seeds: int) -> Source:
+        """Noise of each member's seed."""
+        streams_of = kernel_streams if self.in_kernels else streams
+        return streams_of(seeds, "route", device=self.device)
 
 
 def make_rbm(visible: str = "bernoulli", hidden: str = "bernoulli", n_visible: int = 5, n_hidden: int = 4) -> RBM:

@@ -182,7 +182,10 @@ def test_a_sweep_has_as_many_contenders_a_side_and_twins_of_all(sweep: str, twin
         (["start=random_relu", "normalisation=batch", "augment=affine"], "random_relu_batchnorm_augment"),
         (["start=dbn", "normalisation=layer", "training.mixup=0.1", "optimizer=adamw"], "dbn_layernorm_mixup_adamw"),
         (["start=random_relu", "optimizer=adamw", "space=adamw"], "random_relu_adamw"),
-        (["start=random_relu", "optimizer=adam"], "random_relu"),
+        (
+            ["start=random_relu", "optimizer=adam", "task=autoencoder", "dropout=hidden", "normalisation=layer"],
+            "random_relu_layernorm_dropout",
+        ),
     ],
 )
 def test_what_is_composed_directly_is_called_what_it_is(overrides: list[str], name: str, compose: Composer) -> None:
@@ -204,7 +207,7 @@ def test_what_is_composed_directly_is_called_what_it_is(overrides: list[str], na
         (["optimizer=adam", "experiment=mnist_2006", "arm=dbn"], 0.001),  # its recipe is for SGD
         (["arm=random_relu_batchnorm_dropout"], 0.1),
         (["experiment=mnist_2006", "arm=random_relu_adamw"], 0.001),
-        (["experiment=mnist_2006", "arm=random_relu_batchnorm"], 0.1),
+        (["experiment=mnist_2006", "arm=random_relu_batchnorm"], 0.03),
         (["experiment=mnist_2006"], 0.4),
         (["training.learning_rate=0.7", "optimizer=adam", "experiment=mnist_2006"], 0.7),
     ],

@@ -13,7 +13,10 @@ ORDER = {
         "lazy", "errors", "settings", "files", "random", "data", "machine", "models", "fitting", "runs", "commands",
         "samplers", "likelihood", "pretraining", "pretrain", "fetch_data",
     ],
-    "finetune": ["networks", "tasks", "baselines", "runs", "report", "rungs", "sweep", "halving", "describe", "train"],
+    "finetune": [
+        "networks", "tasks", "baselines", "runs", "report", "rungs", "climb_steps", "sweep", "halving", "compute_climb",
+        "describe", "train",
+    ],
 }  # fmt: skip
 """Entry points come last."""
 REPORT = ["results", "comparison", "figures", "pages", "status", "command"]

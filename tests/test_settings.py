@@ -143,7 +143,7 @@ def unique_settings() -> dict[str, tuple[str, list[str], tuple[str, ...]]]:
 
 OWNED = frozenset({"data", "optimizer", "schedule", "init", "sampler", "method", "unlabelled"})
 """Groups whose choices have settings of their own; elsewhere a key means the same in every file."""
-FREE = frozenset({"seeds_of", "half"})
+FREE = frozenset({"copies", "copy", "copy_name"})
 """A study's own variables, from which other settings are made."""
 OPEN = frozenset({"searched"})
 """A group that may hold anything."""

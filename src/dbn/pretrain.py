@@ -11,15 +11,16 @@ from rich.table import Table
 
 from dbn.commands.command import run_command, task_overrides
 from dbn.commands.configuration import resolve_config
+from dbn.commands.importing import importing
 from dbn.errors import UserError
 from dbn.fitting.ranks import is_first
 
 
 def name_in_configuration(*, _root_: DictConfig) -> str:
     """Resolver ``${stack_name:}`` for Hydra's log folder; the command itself reports an invalid configuration."""
-    # Here: torch, which --help and an invalid command line have no use for.
-    from dbn.pretraining.stack_identity import stack_name
-    from dbn.runs.identity import with_content
+    with importing():  # here: torch and Lightning, which --help and an invalid command line have no use for
+        from dbn.pretraining.stack_identity import stack_name
+        from dbn.runs.identity import with_content
 
     try:
         return stack_name(
@@ -38,9 +39,9 @@ def main() -> None:
 
 
 def _run(config: DictConfig) -> None:
-    # Here: torch and Lightning, as above.
-    from dbn.machine.subnormals import flush_subnormals
-    from dbn.pretraining.stack_run import STACK_FILE, pretrain_seeds, pretraining_directory
+    with importing():  # here: as above
+        from dbn.machine.subnormals import flush_subnormals
+        from dbn.pretraining.stack_run import STACK_FILE, pretrain_seeds, pretraining_directory
 
     flush_subnormals()
     for result in pretrain_seeds(resolve_config(config), task_overrides()):

@@ -4,6 +4,7 @@ from omegaconf import DictConfig
 
 from dbn.commands.command import run_command
 from dbn.commands.configuration import resolve_config
+from dbn.commands.importing import importing
 
 
 def main() -> None:
@@ -12,8 +13,8 @@ def main() -> None:
 
 
 def _describe(config: DictConfig) -> None:
-    # Here: torch, which --help and an invalid command line have no use for.
-    from finetune.runs.description import describe, show
+    with importing():  # here: torch, which --help and an invalid command line have no use for
+        from finetune.runs.description import describe, show
 
     show(describe(resolve_config(config)))
 

@@ -32,6 +32,7 @@ from dbn.fitting.ranks import is_first
 from dbn.runs.directories import study_directory
 from dbn.runs.identity import INCIDENTAL
 from dbn.runs.naming import NOT_NAMED, folder_name
+from finetune.climb_steps import climb_of, first_trials
 from finetune.rungs import first_rung, halving_of
 
 log = logging.getLogger(__name__)
@@ -128,11 +129,13 @@ class Job:
 
 
 def planned_jobs(config: DictConfig) -> list[Job]:
-    """Every job of a multirun, as Hydra's sweeper will launch them; of successive halving, those of the first rung."""
+    """Every job of a multirun, as Hydra's sweeper will launch them; of an adaptive one, those of the first batch."""
     batch, compose = jobs_in(config), composer()
-    options = halving_of(config)
-    if options is not None:
-        batch = [job for own in batch for job in first_rung(own, compose(tuple(own)), options)]
+    halving, climb = halving_of(config), climb_of(config)
+    if halving is not None:
+        batch = [job for own in batch for job in first_rung(own, compose(tuple(own)), halving)]
+    elif climb is not None:
+        batch = [job for own in batch for job in first_trials(own, compose(tuple(own)), climb)]
     return [job for job_overrides in batch for job in jobs_of(job_overrides, compose)]
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from dbn.commands.command import in_multirun, run_command, task_overrides
 from dbn.commands.configuration import resolve_config
+from dbn.commands.importing import importing
 from dbn.fitting.ranks import is_first
 from finetune.sweep import at_end
 
@@ -20,10 +21,10 @@ def main() -> None:
 
 
 def _run(config: DictConfig) -> None:
-    # Here: torch and Lightning, which --help and an invalid command line have no use for.
-    from dbn.machine.subnormals import flush_subnormals
-    from finetune.runs.network_run import finetune_seeds, finetuning_directory
-    from finetune.runs.search import searched
+    with importing():  # here: torch and Lightning, which --help and an invalid command line have no use for
+        from dbn.machine.subnormals import flush_subnormals
+        from finetune.runs.network_run import finetune_seeds, finetuning_directory
+        from finetune.runs.search import searched
 
     flush_subnormals()
     results = finetune_seeds(resolve_config(searched(config, task_overrides())), task_overrides())

@@ -87,7 +87,7 @@ def test_numbers_of_trials_and_epochs_are_the_classic_ones() -> None:
 
 
 def test_every_arm_and_number_of_labels_has_the_same_rungs_and_the_best_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nine trials, of which the one or two with a rate in the highest eighth of the range fail; then three, then one."""
+    """Nine trials, of which those with a rate in the highest eighth of the range, one or two, fail; three; one."""
     training = Training(0.05, diverging=0.4)
     tune(monkeypatch, training, "arm=random_relu,random_sigmoid", "labels=n100,n300", "training.epochs=90")
     assert all(seed == 1000 for _, seed, _ in training.started), "three seeds are one job"
@@ -110,7 +110,7 @@ def test_every_arm_and_number_of_labels_has_the_same_rungs_and_the_best_go_on(mo
 
 
 def test_a_range_is_widened_where_the_choice_lies_on_its_edge(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sixteen trials: one has a rate in the highest sixteenth, the best of all up to 1; three more have rates up to 3."""
+    """Sixteen trials: one has a rate in the highest sixteenth, the best of all up to 1; three more go up to 3."""
     training = Training(2.0)
     tune(monkeypatch, training, "arm=random_relu", "hydra.sweeper.n_settings=16")
     started = [(int(name.split("trial")[1].split("_")[0]), epochs) for name, _, epochs in training.started]
@@ -118,7 +118,7 @@ def test_a_range_is_widened_where_the_choice_lies_on_its_edge(monkeypatch: pytes
     assert [own for own in started if own[0] >= 16 and own[1] == 10] == [(16, 10), (17, 10), (18, 10)]
     assert [epochs for number, epochs in started if number >= 16] == [10] * 3 + [30] + [90]
     for one in results():
-        assert one["config"]["search"]["above"] == (["training.learning_rate"] if one["trial"]["number"] > 15 else [])
+        assert one["config"]["search"]["above"] == (["training.learning_rate"] if one["trial"]["number"] > 15 else None)
     ends = {one["trial"]["number"]: one["metrics"]["validation/error"] for one in results()
             if (one["trial"]["rung"], one["seed"]) == (2, 1000)}  # fmt: skip
     chosen = json.loads(Path("runs/tune/chosen.json").read_text())["digits"]["all"]["random_relu"]

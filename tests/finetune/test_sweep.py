@@ -19,6 +19,7 @@ from dbn.commands.configuration import config_directory
 from dbn.errors import SettingError
 from dbn.runs.naming import folder_name, swept_override, value_text
 from finetune import sweep, train
+from finetune.runs import network_run
 from finetune.sweep import Job, check_directories, planned_jobs
 
 SWEEPS = sorted(path.stem for path in (config_directory() / "sweep").glob("*.yaml"))
@@ -191,7 +192,7 @@ def test_a_multirun_has_its_plan_before_the_first_job(more: list[str], n: int, m
         plans.append((f"{config['name']}_seed{config['seed']}", Path("runs/s/sweep.json").read_text()))
         return []
 
-    monkeypatch.setattr(train, "finetune_seeds", run)
+    monkeypatch.setattr(network_run, "finetune_seeds", run)
     monkeypatch.setattr(sys, "argv", [*RUN, *more])
     train.main()
     assert len(plans) == n

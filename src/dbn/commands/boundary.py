@@ -9,6 +9,8 @@ from hydra.experimental.callback import Callback
 from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
+from dbn.commands.importing import importing
+
 
 class RefusedError(BaseException):
     """An invalid configuration, found inside a Hydra callback.
@@ -40,7 +42,9 @@ class Boundary(Callback):
         """Check the whole configuration."""
         HydraConfig.instance().set_config(config)  # interpolations may refer to it
         with bypassing_hydra():
-            get_method(self.check)(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
+            with importing():
+                check = get_method(self.check)
+            check(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check what all jobs share."""

@@ -48,26 +48,27 @@ __all__ = [
     "olivetti",
 ]
 
-__getattr__, __dir__ = lazy_attributes(
-    __name__,
-    {
-        "DataSet": "dbn.data.images",
-        "Images": "dbn.data.images",
-        "Source": "dbn.data.source",
-        "StreamedImages": "dbn.data.streamed.images",
-        "StreamedSource": "dbn.data.streamed.source",
-        "binarized_mnist": "dbn.data.sources.binarized_mnist",
-        "check_unit_interval": "dbn.data.allowed_values",
-        "digits": "dbn.data.sources.digits",
-        "easypr": "dbn.data.sources.easypr",
-        "fashion_mnist": "dbn.data.sources.mnist",
-        "image_folder": "dbn.data.sources.image_folder",
-        "label_subset": "dbn.data.split.strata",
-        "load_data": "dbn.data.load",
-        "mat": "dbn.data.sources.mat",
-        "memmap": "dbn.data.sources.memmap",
-        "mnist": "dbn.data.sources.mnist",
-        "npz": "dbn.data.sources.npz",
-        "olivetti": "dbn.data.sources.olivetti",
-    },
-)
+if not TYPE_CHECKING:  # a checker that saw it would let every misspelt name pass
+    __getattr__, __dir__ = lazy_attributes(
+        __name__,
+        {
+            "DataSet": "dbn.data.images",
+            "Images": "dbn.data.images",
+            "Source": "dbn.data.source",
+            "StreamedImages": "dbn.data.streamed.images",
+            "StreamedSource": "dbn.data.streamed.source",
+            "binarized_mnist": "dbn.data.sources.binarized_mnist",
+            "check_unit_interval": "dbn.data.allowed_values",
+            "digits": "dbn.data.sources.digits",
+            "easypr": "dbn.data.sources.easypr",
+            "fashion_mnist": "dbn.data.sources.mnist",
+            "image_folder": "dbn.data.sources.image_folder",
+            "label_subset": "dbn.data.split.strata",
+            "load_data": "dbn.data.load",
+            "mat": "dbn.data.sources.mat",
+            "memmap": "dbn.data.sources.memmap",
+            "mnist": "dbn.data.sources.mnist",
+            "npz": "dbn.data.sources.npz",
+            "olivetti": "dbn.data.sources.olivetti",
+        },
+    )

@@ -55,12 +55,30 @@ class Decoder:
             if len(self.room) < len(pixels):
                 self.room = torch.empty_like(pixels, dtype=torch.float32)
             out = self.room[: len(pixels)]
+        if pixels.is_cuda:
+            return decode_on_gpu(pixels, self.offset, self.factor, out)
         features = out.copy_(pixels)  # converting within the arithmetic would take twice as long
         if self.offset is not None:
             features.sub_(self.offset)
         if self.factor is not None:
             features.mul_(self.factor)
         return features
+
+
+def decode_on_gpu(pixels: Tensor, offset: Tensor | None, factor: Tensor | None, out: Tensor) -> Tensor:
+    """As :class:`Decoder` in as few kernels as possible: a GPU converts within the arithmetic at no cost.
+
+    Args:
+        pixels: ``(m, n_features)``.
+        offset: or None.
+        factor: or None.
+        out: destination; of a shorter type than float32 it is rounded to once.
+    """
+    if offset is None:
+        return out.copy_(pixels) if factor is None else torch.mul(pixels, factor, out=out)
+    if factor is None:
+        return torch.sub(pixels, offset, out=out)
+    return torch.mul(pixels - offset, factor, out=out)
 
 
 class Stored:

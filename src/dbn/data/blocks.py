@@ -111,6 +111,8 @@ class Block:
             return
         at_once = FEATURES_AT_ONCE.get(self.device.type, FEATURES_AT_ONCE["cpu"])
         step = max(1, at_once // max(1, self.lengths[0] * self.images.pixels.shape[1]))
+        if destination is not None and self.images.pixels.is_cuda:
+            step = 1  # a kernel for each minibatch that need not be copied
         start, chosen = sum(self.lengths[: part.start]), self.lengths[part]
         for number in range(0, len(chosen), step):
             lengths = chosen[number : number + step]

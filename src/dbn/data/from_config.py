@@ -18,12 +18,12 @@ def split_seed_of(config: Mapping[str, Any]) -> int:
 
 
 AS_TRAINING = "as_training"
-"""Value of ``data.validation_labels``: as many as training labels."""
+"""Value of ``data.n_validation``: as many as training labels."""
 
 
-def validation_labels_of(data: Mapping[str, Any]) -> int | None:
-    """Largest number of validation images that ``data.validation_labels`` lets take part in choices; None: all."""
-    wanted = data.get("validation_labels")
+def n_validation_of(data: Mapping[str, Any]) -> int | None:
+    """Largest number of validation images that ``data.n_validation`` lets take part in choices; None: all."""
+    wanted = data.get("n_validation")
     number: int | None = data.get("n_labelled") if wanted == AS_TRAINING else wanted
     return number
 

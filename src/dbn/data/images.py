@@ -238,6 +238,7 @@ class DataSet:
         shape: channels, height, width.
         classes: a name for each label; empty where there are no labels.
         maximum: stored value that stands for 1.0; None: ``1 / train.factor``, for images without standardisation.
+        spare: validation images beyond those that ``data.n_validation`` lets take part in choices; None: none.
     """
 
     name: str
@@ -247,6 +248,7 @@ class DataSet:
     shape: tuple[int, int, int]
     classes: tuple[str, ...]
     maximum: float | None = None
+    spare: StoredImages | None = None
 
     @property
     def n_features(self) -> int:

@@ -13,7 +13,7 @@ from dbn.fitting.metrics_file import MetricsFiles
 from dbn.machine.capturable import make_capturable, set_capturable
 from dbn.machine.cuda_graphs import BlockGraphs, recorder_for, say_once
 from dbn.machine.hooks import has_hooks
-from dbn.random.streams import Generators, streams
+from dbn.random.streams import Source, streams
 
 Optimizer = torch.optim.Optimizer
 
@@ -70,10 +70,14 @@ class BlockModule(pl.LightningModule):
             return "a layer has hooks"
         return make_capturable(optimizer)
 
-    def block_noise(self, name: str, *counters: int, device: torch.device) -> Generators:
-        """Generators of the stream ``name`` for the steps of a block, see :func:`dbn.random.streams.streams`."""
-        generators = streams(self.seeds, name, *counters, device=device)
-        return generators if self.graphs is None else self.graphs.reseeded(generators)
+    def block_noise(self, name: str, *counters: int, device: torch.device) -> Source:
+        """Source of noise for the steps of a block, which recordings may draw from, see :meth:`open_streams`."""
+        source = self.open_streams(name, *counters, device=device)
+        return source if self.graphs is None else self.graphs.reseeded(source)
+
+    def open_streams(self, name: str, *counters: int, device: torch.device) -> Source:
+        """The stream ``name`` of each seed: generators, see :func:`dbn.random.streams.streams`."""
+        return streams(self.seeds, name, *counters, device=device)
 
     def begin_block(self, block: Block) -> Block:
         """Prepare a block (random streams, augmentation); returns the block to train on."""

@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -33,23 +32,11 @@ def sum_over_all(*values: torch.Tensor) -> list[torch.Tensor]:
 
 
 def summed_over_all(value: Tensor) -> Tensor:
-    """The sum of a value over all processes of the run, differentiable: of a loss that is the sum of theirs."""
-    summed: Tensor = SumOverAll.apply(value)
+    """The sum of a value over all processes of the run, through which gradients pass: sums of every process's."""
+    from torch.distributed.nn.functional import all_reduce  # not in every build of torch
+
+    summed: Tensor = all_reduce(value)
     return summed
-
-
-class SumOverAll(torch.autograd.Function):
-    """An all-reduce whose gradient is one."""
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor) -> Tensor:
-        """The sum over all processes."""
-        return sum_over_all(value.clone())[0]
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        """Every process's loss depends on the sum: so the sum of their gradients."""
-        return sum_over_all(gradient.clone())[0]
 
 
 def gather_from_all(value: torch.Tensor) -> list[torch.Tensor]:

@@ -10,7 +10,7 @@ RANK_VARIABLES = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 def is_distributed() -> bool:
     """Whether torch.distributed is initialised."""
     distributed = sys.modules.get("torch.distributed")  # nobody has initialised what nobody has imported
-    return distributed is not None and distributed.is_available() and distributed.is_initialized()
+    return distributed is not None and bool(distributed.is_available() and distributed.is_initialized())
 
 
 def rank() -> int:

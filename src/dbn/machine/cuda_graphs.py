@@ -13,7 +13,8 @@ from torch import Tensor
 from dbn.data.block_reader import Decoder, Stored
 from dbn.data.blocks import Block, Destination, Minibatch
 from dbn.data.uploads import pinned
-from dbn.random.streams import Generators
+from dbn.random.device_noise import DeviceNoise
+from dbn.random.streams import Source
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +62,13 @@ class CudaGraphs:
         finally:
             torch.cuda.set_sync_debug_mode(mode)
         torch.cuda.current_stream().wait_stream(side)
-        waited = ["synchronizing CUDA operation" in str(own.message) for own in caught]
-        for own, known in zip(caught, waited, strict=True):
-            if not known:
+        waited = False
+        for own in caught:
+            if "synchronizing CUDA operation" in str(own.message):
+                waited = True
+            elif "Synchronization debug mode" not in str(own.message):  # which says of itself that it is a prototype
                 warnings.warn_explicit(own.message, own.category, own.filename, own.lineno)
-        return any(waited)
+        return waited
 
     def record(self, work: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
         """See :class:`Recorder`."""
@@ -103,10 +106,12 @@ class Recording:
     Attributes:
         replay: takes them.
         rates: the learning rates that they read, ``(steps, parameter groups)``.
+        calls: calls of the noise that they take, see :class:`dbn.random.device_noise.DeviceNoise`.
     """
 
     replay: Callable[[], None]
     rates: Tensor
+    calls: int
 
 
 class BlockGraphs:
@@ -134,11 +139,18 @@ class BlockGraphs:
         self.decode: Decoder | None = None
         self.own_decode: Decoder | None = None
         self.generators: list[torch.Generator] = []
+        self.noise: DeviceNoise | None = None
         self.warm: set[Any] = set()
         self.stopped = False
 
-    def reseeded(self, generators: Generators) -> Generators:
-        """Generators that recordings use for every block, reset to the seeds of ``generators``."""
+    def reseeded(self, generators: Source) -> Source:
+        """The generators, or the device noise, that recordings use for every block, reset to the given one's seeds."""
+        if isinstance(generators, DeviceNoise):
+            if self.noise is None:
+                self.noise = generators
+            else:
+                self.noise.reseed(generators)
+            return self.noise
         given = [generators] if isinstance(generators, torch.Generator) else list(generators)
         if not self.generators:
             self.generators = [torch.Generator(generator.device) for generator in given]
@@ -204,6 +216,8 @@ class BlockGraphs:
                 do_all(steps(block, [self._on_device(own, block.device) for own in planned]))
             else:
                 recording.replay()
+                if self.noise is not None:
+                    self.noise.calls = recording.calls  # the last step must not draw the first one's numbers
             set_settings(optimizer, after)
 
     def _warm_up(self, steps: Iterator[None]) -> None:
@@ -228,15 +242,23 @@ class BlockGraphs:
             self.recordings = {known: kept for known, kept in self.recordings.items() if known[-1] == kind}
             own_rates = rates.to(block.device)
             settings = [self._reading(own, row) for own, row in zip(planned, own_rates, strict=True)]
+            before = self.calls
             try:
                 replay = self.recorder.record(lambda: do_all(steps(fixed, settings)), self.generators)
             except RuntimeError as error:
+                if self.noise is not None:
+                    self.noise.calls = before
                 self._stop(f"recording them failed ({str(error).splitlines()[0]})")
                 return None
-            self.recordings[key] = Recording(replay, own_rates)
+            self.recordings[key] = Recording(replay, own_rates, self.calls)
         elif self.scheduled:
             self.recordings[key].rates.copy_(pinned(rates, block.device), non_blocking=True)
         return self.recordings[key]
+
+    @property
+    def calls(self) -> int:
+        """Calls of the noise so far in this block; 0 where generators draw."""
+        return 0 if self.noise is None else self.noise.calls
 
     def _stop(self, reason: str) -> None:
         """Record nothing from now on."""

@@ -5,13 +5,16 @@ from typing import Any
 
 import torch
 
+from dbn.machine.kernels import has_kernels
+
 
 class SGD(torch.optim.SGD):
     """:class:`torch.optim.SGD` with one fused call per parameter group and without torch's bookkeeping.
 
     Results, settings, parameter groups and checkpoints are those of ``torch.optim.SGD(fused=True)``, whose Python
-    overhead takes as long as the whole minibatch of a small model. Complex or sparse parameters, gradient scalers, step
-    hooks and profiler ranges are not supported.
+    overhead takes as long as the whole minibatch of a small model. Where :mod:`dbn.machine.kernels` has a kernel, one
+    launch updates up to four parameters of any groups, and results agree within rounding. Complex or sparse parameters,
+    gradient scalers, step hooks and profiler ranges are not supported.
 
     Args:
         params: parameters, or groups of them.
@@ -34,6 +37,8 @@ class SGD(torch.optim.SGD):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; returns the loss of ``closure``, if given."""
         loss = None if closure is None else closure()
+        if has_kernels(self.param_groups[0]["params"][0].device) and self._step_in_kernels():
+            return loss
         for group in self.param_groups:
             momentum = group["momentum"]
             fresh: Lists = ([], [], [])  # first step: momentum starts at the undampened gradient
@@ -64,6 +69,35 @@ class SGD(torch.optim.SGD):
                         is_first_step=lists is fresh,
                     )
         return loss
+
+    def _step_in_kernels(self) -> bool:
+        """Update all parameters in as few launches as possible; False, without an update, if the kernel cannot."""
+        from dbn.machine.kernels.sgd import Update, sgd, supports  # imports Triton
+
+        learning = [
+            (parameter, group)
+            for group in self.param_groups
+            for parameter in group["params"]
+            if parameter.grad is not None
+        ]
+        if not all(supports(parameter, group["lr"]) for parameter, group in learning):
+            return False
+        launches: dict[tuple[bool, bool, bool], list[Update]] = {}
+        for parameter, group in learning:
+            momentum, buffer, take = group["momentum"], None, 1.0
+            if momentum:
+                state = self.state[parameter]
+                if state.get("momentum_buffer") is None:  # momentum starts at the undampened gradient
+                    state["momentum_buffer"] = torch.zeros_like(parameter)
+                else:
+                    take = 1.0 - group["dampening"]
+                buffer = state["momentum_buffer"]
+            kind = (group["nesterov"], group["maximize"], isinstance(group["lr"], torch.Tensor))
+            update = Update(parameter, parameter.grad, buffer, group["lr"], group["weight_decay"], momentum, take)
+            launches.setdefault(kind, []).append(update)
+        for (nesterov, maximize, _), updates in launches.items():
+            sgd(updates, nesterov=nesterov, maximize=maximize)
+        return True
 
     step.hooked = True  # type: ignore[attr-defined]  # torch then does not wrap the step in hooks
 

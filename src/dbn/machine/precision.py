@@ -59,7 +59,7 @@ def choose_precision(wanted: str, layer: HasProducts, batch: int, device: torch.
     """
     check_choice("precision", wanted, PRECISIONS)
     if wanted == "auto":
-        return _by_table(layer, batch * layer.operations, device, work)
+        return _by_table(layer, batch, device, work)
     if wanted not in layer.precisions:
         raise SettingError(
             f"precision={wanted}: {type(layer).__name__} multiplies in {' or '.join(layer.precisions)} only. "
@@ -95,11 +95,11 @@ def device_kind(device: torch.device) -> str:
     return processor_kind() if device.type == "cpu" else device.type
 
 
-def _by_table(layer: HasProducts, product: int, device: torch.device, work: Work) -> Choice:
-    kind = device_kind(device)
-    line = line_for(kind, work, product)
+def _by_table(layer: HasProducts, batch: int, device: torch.device, work: Work) -> Choice:
+    kind, product = device_kind(device), batch * layer.operations
+    line = line_for(kind, work, product, batch)
     if line is None:
-        return Choice("float32", f"no line for {kind}, {work}, {product} multiplications")
+        return Choice("float32", f"no line for {kind}, {work}, {product} multiplications, batch {batch}")
     if line.precision not in layer.precisions:
         return Choice("float32", f"{type(layer).__name__} does not support {line.precision}")
     return Choice(line.precision, str(line))

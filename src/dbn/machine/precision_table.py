@@ -1,6 +1,6 @@
 """What ``precision=auto`` takes: measured facts, one line for each kind of device, work and size.
 
-A line is written from measurements alone, by ``make bench ARGS=--precision`` on such a machine, and says on which; it
+A line is written from measurements alone, those of ``make precision-table`` on such a machine, and says on which; it
 decides for all machines of its kind. What no line covers is float32. Nothing is timed at run time: a resumed run
 chooses as it did before.
 """
@@ -28,6 +28,8 @@ class Line:
         kind: of the device.
         work: for which it was measured.
         smallest: multiplications in a product (batch x inputs x outputs of a layer) from which the line holds.
+        smallest_batch: images in a minibatch from which it holds: the fewer there are, the more of a step is spent on
+            rounding weights and updating them.
         precision: that it takes.
         measured: processor or GPU, shapes, figures, date. Ratios are images a second beside float32's.
     """
@@ -35,79 +37,108 @@ class Line:
     kind: str
     work: Work
     smallest: int
+    smallest_batch: int
     precision: str
     measured: str
 
     def __str__(self) -> str:
-        return f"{self.kind}, {self.work}, from {self.smallest} multiplications: {self.precision} ({self.measured})"
+        sizes = f"from {self.smallest} multiplications and batch {self.smallest_batch}"
+        return f"{self.kind}, {self.work}, {sizes}: {self.precision} ({self.measured})"
 
 
 TABLE = (
     Line(
-        AMX, "rbm", 0, "float32",
+        AMX, "rbm", 0, 1, "float32",
         "Sapphire Rapids class, 24 Nov 2026, prototype of the step, 1 thread: bf16 0.57 at 64x100 batch 100",
     ),
     Line(
-        AMX, "rbm", 39_200_000, "bf16",
+        AMX, "rbm", 39_200_000, 100, "bf16",
         "Sapphire Rapids class, 24 Nov 2026, prototype of the step: 784x500 batch 100 1.25 (2 threads), batch 256 1.81 "
         "(2), batch 1024 2.51 (1), batch 4096 2.54 (2)",
     ),
     Line(
-        AMX, "network", 25_000_000, "bf16",
+        AMX, "network", 25_000_000, 100, "bf16",
         "Sapphire Rapids class, 24 Nov 2026, products and casts: 500x500 batch 100 2.1 to 2.8 (1 thread), 1.6 to 2.0 "
         "(2), 784x500 batch 1000 2.8 to 3.0 (1); 784-500-500-2000-10 with rounding in oneDNN, 2 threads: batch 100 "
         "1.42, batch 1000 1.65",
     ),
     Line(
-        INTEL_WITHOUT_AMX, "rbm", 0, "float32",
+        INTEL_WITHOUT_AMX, "rbm", 0, 1, "float32",
         "Emerald Rapids without AMX, 27 Nov 2026, five products, 1 and 2 threads: bf16 0.74 and 0.62 at 784x500 batch "
         "100, 0.51 and 0.62 at batch 1024, 0.56 and 0.63 at 500x2000 batch 100",
     ),
     Line(
-        INTEL_WITHOUT_AMX, "network", 0, "float32",
+        INTEL_WITHOUT_AMX, "network", 0, 1, "float32",
         "Emerald Rapids without AMX, 27 Nov 2026, 784-500-500-2000-10, 2 threads: bf16 0.61 at batch 100, 0.59 at "
         "batch 1000",
     ),
     Line(
-        ZEN_5, "rbm", 0, "float32",
+        ZEN_4, "rbm", 0, 1, "float32",
+        "EPYC family 25 model 17, 27 Nov 2026, step, 1 thread, preliminary (shared processor): bf16 0.35 at 64x100 "
+        "batch 10, 0.63 at batch 100, 0.73 at 784x500 batch 20",
+    ),
+    Line(
+        ZEN_4, "rbm", 12_500_000, 100, "bf16",
+        "EPYC family 25 model 17, 26 Nov 2026, step, 1 and 2 threads: 784x500 batch 100 1.60 and 1.35, batch 1024 1.69 "
+        "and 1.59, 500x2000 batch 100 1.53 and 1.55; 27 Nov 2026, 1 thread, preliminary (shared processor): 500x250 "
+        "batch 100 1.61, 500x500 batch 100 1.66",
+    ),
+    Line(
+        ZEN_4, "network", 0, 1, "float32",
+        "EPYC family 25 model 17, 27 Nov 2026, layer, 1 thread, preliminary (shared processor): bf16 0.34 at 64x100 "
+        "batch 10, 0.41 at batch 100, 0.85 at 784x500 batch 10, 0.93 at 500x500 batch 20",
+    ),
+    Line(
+        ZEN_4, "network", 12_500_000, 100, "bf16",
+        "EPYC family 25 model 17, 27 Nov 2026, layer, 1 thread, preliminary (shared processor): 500x250 batch 100 "
+        "1.41, 500x500 batch 100 1.59, batch 1000 2.33, 784x500 batch 100 1.83, 500x2000 batch 100 1.40, batch 1000 "
+        "1.83",
+    ),
+    Line(
+        ZEN_5, "rbm", 0, 1, "float32",
         "EPYC family 26 model 2, 26 Nov 2026: bf16 a third to half slower at 0.6 million, even at 4 million",
     ),
     Line(
-        ZEN_5, "rbm", 5_000_000, "bf16",
-        "EPYC family 26 model 2, 26 Nov 2026, step, 1 and 2 threads: 784x500 batch 100 1.52 and 1.42, batch 1024 1.57 "
-        "and 1.48, 500x2000 batch 100 1.42 and 1.35",
+        ZEN_5, "rbm", 5_000_000, 100, "bf16",
+        "EPYC family 26 model 2, 26 Nov 2026, step, 1 and 2 threads: 784x500 batch 100 1.50 and 1.42, batch 1024 1.57 "
+        "and 1.48, 500x2000 batch 100 1.42 and 1.35; even at 4 million, a third faster at 25 million",
     ),
     Line(
-        ZEN_5, "network", 0, "float32",
+        ZEN_5, "network", 0, 1, "float32",
         "EPYC family 26 model 2, 26 Nov 2026: layers are even at 4 to 7 million",
     ),
     Line(
-        ZEN_5, "network", 7_000_000, "bf16",
+        ZEN_5, "network", 7_000_000, 100, "bf16",
         "EPYC family 26 model 2, 26 Nov 2026, 784-500-500-2000-10, 1 and 2 threads: batch 100 1.21 and 1.12, batch "
         "1000 1.58 and 1.46",
     ),
     Line(
-        HOPPER, "rbm", 0, "float32",
+        HOPPER, "rbm", 0, 1, "float32",
         "H200, 27 Nov 2026, recorded steps: bf16 0.97 to 1.23 at 784x500 batch 100, 0.67 at batch 1024, 0.93 at batch "
         "4096, 0.80 at 500x2000 batch 100",
     ),
     Line(
-        HOPPER, "rbm", 68_719_476_736, "bf16",
+        HOPPER, "rbm", 68_719_476_736, 4096, "bf16",
         "H200, 27 Nov 2026, recorded steps: 4096x4096 batch 4096 17 (4.5 M images a second, float32 0.27 M)",
     ),
     # TF32 has been measured on no GPU yet: a line with precision "tf32" belongs here, for "rbm" and for "network", once
-    # `make bench ARGS="--precision --device cuda"` has said from which size it is faster.
+    # `python benchmarks/precision_rows.py --device cuda` has said from which size it is faster.
 )  # fmt: skip
 
 
-def line_for(kind: str, work: Work, product: int, table: Sequence[Line] = TABLE) -> Line | None:
-    """The line that decides; None if there is none.
+def line_for(kind: str, work: Work, product: int, batch: int, table: Sequence[Line] = TABLE) -> Line | None:
+    """The line that decides, of those that hold the one of the largest product; None if there is none.
 
     Args:
         kind: of the device.
         work: what is trained.
         product: multiplications in one of the layer's matrix products: batch x inputs x outputs.
+        batch: images in a minibatch.
         table: the lines.
     """
-    lines = [line for line in table if line.kind == kind and line.work == work and line.smallest <= product]
+    lines = [
+        line
+        for line in table
+        if line.kind == kind and line.work == work and line.smallest <= product and line.smallest_batch <= batch
+    ]
     return max(lines, key=lambda line: line.smallest, default=None)

@@ -1,9 +1,13 @@
 """The two phases of an RBM's gradient: visible states with hidden fields and means, in reusable buffers."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from dbn.models.rbm import RBM
+from dbn.models.units import Units
+from dbn.random.streams import Noise
 
 
 class Phase:
@@ -14,22 +18,38 @@ class Phase:
     Attributes:
         v: visible states ``(batch, n_visible)``.
         field: hidden field ``(batch, n_hidden)``.
-        mean: hidden means ``(batch, n_hidden)``.
         h: a buffer for hidden states ``(batch, n_hidden)``, for samplers.
     """
 
-    __slots__ = ("field", "h", "mean", "v")
+    __slots__ = ("_hidden", "_mean", "field", "h", "v")
 
     def __init__(self, v: Tensor, field: Tensor, mean: Tensor, h: Tensor) -> None:
         self.v = v
         self.field = field
-        self.mean = mean
         self.h = h
+        self._mean = mean
+        self._hidden: Units | None = None
 
     def condition_on_visible(self, rbm: RBM) -> None:
-        """Compute field and means of the hidden units from the visible states."""
+        """Compute the hidden units' field from the visible states; their means are computed once they are asked for."""
         rbm.hidden_field(self.v, out=self.field)
-        rbm.hidden.mean(self.field, out=self.mean)
+        self._hidden = rbm.hidden
+
+    @property
+    def mean(self) -> Tensor:
+        """Hidden means ``(batch, n_hidden)``."""
+        if self._hidden is not None:
+            self._hidden.mean(self.field, out=self._mean)
+            self._hidden = None
+        return self._mean
+
+    def sample_hidden(self, rbm: RBM, generator: Noise) -> None:
+        """Sample hidden states given the visible ones into ``h``."""
+        if self._hidden is None:
+            rbm.hidden.sample(self.field, generator, out=self.h, mean=self._mean)
+        else:
+            rbm.hidden.mean_and_sample(self.field, generator, self._mean, self.h)
+            self._hidden = None
 
 
 class Phases:
@@ -44,37 +64,48 @@ class Phases:
     Attributes:
         v: visible states ``(2 * batch, n_visible)``.
         field: hidden fields ``(2 * batch, n_hidden)``.
-        mean: hidden means ``(2 * batch, n_hidden)``.
         positive: the first half of each.
         negative: the second half.
     """
 
-    __slots__ = ("field", "mean", "negative", "positive", "v", "weights_by_count")
+    __slots__ = ("_mean", "_weights", "field", "negative", "positive", "v")
 
     def __init__(self, rbm: RBM, batch: int) -> None:
-        new, members = rbm.weight.detach().new_empty, rbm.connection.members
+        new, members = partial(torch.empty, dtype=rbm.state_dtype, device=rbm.weight.device), rbm.connection.members
         v, h = new(2, *members, batch, rbm.n_visible), new(*members, batch, rbm.n_hidden)
         field, mean = new(2, *h.shape), new(2, *h.shape)
         self.positive = Phase(v[0], field[0], mean[0], h)
         self.negative = Phase(v[1], field[1], mean[1], h)
-        self.v, self.field, self.mean = (x if members else x.flatten(0, 1) for x in (v, field, mean))
-        self.weights_by_count: dict[int | None, Tensor] = {}
+        self.v, self.field, self._mean = (x if members else x.flatten(0, 1) for x in (v, field, mean))
+        self._weights: dict[tuple[int | None, torch.dtype], Tensor] = {}
 
-    def weights(self, count: int | None = None) -> Tensor:
+    def weights(self, count: int | None, dtype: torch.dtype) -> Tensor:
         """Weight of each state's ``-F(v)`` in the gradient: ``(2 * batch,)``, in a group ``(2, members, batch)``.
 
         Weights are ``-1/count`` in the positive phase, ``1/count`` in the negative one.
 
         Args:
-            count: images in the minibatch over all processes, whose gradients are then added; default ``batch``.
+            count: images in the minibatch over all processes, whose gradients are then added; None: ``batch``.
+            dtype: of the weights.
         """
-        weights = self.weights_by_count.get(count)
+        weights = self._weights.get((count, dtype))
         if weights is None:
             scale = 1 / (count or self.positive.v.shape[-2])
-            positive = self.v.new_full(self.positive.v.shape[:-1], scale)
-            weights = self.weights_by_count[count] = torch.stack([-positive, positive]).view(self.v.shape[:-1])
+            positive = self.v.new_full(self.positive.v.shape[:-1], scale, dtype=dtype)
+            weights = self._weights[count, dtype] = torch.stack([-positive, positive]).view(self.v.shape[:-1])
         return weights
 
     def write_gradient(self, rbm: RBM, count: int | None = None) -> None:
-        """Write the gradient of a minibatch, see :meth:`dbn.models.rbm.RBM.write_gradient`; overwrites ``mean``."""
-        rbm.write_gradient(self.v, self.field, self.mean, self.weights(count))
+        """Write the gradient of a minibatch, see :meth:`dbn.models.rbm.RBM.write_gradient`; overwrites the means."""
+        weights = self.weights(count, rbm.weight.dtype)
+        if rbm.write_gradients_of_units is not None:
+            rbm.write_gradient_from_field(self.v, self.field, self._mean, weights)
+        else:
+            rbm.write_gradient(self.v, self.field, self.mean, weights)
+
+    @property
+    def mean(self) -> Tensor:
+        """Hidden means ``(2 * batch, n_hidden)``."""
+        for phase in (self.positive, self.negative):
+            phase.mean  # noqa: B018  # computed where it is not yet known
+        return self._mean

@@ -1,12 +1,13 @@
 """The restricted Boltzmann machine: two layers of units and the connection between them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from dbn.errors import SettingError
+from dbn.machine.kernels import has_kernels
 from dbn.models.connections import Connection, Dense
 from dbn.models.unit_pair import UnitPair
 from dbn.models.units import Units
@@ -84,6 +85,13 @@ class RBM(UnitPair):
                 f"hidden units; these are {visible.size} and {hidden.size}."
             )
         super().__init__(visible, hidden, connection)
+        self.write_gradients_of_units: Callable[..., None] | None = None
+        """Writes the units' gradients and the weighted hidden means in one pass, where there is a kernel for that."""
+
+    @property
+    def state_dtype(self) -> torch.dtype:
+        """Type of states and fields in training: with kernels, that to which products round them anyway."""
+        return self.weight.dtype if self.write_gradients_of_units is None else self.connection.factor_dtype
 
     def hidden_field(self, v: Tensor, out: Tensor | None = None, beta: float = 1.0) -> Tensor:
         """Field of the hidden units, ``beta * v @ W``: ``(batch, n_visible)`` -> ``(batch, n_hidden)``.
@@ -173,6 +181,15 @@ class RBM(UnitPair):
         self.hidden.write_log_partition_gradient(field, mean, state_weights)
         self.connection.write_gradient(v, mean, state_weights)
 
+    def write_gradient_from_field(self, v: Tensor, field: Tensor, buffer: Tensor, state_weights: Tensor) -> None:
+        """As :meth:`write_gradient`, computing the hidden means itself; ``buffer`` for them is overwritten.
+
+        Only where :attr:`write_gradients_of_units` is set.
+        """
+        assert self.write_gradients_of_units is not None
+        self.write_gradients_of_units(self.visible, self.hidden, v, field, buffer, state_weights)
+        self.connection.write_weighted_gradient(v, buffer)
+
     def up(self, x: Tensor) -> Tensor:
         """:meth:`mean_hidden`."""
         return self.mean_hidden(x)
@@ -180,3 +197,19 @@ class RBM(UnitPair):
     def down(self, h: Tensor) -> Tensor:
         """:meth:`mean_visible`."""
         return self.mean_visible(h)
+
+    def in_kernels(self) -> "RBM":
+        """For training on a GPU: an RBM with the same parameters whose units are computed by kernels.
+
+        Its states and fields in training are rounded to what its products take, see :attr:`state_dtype`. An RBM with
+        units of other than the built-in types, or on a device without kernels, is returned itself.
+        """
+        if not has_kernels(self.weight.device):
+            return self
+        from dbn.models.units import in_kernels  # imports Triton
+
+        if not all(type(units) in in_kernels.FUNCTIONS for units in (self.visible, self.hidden)):
+            return self
+        rbm = RBM(in_kernels.KernelUnits(self.visible), in_kernels.KernelUnits(self.hidden), self.connection)
+        rbm.write_gradients_of_units = in_kernels.write_gradients_of_units
+        return rbm

@@ -66,7 +66,7 @@ def check_labels_name(key: str, value: Any) -> None:
         check_text(key, value, what="the name of an array")
 
 
-def check_validation_labels(key: str, value: Any) -> None:
+def check_n_validation(key: str, value: Any) -> None:
     """Raise :class:`SettingError` unless ``value`` is ``as_training`` or a number of images."""
     if value != AS_TRAINING:
         if not isinstance(value, int | float):
@@ -92,7 +92,7 @@ DATA_CHECKS: dict[str, Check] = {
     "n_labelled": optional(within(low=1, whole=True)),
     "validation": optional(check_share),
     "test": optional(check_share),
-    "validation_labels": optional(check_validation_labels),
+    "n_validation": optional(check_n_validation),
     "standardise": check_flag,
     "representations": choice(*REPRESENTATIONS),
 }

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dbn.data.blocks import Minibatch
+from dbn.data.blocks import Block, Minibatch
 from dbn.data.images import ImageSet
 from dbn.errors import SettingError
 from dbn.fitting.block_module import Optimizer
 from dbn.fitting.processes import add_gradients
+from dbn.machine.kernels import kernel_streams
 from dbn.machine.precision import choose_precision
 from dbn.models import flops
 from dbn.models.connections import make_connection
@@ -20,7 +21,7 @@ from dbn.models.rbm import RBM
 from dbn.models.units import make_units
 from dbn.pretraining.method import LayerTraining, PretrainingMethod
 from dbn.pretraining.settings import LayerSettings
-from dbn.random.streams import Noise
+from dbn.random.streams import Noise, Source, streams
 from dbn.samplers import ContrastiveDivergence, Sampler
 from dbn.settings import call_factory
 
@@ -37,7 +38,7 @@ class ContrastiveStep:
     """
 
     def __init__(self, rbm: RBM, sampler: Sampler, precision: str = "float32") -> None:
-        self.rbm = rbm.in_precision(precision)
+        self.rbm = rbm.in_precision(precision).in_kernels()
         self.sampler = sampler
         self.phases: dict[int, Phases] = {}
 
@@ -131,6 +132,16 @@ class RBMTraining(LayerTraining):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the sampler's state for :meth:`on_fit_start`: the module is not on its device yet."""
         self.sampler_state = checkpoint["sampler"]
+
+    def begin_block(self, block: Block) -> Block:
+        """See :meth:`LayerTraining.begin_block`; recorded steps rely on copies of the weight that are up to date."""
+        self.step.rbm.connection.refresh()
+        return super().begin_block(block)
+
+    def open_streams(self, name: str, *counters: int, device: torch.device) -> Source:
+        """Noise that kernels draw, where units are computed by kernels."""
+        draw = streams if self.step.rbm.write_gradients_of_units is None else kernel_streams
+        return draw(self.seeds, name, *counters, device=device)
 
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
         """Take a :class:`ContrastiveStep`."""

@@ -77,7 +77,9 @@ def pretrain_together(
 def pretraining_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a pretraining or fine-tuning configuration that determines how its stack is pretrained."""
     shared = {
-        key: value for key, value in config.items() if key in STACK_KEYS | INCIDENTAL - {"swept", "pretrain_only"}
+        key: value
+        for key, value in config.items()
+        if key in STACK_KEYS | INCIDENTAL - {"pretrain_only", "space", "swept"}
     }
     return {**shared, "data": {key: value for key, value in config["data"].items() if key not in LABEL_KEYS}}
 
@@ -166,7 +168,7 @@ def _finish(
         "flops": sum(fact["flops"] for fact in facts),
         "trained_together": max(len(fact.get("together", [0])) for fact in facts),
         "precision": [fact["precision"] for fact in facts],
-        "precision_decided_by": [fact["precision_decided_by"] for fact in facts],
+        "precision_decided_by": [fact.get("precision_decided_by", "not recorded") for fact in facts],
         "n_parameters": sum(parameter.numel() for parameter in stack.parameters()),
         "epochs": sum(fact["epochs"] for fact in facts),
         "stack": STACK_FILE,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from dbn.random.device_noise import DeviceNoise
 from dbn.random.streams import Noise
 
 SMALL = 8192
@@ -26,6 +27,8 @@ def normal(like: Tensor, generator: Noise = None) -> Tensor:
 
 def _fill(like: Tensor, generator: Noise, fill: Callable[..., Tensor], out: Tensor | None = None) -> Tensor:
     noise = torch.empty_like(like, memory_format=torch.contiguous_format) if out is None else out
+    if isinstance(generator, DeviceNoise):
+        return generator.fill(noise, normal=fill is Tensor.normal_)
     if isinstance(generator, Sequence):
         for member, own in zip(noise, generator, strict=True):
             fill(member, generator=own)
@@ -51,7 +54,7 @@ def bernoulli(mean: Tensor, generator: Noise = None, out: Tensor | None = None) 
         Zeros and ones of the shape and dtype of ``mean``.
     """
     each = mean[0].numel() if isinstance(generator, Sequence) else mean.numel()
-    if mean.device.type != "cpu" or mean.dtype != torch.float32 or each < SMALL:
+    if mean.device.type != "cpu" or mean.dtype != torch.float32 or each < SMALL or isinstance(generator, DeviceNoise):
         noise = uniform(mean, generator, None if out is mean else out)
         return torch.lt(noise, mean, out=noise if out is None else out)
     if isinstance(generator, Sequence):

@@ -10,9 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from dbn.random.device_noise import DeviceNoise
+
 Generators = torch.Generator | Sequence[torch.Generator]
 """One generator, or one for each member of a group, whose tensors have the members as their first dimension."""
-Noise = Generators | None
+Source = Generators | DeviceNoise
+"""Generators, or the seeds of all members in a device's memory."""
+Noise = Source | None
 """Source of random numbers; None: torch's global generator."""
 
 

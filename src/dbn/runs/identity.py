@@ -11,17 +11,27 @@ from pathlib import Path
 from typing import Any
 
 from dbn.data.content import content_of
-from dbn.data.from_config import validation_labels_of
+from dbn.data.from_config import n_validation_of
 
 INCIDENTAL = frozenset(
-    {"checkpoint_seconds", "logger", "n_parallel_seeds", "paths", "pretrain_only", "progress", "report", "swept"}
+    {
+        "checkpoint_seconds",
+        "logger",
+        "n_parallel_seeds",
+        "paths",
+        "pretrain_only",
+        "progress",
+        "report",
+        "space",
+        "swept",
+    }
 )
-"""Top-level keys that do not affect a run's result, apart from rounding."""
+"""Top-level keys that do not affect a run's result, apart from rounding; a trial states what it drew from ``space``."""
 MACHINE_KEYS = frozenset({"accelerator", "devices", "num_nodes", "profiler", "strategy"})
 """Keys of the group ``trainer`` that determine devices and processes."""
 NO_LIMIT = {"fast_dev_run": False, "limit_train_batches": 1.0, "limit_val_batches": 1.0, "overfit_batches": 0.0}
 """Values of the group ``trainer`` that are equivalent to leaving out the key."""
-LABEL_KEYS = frozenset({"n_labelled", "validation_labels"})
+LABEL_KEYS = frozenset({"n_labelled", "n_validation"})
 """Keys of the group ``data`` that do not affect pretraining."""
 LOCATION_KEYS = frozenset({"name", "path", "root", "source"})
 """Keys of the group ``data`` that are names and paths, and ``source``, which is compared separately."""
@@ -42,7 +52,7 @@ def run_identity(config: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in config.items() if key not in INCIDENTAL}
     if isinstance(config.get("data"), Mapping):
         labels = {
-            "n_labelled": config["data"].get("n_labelled"), "validation_labels": validation_labels_of(config["data"])
+            "n_labelled": config["data"].get("n_labelled"), "n_validation": n_validation_of(config["data"])
         }  # fmt: skip
         kept["data"] = {**data_identity(config["data"]), **labels}
     if isinstance(config.get("trainer"), Mapping):

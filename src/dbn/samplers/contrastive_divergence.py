@@ -41,7 +41,7 @@ class ContrastiveDivergence(Sampler):
     def write_negative_states(self, rbm: RBM, positive: Phase, out: Tensor, generator: Noise = None) -> None:
         """Write the visible states after ``k`` steps into ``out`` ``(batch, n_visible)``."""
         v, h = out, positive.h
-        rbm.hidden.sample(positive.field, generator, out=h, mean=positive.mean)
+        positive.sample_hidden(rbm, generator)
         for _ in range(self.steps - 1):
             rbm.visible.sample(rbm.visible_field(h, out=v), generator, out=v)
             rbm.hidden.sample(rbm.hidden_field(v, out=h), generator, out=h)

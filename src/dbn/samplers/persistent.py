@@ -55,7 +55,7 @@ class PersistentContrastiveDivergence(Sampler):
         """
         v, h = out, positive.h
         if self.chains is None:
-            rbm.hidden.sample(positive.field, generator, out=h, mean=positive.mean)
+            positive.sample_hidden(rbm, generator)
             rbm.visible.sample(rbm.visible_field(h, out=v), generator, out=v)
             self.chains = v.clone()
         if v.shape[:-2] != self.chains.shape[:-2] or v.shape[-1] != self.chains.shape[-1]:
@@ -69,9 +69,8 @@ class PersistentContrastiveDivergence(Sampler):
                 "Keep the size of the first minibatch."
             )
         moved = self.chains[..., : v.shape[-2], :]
-        v.copy_(moved)
-        for _ in range(self.steps):
-            rbm.hidden.sample(rbm.hidden_field(v, out=h), generator, out=h)
+        for step in range(self.steps):
+            rbm.hidden.sample(rbm.hidden_field(v if step else moved, out=h), generator, out=h)
             rbm.visible.sample(rbm.visible_field(h, out=v), generator, out=v)
         moved.copy_(v)
 

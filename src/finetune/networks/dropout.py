@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from dbn.random.device_noise import DeviceNoise
 from dbn.random.noise import uniform
 from dbn.random.streams import Noise
 
@@ -36,6 +37,11 @@ class Dropout(nn.Module):
             return x
         if not self.training:
             return x * self.keep
+        if isinstance(self.generator, DeviceNoise):
+            from dbn.machine.kernels.dropout import KernelDropout  # imports Triton
+
+            dropped: Tensor = KernelDropout.apply(x, self.keep, self.generator)
+            return dropped
         return x * (uniform(x.detach(), self.generator) < self.keep)
 
     def extra_repr(self) -> str:

@@ -105,8 +105,11 @@ def copy_checkpoint(earlier: Earlier, directory: Path, *, fresh_schedule: bool) 
 
 
 def advice(config: Mapping[str, Any], directory: Path, differences: Sequence[Difference]) -> str:
-    """Advice if a directory holds a run with other settings: rename, or continue if only more epochs are asked for."""
+    """Advice if a directory holds a run with other settings: rename; continue if only more epochs are asked for."""
     changed = {key: (old, new) for key, old, new in differences}
+    if changed.keys() == {"data.split_seed"}:
+        split = changed["data.split_seed"][0]
+        return f"To go on in this study, whose seeds do not draw the split: data.split_seed={split}."
     old, new = changed.get("training.epochs", (0, 0))
     done = read_result(directory)
     if done is None or not changed.keys() <= MAY_DIFFER or new <= old:

@@ -12,7 +12,7 @@ import torch
 
 from dbn.commands.texts import with_texts
 from dbn.data import DataSet, label_subset
-from dbn.data.from_config import validation_labels_of
+from dbn.data.from_config import n_validation_of
 from dbn.data.images import ImageSet
 from dbn.data.split.strata import stratified
 from dbn.data.without_labels import without_labels
@@ -158,8 +158,13 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
     directory, config, network = run.directory, run.config, module.network
     metrics = {
         f"{name}/{quantity}": value
-        for name, images in (("train", data.train), ("validation", data.validation), ("test", data.test))
-        if len(images)
+        for name, images in (
+            ("train", data.train),
+            ("validation", data.validation),
+            ("spare", data.spare),
+            ("test", data.test),
+        )
+        if images is not None and len(images)
         for quantity, value in module.evaluate(images).items()
     }
     first_layers = {"filters_start": before.layers[0], "filters": network.layers[0]}
@@ -209,7 +214,7 @@ def trial_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
 def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
     """The data set with the labelled subset as its training images; unchanged for an autoencoder.
 
-    Of the validation images, as many remain as ``data.validation_labels`` says, a random subset that is stratified like
+    Of the validation images, as many remain as ``data.n_validation`` says, a random subset that is stratified like
     the training images': with 100 labels nobody has 10000 more to choose by.
 
     Raises:
@@ -222,16 +227,19 @@ def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
             raise SettingError(f"data.n_labelled={n_labelled}: an autoencoder needs no labels. Leave it at null.")
         return data
     index = label_subset(data.train.labels, n_labelled, config["seed"], data_name=data.name)
-    n_validation = validation_labels_of(config["data"])
+    n_validation = n_validation_of(config["data"])
     if n_validation is not None and n_validation < len(data.validation):
         assert data.validation.labels is not None  # they have labels where training images have
         if n_validation < len(data.classes):
             raise SettingError(
-                f"data.validation_labels={n_validation}: every one of the {len(data.classes)} classes of "
+                f"data.n_validation={n_validation}: every one of the {len(data.classes)} classes of "
                 f"data={data.name} needs a validation image. Use {len(data.classes)} or more, or null for all."
             )
         chosen = stratified(data.validation.labels, n_validation, stream(config["seed"], "validation labels"))
-        data = replace(data, validation=data.validation.take(chosen))
+        rest = torch.ones(len(data.validation), dtype=torch.bool)
+        rest[chosen] = False
+        spare = data.validation.take(rest.nonzero().squeeze(1))
+        data = replace(data, validation=data.validation.take(chosen), spare=spare)
     return data if n_labelled is None else replace(data, train=data.train.take(index))
 
 

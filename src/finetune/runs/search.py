@@ -34,9 +34,10 @@ def check_search(search: Any) -> None:
     checks: dict[str, Check] = {
         "trial": optional(within(low=0, high=LARGEST_TRIAL, whole=True)),
         "rung": optional(within(low=0, whole=True)),
-        "above": check_keys_to_widen,
-        "below": check_keys_to_widen,
+        "above": optional(check_keys_to_widen),
+        "below": optional(check_keys_to_widen),
         "chosen": optional(lambda key, value: check_text(key, value, what="a file")),
+        "settings": optional(check_group),
     }
     check_table("search", search, checks, needed=list(checks))
 
@@ -49,44 +50,49 @@ def check_keys_to_widen(where: str, keys: Any) -> None:
 
 
 def searched(config: DictConfig, overrides: Sequence[str] = ()) -> DictConfig:
-    """The configuration with the settings of ``search.trial`` or ``search.chosen``; unchanged if neither is given.
+    """The configuration with the settings of ``search.trial``, ``search.chosen`` or ``search.settings``, if given.
+
+    Those of ``search.settings`` are a trial's instead of drawn ones, and are put on top of chosen ones.
 
     Args:
         config: the composed configuration.
         overrides: overrides on the command line, which take precedence.
 
     Raises:
-        SettingError: both are given; a key of the space is no setting; nothing was chosen for the arm.
+        SettingError: a trial takes a choice; a key is no setting; nothing was chosen for the arm.
         DataError: the file of chosen settings is missing or damaged.
     """
     check_group("search", config.get("search"))
     check_search(resolve_config(config.search))
-    trial, chosen = config.search.trial, config.search.chosen
-    if trial is None and chosen is None:
+    trial, chosen, given = config.search.trial, config.search.chosen, config.search.settings
+    if trial is None and chosen is None and given is None:
         return config
-    if trial is not None and chosen is not None:
+    if trial is not None and chosen is not None and given is None:
         raise SettingError(
             f"search.trial={trial} and search.chosen={chosen}: a run is a trial or takes a choice, not both."
         )
-    if trial is not None:
+    settings: dict[str, Any] = {}
+    if chosen is not None:
+        settings = read_chosen(Path(chosen), config.data.name, config.arm.name, label_count(config.data.n_labelled))
+    elif given is None:
         check_group("space", config.get("space"))
         settings = draw(
             OmegaConf.to_container(config.space, resolve=True),  # type: ignore[arg-type]
             trial, arm=config.arm.name, labels=label_count(config.data.n_labelled),
-            above=config.search.above, below=config.search.below,
+            above=config.search.above or (), below=config.search.below or (),
         )  # fmt: skip
-    else:
-        settings = read_chosen(Path(chosen), config.data.name, config.arm.name, label_count(config.data.n_labelled))
+    if given is not None:
+        settings |= resolve_config(given)
     overridden = {override.partition("=")[0].lstrip("+") for override in overrides}
     settings = {key: value for key, value in settings.items() if key not in overridden}
-    config = config.copy()
+    config, where = config.copy(), "space" if given is None else "search.settings"
     for key, value in settings.items():
         try:
             if OmegaConf.select(config, key, throw_on_missing=False) is None and not _has(config, key):
-                raise SettingError(f"space.{key}: no such setting.{rename_hint(key)} --help shows all of them.")
+                raise SettingError(f"{where}.{key}: no such setting.{rename_hint(key)} --help shows all of them.")
             OmegaConf.update(config, key, value)
         except OmegaConfBaseException as error:
-            raise SettingError(f"space.{key}={value!r}: {error}") from error
+            raise SettingError(f"{where}.{key}={value!r}: {error}") from error
     config.searched = settings
     return config
 

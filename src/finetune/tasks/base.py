@@ -16,9 +16,10 @@ from dbn.data.images import ImageSet
 from dbn.errors import DivergenceError
 from dbn.fitting.block_module import BlockModule, Optimizer
 from dbn.fitting.processes import add_gradients, gather_from_all, sum_over_all
+from dbn.machine.kernels import kernel_streams
 from dbn.machine.precision import Choice
 from dbn.machine.products import faster_products
-from dbn.random.streams import streams
+from dbn.random.streams import Source, streams
 from dbn.settings import call_factory
 from finetune.networks.network import Network
 from finetune.tasks.learning_rate_schedule import Schedule, start
@@ -162,6 +163,10 @@ class FineTuning(BlockModule):
         """What a step minimises, a scalar, and the loss of each image, as :meth:`losses` gives it."""
         losses = self.losses(self.network(batch.features), batch)
         return losses.sum() / batch.count, losses
+
+    def open_streams(self, name: str, *counters: int, device: torch.device) -> Source:
+        """Noise that kernels draw, where there are some: dropout is one."""
+        return kernel_streams(self.seeds, name, *counters, device=device)
 
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
         """Forward and backward pass, optimiser step, max-norm."""

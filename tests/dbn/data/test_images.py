@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from dbn.data import DataSet, Images, Source, check_unit_interval, load_data
+from dbn.data.block_reader import Decoder, decode_on_gpu
 from dbn.errors import DataError
 
 
@@ -22,6 +23,21 @@ def test_features_follow_the_formula():
     torch.testing.assert_close(images.features(), expected)
     torch.testing.assert_close(images.features(torch.tensor([1])), expected[1:])
     torch.testing.assert_close(images.features(slice(0, 1)), expected[:1])
+
+
+@pytest.mark.parametrize("out_dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("factor", [None, torch.tensor(1 / 255), torch.rand(6) + 0.1], ids=["no", "one", "each"])
+@pytest.mark.parametrize("offset", [None, torch.tensor(3.0), torch.rand(6)], ids=["no", "one", "each"])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32], ids=str)
+def test_a_gpu_decodes_the_same_bits(dtype, offset, factor, out_dtype):
+    """In another way, on any device: float32 as everywhere, shorter destinations rounded once."""
+    pixels = torch.randint(0, 256, (9, 6)).to(dtype)
+    decode = Decoder(
+        pixels, torch.tensor(0.0) if offset is None else offset, torch.tensor(1.0) if factor is None else factor
+    )
+    out = torch.empty(9, 6, dtype=out_dtype)
+    assert decode_on_gpu(pixels, decode.offset, decode.factor, out) is out
+    assert torch.equal(out, decode(pixels).to(out_dtype))
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])

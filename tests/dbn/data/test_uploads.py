@@ -168,3 +168,20 @@ def test_the_next_block_is_uploaded_before_the_steps_of_this_one(
             device.do_something()
         assert done == list(range(block.number + 1))
     assert len(done) == 10
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_on_a_gpu_steps_see_their_own_images(numbered: StreamedImages) -> None:
+    """Steps that are slow, so that uploads would overtake them if they could."""
+    epoch = 0
+    loader = BlockLoader(numbered.to("cuda"), batch_size=5, minibatches_per_block=2, seed=1, epoch=lambda: epoch)
+    found: list[Tensor] = []
+    for epoch in range(3):
+        for block in loader:
+            torch.cuda._sleep(20_000_000)
+            assert block.labels is not None
+            found.append(torch.stack([block.features[:, 0], block.labels.float()]))
+            if epoch % 2 and block.number == 4:
+                break
+    for own, numbers in zip(found, expected(numbered, epochs=3), strict=True):
+        assert own.tolist() == [numbers, numbers]

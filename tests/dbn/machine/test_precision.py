@@ -6,13 +6,16 @@ import torch
 from dbn import RBM
 from dbn.data import Images
 from dbn.errors import SettingError
-from dbn.machine.precision import Choice, choose_precision
+from dbn.machine.precision import Choice, choose_precision, device_kind
 from dbn.models.phases import Phases
 from dbn.models.units import Bernoulli, Gaussian
 from dbn.pretraining import LayerSettings, fit
 from dbn.pretraining.contrastive import RBMTraining
+from dbn.pretraining.stack_run import pretrain
 from dbn.random.streams import stream
 from dbn.samplers import ContrastiveDivergence
+from finetune.runs.network_run import finetune
+from helpers import Composer
 
 CPU = torch.device("cpu")
 
@@ -93,3 +96,18 @@ def test_the_module_says_what_it_chose() -> None:
     module.on_fit_start()
     assert module.precision == "float32"
     assert module.precision_decided_by != "precision=auto"
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "finetune"])
+@pytest.mark.parametrize("wanted", ["auto", "bf16"])
+def test_a_run_says_what_each_layer_took_and_why(stage: str, wanted: str, compose: Composer) -> None:
+    """Small layers of digits are float32 by the table on every processor."""
+    small = ["stack.layers=[9,5]", "stack.every_layer.epochs=1", f"precision={wanted}"]
+    if stage == "pretrain":
+        result, n_layers = pretrain(compose("pretrain", small)), 2
+    else:
+        result, n_layers = finetune(compose("finetune", [*small, "arm=random_relu", "training.epochs=1"])), 3
+    assert result["precision"] == ["float32" if wanted == "auto" else "bf16"] * n_layers
+    assert len(result["precision_decided_by"]) == n_layers
+    for words in result["precision_decided_by"]:
+        assert words == "precision=bf16" if wanted == "bf16" else device_kind(CPU) in words

@@ -28,9 +28,9 @@ PROCESSORS = {
 
 @dataclass(frozen=True)
 class Dense:
-    """A layer of 1000 multiplications per image."""
+    """A layer of a million multiplications per image."""
 
-    operations: int = 1000
+    operations: int = 1_000_000
     precisions: tuple[str, ...] = ("float32", "bf16", "tf32")
 
 
@@ -62,10 +62,11 @@ def test_large_products_take_what_was_faster_on_such_processors(
     name: str, expected: str, work: Work, on: Callable[[str], None]
 ) -> None:
     on(name)
-    chosen = choose_precision("auto", Dense(), 100_000, CPU, work)
+    chosen = choose_precision("auto", Dense(), 100, CPU, work)
     assert chosen.precision == expected
     assert re.search(r"20\d\d|no line for", chosen.decided_by), "a date, or that nobody has measured it"
-    assert choose_precision("auto", Dense(), 600, CPU, work).precision == "float32", "0.6 million multiplications"
+    assert choose_precision("auto", Dense(6400), 100, CPU, work).precision == "float32", "too small"
+    assert choose_precision("auto", Dense(), 20, CPU, work).precision == "float32", "too few images"
 
 
 @pytest.mark.parametrize(
@@ -81,8 +82,8 @@ def test_a_gpu_takes_bfloat16_only_where_it_was_measured(
     capability: tuple[int, int], product: int, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    assert choose_precision("auto", Dense(product), 1, GPU, "rbm").precision == expected
-    assert choose_precision("auto", Dense(product), 1, GPU, "network").precision == "float32", "not measured"
+    assert choose_precision("auto", Dense(product // 4096), 4096, GPU, "rbm").precision == expected
+    assert choose_precision("auto", Dense(product // 4096), 4096, GPU, "network").precision == "float32", "not measured"
 
 
 def test_every_line_says_what_it_rests_on() -> None:
@@ -102,14 +103,20 @@ def processor_kind_of(name: str) -> str:
 
 
 def test_the_line_of_the_largest_size_below_decides() -> None:
-    lines = [Line("it", "rbm", smallest, precision, "") for smallest, precision in
-             ((0, "float32"), (100, "bf16"), (1000, "tf32"))]  # fmt: skip
+    lines = [
+        Line("it", "rbm", 0, 1, "float32", ""), Line("it", "rbm", 100, 10, "bf16", ""),
+        Line("it", "rbm", 1000, 20, "tf32", ""),
+    ]  # fmt: skip
     for product, expected in ((0, "float32"), (99, "float32"), (100, "bf16"), (999, "bf16"), (1000, "tf32")):
-        line = line_for("it", "rbm", product, lines[::-1])
+        line = line_for("it", "rbm", product, 20, lines[::-1])
         assert line is not None
         assert line.precision == expected
-    assert line_for("it", "network", 1000, lines) is None
-    assert line_for("another", "rbm", 1000, lines) is None
+    for batch, expected in ((9, "float32"), (10, "bf16"), (19, "bf16"), (20, "tf32")):
+        line = line_for("it", "rbm", 1000, batch, lines)
+        assert line is not None
+        assert line.precision == expected
+    assert line_for("it", "network", 1000, 20, lines) is None
+    assert line_for("another", "rbm", 1000, 20, lines) is None
 
 
 def test_a_layer_that_does_not_support_it_stays_in_float32(on: Callable[[str], None]) -> None:

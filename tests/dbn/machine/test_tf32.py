@@ -1,4 +1,4 @@
-"""TF32: refused where there is none, rounded on a GPU, and torch's own setting is left alone outside of our products."""
+"""TF32: refused where there is none, rounded on a GPU, and torch's setting is left alone outside of our products."""
 
 from collections.abc import Callable
 from typing import Any

@@ -44,7 +44,7 @@ def test_in_use_it_is_float32() -> None:
 def test_a_network_s_layers_choose_by_their_own_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "dbn.machine.precision.line_for",
-        lambda kind, work, product: Line(kind, work, 10**7, "bf16", "") if product >= 10**7 else None,
+        lambda kind, work, product, batch: Line(kind, work, 10**7, 1, "bf16", "") if product >= 10**7 else None,
     )
     network = Network.dense([1000, 1000, 10])
     choices = network.choose_precision("auto", 10, CPU)

@@ -1,6 +1,7 @@
 """The RBM against enumeration, quadrature, autograd, central differences, exact sampling: for every pair of units."""
 
 import math
+from copy import deepcopy
 from functools import partial
 from itertools import product
 
@@ -12,7 +13,7 @@ from dbn import RBM
 from dbn.likelihood import log_likelihood, log_partition_function
 from dbn.models.phases import Phases
 from dbn.random.streams import stream
-from helpers import NORMALISED, PAIRS, log_z, make_rbm, random_states
+from helpers import NORMALISED, PAIRS, Route, log_z, make_rbm, random_states
 
 DISCRETE = [pair for pair in NORMALISED if "bernoulli" in pair]
 
@@ -78,27 +79,32 @@ def phases_of(rbm: RBM, data: Tensor, model: Tensor) -> Phases:
 
 
 @pytest.mark.parametrize(("visible", "hidden"), PAIRS)
-def test_explicit_gradient_against_autograd(visible: str, hidden: str) -> None:
-    rbm = make_rbm(visible, hidden, 6, 5)
-    data, model = random_states(visible, 9, 6), random_states(visible, 9, 6)
+def test_explicit_gradient_against_autograd(visible: str, hidden: str, route: Route) -> None:
+    rbm = make_rbm(visible, hidden, 6, 5).to(route.device)
+    data, model = random_states(visible, 18, 6).to(route.device).split(9)
     loss = rbm.free_energy(data).mean() - rbm.free_energy(model).mean()
     expected = torch.autograd.grad(loss, list(rbm.parameters()))
     with torch.no_grad():
-        phases_of(rbm, data, model).write_gradient(rbm)
+        trained = route.of(rbm)
+        phases_of(trained, data, model).write_gradient(trained)
     for parameter, gradient in zip(rbm.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize(("visible", "hidden"), PAIRS)
-def test_gradient_with_a_weight_for_each_state(visible: str, hidden: str) -> None:
+def test_gradient_with_a_weight_for_each_state(visible: str, hidden: str, route: Route) -> None:
     """Any weights that add up to zero, against autograd of the weighted sum of free energies."""
-    rbm = make_rbm(visible, hidden, 6, 5)
-    v, weights = random_states(visible, 9, 6), torch.randn(9, dtype=torch.float64)
+    rbm = make_rbm(visible, hidden, 6, 5).to(route.device)
+    v, weights = random_states(visible, 9, 6).to(rbm.weight), torch.randn(9).to(rbm.weight)
     weights -= weights.mean()
     expected = torch.autograd.grad(-(weights * rbm.free_energy(v)).sum(), list(rbm.parameters()))
     with torch.no_grad():
         field = rbm.hidden_field(v)
-        rbm.write_gradient(v, field, rbm.hidden.mean(field), weights)
+        trained = route.of(rbm)
+        if trained.write_gradients_of_units is None:
+            trained.write_gradient(v, field, rbm.hidden.mean(field), weights)
+        else:
+            trained.write_gradient_from_field(v, field, torch.empty_like(field), weights)
     for parameter, gradient in zip(rbm.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=1e-10)
 
@@ -124,7 +130,9 @@ def test_an_inverse_temperature_multiplies_the_interaction(visible: str, hidden:
 
 
 @pytest.mark.parametrize(("visible", "hidden"), PAIRS)
-def test_gradient_with_exact_model_samples_is_that_of_the_log_likelihood(visible: str, hidden: str) -> None:
+def test_gradient_with_exact_model_samples_is_that_of_the_log_likelihood(
+    visible: str, hidden: str, route: Route
+) -> None:
     """Central differences of the exact mean log-likelihood against the explicit gradient and the exact ``log Z``.
 
     The explicit gradient is that of the data against one state; the free energy's own gradient at that state and the
@@ -132,6 +140,7 @@ def test_gradient_with_exact_model_samples_is_that_of_the_log_likelihood(visible
     """
     rbm = make_rbm(visible, hidden, 3, 3)
     data = random_states(visible, 8, 3)
+    anchor = random_states(visible, 1, 3)
 
     def mean_log_likelihood() -> float:
         return float((-rbm.free_energy(data)).mean() - log_z(rbm))
@@ -151,27 +160,28 @@ def test_gradient_with_exact_model_samples_is_that_of_the_log_likelihood(visible
         differences[name] = difference
 
     parameters = list(rbm.parameters())
-    anchor = random_states(visible, 1, 3)
+    moved = deepcopy(rbm).to(route.device)
     with torch.no_grad():
-        phases_of(rbm, data, anchor.expand_as(data)).write_gradient(rbm)
+        trained = route.of(moved)
+        phases_of(trained, data, anchor.expand_as(data)).write_gradient(trained)
     at_anchor = torch.autograd.grad(rbm.free_energy(anchor).sum(), parameters)
     of_log_z = torch.autograd.grad(log_z(rbm), parameters)  # minus the model's mean of the free energy's gradient
-    for (name, parameter), anchored, negative in zip(rbm.named_parameters(), at_anchor, of_log_z, strict=True):
+    for (name, parameter), anchored, negative in zip(moved.named_parameters(), at_anchor, of_log_z, strict=True):
         assert parameter.grad is not None
-        found = -(parameter.grad + anchored) - negative
+        found = -(parameter.grad.cpu() + anchored) - negative
         torch.testing.assert_close(found, differences[name], rtol=0, atol=2e-8)
 
 
 @pytest.mark.parametrize("steps", [1, 4, 16])
-def test_gibbs_leaves_the_exact_distribution_where_it_is(steps: int) -> None:
-    """Binary units: total variation of 200000 chains stays under four times its expectation for exact draws."""
+def test_gibbs_leaves_the_exact_distribution_where_it_is(steps: int, route: Route) -> None:
+    """Binary units: total variation of many chains stays under four times its expectation for exact draws."""
     rbm = make_rbm("bernoulli", "bernoulli", 5, 4)
     states = rbm.visible.states()
     p = torch.softmax(-rbm.free_energy(states), 0)
-    draws = 200_000
+    draws = route.draws
     generator = torch.Generator().manual_seed(3)
     v = states[torch.multinomial(p, draws, replacement=True, generator=generator)]
-    moved = rbm.gibbs(v, steps, generator)
+    moved = route.of(rbm.to(route.device)).gibbs(v.to(route.device), steps, route.noise(3)).cpu()
     q = torch.bincount((moved @ 2.0 ** torch.arange(4, -1, -1).double()).long(), minlength=32) / draws
     floor = (p * (1 - p) / draws).sqrt().sum() / 2
     assert (p - q).abs().sum() / 2 < 4 * floor
@@ -179,21 +189,22 @@ def test_gibbs_leaves_the_exact_distribution_where_it_is(steps: int) -> None:
 
 @pytest.mark.parametrize("steps", [1, 4, 16])
 @pytest.mark.parametrize(("visible", "hidden"), [("bernoulli", "gaussian"), ("gaussian", "bernoulli")])
-def test_gibbs_leaves_mixed_distributions_where_they_are(visible: str, hidden: str, steps: int) -> None:
+def test_gibbs_leaves_mixed_distributions_where_they_are(visible: str, hidden: str, steps: int, route: Route) -> None:
     """One real side: the exact law of the binary side, and the moments of the real one given exact draws, stay."""
     rbm = make_rbm(visible, hidden, 4, 3)
-    draws, generator = 200_000, torch.Generator().manual_seed(4)
+    moving, noise = route.of(deepcopy(rbm).to(route.device)), route.noise(4)
+    draws, generator = route.draws, torch.Generator().manual_seed(4)
     if visible == "bernoulli":
         states = rbm.visible.states()
         p = torch.softmax(-rbm.free_energy(states), 0)
         v = states[torch.multinomial(p, draws, replacement=True, generator=generator)]
-        binary = rbm.gibbs(v, steps, generator)
+        binary = moving.gibbs(v.to(route.device), steps, noise).cpu()
     else:
         states = rbm.hidden.states()
         p = torch.softmax(-rbm.free_energy_hidden(states), 0)
         h = states[torch.multinomial(p, draws, replacement=True, generator=generator)]
         v = rbm.sample_visible(h, generator)
-        moved = rbm.gibbs(v, steps, generator)
+        moved = moving.gibbs(v.to(route.device), steps, noise).cpu()
         means = torch.stack([rbm.mean_visible(state[None])[0] for state in states])
         expected = p @ means
         variance = 1 + p @ (means - expected).square()
@@ -207,17 +218,17 @@ def test_gibbs_leaves_mixed_distributions_where_they_are(visible: str, hidden: s
 
 
 @pytest.mark.parametrize("steps", [1, 4, 16])
-def test_gibbs_leaves_the_joint_gaussian_where_it_is(steps: int) -> None:
+def test_gibbs_leaves_the_joint_gaussian_where_it_is(steps: int, route: Route) -> None:
     """Real units on both sides: mean and covariance of the exact marginal stay, within five standard errors."""
     rbm = make_rbm("gaussian", "gaussian", 3, 2)
-    draws, generator = 200_000, torch.Generator().manual_seed(5)
+    draws, generator = route.draws, torch.Generator().manual_seed(5)
     with torch.no_grad():
         precision = torch.eye(3, dtype=torch.float64) - rbm.weight @ rbm.weight.T
         covariance = torch.linalg.inv(precision)
         mean = covariance @ (rbm.visible.bias + rbm.weight @ rbm.hidden.bias)
         noise = torch.randn(draws, 3, generator=generator, dtype=torch.float64)
         v = mean + noise @ torch.linalg.cholesky(covariance).T
-    moved = rbm.gibbs(v, steps, generator)
+    moved = route.of(rbm.to(route.device)).gibbs(v.to(route.device), steps, route.noise(5)).cpu()
     assert ((moved.mean(0) - mean).abs() < 5 * (covariance.diag() / draws).sqrt()).all()
     error = (covariance.diag()[:, None] * covariance.diag() + covariance**2) / draws
     assert ((moved.T.cov() - covariance).abs() < 5 * error.sqrt()).all()

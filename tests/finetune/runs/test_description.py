@@ -26,6 +26,16 @@ def test_the_network_that_would_be_trained(compose: Composer, capsys) -> None:
     assert "5,440 operations for an image, 12,480 to train on it once" in printed  # 6 w less 2 of the first layer
 
 
+def test_normalisation_is_described_with_its_scales_and_shifts(compose: Composer, capsys) -> None:
+    show(describe(compose("describe", ["arm=random_relu_batchnorm", "stack.layers=[30,20]"])))
+    printed = capsys.readouterr().out
+    assert "2,720 weights, 60 biases, 100 scales and shifts, 2,880 parameters" in printed
+    words = [line.replace("│", " ").split() for line in printed.splitlines()]
+    rows = {line[0]: line for line in words if line and line[0] in ("hidden", "output")}
+    assert "batch" in rows["hidden"]
+    assert "none" in rows["output"]
+
+
 def test_an_autoencoder_is_described_with_its_decoder(compose: Composer) -> None:
     layers = "stack.layers=[30,{n_hidden:5,hidden:gaussian}]"
     found = describe(compose("describe", ["task=autoencoder", layers]))

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
@@ -99,13 +100,25 @@ def test_a_run_chooses_by_no_more_labels_than_it_is_trained_on(tmp_path: Path) -
     small = ["arm=random_relu", "stack.layers=[12]", "training.epochs=2", f"paths.runs={tmp_path}", "progress=false"]
     found = {}
     for labels in ("as_training", "50", "null"):
-        words = [f"data.validation_labels={labels}", f"study=s_{labels}", "data.n_labelled=100"]
+        words = [f"data.n_validation={labels}", f"study=s_{labels}", "data.n_labelled=100"]
         (result,) = finetune_seeds(resolve_config(configuration(*small, *words)))
         found[labels] = result["n_validation"], round(result["metrics"]["validation/error"] * result["n_validation"], 6)
     assert [n for n, _ in found.values()] == [100, 50, 288]
     assert all(wrong == int(wrong) for _, wrong in found.values())
     (all_labels,) = finetune_seeds(resolve_config(configuration(*small)))
     assert all_labels["n_validation"] == 288
-    config = resolve_config(configuration(*small, "data.n_labelled=100", "data.validation_labels=9"))
-    with pytest.raises(SettingError, match=r"data\.validation_labels=9: every one of the 10 classes"):
+    config = resolve_config(configuration(*small, "study=few", "data.n_labelled=100", "data.n_validation=9"))
+    with pytest.raises(SettingError, match=r"data\.n_validation=9: every one of the 10 classes"):
         finetune_seeds(config)
+
+
+def test_an_npz_file_s_own_key_for_validation_labels_is_no_number_of_them(tmp_path: Path) -> None:
+    """``data.validation_labels`` names an array there: a classifier of such a file trains as of any other."""
+    rng = np.random.default_rng(0)
+    images, labels = rng.random((120, 6, 6)).astype(np.float32), np.arange(120) % 3
+    np.savez(tmp_path / "mine.npz", images=images, labels=labels)
+    words = ["data=npz", f"data.path={tmp_path}/mine.npz", "data.n_labelled=30", "arm=random_relu", "stack.layers=[5]"]
+    config = configuration(*words, "training.epochs=1", "progress=false", f"paths.runs={tmp_path}/runs")
+    (result,) = finetune_seeds(resolve_config(config))
+    assert result["n_validation"] <= 30
+    assert 0 <= result["metrics"]["validation/error"] <= 1

@@ -258,7 +258,7 @@ def hook_first_weight(module: FineTuning) -> None:
         ({"change": hook_first_layer}, "a layer has hooks"),
         ({"change": hook_first_weight}, "a layer has hooks"),
     ],
-    ids=str,
+    ids=["adagrad", "sgd", "momentum", "waits", "waits later", "layer hook", "weight hook"],
 )
 def test_what_cannot_be_recorded_is_launched_one_by_one(
     options: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -74,6 +74,15 @@ class Connection(Registered, nn.Module, ABC):
         In a group the shapes are ``(2, members, batch, n)`` and ``(2, members, batch)``, with the phases first.
         """
 
+    def write_weighted_gradient(self, v: Tensor, weighted_h: Tensor) -> None:
+        """As :meth:`write_gradient`, for ``h`` that are multiplied by their states' weights; they are overwritten."""
+        self.write_gradient(v, weighted_h, weighted_h.new_ones(weighted_h.shape[:-1]))  # phi is linear in h
+
+    @property
+    def factor_dtype(self) -> torch.dtype:
+        """Type to which products round their factors: that of the weight."""
+        return self.weight.dtype
+
     @abstractmethod
     def encoder(self, bias: Tensor) -> WeightLayer:
         """Network layer that computes ``hidden_field(v) + bias``, with copies of weight and bias.

@@ -38,6 +38,13 @@ class Dense(MatrixConnection):
         r""":math:`\sum_s w_s v_s h_s^T`, in one product for the states of both phases."""
         matmul(v.T, h.mul_(state_weights.unsqueeze(-1)), gradient_of(self.weight))
 
+    def write_weighted_gradient(self, v: Tensor, weighted_h: Tensor) -> None:
+        """See :meth:`Connection.write_weighted_gradient`; a subclass's gradient may differ."""
+        if type(self) is Dense:
+            matmul(v.T, weighted_h, gradient_of(self.weight))
+        else:
+            super().write_weighted_gradient(v, weighted_h)
+
     @property
     def precisions(self) -> tuple[str, ...]:
         """Without ``bf16`` for subclasses: their gradient may differ."""
@@ -73,8 +80,11 @@ class DenseGroup(MatrixConnection):
 
     def write_gradient(self, v: Tensor, h: Tensor, state_weights: Tensor) -> None:
         """Gradient of each member, from states ``(2, members, batch, n)``."""
-        h.mul_(state_weights.unsqueeze(-1))
-        torch.bmm(v[0].mT, h[0], out=gradient_of(self.weight)).baddbmm_(v[1].mT, h[1])
+        self.write_weighted_gradient(v, h.mul_(state_weights.unsqueeze(-1)))
+
+    def write_weighted_gradient(self, v: Tensor, weighted_h: Tensor) -> None:
+        """See :meth:`Connection.write_weighted_gradient`."""
+        torch.bmm(v[0].mT, weighted_h[0], out=gradient_of(self.weight)).baddbmm_(v[1].mT, weighted_h[1])
 
     @property
     def precisions(self) -> tuple[str, ...]:

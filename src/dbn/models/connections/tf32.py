@@ -46,6 +46,11 @@ class TF32Products(Connection):
         with TF32():
             self.connection.write_gradient(v, h, state_weights)
 
+    def write_weighted_gradient(self, v: Tensor, weighted_h: Tensor) -> None:
+        """As for the wrapped connection, in TF32."""
+        with TF32():
+            self.connection.write_weighted_gradient(v, weighted_h)
+
     def encoder(self, bias: Tensor) -> WeightLayer:
         """The encoder of the wrapped connection."""
         return self.connection.encoder(bias)

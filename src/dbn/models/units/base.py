@@ -93,6 +93,10 @@ class Units(Registered, nn.Module, ABC):
             mean: ``mean(field)`` if it was computed before, to save computing it again.
         """
 
+    def mean_and_sample(self, field: Tensor, generator: Noise, mean: Tensor, out: Tensor) -> None:
+        """Write ``mean(field)`` into ``mean`` and a sample of ``x | field`` into ``out``, both ``(batch, n)``."""
+        self.sample(field, generator, out=out, mean=self.mean(field, out=mean))
+
     @abstractmethod
     def write_minus_energy_gradient(self, x: Tensor, weights: Tensor) -> None:
         """Write the sum over states of ``weight * -dE(x)/dparameter`` into each ``grad``.

@@ -22,12 +22,15 @@ class Rung:
     Attributes:
         operations: floating-point operations of a run, pretraining included, mean over the runs.
         validation: validation metric, mean over the runs; None where a run has none.
+        progress: the same on validation images that take part in no choice, where there are any: few validation labels
+            do not tell whether an arm still gains.
     """
 
     epochs: int
     runs: tuple[RunResult, ...]
     operations: float
     validation: float | None
+    progress: float | None
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class ComputeCurve:
     @property
     def ends(self) -> bool:
         """Whether more training gains nothing any more: the last step gained less than :data:`PLATEAU_GAIN`."""
-        return ladder_ends([rung.validation for rung in self.rungs])
+        return ladder_ends([rung.progress for rung in self.rungs])
 
     @property
     def chosen(self) -> Rung:
@@ -96,16 +99,32 @@ def runs_of_rungs(
 
 
 def common_budget(curves: Sequence[ComputeCurve]) -> float | None:
-    """The most operations at which both sides have a contender that used them: the smaller of the sides' largest.
+    """The most operations that some contender of either side has used: the smaller of the sides' largest.
 
-    None where a side has no curve.
+    None where a side has no curve, or cannot afford its shortest training, as where pretraining alone takes more than
+    all training of random arms.
     """
-    largest = [
-        max((rung.operations for curve in curves if curve.kind == kind for rung in curve.rungs), default=None)
+    used = [
+        [rung.operations for curve in curves if curve.kind == kind for rung in curve.rungs]
         for kind in ("pretrained", "random")
     ]
-    known = [value for value in largest if value is not None]
-    return min(known) if len(known) == len(largest) else None
+    if not all(used):
+        return None
+    budget = min(map(max, used))
+    return budget if budget >= max(map(min, used)) else None
+
+
+def mean_of(runs: Sequence[RunResult], metric: str) -> float | None:
+    """Mean of a metric over runs; None where a run does not have it."""
+    values = [run.metrics[metric] for run in runs if metric in run.metrics]
+    return fmean(values) if values and len(values) == len(runs) else None
+
+
+def progress_of(runs: Sequence[RunResult], metric: str) -> float | None:
+    """The metric on spare validation images, on validation images where there are none, mean over runs."""
+    quantity = metric.rpartition("/")[2]
+    spare = mean_of(runs, f"spare/{quantity}")
+    return mean_of(runs, f"validation/{quantity}") if spare is None else spare
 
 
 def planned_epochs(run: RunResult) -> int:
@@ -127,9 +146,8 @@ def _curve(by_epochs: dict[int, list[RunResult]]) -> ComputeCurve:
     rungs = []
     for epochs in sorted(by_epochs):
         own = tuple(sorted(by_epochs[epochs], key=lambda run: run.seed))
-        values = [run.metrics[validation] for run in own if validation in run.metrics]
         operations = fmean(run.total_flops or 0.0 for run in own)
-        rungs.append(Rung(epochs, own, operations, fmean(values) if len(values) == len(own) else None))
+        rungs.append(Rung(epochs, own, operations, mean_of(own, validation), progress_of(own, metric)))
     return ComputeCurve(first.arm, first.kind, first.data, first.task, first.labels, metric, tuple(rungs))
 
 

@@ -67,7 +67,7 @@ class TunedArm:
         """Keys whose chosen value lies on an edge of its range, as it was at last."""
         run = self.chosen.runs[0]
         search, space = run.config.get("search", {}), run.config.get("space", {})
-        wider = widened(space, search.get("above", ()), search.get("below", ()))
+        wider = widened(space, search.get("above") or (), search.get("below") or ())
         above, below = edges(wider, self.chosen.settings)
         return [*above, *below]
 
@@ -75,7 +75,8 @@ class TunedArm:
     def was_widened(self) -> list[str]:
         """Keys whose range was widened for trials of a second batch."""
         searches = [run.config.get("search", {}) for trial in self.trials for run in trial.runs]
-        return list(dict.fromkeys(key for own in searches for key in (*own.get("above", ()), *own.get("below", ()))))
+        keys = [key for own in searches for side in ("above", "below") for key in own.get(side) or ()]
+        return list(dict.fromkeys(keys))
 
     def cost(self, attribute: str) -> float | None:
         """Mean over all runs of a numeric attribute, such as ``seconds``; None where no run states it."""

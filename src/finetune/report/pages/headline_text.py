@@ -20,6 +20,7 @@ from finetune.report.results.run_result import Kind
 _KIND_WORDS: dict[Kind, str] = {
     "pretrained": "pretrained",
     "random": "random",
+    "control": "control",
     "baseline": "baseline",
     "unstated": "other",
 }

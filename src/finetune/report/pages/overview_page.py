@@ -111,8 +111,9 @@ def _view(study: Study, prefix: str, margin: float | None) -> StudyView:
     looks = read_looks(study.directory)
     if looks is not None:
         sections, _ = at_this_look(sections, looks)
-    tunings = group_trials(study.trials)
-    parts = build_parts(sections, find_axes(sections), tunings, compute_curves(study.compared), prefix)
+    curves = compute_curves(study.compared)
+    tunings = [] if curves else group_trials(study.trials)
+    parts = build_parts(sections, find_axes(sections), tunings, curves, prefix)
     summaries = [
         SectionSummary(section.title, write_headline(section), dot_figure(section, f"{prefix}s{index}"))
         for index, section in enumerate(sections)

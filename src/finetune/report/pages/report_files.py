@@ -96,8 +96,9 @@ def write_report(
         check_writable(study, study)
         sections, looks = at_this_look(sections, looks)
         write_looks(study, looks)
-    tunings = group_trials(found.trials)
-    parts = build_parts(sections, find_axes(sections), tunings, compute_curves(found.compared), "")
+    curves = compute_curves(found.compared)
+    tunings = [] if curves else group_trials(found.trials)  # beside curves, trials belong to single lengths of training
+    parts = build_parts(sections, find_axes(sections), tunings, curves, "")
     problems = [*found.problems, *_without_metric(sections)]
     files = ReportFiles(
         html=folder / "report.html",

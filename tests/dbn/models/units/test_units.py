@@ -9,6 +9,7 @@ from scipy import integrate, optimize, stats
 
 from dbn.errors import SettingError
 from dbn.models.units import Bernoulli, Gaussian, ReLU, Units, make_units
+from helpers import Route
 
 
 def made(kind: str, size: int) -> Units:
@@ -77,12 +78,17 @@ def test_parameter_gradients_against_autograd(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(Units.registry))
-def test_moments_of_a_million_samples(kind: str) -> None:
+def test_moments_of_a_million_samples(kind: str, route: Route) -> None:
     """Mean and variance within five standard errors, for fields on both sides of zero."""
     units = made(kind, 3)
+    drawn = units
+    if route.in_kernels:
+        from dbn.models.units.in_kernels import KernelUnits
+
+        drawn = KernelUnits(made(kind, 3).to(route.device))
     field = torch.tensor([[0.7, -1.1, 2.0]], dtype=torch.float64)
     n = 1_000_000
-    draws = units.sample(field.expand(n, 3), torch.Generator().manual_seed(1))
+    draws = drawn.sample(field.expand(n, 3).contiguous().to(route.device), route.noise(1)).cpu()
     if kind == "relu":
         check_rectified_normal(units, field[0], draws)
         return

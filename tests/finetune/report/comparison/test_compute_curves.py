@@ -1,5 +1,7 @@
 """Compute as an axis: plateaus, equal budgets and the sections that follow, on studies whose answers are known."""
 
+from dataclasses import replace
+
 import pytest
 
 from finetune.report import write_report
@@ -59,6 +61,7 @@ def test_curves_of_a_study(trained):
     assert [random.within(x) and random.within(x).epochs for x in (0.5e12, 1e12, 9e12, 1e15)] == [None, 10, 30, 300]
     assert common_budget([dbn, random]) == 12e12
     assert common_budget([dbn]) is None
+    assert common_budget([dbn, replace(random, rungs=random.rungs[:2])]) is None
 
 
 def test_the_two_comparisons_may_come_to_opposite_verdicts(trained):

@@ -1,22 +1,14 @@
 """Random searches: what is chosen, the expected best value, and the file that sweep=final reads."""
 
-import itertools
 import json
-from statistics import fmean
 
 import pytest
 
 from finetune.report import write_report
 from finetune.report.comparison.sections import make_sections
-from finetune.report.comparison.tuning import expected_best, group_trials
+from finetune.report.comparison.tuning import group_trials
 from finetune.report.results.study import read_study
 from finetune.runs.search import read_chosen
-
-
-def test_expected_best_is_the_mean_of_the_lowest_of_all_draws() -> None:
-    values = [0.3, 0.1, 0.7, 0.2]
-    for k, expected in enumerate(expected_best(values), start=1):
-        assert expected == pytest.approx(fmean(map(min, itertools.product(values, repeat=k))))
 
 
 def _trials(study, arm: str, errors: list[float | None], **content) -> None:

@@ -37,39 +37,62 @@ def family(study: Any) -> dict[str, np.ndarray]:
     return wrong
 
 
+def two_way(d: np.ndarray) -> tuple[float, float]:
+    """Half width of the interval and p value of a mean over seeds (rows) and images, from the analysis of variance."""
+    n_seeds, n_images = d.shape
+    rows, columns, mean = d.mean(1, keepdims=True), d.mean(0, keepdims=True), d.mean()
+    squares = np.array(
+        [
+            n_images * ((rows - mean) ** 2).sum() / (n_seeds - 1),
+            n_seeds * ((columns - mean) ** 2).sum() / (n_images - 1),
+            ((d - rows - columns + mean) ** 2).sum() / ((n_seeds - 1) * (n_images - 1)),
+        ]
+    )
+    squares[2] = squares.min()  # no negative component
+    variance = squares[0] + squares[1] - squares[2]
+    freedoms = np.array([n_seeds - 1, n_images - 1, (n_seeds - 1) * (n_images - 1)])
+    freedom, error = variance**2 / (squares**2 / freedoms).sum(), (variance / d.size) ** 0.5
+    return stats.t.ppf(0.975, freedom) * error, 2 * stats.t.sf(abs(mean) / error, freedom)
+
+
 def test_every_cell_of_the_table_is_that_of_scipy(study: Any, family: dict[str, np.ndarray]) -> None:
     section = study.section(reference="glorot")
     table = build_certainty_table(section)
     assert table is not None
     errors = {name: wrong.mean(1) for name, wrong in family.items()}
-    p_values = {name: stats.ttest_rel(errors[name], errors["glorot"]).pvalue for name in ("dbn", "zeros")}
-    smaller, larger = sorted(p_values, key=p_values.__getitem__)
-    holm_adjusted = {smaller: min(1, 2 * p_values[smaller]), larger: max(2 * p_values[smaller], p_values[larger])}
-    for name, cells, _ in table.rows:
+    tests = {name: two_way(family[name].astype(float) - family["glorot"]) for name in ("dbn", "zeros")}
+    # the reference is named, so that the family is the two rows, and the pairs of the headline are among them
+    smaller, larger = sorted(tests, key=lambda name: tests[name][1])
+    holm = {smaller: min(1, 2 * tests[smaller][1])}
+    holm[larger] = max(holm[smaller], tests[larger][1])
+    for name, cells, settled in table.rows:
         found = dict(zip(table.columns, (cell.replace(MINUS, "-") for cell in cells), strict=True))
         difference = errors[name] - errors["glorot"]
-        low, high = stats.t.interval(0.95, 5, difference.mean(), stats.sem(difference))
-        resampled = np.sort([np.mean(draw) for draw in product(difference, repeat=6)])  # 46656, all there are
+        half, _ = tests[name]
         counts = np.round(difference * N_TEST).astype(int)
+        signs = np.array(list(product((-1, 1), repeat=6)))
+        flipped = abs(signs @ counts) >= abs(counts.sum())
         signs = np.array(list(product((-1, 1), repeat=np.count_nonzero(counts))))
         ranks = stats.rankdata(abs(counts[counts != 0]))
         extreme = abs(signs @ ranks) >= abs((np.sign(counts[counts != 0]) * ranks).sum())
         first = family[name][0], family["glorot"][0]
         only_a, only_b = int((first[0] & ~first[1]).sum()), int((first[1] & ~first[0]).sum())
-        middle = np.sort(errors[name])[1:5]
+        low, high = 100 * (difference.mean() - half), 100 * (difference.mean() + half)
         assert found["difference"] == f"{100 * difference.mean():+.2f}"
-        assert found["95 % t interval"] == f"[{100 * low:+.2f}, {100 * high:+.2f}]"
-        ends = [float(end) for end in found["95 % bootstrap"].strip("[]").split(", ")]
-        # 9999 draws: at a rank of 2.5 % the standard error is 0.16 %, so within four the ranks 1.9 and 3.1 %
-        for end, (rank_low, rank_high) in zip(ends, ((0.0187, 0.0313), (0.9687, 0.9813)), strict=True):
-            bounds = 100 * np.quantile(resampled, [rank_low, rank_high])
-            assert bounds[0] - 0.006 <= end <= bounds[1] + 0.006
-        assert found["P(lower)"].split()[0] == f"{((counts < 0) + 0.5 * (counts == 0)).mean():.2f}"
+        assert found["95 % interval"] == f"[{low:+.2f}, {high:+.2f}]"
+        assert found["standard error, seeds"] == f"{100 * stats.sem(difference):.3f}"
+        by_image = (family[name].astype(float) - family["glorot"]).mean(0)
+        assert found["standard error, images"] == f"{100 * stats.sem(by_image):.3f}"
+        assert found["sign-flip p"] == f"{flipped.mean():.3f}"
+        below = stats.binomtest(int((counts < 0).sum()), 6).proportion_ci(0.95, "exact").low
+        above = stats.binomtest(int((counts <= 0).sum()), 6).proportion_ci(0.95, "exact").high
+        assert found["P(lower)"] == f"{((counts < 0) + 0.5 * (counts == 0)).mean():.2f} [{below:.2f}, {above:.2f}]"
         assert float(found["Wilcoxon p"]) == pytest.approx(extreme.mean(), abs=6e-4)
-        assert found["t test p, Holm"] == (f"{holm_adjusted[name]:.3f}" if holm_adjusted[name] >= 0.001 else "< 0.001")
+        assert found["t test p, Holm"] == (f"{holm[name]:.3f}" if holm[name] >= 0.001 else "< 0.001")
+        assert settled == (holm[name] < 0.05)
         p = stats.binomtest(only_a, only_a + only_b).pvalue
-        assert found["McNemar, first seed"] == f"{only_a} : {only_b}, p {f'{p:.3f}' if p >= 0.001 else '< 0.001'}"
-        assert found["interquartile mean"] == f"{100 * middle.mean():.2f}"
+        assert found["McNemar, one seed"] == f"seed 0: {only_a} : {only_b}, p {f'{p:.3f}' if p >= 0.001 else '< 0.001'}"
+        assert found["interquartile mean"] == f"{100 * np.sort(errors[name])[1:5].mean():.2f}"
     assert [row[0] for row in table.rows] == ["dbn", "zeros"]
 
 
@@ -83,4 +106,9 @@ def test_mcnemar_takes_the_first_common_seed_of_which_both_kept_predictions(
     found = mcnemar_of_arms(arms["dbn"], arms["glorot"])
     a, b = family["dbn"][2], family["glorot"][2]
     assert found is not None
-    assert (found.only_a, found.only_b) == ((a & ~b).sum(), (b & ~a).sum())
+    seed, test = found
+    assert seed == 2
+    assert (test.only_a, test.only_b) == ((a & ~b).sum(), (b & ~a).sum())
+    table = build_certainty_table(study.section(reference="glorot"))
+    assert table is not None
+    assert dict(zip(table.columns, table.rows[0][1], strict=True))["McNemar, one seed"].startswith("seed 2: ")

@@ -13,8 +13,8 @@ from finetune.report.results.study import find_studies
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
     first = FakeStudy(tmp_path / "runs" / "alpha")
-    first.arm("dbn", [0.030, 0.031, 0.032])
-    first.arm("relu", [0.050, 0.052, 0.054])
+    first.arm("dbn", [0.030, 0.031, 0.032, 0.030, 0.033])
+    first.arm("relu", [0.050, 0.052, 0.054, 0.051, 0.053])
     second = FakeStudy(tmp_path / "runs" / "ladder")
     for step, what in ((1, "Perceptrons"), (2, "One hidden layer")):
         config = {"ladder": {"step": step, "what": what}}

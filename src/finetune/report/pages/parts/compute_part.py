@@ -61,6 +61,8 @@ def _sentences(curves: Sequence[ComputeCurve]) -> list[str]:
     budget = common_budget(curves)
     if budget is not None:
         sentences.append(f"Both sides can spend {operations_text(budget)}.")
+    elif {"pretrained", "random"} <= {curve.kind for curve in curves}:
+        sentences.append("No number of operations is enough for one side and was spent by the other.")
     return sentences
 
 

@@ -1,0 +1,168 @@
+"""The climb in compute through the command, with training replaced by a known function of settings and epochs."""
+
+import json
+import math
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dbn.errors import DivergenceError
+from dbn.files import write_json
+from dbn.runs.seeds import by_seed
+from finetune import train
+from finetune.runs.network_run import finetuning_directory, trial_of
+
+CLIMB = ["dbn-finetune", "sweep=compute", "stack.layers=[9]", "training.epochs=10", "n_parallel_seeds=5"]
+CLIMB += ["hydra.sweeper.times=[1,3,10,30]", "training.learning_rate=0.1", "optimizer.weight_decay=0.001"]
+
+
+@pytest.fixture(autouse=True)
+def _messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No tracebacks: the command sets the variable for good."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+
+
+class Training:
+    """In place of training: the best learning rate falls with the epochs, 0.1 for 10 of them; decay is best at 1e-4.
+
+    An arm's error falls as the inverse of its epochs to ``plateau``; at another rate or decay it is larger.
+
+    Args:
+        plateau: lowest error of each arm.
+        diverging: learning rate above which training diverges.
+
+    Attributes:
+        started: name, first seed and epochs of every job, in order.
+        stop_after: number of jobs after which the user interrupts.
+    """
+
+    def __init__(self, plateau: dict[str, float], diverging: float = math.inf) -> None:
+        self.plateau = plateau
+        self.diverging = diverging
+        self.started: list[tuple[str, int, int]] = []
+        self.stop_after = math.inf
+
+    def __call__(self, config: dict[str, Any], _: list[str]) -> list[dict[str, Any]]:
+        directories = [finetuning_directory(own) for own in by_seed(config)]
+        if all((directory / "result.json").is_file() for directory in directories):
+            return []
+        if len(self.started) == self.stop_after:
+            raise KeyboardInterrupt
+        epochs, arm = config["training"]["epochs"], config["arm"]["name"]
+        self.started.append((config["name"], config["seed"], epochs))
+        rate, decay = config["training"]["learning_rate"], config["optimizer"]["weight_decay"]
+        if rate > self.diverging:
+            raise DivergenceError("diverged")
+        wrong = abs(math.log(rate * epochs)) + abs(math.log(decay / 1e-4))
+        for own, directory in zip(by_seed(config), directories, strict=True):
+            error = self.plateau[arm] + 0.1 / epochs + 0.01 * wrong + own["seed"] % 7 / 1e5
+            write_json(directory / "result.json", {
+                "study": own["study"], "stage": "finetune", "task": "classifier", "name": own["name"], "arm": arm,
+                "seed": own["seed"], "data": "digits", "n_labelled": own["data"]["n_labelled"], "epochs": epochs,
+                "kind": "pretrained" if arm.startswith("dbn") else "random", "trial": trial_of(own), "config": own,
+                "metrics": {"validation/error": error, "test/error": error},
+                "flops": {"fine_tuning": 1e9 * epochs, "pretraining": 3e10 if arm.startswith("dbn") else 0},
+            })  # fmt: skip
+        return []
+
+
+def run(
+    training: Training, *overrides: str, monkeypatch: pytest.MonkeyPatch, there: Path
+) -> tuple[int, list[tuple[str, int, int]]]:
+    """Exit status of the command, and the jobs that it started."""
+    monkeypatch.chdir(there)
+    monkeypatch.setattr("finetune.runs.network_run.finetune_seeds", training)
+    monkeypatch.setattr(sys, "argv", [*CLIMB, *overrides])
+    before = len(training.started)
+    status = 0
+    try:
+        train.main()
+    except SystemExit as error:
+        status = int(error.code or 0)
+    return status, training.started[before:]
+
+
+def longest(started: list[tuple[str, int, int]], arm: str) -> int:
+    return max(epochs for name, _, epochs in started if re.match(rf"{arm}_(trial|all)", name))
+
+
+def test_settings_are_chosen_again_and_a_plateau_ends_the_climb(tmp_path, monkeypatch):
+    """Errors at the best settings: dbn 1.0 % + 0.1/epochs gains to 300 epochs; random 2 % stays there too."""
+    training = Training({"dbn": 0.01, "random_relu": 0.015})
+    status, started = run(training, "arm=dbn,random_relu", monkeypatch=monkeypatch, there=tmp_path)
+    assert status == 0
+    reported = [(name, seed, epochs) for name, seed, epochs in started if "trial" not in name]
+    assert [job for job in reported if job[0].startswith("dbn")] == [
+        (f"dbn_all_{epochs}epochs", 0, epochs) for epochs in (10, 30, 100, 300)
+    ]
+    assert {seed for name, seed, _ in started if "trial" in name} == {1000}
+    runs = tmp_path / "runs" / "compute" / "finetune"
+    found = {}
+    for epochs in (10, 30, 100, 300):
+        config = json.loads((runs / f"dbn_all_{epochs}epochs_seed4" / "result.json").read_text())["config"]
+        found[epochs] = config["training"]["learning_rate"], config["optimizer"]["weight_decay"]
+        assert config["training"]["validate_every"] == epochs // 10
+    rates = {epochs: rate for epochs, (rate, _) in found.items()}
+    assert all(rates[epochs] == pytest.approx(1 / epochs, rel=0.2) for epochs in rates)
+    assert {decay for _, decay in found.values()} == {1e-4}
+    page = (tmp_path / "runs" / "compute" / "table.md").read_text()
+    assert "by compute" in page
+    assert "tuning" not in page.splitlines()[0]
+
+
+def test_an_arm_that_gains_nothing_is_not_trained_longer(tmp_path, monkeypatch):
+    """From 100 to 300 epochs 0.067 points are gained, from 30 to 100 0.23: less than 0.1 points end it at 300."""
+    training = Training({"dbn": 0.01})
+    options = ("arm=dbn", "hydra.sweeper.gain=0.001", "hydra.sweeper.times=[1,3,10,30,100]")
+    _, started = run(training, *options, monkeypatch=monkeypatch, there=tmp_path)
+    assert longest(started, "dbn") == 300
+
+
+def test_an_arm_far_behind_the_best_of_its_side_is_cut_from_the_second_step(tmp_path, monkeypatch):
+    training = Training({"dbn": 0.01, "dbn_relu": 0.03, "random_relu": 0.05})
+    _, started = run(training, "arm=dbn,dbn_relu,random_relu", monkeypatch=monkeypatch, there=tmp_path)
+    assert [longest(started, arm) for arm in ("dbn", "dbn_relu", "random_relu")] == [300, 30, 300]
+
+
+def test_a_trial_that_diverges_is_not_taken(tmp_path, monkeypatch):
+    training = Training({"dbn": 0.01}, diverging=0.15)
+    status, started = run(
+        training, "arm=dbn", "hydra.sweeper.times=[1]", monkeypatch=monkeypatch, there=tmp_path
+    )  # fmt: skip
+    assert status == 0
+    assert ("dbn_all_10epochs", 0, 10) in started
+
+
+def test_an_error_of_all_jobs_is_the_command_s(tmp_path, monkeypatch, capsys):
+    training = Training({"dbn": 0.01}, diverging=0.0)
+    status, _ = run(training, "arm=dbn", monkeypatch=monkeypatch, there=tmp_path)
+    assert status != 0
+    assert "diverged" in capsys.readouterr().err
+
+
+def test_an_interrupted_climb_goes_on_where_it_was(tmp_path, monkeypatch):
+    whole = Training({"dbn": 0.01, "random_relu": 0.015})
+    (tmp_path / "whole").mkdir()
+    _, expected = run(whole, "arm=dbn,random_relu", monkeypatch=monkeypatch, there=tmp_path / "whole")
+    parts = Training({"dbn": 0.01, "random_relu": 0.015})
+    (tmp_path / "parts").mkdir()
+    done = []
+    for stop in (3, 11, 20, math.inf):
+        parts.stop_after = stop
+        _, started = run(parts, "arm=dbn,random_relu", monkeypatch=monkeypatch, there=tmp_path / "parts")
+        done += started
+    assert done == expected
+
+
+@pytest.mark.parametrize(
+    "override", ["hydra.sweeper.times=[3,1]", "hydra.sweeper.times=[]", "hydra.sweeper.rates=[-1]", "data.validation=0"]
+)
+def test_an_invalid_setting_is_refused(tmp_path, monkeypatch, capsys, override):
+    training = Training({"dbn": 0.01})
+    status, started = run(training, "arm=dbn", override, monkeypatch=monkeypatch, there=tmp_path)
+    assert status == 2
+    assert started == []
+    assert override.split("=")[0] in capsys.readouterr().err
