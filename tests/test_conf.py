@@ -73,8 +73,24 @@ MODERN = {
         "layernorm_augment", "adamw", "augment_adamw", "augment_mixup",
     )
 }  # fmt: skip
-NO_CONTENDERS = {"marginals": "a control", "random_tanh": "nothing pretrains for tanh"}
-ARMS = FACTORIAL | MODERN | {
+OTHER_USES = {  # of unlabelled images
+    f"{start}{'_augment' if augment else ''}": (init, activation, False, augment)
+    for start, init, activation in (
+        ("dae", "FromStack", "sigmoid"),
+        ("dae_relu", "FromStack", "relu"),
+        ("joint_autoencoder_relu", "FromStack", "relu"),
+        ("pca_relu", "FirstLayers", "relu"),
+        ("random_relu_pseudo_labels", "He", "relu"),
+        ("random_relu_fixmatch", "He", "relu"),
+    )
+    for augment in (False, True)
+}
+NO_CONTENDERS = {
+    "marginals": "a control",
+    "random_tanh": "nothing pretrains for tanh",
+    **dict.fromkeys(OTHER_USES, "another use of unlabelled images"),
+}
+ARMS = FACTORIAL | MODERN | OTHER_USES | {
     "dbn_batchnorm": ("FromStack", "sigmoid", False, False),
     "dbn_relu_augment_both": ("FromStack", "relu", False, True),
     "dbn_relu_dropout_augment_both": ("FromStack", "relu", True, True),
@@ -85,18 +101,6 @@ ARMS = FACTORIAL | MODERN | {
     "random_sigmoid_batchnorm": ("Glorot", "sigmoid", False, False),
     "random_sigmoid_standard": ("Glorot", "sigmoid", False, False),
     "random_tanh": ("Glorot", "tanh", False, False),
-    **{
-        f"{start}{'_augment' if augment else ''}": (init, activation, False, augment)
-        for start, init, activation in (
-            ("dae", "FromStack", "sigmoid"),
-            ("dae_relu", "FromStack", "relu"),
-            ("joint_autoencoder_relu", "FromStack", "relu"),
-            ("pca_relu", "FirstLayers", "relu"),
-            ("random_relu_pseudo_labels", "He", "relu"),
-            ("random_relu_fixmatch", "He", "relu"),
-        )
-        for augment in (False, True)
-    },
 }  # fmt: skip
 
 
