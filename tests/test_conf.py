@@ -5,6 +5,7 @@ from pathlib import Path
 
 import hydra
 import pytest
+from hydra.core.hydra_config import HydraConfig
 
 from dbn.commands.configuration import config_directory, resolve_config
 from dbn.errors import SettingError
@@ -242,8 +243,11 @@ def test_the_compare_sweep_has_ten_seeds_of_pretrained_and_random_arms() -> None
     assert {ARMS[arm][0] for arm in swept["arm"]} == {"FromStack", "Marginals", "Glorot", "He"}
 
 
-def test_jobs_of_a_grid_over_what_names_an_arm_are_told_apart(compose: Composer) -> None:
+def test_jobs_of_a_grid_over_what_names_an_arm_are_told_apart(
+    compose: Composer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also where the word in its name is the same for both values."""
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)  # that of a command in another test
     names = [
         compose("finetune", ["swept=[training.mixup,optimizer]", f"training.mixup={mixup}", f"optimizer={optimizer}"])[
             "name"

@@ -50,6 +50,8 @@ def rows_of(directory: Path) -> list[dict[str, float]]:
 def splits_of(data: DataSet) -> dict[str, tuple[Floats, NDArray[np.int64]]]:
     """Images and labels in float64."""
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
+    if data.spare is not None:
+        splits["spare"] = data.spare
     return {
         name: (images.features().double().numpy(), np.asarray(images.labels, np.int64))
         for name, images in splits.items()

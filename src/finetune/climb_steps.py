@@ -10,7 +10,6 @@ from dbn.commands.configuration import resolve_config
 from dbn.errors import SettingError
 from dbn.settings import check_list, check_number
 from finetune.rungs import TRIAL
-from finetune.runs.search import searched
 
 SWEEPER = "ComputeClimb"
 RATE, DECAY = "training.learning_rate", "optimizer.weight_decay"
@@ -128,6 +127,8 @@ def first_trials(job: Sequence[str], config: DictConfig, options: Climb) -> list
 
 def starting_settings(config: DictConfig) -> dict[str, float]:
     """Learning rate and weight decay of a configuration, those of ``search.chosen`` where it is given."""
+    from finetune.runs.search import searched  # here: scipy and torch, which --help and a wrong key have no use for
+
     own = searched(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
     settings = resolve_config(own)
     return {RATE: settings["training"]["learning_rate"], DECAY: settings["optimizer"]["weight_decay"]}

@@ -67,7 +67,7 @@ class Training:
 
 
 def tune(monkeypatch: pytest.MonkeyPatch, training: Training, *more: str) -> None:
-    monkeypatch.setattr(train, "finetune_seeds", training)
+    monkeypatch.setattr("finetune.runs.network_run.finetune_seeds", training)
     monkeypatch.setattr(sys, "argv", [*TUNE, *more])
     train.main()
 

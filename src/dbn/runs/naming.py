@@ -92,7 +92,11 @@ def label(*, _root_: DictConfig) -> str:
     template = template.replace("${arm.name}", _raw(_root_.get("arm") or _root_, "name"))
     in_file = [key for key in map(str, params) if key != "experiment"]  # each experiment has its own base_name
     swept = dict.fromkeys([*in_file, *map(str, _root_.get("swept") or ())])
-    keys = [key for key in swept if key not in IN_EVERY_PATH and not _mentions(template, SET_BY.get(key, key))]
+    keys = [
+        key
+        for key in swept
+        if key not in IN_EVERY_PATH and not any(_mentions(template, own) for own in (key, SET_BY.get(key, key)))
+    ]
     text = "".join(f"_{key}={value_text(choices[key] if key in choices else _select(_root_, key))}" for key in keys)
     return _short(text, LONGEST_LABEL) if text else ""
 

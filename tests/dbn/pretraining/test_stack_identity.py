@@ -224,14 +224,14 @@ def test_the_same_images_in_another_folder_are_the_same_run(compose: Composer) -
 def test_a_file_that_changes_while_it_is_read_is_refused(compose: Composer, monkeypatch: pytest.MonkeyPatch) -> None:
     write_images(Path("mine.npz"), 0)
 
-    load = from_config.load_data
+    load = from_config.load_splits
 
     def overwritten(*arguments: Any, **keywords: Any) -> Any:
         loaded = load(*arguments, **keywords)
         write_images(Path("mine.npz"), 1)
         return loaded
 
-    monkeypatch.setattr(from_config, "load_data", overwritten)
+    monkeypatch.setattr(from_config, "load_splits", overwritten)
     with pytest.raises(DataError, match=r"data\.path=mine\.npz: it has changed while it was being read"):
         finetune(compose("finetune", TINY))
 

@@ -105,6 +105,25 @@ def test_a_run_chooses_by_no_more_labels_than_it_is_trained_on(tmp_path: Path) -
         found[labels] = result["n_validation"], round(result["metrics"]["validation/error"] * result["n_validation"], 6)
     assert [n for n, _ in found.values()] == [100, 50, 288]
     assert all(wrong == int(wrong) for _, wrong in found.values())
+
+
+def test_validation_images_that_choose_nothing_are_the_others(tmp_path: Path) -> None:
+    """Mistakes among those that choose and the spare ones add up to those among all, for the same last weights."""
+    small = ["arm=random_relu", "stack.layers=[12]", "training.epochs=2", f"paths.runs={tmp_path}", "progress=false"]
+    small += ["data.n_labelled=100", "training.weights=last"]
+    metrics = {
+        chosen: finetune_seeds(
+            resolve_config(configuration(*small, f"study=s_{chosen}", f"data.n_validation={chosen}"))
+        )[0]["metrics"]
+        for chosen in ("50", "null")
+    }
+    mistakes = 50 * metrics["50"]["validation/error"] + (288 - 50) * metrics["50"]["spare/error"]
+    assert mistakes == pytest.approx(288 * metrics["null"]["validation/error"])
+    assert "spare/error" not in metrics["null"]
+
+
+def test_a_number_of_validation_images_below_the_classes_is_refused(tmp_path: Path) -> None:
+    small = ["arm=random_relu", "stack.layers=[12]", "training.epochs=2", f"paths.runs={tmp_path}", "progress=false"]
     (all_labels,) = finetune_seeds(resolve_config(configuration(*small)))
     assert all_labels["n_validation"] == 288
     config = resolve_config(configuration(*small, "study=few", "data.n_labelled=100", "data.n_validation=9"))

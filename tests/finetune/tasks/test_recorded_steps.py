@@ -229,7 +229,7 @@ def wait_in_first_layer(module: FineTuning, from_step: int = 0) -> None:
 class WaitingLayer(Waiting):
     """With what a network asks of a layer."""
 
-    has_bfloat16 = False
+    precisions = ("float32",)
     precision = "float32"
 
     @property
