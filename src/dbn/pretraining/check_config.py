@@ -14,9 +14,9 @@ from dbn.commands.configuration import resolve_config
 from dbn.commands.factories import check_factory, target_of
 from dbn.commands.texts import with_texts
 from dbn.data.augment import AUGMENT_CHECKS
-from dbn.data.from_config import AS_TRAINING
 from dbn.data.sources.arrays import ROLES
 from dbn.data.sources.picture_file import background_colour
+from dbn.data.split_settings import AS_TRAINING
 from dbn.errors import SettingError
 from dbn.fitting.trainer import TRAINER_CHECKS
 from dbn.machine.model_memory import check_memory

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dbn.data.augment import Augment
-from dbn.data.from_config import split_seed_of
+from dbn.data.split_settings import split_seed_of
 from dbn.pretraining.from_config import layers_of, visible_of
 from dbn.pretraining.settings import LayerSettings
 from dbn.runs.identity import data_identity, digest, trainer_identity

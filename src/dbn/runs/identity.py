@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dbn.data.content import content_of
-from dbn.data.from_config import n_validation_of
+from dbn.data.split_settings import n_validation_of
 
 INCIDENTAL = frozenset(
     {

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from dbn.data import DataSet
-from dbn.data.from_config import split_seed_of
 from dbn.data.images import ImageSet
+from dbn.data.split_settings import split_seed_of
 from dbn.files import write_json
 from dbn.runs.run import Run
 from dbn.settings import check_number

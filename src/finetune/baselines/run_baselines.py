@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dbn.data import DataSet, StreamedImages
-from dbn.data.from_config import split_seed_of
 from dbn.data.images import StoredImages
+from dbn.data.split_settings import split_seed_of
 from dbn.errors import SettingError
 from dbn.pretraining.from_config import layers_of
 from dbn.runs.directories import study_directory

@@ -12,9 +12,9 @@ import torch
 
 from dbn.commands.texts import with_texts
 from dbn.data import DataSet, label_subset
-from dbn.data.from_config import n_validation_of
 from dbn.data.images import ImageSet
 from dbn.data.split.strata import stratified
+from dbn.data.split_settings import n_validation_of
 from dbn.data.without_labels import without_labels
 from dbn.errors import SettingError
 from dbn.fitting.ranks import is_first
