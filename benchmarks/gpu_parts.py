@@ -28,7 +28,6 @@ from dbn.fitting import block_module
 from dbn.fitting.block_module import BlockModule
 from dbn.fitting.trainer import fit_resumably, loader_context, make_trainer, quiet
 from dbn.machine.cuda_graphs import recorder_for
-from dbn.machine.precision import PRECISIONS
 from dbn.models.rbm import RBM
 from dbn.pretraining import LayerSettings
 from dbn.pretraining.contrastive import ContrastiveStep, RBMTraining
@@ -41,7 +40,6 @@ from finetune.tasks.settings import TrainingSettings
 
 SHAPES = [(784, 500, 100), (784, 500, 1024), (784, 500, 4096), (500, 2000, 100), (4096, 4096, 4096)]
 """Visible units, hidden units, images in a minibatch."""
-OURS = [precision for precision in ("float32", "tf32", "bf16") if precision in PRECISIONS]
 EVER = 10**6
 MOST_BYTES = 1 << 30
 
@@ -64,6 +62,11 @@ class Setup:
     def shapes(self) -> list[tuple[int, int, int]]:
         """Of RBMs."""
         return [(20, 10, 5), (30, 8, 7)] if self.tiny else SHAPES
+
+
+def ours(setup: Setup) -> list[str]:
+    """Precisions that the device has."""
+    return ["float32", "tf32", "bf16"] if setup.device == "cuda" else ["float32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ def five(v: Tensor, v1: Tensor, h: Tensor, h1: Tensor, weight: Tensor, gradient:
 def step(setup: Setup) -> Iterator[Measured]:
     """Our training step on small minibatches on the device, launched one by one."""
     for n_visible, n_hidden, batch in (shape for shape in setup.shapes if shape[-1] < 1000):
-        for precision in OURS:
+        for precision in ours(setup):
             rbm = new_rbm(n_visible, n_hidden).to(setup.device)
             settings, sampler = LayerSettings(n_hidden=n_hidden), ContrastiveDivergence()
             optimizer: Any = RBMTraining(rbm, settings, sampler).configure_optimizers()
@@ -241,7 +244,7 @@ def pretraining(setup: Setup, n_seeds: int, shape: tuple[int, int, int], precisi
 def public(setup: Setup) -> Iterator[Measured]:
     """Pretraining in Lightning's loop, with CUDA graphs and without."""
     for shape in setup.shapes:
-        for precision in OURS:
+        for precision in ours(setup):
             for graphs in (True, False) if shape[-1] < 1000 and precision == "float32" else (True,):
                 name = f"our pretraining{'' if graphs else ' without graphs'}, {precision}"
                 yield Measured(title(*shape), name, pretraining(setup, 1, shape, precision, graphs), "images/s")
@@ -261,7 +264,7 @@ def fine_tuning(setup: Setup) -> Iterator[Measured]:
     sizes = [20, 8, 10] if setup.tiny else list(subjects.NETWORK)
     for batch in (5,) if setup.tiny else (100, 1000):
         for n_seeds in (1, 3 if setup.tiny else 16) if batch <= 100 else (1,):
-            for precision in OURS if n_seeds == 1 else OURS[:1]:
+            for precision in ours(setup) if n_seeds == 1 else ours(setup)[:1]:
                 for graphs in (True, False) if precision == "float32" else (True,):
                     networks = [Network.dense(sizes, dropout_hidden=0.5) for _ in range(n_seeds)]
                     settings = TrainingSettings(epochs=EVER, batch_size=batch, weights="last", max_norm=4.0)

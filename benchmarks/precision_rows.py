@@ -113,7 +113,7 @@ def rows_on_cpu(rounds: int, seconds: float, kind: str) -> list[Row]:
             shape = f"{n_visible} x {n_hidden}, batch {batch}"
             found.append(row(work, shape, product, subject, arguments, ("float32", "bf16"), rounds, kind))
     for batch in NETWORK_BATCHES:
-        arguments = {"batch": batch, "data": "noise", "n": max(1, int(seconds * 10)) * 1000}
+        arguments = {"batch": batch, "data": "noise", "n": max(3, int(seconds * 10)) * 1000}
         precisions = ("float32", "bf16", "auto")
         found.append(network_row(batch, arguments, precisions, rounds, kind))
     return found

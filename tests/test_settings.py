@@ -143,10 +143,10 @@ def unique_settings() -> dict[str, tuple[str, list[str], tuple[str, ...]]]:
 
 OWNED = frozenset({"data", "optimizer", "schedule", "init", "sampler", "method", "unlabelled"})
 """Groups whose choices have settings of their own; elsewhere a key means the same in every file."""
-FREE = frozenset({"copies", "copy", "copy_name"})
+FREE = frozenset({"copies", "copy", "copy_name", "seeds_of"})
 """A study's own variables, from which other settings are made."""
-OPEN = frozenset({"searched"})
-"""A group that may hold anything."""
+OPEN = frozenset({"search.settings", "searched"})
+"""Groups that may hold anything."""
 DEPENDENT = {"optimizer.momentum": "optimizer.nesterov"}
 """Settings of torch's that are refused together."""
 FEW = 4

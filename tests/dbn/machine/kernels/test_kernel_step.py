@@ -58,7 +58,13 @@ class Recorder:
         copies = [copy for copy in map(copy_of, self.module.parameters()) if copy is not None]
         return [*parameters, *buffers, *copies, *self.module.sampler.state_dict().values()]
 
-    def __call__(self, work: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
+    def warm_up(self, work: Callable[[], None]) -> bool:
+        """See :class:`dbn.machine.cuda_graphs.Recorder`."""
+        work()
+        return False
+
+    def record(self, work: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
+        """See :class:`dbn.machine.cuda_graphs.Recorder`."""
         assert not generators, "kernels draw the noise"
         assert self.module.graphs is not None
         noise = self.module.graphs.noise
@@ -83,23 +89,19 @@ def test_recorded_steps_are_those_launched_one_by_one(
 ) -> None:
     """The same bits; on a GPU, see ``test_cuda_graphs.py``, by CUDA graphs."""
     monkeypatch.setattr("dbn.data.block_loader.IMAGES_PER_BLOCK", {kernels.device.type: 30})
-    on_fit_start = RBMTraining.on_fit_start
+    monkeypatch.setattr("dbn.fitting.block_module.recorder_for", lambda device: None)
+    on_train_start = RBMTraining.on_train_start
     recorders = []
 
-    def launched(self: RBMTraining) -> None:
-        on_fit_start(self)
-        self.graphs = None
-
     def recorded(self: RBMTraining) -> None:
-        on_fit_start(self)
+        on_train_start(self)
         recorders.append(Recorder(self))
         self.graphs = BlockGraphs(recorders[-1])
 
-    monkeypatch.setattr(RBMTraining, "on_fit_start", launched)
     expected = trained(kernels, make_sampler(), precision=precision)
-    monkeypatch.setattr(RBMTraining, "on_fit_start", recorded)
+    monkeypatch.setattr(RBMTraining, "on_train_start", recorded)
     found = trained(kernels, make_sampler(), precision=precision)
-    assert [recorder.replays for recorder in recorders] == [3]  # two blocks in each of two epochs but the first
+    assert [recorder.replays for recorder in recorders] == [2]  # of each momentum the second block of its epoch
     for one, other in zip(found.parameters(), expected.parameters(), strict=True):
         assert torch.equal(one, other)
 
