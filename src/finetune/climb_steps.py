@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from dbn.commands.configuration import resolve_config
 from dbn.errors import SettingError
 from dbn.settings import check_list, check_number
-from finetune.rungs import TRIAL
+from finetune.rungs import is_search_by
 
 SWEEPER = "ComputeClimb"
 RATE, DECAY = "training.learning_rate", "optimizer.weight_decay"
@@ -73,11 +73,9 @@ def climb_of(config: DictConfig) -> Climb | None:
     Raises:
         SettingError: an invalid setting.
     """
-    sweeper = config.hydra.sweeper
-    given = [str(override) for override in config.hydra.overrides.task._iter_ex(resolve=False)]
-    if not str(sweeper.get("_target_", "")).endswith(f".{SWEEPER}") or any(o.startswith(TRIAL) for o in given):
+    if not is_search_by(SWEEPER, config):
         return None
-    values: dict[str, Any] = {name: sweeper[name] for name in Climb.__dataclass_fields__}
+    values: dict[str, Any] = {name: config.hydra.sweeper[name] for name in Climb.__dataclass_fields__}
     return Climb(**{**values, **{name: tuple(values[name]) for name in ("times", "rates", "decays")}})
 
 

@@ -54,11 +54,17 @@ def halving_of(config: DictConfig) -> Halving | None:
     Raises:
         SettingError: an invalid setting.
     """
-    sweeper = config.hydra.sweeper
-    given = [str(override) for override in config.hydra.overrides.task._iter_ex(resolve=False)]
-    if not str(sweeper.get("_target_", "")).endswith(f".{SWEEPER}") or any(o.startswith(TRIAL) for o in given):
+    if not is_search_by(SWEEPER, config):
         return None
-    return Halving(**{name: sweeper[name] for name in Halving.__dataclass_fields__})
+    return Halving(**{name: config.hydra.sweeper[name] for name in Halving.__dataclass_fields__})
+
+
+def is_search_by(sweeper: str, config: DictConfig) -> bool:
+    """Whether a multirun is a search by a sweeper, named by its class, and no command that does single trials."""
+    given = [str(override) for override in config.hydra.overrides.task._iter_ex(resolve=False)]
+    return str(config.hydra.sweeper.get("_target_", "")).endswith(f".{sweeper}") and not any(
+        override.startswith(TRIAL) for override in given
+    )
 
 
 def first_rung(job: Sequence[str], config: DictConfig, options: Halving) -> list[list[str]]:

@@ -31,7 +31,7 @@ from dbn.files import write_json
 from dbn.fitting.ranks import is_first
 from dbn.runs.directories import study_directory
 from dbn.runs.identity import INCIDENTAL
-from dbn.runs.naming import NOT_NAMED, folder_name
+from dbn.runs.naming import NOT_NAMED, folder_name, label_count
 from finetune.climb_steps import climb_of, first_trials
 from finetune.rungs import first_rung, halving_of
 
@@ -125,7 +125,11 @@ class Job:
         """Entry of ``sweep.json``; for a job with ``pretrain_only``, that of the run that will use the stack."""
         overrides = [override for override in self.overrides if not override.startswith("pretrain_only=")]
         command = shlex.join(["dbn-finetune", *overrides])
-        return {"arm": self.arm, "name": self.name, "seed": self.seed, "overrides": overrides, "command": command}
+        planned = {"arm": self.arm, "name": self.name, "seed": self.seed, "overrides": overrides, "command": command}
+        if self.settings is not None:  # for the time that is left
+            planned["epochs"] = self.settings["training"]["epochs"]
+            planned["labels"] = label_count(self.settings["data"]["n_labelled"])
+        return planned
 
 
 def planned_jobs(config: DictConfig) -> list[Job]:

@@ -3,8 +3,10 @@
 from collections import Counter
 from pathlib import Path
 
-from finetune.report.results.formatting import count_text
+from finetune.report.results.formatting import count_text, seconds_text
+from finetune.report.results.planned_runs import read_plan
 from finetune.report.results.study import Study, scan_study
+from finetune.report.results.time_left import seconds_left
 
 _STATES = ("running", "failed", "damaged", "unfinished", "missing")
 
@@ -17,6 +19,9 @@ def status_text(directory: Path) -> str:
     """
     study = scan_study(directory)
     lines = [_summary(study)]
+    left = seconds_left(read_plan(directory)[0], study.of_stage("finetune"))
+    if left is not None:
+        lines.append(f"Left: about {seconds_text(left)} of fine-tuning in one process, by what the runs done took.")
     problems = sorted(study.problems, key=lambda problem: (_STATES.index(problem.state), problem.label))
     lines += [f"{problem.state:<10}  {problem.label}: {problem.message}" for problem in problems]
     commands = dict.fromkeys(problem.command for problem in problems if problem.command is not None)

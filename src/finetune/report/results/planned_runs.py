@@ -15,11 +15,21 @@ from dbn.runs.naming import folder_name
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run that the study should have; ``command`` starts it, None where that is not known."""
+    """A run that the study should have.
+
+    Attributes:
+        command: starts it; None where that is not known.
+        arm: its arm; empty where that is not known.
+        epochs: epochs of its configuration; None where they are not known.
+        labels: number of labels as text, or ``all``; empty where it is not known.
+    """
 
     name: str
     seed: int
     command: str | None
+    arm: str = ""
+    epochs: int | None = None
+    labels: str = ""
 
     @property
     def folder(self) -> str:
@@ -41,7 +51,15 @@ def read_plan(study: Path) -> tuple[list[PlannedRun], str | None]:
 
 def _job(entry: dict[str, Any]) -> PlannedRun:
     command = entry.get("command")
-    return PlannedRun(str(entry["name"]), int(entry["seed"]), command if isinstance(command, str) else None)
+    epochs = entry.get("epochs")
+    return PlannedRun(
+        str(entry["name"]),
+        int(entry["seed"]),
+        command if isinstance(command, str) else None,
+        str(entry.get("arm", "")),
+        epochs if isinstance(epochs, int) else None,
+        str(entry.get("labels", "")),
+    )
 
 
 def missing_from_grid(seen: Mapping[tuple[str, int], Path], stage: str) -> list[PlannedRun]:

@@ -40,6 +40,7 @@ def test_in_the_middle_of_it(study):
         text = status_text(study.directory)
     assert text.splitlines() == [
         "toy: 2 of 6 runs done, 1 running, 1 failed, 1 unfinished, 1 missing; 1 stack pretrained",
+        "Left: about 40 s of fine-tuning in one process, by what the runs done took.",
         "running     glorot, seed 1: a process is at work on it",
         "failed      glorot, seed 0: DivergenceError: weights are no longer finite",
         "unfinished  dbn, seed 2: stopped before its end; it resumes from its last checkpoint",
@@ -51,6 +52,27 @@ def test_in_the_middle_of_it(study):
         "  dbn-finetune arm=glorot seed=2",
     ]
     assert "failed      glorot, seed 1: an error of the attempt before" in status_text(study.directory)
+
+
+def test_time_left_is_by_arm_epochs_and_labels(study):
+    """Dbn took 10 s for 4 epochs of 100 labels: 75 s for 30; an arm without a run is as slow as the usual one."""
+    jobs = [
+        {
+            "arm": arm,
+            "name": f"{arm}_{epochs}",
+            "seed": 0,
+            "overrides": [],
+            "command": "",
+            "epochs": epochs,
+            "labels": "100",
+        }
+        for arm, epochs in (("dbn", 4), ("dbn", 30), ("fast", 4), ("fast", 40), ("other", 4))
+    ]
+    (study.directory / "sweep.json").write_text(json.dumps({"jobs": jobs}))
+    study.run("dbn_4", 0, 0.1, arm="dbn", epochs=4, seconds=10.0)
+    study.run("fast_4", 0, 0.1, arm="fast", epochs=4, seconds=2.0)
+    expected = 75.0 + 20.0 + 6.0
+    assert f"Left: about {expected:.0f} s of fine-tuning" in status_text(study.directory)
 
 
 def test_when_all_is_done(study):
