@@ -155,7 +155,7 @@ def test_a_job_that_has_no_name_does_not_keep_the_others_from_theirs() -> None:
 
 texts = st.text(max_size=80) | st.sampled_from(["null", "true", "1", "1.0", "[1,2]", "a/b", "a-b", "é" * 60, "..", "."])
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts,
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_subnormal=False) | texts,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(min_size=1, max_size=5), inner, max_size=3),
     max_leaves=5,
 )
