@@ -6,26 +6,23 @@ directories, so that a study that was interrupted goes on where it was.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
 from omegaconf import DictConfig
 
-from dbn.runs.naming import folder_name, label_count
+from dbn.runs.naming import label_count
 from dbn.runs.run import RESULT
 from finetune.climb_steps import DECAY, RATE, Climb, starting_settings, step_job, trial_jobs
-from finetune.halving import check_validation, reason_of
+from finetune.halving import Launch, check_validation, directory_of, reason_of
 from finetune.report.comparison.compute_curves import ladder_ends, progress_of
 from finetune.report.comparison.tuning import TIE_BREAKER, tuning_metric
 from finetune.report.results.run_result import RunResult, read_run_result
 from finetune.sweep import composer, jobs_in, jobs_of, plan_jobs
 
 log = logging.getLogger(__name__)
-
-Launch = Callable[[list[list[str]]], Sequence[Any]]
-"""Runs jobs, given by their overrides; returns Hydra's record of each."""
 
 
 @dataclass
@@ -152,9 +149,7 @@ def run(launch: Launch, batch: list[list[str]], compose: Any) -> Sequence[Any]:
 
 def results_of(overrides: list[str], compose: Any) -> list[RunResult]:
     """Results of all seeds of a job; empty unless each has one."""
-    directories = [
-        job.study / "finetune" / f"{folder_name(job.name)}_seed{job.seed}" for job in jobs_of(overrides, compose)
-    ]
+    directories = [directory_of(job) for job in jobs_of(overrides, compose)]
     if not all((directory / RESULT).is_file() for directory in directories):
         return []
     return [read_run_result(directory, "finetune", directory.parents[1]) for directory in directories]

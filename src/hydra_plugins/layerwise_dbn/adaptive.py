@@ -3,6 +3,7 @@
 Hydra imports every module here whenever a command starts, so what a sweeper does is imported when it is used.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,9 @@ class AdaptiveSweeper(BasicSweeper):
         super().__init__(max_batch_size=None, params=params)
         self.n_launched = 0
 
+    @abstractmethod
     def search_of(self, config: DictConfig) -> Callable[[Launch], None] | None:
         """What to do with a launcher of batches; None: the jobs of the multirun as they are."""
-        raise NotImplementedError
 
     def sweep(self, arguments: list[str]) -> Any:
         """Launch all batches."""
