@@ -15,11 +15,10 @@ from dbn.fitting.processes import add_gradients
 from dbn.machine.kernels import kernel_streams
 from dbn.machine.precision import choose_precision
 from dbn.models import flops
-from dbn.models.connections import make_connection
 from dbn.models.phases import Phases
 from dbn.models.rbm import RBM
-from dbn.models.units import make_units
 from dbn.pretraining.method import LayerTraining, PretrainingMethod
+from dbn.pretraining.new_unit_pair import new_unit_pair
 from dbn.pretraining.settings import LayerSettings
 from dbn.random.streams import Noise, Source, streams
 from dbn.samplers import ContrastiveDivergence, Sampler
@@ -180,16 +179,7 @@ class RBMPretraining(PretrainingMethod):
         images: ImageSet | None = None,
     ) -> RBM:
         """See :meth:`PretrainingMethod.new_layer`."""
-        visible = make_units(input_type, input_shape, "stack.visible")
-        connection = make_connection(
-            settings.connection, input_shape, settings.n_hidden, "stack.every_layer.connection"
-        )
-        hidden = make_units(settings.hidden, connection.hidden_shape, "stack.every_layer.hidden")
-        if generator is not None:
-            connection.initialise(settings.weight_std, generator)
-        if images is not None and settings.bias_from_data:
-            visible.initialise_bias(images.mean())
-        return RBM(visible, hidden, connection)
+        return new_unit_pair(RBM, input_type, input_shape, settings, generator, images)
 
     def training(self, layer: RBM, settings: LayerSettings, **options: Any) -> RBMTraining:
         """See :meth:`PretrainingMethod.training`."""

@@ -18,11 +18,10 @@ from dbn.fitting.processes import add_gradients
 from dbn.machine.precision import choose_precision
 from dbn.models import flops
 from dbn.models.autoencoder import TiedAutoencoder
-from dbn.models.connections import make_connection
 from dbn.models.gradients import gradient_of
-from dbn.models.units import make_units
 from dbn.pretraining.joint import JointLayers
 from dbn.pretraining.method import LayerTraining, PretrainingMethod
+from dbn.pretraining.new_unit_pair import new_unit_pair
 from dbn.pretraining.settings import LayerSettings
 from dbn.random.noise import normal, uniform
 from dbn.random.streams import Noise
@@ -223,18 +222,10 @@ class DenoisingAutoencoder(PretrainingMethod):
         images: ImageSet | None = None,
     ) -> TiedAutoencoder:
         """See :meth:`PretrainingMethod.new_layer`."""
-        visible = make_units(input_type, input_shape, "stack.visible")
-        connection = make_connection(
-            settings.connection, input_shape, settings.n_hidden, "stack.every_layer.connection"
-        )
-        hidden = make_units(settings.hidden, connection.hidden_shape, "stack.every_layer.hidden")
-        for units in (visible, hidden):
+        layer = new_unit_pair(TiedAutoencoder, input_type, input_shape, settings, generator, images)
+        for units in (layer.visible, layer.hidden):
             units.mean_slope(units.bias.detach())  # refuses types without one before training
-        if generator is not None:
-            connection.initialise(settings.weight_std, generator)
-        if images is not None and settings.bias_from_data:
-            visible.initialise_bias(images.mean())
-        return TiedAutoencoder(visible, hidden, connection)
+        return layer
 
     def training(self, layer: Any, settings: LayerSettings, **options: Any) -> DenoisingTraining:
         """See :meth:`PretrainingMethod.training`."""
