@@ -21,7 +21,7 @@ from dbn.likelihood import (
 from dbn.models.phases import Phases
 from dbn.pretraining.method import LayerTraining
 from dbn.pretraining.stack_run import pretrain, pretraining_config, pretraining_directory
-from finetune.networks.network_file import read_network
+from finetune.networks.network import Network
 from finetune.runs.network_run import finetune, finetuning_directory
 from helpers import Composer
 
@@ -175,16 +175,15 @@ def test_from_the_command_to_the_network_s_file(choice: str, tmp_path: Path) -> 
     import masked  # noqa: F401
     import spin  # noqa: F401
 
-    stack, trained = DBN.load(stack_file), read_network(network_file)
+    stack, trained = DBN.load(stack_file), Network.load(network_file)
     assert stack.sizes == [64, 12, 8]
     assert stack.scaling is not None
-    assert trained.network.sizes == [64, 12, 8, 10]
+    assert trained.sizes == [64, 12, 8, 10]
     from dbn.data import digits, load_data
 
     data = load_data(digits())
-    outputs = trained.network(trained.scaling.features(data.test.pixels))
     assert data.test.labels is not None
-    error = float((outputs.argmax(1) != data.test.labels).double().mean())
+    error = float((trained.predict(data.test) != data.test.labels).double().mean())
     assert error == pytest.approx(result["metrics"]["test/error"], abs=1e-12)
 
 
@@ -219,7 +218,7 @@ def test_unrolled_before_training(choice: str, compose: Composer) -> None:
     config = compose("finetune", [*overrides, "training.epochs=1", "training.weights=last"])
     finetune(config)
     stack = DBN.load(pretraining_directory(pretraining_config(config)) / "dbn.safetensors")
-    network = read_network(finetuning_directory(config) / "network.safetensors").network
+    network = Network.load(finetuning_directory(config))
     v = torch.rand(7, 64)
     for layers, found in enumerate(network.hidden(v)[:2], start=1):
         torch.testing.assert_close(found, stack.up(v, layers), rtol=0, atol=1e-5)

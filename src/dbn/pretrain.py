@@ -41,12 +41,13 @@ def main() -> None:
 def _run(config: DictConfig) -> None:
     with importing():  # here: as above
         from dbn.machine.subnormals import flush_subnormals
-        from dbn.pretraining.stack_run import STACK_FILE, pretrain_seeds, pretraining_directory
+        from dbn.models.model_file import DBN_FILE
+        from dbn.pretraining.stack_run import pretrain_seeds, pretraining_directory
 
     flush_subnormals()
     for result in pretrain_seeds(resolve_config(config), task_overrides()):
         if is_first():
-            show(result, pretraining_directory(result["config"]) / STACK_FILE)
+            show(result, pretraining_directory(result["config"]) / DBN_FILE)
 
 
 def show(result: Mapping[str, Any], file: Path) -> None:

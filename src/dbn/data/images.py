@@ -239,6 +239,9 @@ class DataSet:
         classes: a name for each label; empty where there are no labels.
         maximum: stored value that stands for 1.0; None: ``1 / train.factor``, for images without standardisation.
         spare: validation images beyond those that ``data.n_validation`` lets take part in choices; None: none.
+        test_index: ``(n_test,)`` int64, number of each test image in its source, from 0: among the source's test images
+            where it has some, otherwise among its training images; None: as they are stored.
+        test_names: a name for each test image, such as its file's; empty: they have none.
     """
 
     name: str
@@ -249,6 +252,8 @@ class DataSet:
     classes: tuple[str, ...]
     maximum: float | None = None
     spare: StoredImages | None = None
+    test_index: Tensor | None = None
+    test_names: tuple[str, ...] = ()
 
     @property
     def n_features(self) -> int:

@@ -104,8 +104,10 @@ def _load_from_memory(
     for seed in split_seeds:
         train = Split(torch.arange(len(pixels)), source.train_labels, source.groups)
         held_out = tuning = train
+        names = source.test_names
         if tested is None:
             train, held_out = _take_out("test", train, test, seed, source)
+            names = tuple(source.names[k] for k in held_out.index.tolist()) if source.names else ()
         if given is None:
             train, tuning = _take_out("validation", train, validation, seed, source)
         stored = choose(pixels, train)
@@ -118,6 +120,8 @@ def _load_from_memory(
             shape=(channels, height, width),
             classes=source.classes,
             maximum=seen.magnitude if maximum is None else maximum,
+            test_index=held_out.index if tested is None else None,
+            test_names=names,
         )
     return data
 

@@ -31,24 +31,37 @@ class Scaling:
         """Number of features of an image: channels x height x width."""
         return math.prod(self.shape)
 
+    @property
+    def is_standardised(self) -> bool:
+        """Whether features have mean 0 over the training images, rather than being fractions of a largest value."""
+        return bool(self.offset.count_nonzero())
+
+    @property
+    def value_of_one(self) -> float:
+        """Stored value that stands for 1.0, for images without standardisation."""
+        return float(1 / self.factor.max()) if self.maximum is None else self.maximum
+
     def features(self, pixels: Tensor) -> Tensor:
         """Features ``(n, n_features)`` float32 of stored images ``(n, ...)``."""
         flat = pixels.reshape(len(pixels), -1)
         return (flat - self.offset.to(flat.device)) * self.factor.to(flat.device)
+
+    def stored(self, features: Tensor) -> Tensor:
+        """Stored values of ``features`` ``(n, n_features)``; inverse of :meth:`features`, same shape."""
+        return features / self.factor.to(features.device) + self.offset.to(features.device)
 
     def to_pixels(self, features: Tensor) -> Tensor:
         """Pictures ``(n, channels, height, width)`` in [0, 1] of ``features`` ``(n, n_features)``.
 
         Undoes standardisation and clips to [0, 1], which samples of Gaussian units may exceed.
         """
-        offset, factor = self.offset.to(features.device), self.factor.to(features.device)
-        stored = features / factor + offset
-        unit = stored * factor if self.maximum is None else stored / self.maximum
+        stored = self.stored(features)
+        unit = stored * self.factor.to(features.device) if self.maximum is None else stored / self.maximum
         return unit.clamp(0, 1).reshape(-1, *self.shape)
 
     def header(self) -> dict[str, Any]:
         """Entry in a model file's header; offset and factor are tensors of the file."""
-        return {"shape": list(self.shape), "maximum": self.maximum, "standardised": bool(self.offset.count_nonzero())}
+        return {"shape": list(self.shape), "maximum": self.maximum, "standardised": self.is_standardised}
 
     def tensors(self) -> dict[str, Tensor]:
         """Offset and factor by their names in a model file."""

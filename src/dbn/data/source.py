@@ -29,10 +29,13 @@ class Source:
             divided between splits; None: no groups.
         copies: images of a group are copies of one picture. A picture is held out once, whatever the number of its
             copies, and stays in training if its copies have different labels.
+        names: a name for every training image, such as its file's; empty: images have no names.
+        test_names: likewise for ``test_images``.
+        validation_names: likewise for ``validation_images``.
 
     Raises:
         DataError: images are empty, of another dtype or shape, or not finite; labels do not match the images, are all
-            equal, or name a class without training image; groups do not match the images.
+            equal, or name a class without training image; groups or names do not match the images.
         SettingError: ``maximum`` is not a positive number.
     """
 
@@ -47,6 +50,9 @@ class Source:
     maximum: float | None = None
     groups: Tensor | None = None
     copies: bool = False
+    names: tuple[str, ...] = ()
+    test_names: tuple[str, ...] = ()
+    validation_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         number = isinstance(self.maximum, (int, float)) and not isinstance(self.maximum, bool)
@@ -56,6 +62,7 @@ class Source:
                 "for 1.0. Use a positive number such as 255, or null where the images show it by themselves."
             )
         self._check_split("train", self.train_images, self.train_labels)
+        self._check_names()
         self._check_train_labels()
         self._check_groups()
         self._check_split("test", self.test_images, self.test_labels)
@@ -95,6 +102,16 @@ class Source:
         if images.is_floating_point():
             _check_finite(where, images)
         self._check_labels(split, len(images), labels)
+
+    def _check_names(self) -> None:
+        for key, names, images in (
+            ("names", self.names, self.train_images),
+            ("test_names", self.test_names, self.test_images),
+            ("validation_names", self.validation_names, self.validation_images),
+        ):
+            n = 0 if images is None else len(images)
+            if names and len(names) != n:
+                raise DataError(f"data={self.name}: there are {len(names)} {key}, but {n} images. Name each, or none.")
 
     def _check_labels(self, split: str, n_images: int, labels: Tensor | None) -> None:
         where = f"data={self.name}: {split}_labels"

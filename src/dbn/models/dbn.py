@@ -5,13 +5,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dbn.data.given_images import BATCH, batches, given_images
 from dbn.errors import SettingError
 from dbn.models.autoencoder import TiedAutoencoder  # noqa: F401 (registers its kind, which files name)
 from dbn.models.layer import Layer
-from dbn.models.model_file import Scaling, read_stack, write_stack
+from dbn.models.model_file import DBN_FILE, Scaling, read_stack, write_stack
 from dbn.models.rbm import RBM
 from dbn.settings import check_number
 
@@ -124,6 +126,35 @@ class DBN(nn.Module):
         if layers is not None:
             check_number("layers", layers, low=0, high=len(self), whole=True)
 
+    def transform(
+        self, images: Any, layer: int | None = None, *, features: bool = False, batch_size: int = BATCH
+    ) -> Any:
+        """Features of a layer: :meth:`up` for images as they are stored, batch after batch.
+
+        Args:
+            images: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``: a tensor or a numpy
+                array in the units of the training images, or an :class:`dbn.data.images.ImageSet`.
+            layer: number of layers to pass; None: all; 0: none, which gives the visible units' states.
+            features: ``images`` have been scaled to features already, as they must be where ``scaling`` is None.
+            batch_size: images computed at once.
+
+        Returns:
+            Hidden means ``(n, n_hidden)`` float32: a numpy array if ``images`` are one, otherwise a tensor on the
+            stack's device.
+
+        Raises:
+            SettingError: the stack has fewer layers.
+            DataError: images of another shape or range.
+        """
+        self._check_layers(layer)
+        given = given_images(images, self.scaling, self.sizes[0], are_features=features)
+        like = next(self.parameters())
+        empty = like.new_empty(0, self.sizes[0])
+        outputs = torch.cat(
+            [self.up(x.to(like), layer).clone() for x in batches(given, batch_size)] or [self.up(empty, layer)]
+        )
+        return outputs.cpu().numpy() if isinstance(images, np.ndarray) else outputs
+
     def reconstruct(self, v: Tensor) -> Tensor:
         """Mean-field reconstruction: ``(batch, n_visible)`` -> ``(batch, n_visible)``."""
         return self.down(self.up(v))
@@ -165,8 +196,12 @@ class DBN(nn.Module):
         write_stack(Path(path), layers, self.scaling, description or {})
 
     @classmethod
-    def load(cls, path: str | Path) -> "DBN":
+    def load(cls, path: str | Path, device: str | torch.device = "cpu") -> "DBN":
         """Read a DBN file, without executing code from it.
+
+        Args:
+            path: of the file, or of the directory of a run.
+            device: of the parameters.
 
         Raises:
             ModelFileError: the file is missing, is no DBN file, or its header does not match its tensors.
@@ -177,8 +212,9 @@ class DBN(nn.Module):
             >>> DBN.load("dbn.safetensors").sizes
             [64, 50]
         """
-        layers, scaling, _ = read_stack(Path(path))
-        return cls(layers, scaling)
+        path = Path(path)
+        layers, scaling, _ = read_stack(path / DBN_FILE if path.is_dir() else path)
+        return cls(layers, scaling).to(device)
 
     @staticmethod
     def describe(path: str | Path) -> dict[str, Any]:

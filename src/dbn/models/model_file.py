@@ -24,6 +24,8 @@ from dbn.models.layer import Layer
 FORMAT, FORMAT_1 = "layerwise-dbn/2", "layerwise-dbn/1"
 KEY = "dbn"
 """Metadata key of the header."""
+DBN_FILE = "dbn.safetensors"
+"""Name of the file in a run's directory."""
 
 
 def write_stack(path: Path, layers: Sequence[Layer], scaling: Scaling | None, description: Mapping[str, Any]) -> None:
@@ -45,7 +47,7 @@ def read_stack(path: Path) -> tuple[list[Layer], Scaling | None, dict[str, Any]]
         ModelFileError: the file is missing, is no DBN file, or its header does not match its tensors.
     """
     if not path.is_file():
-        raise ModelFileError(f"{path}: there is no such DBN file. dbn-pretrain writes one as dbn.safetensors.")
+        raise ModelFileError(f"{path}: there is no such DBN file. dbn-pretrain writes one as {DBN_FILE}.")
     header, tensors = read_model(path, KEY, "a DBN", (FORMAT, FORMAT_1), "DBN.save writes one.")
     with header_errors(path):
         if header["format"] == FORMAT_1:

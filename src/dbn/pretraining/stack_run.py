@@ -15,6 +15,7 @@ from dbn.data.augment import Augment
 from dbn.data.from_config import data_sets_of
 from dbn.fitting.ranks import is_first
 from dbn.machine.model_memory import check_memory
+from dbn.models.model_file import DBN_FILE
 from dbn.pretraining.check_config import check_pretraining
 from dbn.pretraining.from_config import layers_of, method_of, visible_of
 from dbn.pretraining.greedy import pretrain_stacks
@@ -29,7 +30,6 @@ from dbn.runs.seeds import by_seed, checkpoint_folder, in_equal_parts
 from dbn.runs.tracking import Tracker, Tracking, tracking
 from dbn.settings import settings_of
 
-STACK_FILE = "dbn.safetensors"
 STACK_KEYS = frozenset({"data", "stack", "sampler", "method", "trainer", "precision", "seed", "study"})
 """Top-level keys of a configuration that determine how its stack is pretrained."""
 
@@ -147,7 +147,7 @@ def _finish(
         "augment": config["stack"]["augment"],
         "version": metadata.version("layerwise-dbn"),
     }
-    stack.save(directory / STACK_FILE, description)
+    stack.save(directory / DBN_FILE, description)
     pictures = pictures_of_stack(stack, data, config["seed"])
     save_pictures(directory, pictures)
     tracker.log_pictures(sheets(pictures))
@@ -171,7 +171,7 @@ def _finish(
         "precision_decided_by": [fact.get("precision_decided_by", "not recorded") for fact in facts],
         "n_parameters": sum(parameter.numel() for parameter in stack.parameters()),
         "epochs": sum(fact["epochs"] for fact in facts),
-        "stack": STACK_FILE,
+        "stack": DBN_FILE,
     }
 
 

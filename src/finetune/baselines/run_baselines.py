@@ -115,7 +115,7 @@ def _run_recogniser(name: str, config: Mapping[str, Any], data: DataSet) -> None
             for split, images in (("train", data.train), ("validation", data.validation), ("test", data.test))
             if len(images)
         }
-        write_predictions(directory, torch.from_numpy(_labels(data.test)), torch.from_numpy(predicted["test"]))
+        write_predictions(directory, data, torch.from_numpy(predicted["test"]))
         return _result(config, data, name, full_name, seed) | {
             "n_labelled": n_labelled,
             "classes": list(data.classes),

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from finetune.networks.network import Network, NetworkBlock
+from finetune.networks.block import NetworkBlock
+from finetune.networks.network import Network
 
 
 class NetworkGroup(Network):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,71 +12,32 @@ from dbn.errors import SettingError
 from dbn.machine.precision import Choice, choose_precision
 from dbn.models.activations import Activation
 from dbn.models.linear import Linear, WeightLayer
+from dbn.models.model_file import header_errors
 from dbn.random.streams import Noise
 from dbn.settings import check_number
-from finetune.networks.dropout import Dropout
+from finetune.networks.block import Blocks, NetworkBlock
+from finetune.networks.meaning import Meaning
+from finetune.networks.network_file import NETWORK_FILE, read_network_file, write_network_file
 from finetune.networks.normalisation import Normalisation
+from finetune.networks.use import UsableNetwork
 
 
-class NetworkBlock(nn.Module):
-    """One block of a network: dropout of its inputs, a layer of weights, maybe normalisation, an activation.
-
-    Args:
-        layer: the layer of weights.
-        activation: kind, such as ``"sigmoid"``, or kind and options, see :mod:`dbn.models.activations`.
-        dropout: probability of dropping an input.
-        normalisation: of the fields; None: none.
-
-    Shape:
-        ``(batch, layer.in_features)`` -> ``(batch, layer.out_features)``.
-    """
-
-    def __init__(
-        self,
-        layer: WeightLayer,
-        activation: str | Mapping[str, Any],
-        dropout: float,
-        normalisation: Normalisation | None = None,
-    ) -> None:
-        super().__init__()
-        self.layer = layer
-        self.normalisation = normalisation
-        self.activation = activation
-        self.function: Activation = Activation.create(activation, "network.activation")
-        self.dropout = Dropout(dropout)
-
-    def field(self, x: Tensor) -> Tensor:
-        """Pre-activations of the units (field plus bias, normalised), ``(batch, layer.out_features)``."""
-        field: Tensor = self.layer(self.dropout(x))
-        return field if self.normalisation is None else self.normalisation(field)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Dropout, weights, normalisation, activation."""
-        return self.function(self.field(x))
-
-    def extra_repr(self) -> str:
-        """The activation, for ``print(network)``."""
-        return str(self.activation)
-
-
-Blocks = Sequence[NetworkBlock]
-"""Type of a network's ModuleList of blocks."""
-
-
-class Network(nn.Module):
+class Network(UsableNetwork):
     """A feed-forward network; the outputs of its last block are logits, or means of real units.
 
     Args:
         blocks: in order, inputs first.
         code: number of the hidden block (1 is the first) that is an autoencoder's code; None for a classifier.
+        meaning: of its inputs and outputs; None until it is known, which :meth:`predict` and :meth:`save` need.
 
     Shape:
         ``(batch, sizes[0])`` -> ``(batch, sizes[-1])``.
     """
 
-    def __init__(self, blocks: Sequence[NetworkBlock], code: int | None = None) -> None:
+    def __init__(self, blocks: Sequence[NetworkBlock], code: int | None = None, meaning: Meaning | None = None) -> None:
         super().__init__()
         self.code = code
+        self.meaning = meaning
         self.blocks: Blocks = nn.ModuleList(blocks)  # type: ignore[assignment]
 
     @classmethod
@@ -204,3 +166,42 @@ class Network(nn.Module):
         """Limit the norm of each hidden unit's incoming weights, see :meth:`WeightLayer.limit_norms`."""
         for layer in self.layers[:-1]:
             layer.limit_norms(max_norm)
+
+    def save(self, path: str | Path) -> None:
+        """Write the network's file atomically, see :mod:`finetune.networks.network_file`.
+
+        Raises:
+            SettingError: the network's ``meaning`` is not known.
+        """
+        write_network_file(Path(path), self.blocks, self.code, self.state_dict(), self.known_meaning)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | torch.device = "cpu") -> "Network":
+        """Read a network's file, in evaluation mode, without executing code from it.
+
+        Args:
+            path: of the file, or of the directory of a run.
+            device: of its parameters.
+
+        Raises:
+            ModelFileError: the file is missing, is no network's, or its header does not match its tensors.
+
+        Example:
+            >>> from dbn.data import digits, load_data
+            >>> from finetune import Network
+            >>> from finetune.networks.meaning import Meaning
+            >>> data = load_data(digits())
+            >>> network = Network.dense([64, 20, 10])
+            >>> network.meaning = Meaning(data.scaling, "classifier", "logits", data.classes)
+            >>> network.save("network.safetensors")
+            >>> Network.load("network.safetensors").predict_proba(data.test.pixels).shape
+            torch.Size([360, 10])
+        """
+        path = Path(path)
+        if path.is_dir():
+            path = path / NETWORK_FILE
+        blocks, code, tensors, meaning = read_network_file(path)
+        with header_errors(path):
+            network = cls(blocks, code, meaning)
+            network.to(next(iter(tensors.values())).dtype).load_state_dict(tensors)
+        return network.eval().to(device)

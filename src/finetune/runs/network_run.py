@@ -32,7 +32,7 @@ from dbn.settings import format_value, settings_of
 from finetune.baselines.run_baselines import check_baselines, run_baselines
 from finetune.networks.features import features_of, start_and_end_pictures
 from finetune.networks.network import Network
-from finetune.networks.network_file import write_network
+from finetune.networks.network_file import NETWORK_FILE
 from finetune.networks.weight_changes import weight_changes
 from finetune.runs.check_config import check_finetuning, check_schedule
 from finetune.runs.continued_run import Earlier, advice, earlier_run
@@ -40,10 +40,9 @@ from finetune.runs.fitting import check_training, fit_networks
 from finetune.runs.starting_networks import inputs_of, starting_points
 from finetune.runs.trajectory import trajectory_of
 from finetune.tasks import Autoencoder, FineTuning
-from finetune.tasks.predictions import predict, write_predictions
+from finetune.tasks.mistakes import worst_mistakes
+from finetune.tasks.predictions import write_predictions
 from finetune.tasks.settings import TrainingSettings
-
-NETWORK_FILE = "network.safetensors"
 
 
 def finetuning_directory(config: Mapping[str, Any]) -> Path:
@@ -177,12 +176,18 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
         )
     if isinstance(module, Autoencoder):
         pictures |= reconstructions(module, data)
+    meaning = network.meaning = module.meaning(data)
+    network.save(directory / NETWORK_FILE)
+    mistakes = None
+    if meaning.task == "classifier" and len(data.test):
+        predicted = network.predict(data.test)
+        probabilities = network.predict_proba(data.test) if meaning.outputs == "logits" else None
+        write_predictions(directory, data, predicted, probabilities)
+        if probabilities is not None:
+            mistakes, pictures["mistakes"] = worst_mistakes(data, predicted, probabilities)
     save_pictures(directory, pictures)
     tracker.log_pictures(sheets(pictures))
     tracker.log_summary(metrics)
-    write_network(directory / NETWORK_FILE, network, data.scaling, task=config["task"]["name"], classes=data.classes)
-    if data.test.labels is not None and len(data.test) and config["task"]["name"] != "autoencoder":
-        write_predictions(directory, data.test.labels, predict(network, data.test))
     run_baselines(config, data)
     return {
         "study": config["study"],
@@ -200,6 +205,7 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
         "trial": trial_of(config),
         "weights": weight_changes(before, network),
         "classes": list(data.classes),
+        "mistakes": mistakes,
     }
 
 

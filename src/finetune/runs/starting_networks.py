@@ -17,7 +17,7 @@ from dbn.models.layer import Layer
 from dbn.models.linear import Linear
 from dbn.models.registry import Registered
 from dbn.pretraining.from_config import kind_of, untrained_of, visible_of
-from dbn.pretraining.stack_run import STACK_FILE, pretrain_together, pretraining_config, pretraining_directory
+from dbn.pretraining.stack_run import pretrain_together, pretraining_config, pretraining_directory
 from dbn.settings import call_factory, check_keys
 from finetune.networks.initialise import Initialisation, start_normalisation, unroll
 from finetune.networks.network import Network
@@ -93,7 +93,7 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: 
         unroll(DBN(lowest), networks[0])
         shared = [pretraining_config(with_layers(own, len(lowest))) for own in configs]
         pretraining = pretrain_together(shared)
-        stacks = [DBN.load(pretraining_directory(own) / STACK_FILE) for own in shared]
+        stacks = [DBN.load(pretraining_directory(own)) for own in shared]
     for network, own, pretrained in zip(networks, configs, stacks, strict=True):
         initialise(network, own["seed"], pretrained)
         network.compensate_dropout()

@@ -7,7 +7,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
 
+from dbn.data import DataSet
 from dbn.data.blocks import Block, Minibatch
+from finetune.networks.meaning import Meaning
 from finetune.tasks.base import FineTuning, TaskMetrics
 
 
@@ -36,6 +38,10 @@ class Autoencoder(FineTuning):
         """Reconstructions of images ``(batch, n_features)``; same shape."""
         outputs: Tensor = self.network(features)
         return outputs if self.real else torch.sigmoid(outputs)
+
+    def meaning(self, data: DataSet) -> Meaning:
+        """Reconstructed features, or their logits."""
+        return Meaning(data.scaling, "autoencoder", "pixels" if self.real else "pixel_logits")
 
     def metrics(self) -> "AutoencoderMetrics":
         """Squared error and, for pixels in [0, 1], cross-entropy."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from dbn.data import DataSet
 from dbn.data.augment import Augment
 from dbn.data.block_loader import BlockLoader
 from dbn.data.blocks import Block, Minibatch
@@ -21,6 +22,7 @@ from dbn.machine.precision import Choice
 from dbn.machine.products import faster_products
 from dbn.random.streams import Source, streams
 from dbn.settings import call_factory
+from finetune.networks.meaning import Meaning
 from finetune.networks.network import Network
 from finetune.tasks.learning_rate_schedule import Schedule, start
 from finetune.tasks.settings import TrainingSettings
@@ -89,6 +91,10 @@ class FineTuning(BlockModule):
     @abstractmethod
     def losses(self, outputs: Tensor, batch: Minibatch) -> Tensor:
         """Loss of each image, ``(batch,)``, in a group ``(members, batch)``."""
+
+    @abstractmethod
+    def meaning(self, data: DataSet) -> Meaning:
+        """What inputs and outputs of the trained network mean, for its file."""
 
     @abstractmethod
     def metrics(self) -> "TaskMetrics":

@@ -5,8 +5,10 @@ from typing import Any
 from torch import Tensor
 from torchmetrics import MeanMetric
 
+from dbn.data import DataSet
 from dbn.data.blocks import Block, Minibatch
 from dbn.random.streams import streams
+from finetune.networks.meaning import Meaning
 from finetune.tasks.base import FineTuning, TaskMetrics
 from finetune.tasks.calibration import CalibrationError
 from finetune.tasks.losses import LOSSES, cross_entropy, squared
@@ -37,6 +39,11 @@ class Classifier(FineTuning):
         counters = (self.current_epoch, block.number, self.global_rank)
         generators = streams(self.seeds, "mixup", *counters, device=block.device)
         return mix(block, self.settings.mixup, self.network.sizes[-1], generators)
+
+    def meaning(self, data: DataSet) -> Meaning:
+        """Logits, or with another loss scores, of the data's classes."""
+        outputs = "logits" if self.settings.loss == "cross_entropy" else "scores"
+        return Meaning(data.scaling, "classifier", outputs, data.classes)
 
     def metrics(self) -> "ClassifierMetrics":
         """Error, and further metrics that depend on the loss."""

@@ -1,53 +1,67 @@
 """A classifier's predictions for the test images, stored with a run, to compare runs image by image."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialise
 from torch import Tensor
 
-from dbn.data.block_loader import BlockLoader
-from dbn.data.images import ImageSet
+from dbn.data import DataSet
 from dbn.errors import ModelFileError
 from dbn.files import write_bytes
-from finetune.networks.network import Network
 
-PREDICTIONS_FILE = "predictions.safetensors"
+PREDICTIONS_FILE, PROBABILITIES_FILE = "predictions.safetensors", "probabilities.safetensors"
+NAMES = "names"
+"""Metadata key of the names of the images."""
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Class numbers of test images, in the order of the test set.
+    """Class numbers of test images, in the order of their source.
 
     Attributes:
         label: true classes, ``(n_test,)`` int64.
         predicted: predicted classes, ``(n_test,)`` int64.
+        index: number of each image in its source, ``(n_test,)`` int64, see :attr:`dbn.data.DataSet.test_index`.
+        names: name of each image, such as its file's; empty where images have none.
     """
 
     label: NDArray[np.int64]
     predicted: NDArray[np.int64]
+    index: NDArray[np.int64]
+    names: tuple[str, ...] = ()
 
 
-@torch.no_grad()
-def predict(network: Network, images: ImageSet) -> Tensor:
-    """Class of the largest output for every image, ``(n,)`` int64, in evaluation mode."""
-    training = network.training
-    network.eval()
-    classes = [network(block.features).argmax(1) for block in BlockLoader(images, batch_size=1000)]
-    network.train(training)
-    return torch.cat(classes)
+def write_predictions(directory: Path, data: DataSet, predicted: Tensor, probabilities: Tensor | None = None) -> None:
+    """Write ``predictions.safetensors`` and ``probabilities.safetensors``, sorted by the images' numbers in the source.
 
+    The first holds ``label``, ``predicted`` (int16) and ``index`` (int32), ``(n_test,)`` each, and the images' names as
+    metadata; the second ``probabilities`` ``(n_test, n_classes)`` float32.
 
-def write_predictions(directory: Path, label: Tensor, predicted: Tensor) -> None:
-    """Write ``predictions.safetensors``: ``label`` and ``predicted``, ``(n_test,)`` each, as int16."""
-    content = {"label": label, "predicted": predicted}
-    arrays = {name: values.cpu().numpy().astype(np.int16) for name, values in content.items()}
-    write_bytes(directory / PREDICTIONS_FILE, serialise(arrays))
+    Args:
+        directory: of the run.
+        data: whose test images have labels.
+        predicted: their predicted classes ``(n_test,)``, in the order of ``data.test``.
+        probabilities: of all classes, ``(n_test, n_classes)``; None: there are none.
+    """
+    assert data.test.labels is not None
+    index = torch.arange(len(data.test)) if data.test_index is None else data.test_index.cpu()
+    order = index.argsort()
+    content = {"label": data.test.labels.cpu(), "predicted": predicted.cpu()}
+    arrays: dict[str, NDArray[np.generic]] = {
+        name: values[order].numpy().astype(np.int16) for name, values in content.items()
+    }
+    arrays["index"] = index[order].numpy().astype(np.int32)
+    names = [data.test_names[k] for k in order.tolist()] if data.test_names else []
+    write_bytes(directory / PREDICTIONS_FILE, serialise(arrays, metadata={NAMES: json.dumps(names)}))
+    if probabilities is not None:
+        in_order = {"probabilities": probabilities.cpu()[order].numpy()}
+        write_bytes(directory / PROBABILITIES_FILE, serialise(in_order))
 
 
 def read_predictions(directory: Path) -> Predictions | None:
@@ -60,7 +74,11 @@ def read_predictions(directory: Path) -> Predictions | None:
     if not file.is_file():
         return None
     try:
-        content = load(file.read_bytes())
-        return Predictions(content["label"].astype(np.int64), content["predicted"].astype(np.int64))
-    except (SafetensorError, KeyError) as error:
+        with safe_open(file, framework="numpy") as content:
+            label, predicted = (content.get_tensor(name).astype(np.int64) for name in ("label", "predicted"))
+            keys = set(content.keys())  # files of older versions have no index
+            index = content.get_tensor("index").astype(np.int64) if "index" in keys else np.arange(len(label))
+            names = tuple(json.loads((content.metadata() or {}).get(NAMES, "[]")))
+        return Predictions(label, predicted, index, names)
+    except (SafetensorError, OSError, ValueError) as error:
         raise ModelFileError(f"{file} holds no predictions ({error}). Delete the run and do it again.") from error

@@ -7,24 +7,31 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from dbn.data import digits, load_data
-from dbn.errors import ModelFileError
+from dbn.data import DataSet, digits, load_data
+from dbn.errors import ModelFileError, SettingError
 from dbn.models.model_file import read_model, write_model
+from finetune.networks.meaning import Meaning
 from finetune.networks.network import Network
-from finetune.networks.network_file import FORMAT, KEY, read_network, write_network
+from finetune.networks.network_file import FORMAT, FORMAT_1, KEY
+
+
+def known(network: Network, data: DataSet, task: str = "classifier", outputs: str = "logits") -> Network:
+    network.meaning = Meaning(data.scaling, task, outputs, data.classes if task == "classifier" else ())
+    return network
 
 
 @pytest.mark.parametrize("standardise", [False, True])
 def test_it_comes_back_bit_for_bit(standardise: bool, tmp_path: Path) -> None:
     data = load_data(digits(), standardise=standardise)
     network = Network.dense([64, 20, 12, 10], activation="relu", dropout_input=0.1, dropout_hidden=0.3).eval()
-    write_network(tmp_path / "network.safetensors", network, data.scaling, task="classifier", classes=data.classes)
-    found = read_network(tmp_path / "network.safetensors")
-    expected = network(data.test.features())
-    assert torch.equal(found.network(found.scaling.features(data.test.pixels)), expected)
-    assert (found.task, found.classes) == ("classifier", tuple("0123456789"))
-    assert [block.dropout.probability for block in found.network.blocks] == [0.1, 0.3, 0.3]
-    assert [block.activation for block in found.network.blocks] == ["relu", "relu", "identity"]
+    known(network, data).save(tmp_path / "network.safetensors")
+    for path in (tmp_path / "network.safetensors", tmp_path):
+        found = Network.load(path)
+        assert torch.equal(found(found.known_meaning.scaling.features(data.test.take(torch.arange(360)).pixels)),
+                           network(data.test.features()))  # fmt: skip
+        assert (found.known_meaning.task, found.known_meaning.classes) == ("classifier", tuple("0123456789"))
+        assert [block.dropout.probability for block in found.blocks] == [0.1, 0.3, 0.3]
+        assert [block.activation for block in found.blocks] == ["relu", "relu", "identity"]
 
 
 @pytest.mark.parametrize("normalisation", ["batch", {"kind": "batch", "momentum": 0.5, "epsilon": 0.01}, "layer"])
@@ -34,8 +41,8 @@ def test_normalisation_comes_back_with_its_running_averages(normalisation: Any, 
     features = data.test.features()
     network(features)  # in training: running averages move
     network.eval()
-    write_network(tmp_path / "network.safetensors", network, data.scaling, task="classifier", classes=data.classes)
-    found = read_network(tmp_path / "network.safetensors").network
+    known(network, data).save(tmp_path / "network.safetensors")
+    found = Network.load(tmp_path)
     assert torch.equal(found(features), network(features))
     assert [str(block.normalisation) for block in found.blocks] == [str(b.normalisation) for b in network.blocks]
     found.train()
@@ -44,35 +51,52 @@ def test_normalisation_comes_back_with_its_running_averages(normalisation: Any, 
     assert torch.equal(found.eval()(features), network.eval()(features)), "another momentum"
 
 
-def test_a_file_without_normalisation_is_read_as_it_was(tmp_path: Path) -> None:
-    """Files of versions before there was any do not mention it."""
+@pytest.mark.parametrize("task", ["classifier", "autoencoder"])
+def test_a_file_of_format_1_is_read_as_it_was(task: str, tmp_path: Path) -> None:
+    """Its first version does not mention normalisation, none the kind of the outputs."""
     data, network = load_data(digits()), Network.dense([64, 10])
-    write_network(tmp_path / "network.safetensors", network, data.scaling, task="classifier", classes=data.classes)
-    header, tensors = read_model(tmp_path / "network.safetensors", KEY, "a network", (FORMAT,), "")
+    known(network, data, task, "pixel_logits" if task == "autoencoder" else "logits").save(tmp_path / "new.safetensors")
+    header, tensors = read_model(tmp_path / "new.safetensors", KEY, "a network", (FORMAT,), "")
+    header["format"] = FORMAT_1
+    del header["outputs"]
     for block in header["blocks"]:
         del block["normalisation"]
     write_model(tmp_path / "old.safetensors", KEY, header, tensors)
-    assert torch.equal(read_network(tmp_path / "old.safetensors").network.layers[0].weight, network.layers[0].weight)
+    found = Network.load(tmp_path / "old.safetensors")
+    assert torch.equal(found.layers[0].weight, network.layers[0].weight)
+    assert found.known_meaning.outputs == network.known_meaning.outputs
 
 
 def test_an_autoencoder_keeps_its_code(tmp_path: Path) -> None:
     data = load_data(digits())
-    network = Network.dense([64, 20, 5, 20, 64], code=2).eval()
-    write_network(tmp_path / "network.safetensors", network, data.scaling, task="autoencoder", classes=())
-    found = read_network(tmp_path / "network.safetensors")
-    assert found.network.code == 2
-    assert [block.activation for block in found.network.blocks] == ["sigmoid", "identity", "sigmoid", "identity"]
+    known(Network.dense([64, 20, 5, 20, 64], code=2), data, "autoencoder", "pixel_logits").save(tmp_path / "a")
+    found = Network.load(tmp_path / "a")
+    assert found.code == 2
+    assert [block.activation for block in found.blocks] == ["sigmoid", "identity", "sigmoid", "identity"]
 
 
 def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="no such network"):
-        read_network(tmp_path / "nothing.safetensors")
+        Network.load(tmp_path / "nothing.safetensors")
+    with pytest.raises(ModelFileError, match="no such network"):
+        Network.load(tmp_path)
     save_file({"weight": torch.zeros(2)}, tmp_path / "foreign.safetensors")
     with pytest.raises(ModelFileError, match="not a network"):
-        read_network(tmp_path / "foreign.safetensors")
-    network, data = Network.dense([64, 10]), load_data(digits())
-    write_network(tmp_path / "network.safetensors", network, data.scaling, task="classifier", classes=data.classes)
-    cut = tmp_path / "cut.safetensors"
-    cut.write_bytes((tmp_path / "network.safetensors").read_bytes()[:-100])
+        Network.load(tmp_path / "foreign.safetensors")
+    known(Network.dense([64, 10]), load_data(digits())).save(tmp_path / "network.safetensors")
+    content = (tmp_path / "network.safetensors").read_bytes()
+    (tmp_path / "cut.safetensors").write_bytes(content[:-100])
     with pytest.raises(ModelFileError, match="cut short"):
-        read_network(cut)
+        Network.load(tmp_path / "cut.safetensors")
+    header, tensors = read_model(tmp_path / "network.safetensors", KEY, "a network", (FORMAT,), "")
+    for spoilt in ({"task": "poetry", "outputs": None}, {"outputs": "poems"}, {"blocks": []}, {"classes": None}):
+        write_model(tmp_path / "spoilt.safetensors", KEY, {**header, **spoilt}, tensors)
+        with pytest.raises(ModelFileError, match="spoilt"):
+            Network.load(tmp_path / "spoilt.safetensors")
+
+
+def test_a_network_without_meaning_says_so(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="network.meaning"):
+        Network.dense([64, 10]).save(tmp_path / "network.safetensors")
+    with pytest.raises(SettingError, match="network.meaning"):
+        Network.dense([64, 10]).predict(torch.zeros(3, 64))

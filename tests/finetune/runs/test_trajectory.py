@@ -11,7 +11,6 @@ from safetensors.torch import save_file
 from dbn.data import DataSet
 from dbn.errors import DataError, SettingError
 from finetune.networks.network import Network
-from finetune.networks.network_file import read_network
 from finetune.runs import network_run
 from finetune.runs.network_run import finetune, finetune_seeds, finetuning_directory
 from finetune.runs.trajectory import TRAJECTORY_FILE, Trajectory, read_trajectory, snapshot_epochs
@@ -26,7 +25,7 @@ class StoppedError(Exception):
 
 def network_of(directory: Path) -> Network:
     """The trained network of a run."""
-    return read_network(directory / "network.safetensors").network
+    return Network.load(directory)
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 49, 50, 51, 60, 100, 365, 5000, 10**6])

@@ -59,11 +59,12 @@ def easypr(root: str | Path | None = None) -> Source:
     References:
         EasyPR, https://github.com/liuruoze/EasyPR (Apache License 2.0).
     """
-    images, labels = [], []
+    images, labels, names = [], [], []
     for archive in SHA256:
         for path, content in sorted(read_files(archive, root).items()):
             images.append(_decode(path, content))
             labels.append(CLASSES.index(PurePosixPath(path).parent.name))
+            names.append(path)
     pixels = np.stack(images)
     numbers = torch.tensor(labels)
     groups = torch.from_numpy(np.unique(pixels.reshape(len(pixels), -1), axis=0, return_inverse=True)[1].reshape(-1))
@@ -80,6 +81,7 @@ def easypr(root: str | Path | None = None) -> Source:
         maximum=255.0,
         groups=groups,
         copies=True,
+        names=tuple(names),
     )
 
 

@@ -94,6 +94,7 @@ def image_folder(
             max(1, brightest),
         )  # fmt: skip
     images, numbers = read["train"]
+    names = {split: file_names(by_class, classes, path) for split, by_class in listed.items()}
     test_images, test_labels = read.get("test", (None, None))
     validation_images, validation_labels = read.get("validation", (None, None))
     return Source(
@@ -106,7 +107,15 @@ def image_folder(
         validation_labels=validation_labels if labels else None,
         classes=classes if labels else (),
         maximum=maximum,
+        names=names["train"],
+        test_names=names.get("test", ()),
+        validation_names=names.get("validation", ()),
     )
+
+
+def file_names(by_class: dict[str, list[Path]], classes: tuple[str, ...], path: Path) -> tuple[str, ...]:
+    """Names of the files of a split relative to ``path``, in the order of its images."""
+    return tuple(file.relative_to(path).as_posix() for name in classes for file in by_class.get(name, []))
 
 
 @dataclass

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from dbn.data.images import DataSet, Images
 from dbn.data.split.hold_out import offset_and_factor, split_size, split_stream, stratified_split
@@ -35,11 +36,11 @@ def load_streamed(
         DataError: as :func:`dbn.data.load_data`; or a file cannot be read. Values of training images outside 0 to the
             maximum are found here if they occur in a random sample of a thousand images, else when they are read.
     """
-    train, held_out, tuning = source.train, source.test, source.validation
+    train, held_out, tuning, test_index = source.train, source.test, source.validation, None
     if held_out is None:
-        train, held_out = _take_out("test", train, test, split_seed, source)
+        train, held_out, test_index = _take_out("test", train, test, split_seed, source)
     if tuning is None:
-        train, tuning = _take_out("validation", train, validation, split_seed, source)
+        train, tuning, _ = _take_out("validation", train, validation, split_seed, source)
     seen = _sampled_range(train, (held_out, tuning))
     maximum = value_of_one(seen, source.maximum, data_name=source.name, standardise=standardise)
     offset, factor = offset_and_factor(train, maximum, standardise=standardise)
@@ -57,13 +58,14 @@ def load_streamed(
         shape=source.shape,
         classes=source.classes,
         maximum=seen.magnitude if maximum is None else maximum,
+        test_index=test_index,
     )
 
 
 def _take_out(
     split: str, images: StreamedImages, wanted: int | float | None, split_seed: int, source: StreamedSource
-) -> tuple[StreamedImages, Images]:
-    """The remaining images, in stored order, and the held-out ones, in random order and in memory."""
+) -> tuple[StreamedImages, Images, Tensor]:
+    """The remaining images, in stored order, the held-out ones, in random order and in memory, and their numbers."""
     size = split_size(split, wanted, len(images), source.name)
     generator = split_stream(split_seed, split)
     if size == 0 or images.labels is None:
@@ -74,7 +76,8 @@ def _take_out(
             split, images.labels, size, generator, name=source.name, classes=source.classes,
             all_labels=source.train.labels,
         )  # fmt: skip
-    return images.without(index), images.take(index[torch.randperm(size, generator=generator)])
+    out = index[torch.randperm(size, generator=generator)]
+    return images.without(index), images.take(out), out
 
 
 def _sampled_range(train: StreamedImages, held_out: Iterable[Images]) -> Range:

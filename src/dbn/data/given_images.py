@@ -1,0 +1,100 @@
+"""Images that a person gives to a trained model: as they are stored, or as features."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dbn.data.allowed_values import ROUNDING
+from dbn.data.block_loader import BlockLoader
+from dbn.data.images import Images, ImageSet
+from dbn.data.scaling import Scaling
+from dbn.data.tensors import ORDERED, as_floats, check_dimensions
+from dbn.errors import DataError
+
+BATCH = 1000
+"""Images that a model computes at once; the last bits of its outputs depend on it."""
+
+
+def given_images(given: Any, scaling: Scaling | None, n_features: int, *, are_features: bool = False) -> ImageSet:
+    """Images that a model can be applied to.
+
+    Args:
+        given: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``: a tensor or a numpy
+            array of numbers in the units in which the training images were stored, such as 0 to 255; or an
+            :class:`ImageSet`, such as ``DataSet.test``, which has its own scaling.
+        scaling: of the model's training images; None: unknown, and ``given`` must be features.
+        n_features: number of features of the model's inputs.
+        are_features: ``given`` has been scaled already.
+
+    Raises:
+        DataError: another type or shape, a number that is not finite, or numbers that are plainly in other units.
+    """
+    if isinstance(given, ImageSet):
+        _check_size(given.n_features, n_features, scaling, f"{given.n_features} features")
+        return given
+    pixels = _as_pixels(given, are_features or scaling is None)
+    _check_size(pixels[0].numel() if len(pixels) else n_features, n_features, scaling, f"shape {tuple(pixels.shape)}")
+    flat = pixels.flatten(1).contiguous()
+    if flat.is_floating_point() and not bool(torch.isfinite(flat).all()):
+        raise DataError("Images hold NaN or infinite values. Fill in what is missing, or leave those images out.")
+    if scaling is not None:
+        _check_units(flat, scaling, are_features)
+    if are_features or scaling is None:
+        return Images.of(flat, None)
+    device = flat.device
+    return Images(flat, None, scaling.offset.to(device), scaling.factor.to(device))
+
+
+def batches(images: ImageSet, size: int = BATCH) -> Iterator[Tensor]:
+    """Features of images in order, ``(size, n_features)`` float32 and a last, smaller batch.
+
+    A batch is valid until the next one.
+    """
+    if len(images):
+        for block in BlockLoader(images, batch_size=size, minibatches_per_block=1):
+            yield block.features
+
+
+def _as_pixels(given: Any, are_features: bool) -> Tensor:
+    """A tensor of uint8 or float32, with two to four dimensions."""
+    if not are_features:  # whole numbers are stored values, whatever they go up to
+        if isinstance(given, np.ndarray) and given.dtype.kind in "iu":
+            given = torch.from_numpy(given.astype(np.uint8 if given.dtype == np.uint8 else np.float32))
+        elif isinstance(given, Tensor) and given.dtype in ORDERED and given.dtype != torch.uint8:
+            given = given.float()
+    is_bytes = isinstance(given, Tensor) and given.dtype == torch.uint8 and not are_features
+    pixels: Tensor = given if is_bytes else as_floats(given, "features" if are_features else "images")
+    check_dimensions(pixels, "images")
+    return pixels.detach()
+
+
+def _check_size(found: int, wanted: int, scaling: Scaling | None, words: str) -> None:
+    """Refuse images of another number of features."""
+    if found != wanted:
+        shape = "" if scaling is None else f", from images of {' x '.join(map(str, scaling.shape))}"
+        raise DataError(
+            f"The images have {words}, but the model takes {wanted} features{shape}. Give images of the shape it was "
+            "trained on; channels come before height and width."
+        )
+
+
+def _check_units(pixels: Tensor, scaling: Scaling, are_features: bool) -> None:
+    """Refuse values that cannot be in the units of the training images, where these are not standardised."""
+    if scaling.is_standardised or not pixels.numel():
+        return
+    low, high = (float(end) for end in torch.aminmax(pixels))
+    maximum = 1.0 if are_features else scaling.value_of_one
+    if low < 0 or high > maximum * (1 + ROUNDING):
+        what = "features are" if are_features else "the training images were stored"
+        raise DataError(
+            f"The images hold values from {low:.6g} to {high:.6g}, but {what} from 0 to {maximum:.6g}. Convert them to "
+            "these units."
+        )
+    if pixels.is_floating_point() and maximum > 1 and 0 < high <= 1:
+        raise DataError(
+            f"The images are floats up to {high:.6g}, but the training images were stored from 0 to {maximum:.6g}. If "
+            "they are divided by it already, say features=True; otherwise give them as stored."
+        )

@@ -1,0 +1,136 @@
+"""Applying a trained network to images: predictions, probabilities, features, reconstructions."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dbn.data.given_images import BATCH, batches, given_images
+from dbn.data.images import ImageSet
+from dbn.errors import SettingError
+from dbn.settings import check_number
+from finetune.networks.block import Blocks
+from finetune.networks.meaning import Meaning
+
+
+class UsableNetwork(nn.Module):
+    """What a network with known ``meaning`` can be used for.
+
+    Every method takes images as a tensor, a numpy array or an :class:`dbn.data.images.ImageSet`, computes in evaluation
+    mode, batch after batch, on the network's device, and returns a numpy array where it was given one.
+
+    Attributes:
+        blocks: of the network, inputs first.
+        code: number of the hidden block that is an autoencoder's code, or None.
+        meaning: of its inputs and outputs; None until it is known.
+    """
+
+    blocks: Blocks
+    code: int | None
+    meaning: Meaning | None
+
+    @abstractmethod
+    def hidden(self, x: Tensor) -> list[Tensor]:
+        """Outputs of every block."""
+
+    def predict(self, images: Any, *, features: bool = False, batch_size: int = BATCH) -> Any:
+        """Class numbers ``(n,)`` int64; of an autoencoder as :meth:`reconstruct`.
+
+        Args:
+            images: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``: a tensor, a numpy
+                array, in the units of the training images, or an :class:`dbn.data.images.ImageSet`.
+            features: ``images`` have been scaled to features already.
+            batch_size: images computed at once.
+
+        Returns:
+            A numpy array if ``images`` are one, otherwise a tensor on the network's device. The same holds for the other
+            methods that take images.
+
+        Raises:
+            DataError: images of another shape or range.
+            SettingError: the network's ``meaning`` is not known.
+        """
+        meaning = self.known_meaning
+        if meaning.task == "autoencoder":
+            return self.reconstruct(images, features=features, batch_size=batch_size)
+        return self._applied(images, lambda x: meaning.predicted(self(x)), features, batch_size)
+
+    def predict_proba(self, images: Any, *, features: bool = False, batch_size: int = BATCH) -> Any:
+        """Probabilities of classes, ``(n, n_classes)`` float32; arguments and errors of :meth:`predict`.
+
+        Raises:
+            SettingError: the network is no classifier, or was trained by another loss than the cross-entropy.
+        """
+        meaning = self.known_meaning
+        return self._applied(images, lambda x: meaning.probabilities(self(x)), features, batch_size)
+
+    def transform(
+        self, images: Any, layer: int | None = None, *, features: bool = False, batch_size: int = BATCH
+    ) -> Any:
+        """Outputs of a block, ``(n, sizes[layer])`` float32; arguments and errors of :meth:`predict`.
+
+        Args:
+            images: as in :meth:`predict`.
+            layer: 0 are the network's inputs, 1 is the first hidden block; None: the code of an autoencoder, or the last
+                hidden block.
+            features: as in :meth:`predict`.
+            batch_size: as in :meth:`predict`.
+
+        Raises:
+            SettingError: there is no such layer.
+        """
+        self.known_meaning
+        if layer is None:
+            layer = self.code or len(self.blocks) - 1
+        check_number("layer", layer, low=0, high=len(self.blocks), whole=True)
+        return self._applied(images, lambda x: [x, *self.hidden(x)][layer].clone(), features, batch_size)
+
+    def reconstruct(self, images: Any, *, features: bool = False, batch_size: int = BATCH) -> Any:
+        """An autoencoder's reconstructions, in the shape and units of ``images``; arguments of :meth:`predict`.
+
+        Raises:
+            SettingError: the network is no autoencoder.
+        """
+        meaning = self.known_meaning
+
+        def reconstructed(x: Tensor) -> Tensor:
+            found = meaning.reconstructed(self(x))
+            return found if features else meaning.scaling.stored(found)
+
+        flat = self._applied(images, reconstructed, features, batch_size)
+        return flat if isinstance(images, ImageSet) else flat.reshape(images.shape)
+
+    def _applied(self, images: Any, function: Callable[[Tensor], Tensor], features: bool, batch_size: int) -> Any:
+        """``function`` of the features of images, in evaluation mode, batch after batch."""
+        meaning = self.known_meaning
+        like = self.blocks[0].layer.weight
+        n_features = self.blocks[0].layer.in_features
+        given = given_images(images, meaning.scaling, n_features, are_features=features)
+        training = self.training
+        self.eval()
+        try:
+            with torch.no_grad():
+                found = [function(x.to(like)) for x in batches(given, batch_size)] or [
+                    function(like.new_empty(0, n_features))
+                ]
+        finally:
+            self.train(training)
+        outputs = torch.cat(found)
+        return outputs.cpu().numpy() if isinstance(images, np.ndarray) else outputs
+
+    @property
+    def known_meaning(self) -> Meaning:
+        """The network's meaning.
+
+        Raises:
+            SettingError: it is not known.
+        """
+        if self.meaning is None:
+            raise SettingError(
+                "Nothing is known of this network's inputs and outputs: set network.meaning = Meaning(scaling, task, "
+                "outputs, classes), or load a network that was saved with it."
+            )
+        return self.meaning
