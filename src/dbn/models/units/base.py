@@ -14,6 +14,18 @@ from dbn.models.registry import Registered
 from dbn.random.streams import Noise
 
 
+def checked_shape(name: str, shape: int | Sequence[int]) -> tuple[int, ...]:
+    """Shape of units of type ``name``.
+
+    Raises:
+        SettingError: ``shape`` is neither a positive whole number nor a list of such numbers.
+    """
+    sizes = tuple(shape) if isinstance(shape, (list, tuple)) else (shape,)
+    if not sizes or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in sizes):
+        raise SettingError(f"{name}({shape!r}): the number of units must be a whole number from 1.")
+    return sizes
+
+
 class Units(Registered, nn.Module, ABC):
     r"""A layer of units that are independent given their field (an exponential family).
 
@@ -45,11 +57,8 @@ class Units(Registered, nn.Module, ABC):
 
     def __init__(self, shape: int | Sequence[int]) -> None:
         super().__init__()
-        sizes = tuple(shape) if isinstance(shape, (list, tuple)) else (shape,)
-        if not sizes or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in sizes):
-            raise SettingError(f"{type(self).__name__}({shape!r}): the number of units must be a whole number from 1.")
-        self.shape: tuple[int, ...] = sizes
-        self.size: int = math.prod(sizes)
+        self.shape: tuple[int, ...] = checked_shape(type(self).__name__, shape)
+        self.size: int = math.prod(self.shape)
         self.bias = nn.Parameter(torch.zeros(self.size))
 
     @abstractmethod
@@ -68,6 +77,15 @@ class Units(Registered, nn.Module, ABC):
             field: ``(batch, n)``.
             out: destination; may be ``field`` itself.
         """
+
+    def gain(self) -> Tensor | None:
+        """Factors ``(n,)`` of the field in a unit's mean, ``activation(gain * field + bias)``; None: 1 for all."""
+        return None
+
+    def bounds(self) -> tuple[Tensor, Tensor]:
+        """Smallest and largest value of every unit, ``(n,)`` each; see :attr:`interval`."""
+        low, high = (torch.full((self.size,), end) for end in self.interval)
+        return low, high
 
     def mean_slope(self, mean: Tensor) -> Tensor:
         """Derivative of the mean with respect to the field where the mean is ``mean``, ``(batch, n)``.
