@@ -14,6 +14,7 @@ from torch import Tensor
 from dbn.data.block_reader import BlockBuffer, BlockReader, Gather, Gathered
 from dbn.data.scaling import Scaling
 from dbn.data.split.strata import distinct
+from dbn.data.tables.columns import Columns
 from dbn.data.tensors import as_rows, check_dimensions
 from dbn.data.uploads import upload
 from dbn.errors import DataError
@@ -49,7 +50,7 @@ class ImageSet(ABC):
     """Images in memory, in a file, or computed from others, read as features.
 
     Attributes:
-        labels: ``(n,)`` int64 class numbers, or None where the data has no labels.
+        labels: ``(n,)`` int64 class numbers; ``(n, n_targets)`` float32 values to predict; or None.
         weights: ``(n,)`` float32, weight of each image's loss in fine-tuning; None: 1 for all.
     """
 
@@ -183,7 +184,7 @@ class Images(StoredImages):
             pixels = features.flatten(1).contiguous()
         else:
             pixels = as_rows(features, "features")
-        if labels is not None and labels.shape != pixels.shape[:1]:
+        if labels is not None and labels.shape[:1] != pixels.shape[:1]:
             raise DataError(f"labels have shape {tuple(labels.shape)}, but there are {len(pixels)} images.")
         images = cls.of(pixels, labels)
         return images if weights is None else replace(images, weights=checked_weights(weights, len(pixels)))
@@ -274,6 +275,8 @@ class DataSet:
         test_index: ``(n_test,)`` int64, number of each test image in its source, from 0: among the source's test images
             where it has some, otherwise among its training images; None: as they are stored.
         test_names: a name for each test image, such as its file's; empty: they have none.
+        columns: of a table, whose rows are the images; None: these are images.
+        targets: names of the values to predict, which are then the labels, ``(n, n_targets)`` float32; else empty.
     """
 
     name: str
@@ -286,6 +289,8 @@ class DataSet:
     spare: StoredImages | None = None
     test_index: Tensor | None = None
     test_names: tuple[str, ...] = ()
+    columns: Columns | None = None
+    targets: tuple[str, ...] = ()
 
     @property
     def n_features(self) -> int:
@@ -300,7 +305,7 @@ class DataSet:
     @property
     def scaling(self) -> Scaling:
         """Conversion between stored pixels and features."""
-        return Scaling(self.shape, self.train.offset, self.train.factor, self.maximum)
+        return Scaling(self.shape, self.train.offset, self.train.factor, self.maximum, self.columns)
 
     def to_pixels(self, features: Tensor) -> Tensor:
         """Pictures of features, see :meth:`Scaling.to_pixels`."""
