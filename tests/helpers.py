@@ -30,9 +30,7 @@ NORMALISED = [
 ]
 """Those that have likelihoods."""
 
-SLOPED = [
-    pair for pair in PAIRS if all(Units.registry[kind].mean_slope is not Units.mean_slope for kind in pair)
-]
+SLOPED = [pair for pair in PAIRS if all(Units.registry[kind].mean_slope is not Units.mean_slope for kind in pair)]
 """Those that autoencoders can be made of."""
 
 
@@ -77,7 +75,10 @@ def spec_of(kind: str, size: int) -> str | dict[str, Any]:
         return {"kind": kind, "categories": [size] if size < 4 else [2, size - 2]}
     if kind != "mixed":
         return kind
-    parts: list[dict[str, Any]] = [{"kind": "gaussian_with_variance", "n": max(1, size - 3)}, {"kind": "bernoulli", "n": 1}]
+    parts: list[dict[str, Any]] = [
+        {"kind": "gaussian_with_variance", "n": max(1, size - 3)},
+        {"kind": "bernoulli", "n": 1},
+    ]
     if size == 3:
         parts.append({"kind": "bernoulli", "n": 1})
     elif size > 3:

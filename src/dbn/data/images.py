@@ -36,12 +36,14 @@ def checked_weights(weights: Tensor, n: int) -> Tensor:
         DataError: they are not ``n`` finite numbers from 0.
     """
     if weights.shape != (n,):
-        raise DataError(f"weights have shape {tuple(weights.shape)}, but there are {n} images. Give one for each: ({n},).")
+        raise DataError(
+            f"weights have shape {tuple(weights.shape)}, but there are {n} images. Give one for each: ({n},)."
+        )
     bad = ~(torch.isfinite(weights) & (weights >= 0))
     if bad.any():
         raise DataError(
-            f"weights hold {float(weights[bad][0])}, that of image {int(bad.nonzero()[0])} (counted from 0). Give finite "
-            "numbers from 0."
+            f"weights hold {float(weights[bad][0])}, that of image {int(bad.nonzero()[0])} (counted from 0). Give "
+            "finite numbers from 0."
         )
     return weights.float()
 
@@ -254,7 +256,11 @@ class MemoryReader(BlockReader):
         def gather(positions: Tensor, following: Tensor | None) -> Gathered:
             index = upload(order.index_select(0, positions), device)
             torch.index_select(self.images.pixels, 0, index, out=self.buffer.pixels[: len(index)])
-            return self.buffer.holding(len(index)), rows_of(self.images.labels, index), rows_of(self.images.weights, index)
+            return (
+                self.buffer.holding(len(index)),
+                rows_of(self.images.labels, index),
+                rows_of(self.images.weights, index),
+            )
 
         yield gather
 

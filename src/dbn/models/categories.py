@@ -41,7 +41,7 @@ def _is_count(value: Any) -> bool:
 
 
 def by_group(x: Tensor, sizes: Sequence[int]) -> list[Tensor]:
-    """Units ``(..., n)`` arranged by group: ``(..., groups, categories)`` for groups of one size, else one at a time."""
+    """Units ``(..., n)`` by group: ``(..., groups, categories)`` where groups are of one size, else one at a time."""
     if len(set(sizes)) == 1:
         return [x.unflatten(-1, (len(sizes), sizes[0]))]
     return [part.unsqueeze(-2) for part in x.split(list(sizes), -1)]

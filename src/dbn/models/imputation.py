@@ -28,9 +28,9 @@ def impute(
 
     ``gibbs``: block Gibbs sampling of hidden and missing visible units. The result is the mean over the steps after
     ``burn_in`` of the missing units' conditional mean :math:`E[v | h]`, which for an RBM tends to
-    :math:`E[v_{missing} | v_{known}]`, the values of least expected squared error. ``mean_field``: hidden means and missing
-    visible means are computed from each other until they settle; faster, without noise, and nearer to the most probable
-    values than to the mean.
+    :math:`E[v_{missing} | v_{known}]`, the values of least expected squared error. ``mean_field``: hidden means and
+    missing visible means are computed from each other until they settle; faster, without noise, and nearer to the most
+    probable values than to the mean.
 
     In a stack of several layers a step samples upwards, then one Gibbs step of the top RBM, then downwards: upward
     sampling is the approximation of the layers' posterior that greedy pretraining makes (Hinton et al. 2006).
@@ -71,8 +71,8 @@ def impute(
     check_number("burn_in", burn_in, low=0, high=steps - 1, whole=True)
     if v.shape != missing.shape or missing.dtype != torch.bool:
         raise DataError(
-            f"missing is {missing.dtype} of shape {tuple(missing.shape)}, visible states have {tuple(v.shape)}. Give a mask "
-            "of booleans of their shape."
+            f"missing is {missing.dtype} of shape {tuple(missing.shape)}, visible states have {tuple(v.shape)}. Give a "
+            "mask of booleans of their shape."
         )
     first = layers[0]
     start = first.visible.mean(first.weight.new_zeros(1, first.n_visible))
@@ -120,8 +120,8 @@ def impute_table(
 ) -> "pd.DataFrame":
     """A copy of a table whose missing values a stack has filled in, see :func:`impute`.
 
-    Numbers become their expected value, binary values and categories the most probable one. Columns that are none of the
-    stack's, and values that are there, stay as they are.
+    Numbers become their expected value, binary values and categories the most probable one. Columns that are none of
+    the stack's, and values that are there, stay as they are.
 
     Args:
         stack: pretrained on a table.

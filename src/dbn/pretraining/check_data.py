@@ -1,13 +1,15 @@
 """Checks that a data set matches a model's visible units."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dbn.data.allowed_values import ROUNDING, Interval, check_interval
 from dbn.data.images import DataSet
-from dbn.data.shapes import DataInfo
 from dbn.errors import DataError, SettingError
 from dbn.models.units import Mixed, Units, make_units
+
+if TYPE_CHECKING:
+    from dbn.data.shapes import DataInfo  # reads configurations, which fitting a stack has no use for
 
 
 def check_data(data: DataSet, allowed: Interval, needed_by: str) -> None:
@@ -37,7 +39,7 @@ AS_DATA = "as_data"
 """Type of visible units that follows from the columns of a table."""
 
 
-def visible_units_of(visible: str | Mapping[str, Any], data: DataSet | DataInfo) -> str | Mapping[str, Any]:
+def visible_units_of(visible: str | Mapping[str, Any], data: "DataSet | DataInfo") -> str | Mapping[str, Any]:
     """Type of the visible units of a stack for ``data``: ``visible``, or for ``as_data`` what the table's columns are.
 
     Raises:
@@ -47,8 +49,8 @@ def visible_units_of(visible: str | Mapping[str, Any], data: DataSet | DataInfo)
         return visible
     if data.columns is None:
         raise SettingError(
-            f"stack.visible={AS_DATA}: only the columns of a table say what they are, and data={data.name} is none. Use "
-            "bernoulli, or gaussian with data.standardise=true."
+            f"stack.visible={AS_DATA}: only the columns of a table say what they are, and data={data.name} is none. "
+            "Use bernoulli, or gaussian with data.standardise=true."
         )
     return data.columns.units()
 
@@ -83,6 +85,6 @@ def check_parts(data: DataSet, units: Units) -> None:
                 place = int(outside.nonzero()[0])
                 raise DataError(
                     f"data={data.name}: feature {place} (counted from 0) of the {split} images is outside of "
-                    f"{float(low[place]):g} to {float(high[place]):g}, which its part of stack.visible=mixed needs. Give it "
-                    "a part of another kind, or scale it."
+                    f"{float(low[place]):g} to {float(high[place]):g}, which its part of stack.visible=mixed needs. "
+                    "Give it a part of another kind, or scale it."
                 )

@@ -120,6 +120,8 @@ def pretrain_stacks(
     sets = check_data_sets(data, len(runs))
     check_method(method)
     check_augment(augment)
+    if augment is not None and sets[0].columns is not None:
+        raise SettingError(f"augment={augment}: data={sets[0].name} is a table, whose rows are no images. Use None.")
     check_choice("precision", precision, PRECISIONS)
     check_number("checkpoint_seconds", checkpoint_seconds, low=0)
     for run in runs:

@@ -77,7 +77,7 @@ class PrincipalComponents(PretrainingMethod):
         hidden = make_units(settings.hidden, settings.n_hidden, "stack.every_layer.hidden")
         if not isinstance(hidden.bias, nn.Parameter):
             raise SettingError(
-                f"stack.every_layer.hidden={hidden.kind}: principal components set the bias of units of one type. Name one."
+                f"stack.every_layer.hidden={hidden.kind}: principal components set the bias of units of one type."
             )
         layer = TiedAutoencoder(visible, hidden, Dense(input_shape, settings.n_hidden))
         if images is not None:

@@ -37,7 +37,7 @@ class UsableNetwork(nn.Module):
         """Outputs of every block."""
 
     def predict(self, images: Any, *, features: bool = False, batch_size: int = BATCH) -> Any:
-        """Class numbers ``(n,)`` int64; of targets their values ``(n, n_targets)``; of an autoencoder :meth:`reconstruct`.
+        """Class numbers ``(n,)`` int64, or values of targets ``(n, n_targets)``; of an autoencoder :meth:`reconstruct`.
 
         Args:
             images: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``: a tensor, a numpy
@@ -47,8 +47,8 @@ class UsableNetwork(nn.Module):
             batch_size: images computed at once.
 
         Returns:
-            A numpy array if ``images`` are one or a table, otherwise a tensor on the network's device. The same holds for the other
-            methods that take images.
+            A numpy array if ``images`` are one or a table, otherwise a tensor on the network's device. The same holds
+            for the other methods that take images.
 
         Raises:
             DataError: images of another shape or range.
@@ -75,22 +75,21 @@ class UsableNetwork(nn.Module):
 
         Args:
             images: as in :meth:`predict`.
-            layer: 0 are the network's inputs, 1 is the first hidden block; None: the code of an autoencoder, or the last
-                hidden block.
+            layer: 0 are the network's inputs, 1 is the first hidden block; None: the code of an autoencoder, or the
+                last hidden block.
             features: as in :meth:`predict`.
             batch_size: as in :meth:`predict`.
 
         Raises:
             SettingError: there is no such layer.
         """
-        self.known_meaning
         if layer is None:
             layer = self.code or len(self.blocks) - 1
         check_number("layer", layer, low=0, high=len(self.blocks), whole=True)
         return self._applied(images, lambda x: [x, *self.hidden(x)][layer].clone(), features, batch_size)
 
     def reconstruct(self, images: Any, *, features: bool = False, batch_size: int = BATCH) -> Any:
-        """An autoencoder's reconstructions, in the shape and units of ``images``, or a table; arguments of :meth:`predict`.
+        """An autoencoder's reconstructions in the shape and units of ``images``; arguments of :meth:`predict`.
 
         Raises:
             SettingError: the network is no autoencoder.

@@ -75,7 +75,9 @@ def check_task(settings: TrainingSettings, task: str) -> None:
         return
     a_task = "an autoencoder" if task == "autoencoder" else "regression"
     if settings.class_weights is not None:
-        raise SettingError(f"training.class_weights={settings.class_weights}: task={task} has no classes. Leave it at null.")
+        raise SettingError(
+            f"training.class_weights={settings.class_weights}: task={task} has no classes. Leave it at null."
+        )
     if settings.mixup is not None:
         raise SettingError(f"training.mixup={settings.mixup}: {a_task} has no labels to mix. Leave it at null.")
     if settings.label_smoothing or settings.trajectory or settings.loss != "cross_entropy":
@@ -219,9 +221,11 @@ def fit_networks(
         title = f"{config['name']} {seed}  {'-'.join(map(str, network.sizes))}"
         callbacks.append(
             FitProgress(
-                title, metric, metric.replace("/", " ").replace("_", " "),
+                title,
+                metric,
+                metric.replace("/", " ").replace("_", " "),
                 percent=metric.endswith(("/error", "/balanced_error")),
-            )  # fmt: skip
+            )
         )
     with quiet():
         trainer = make_trainer(

@@ -93,9 +93,7 @@ def _work(
     check_finetuning(config)
     settings = settings_of("training", TrainingSettings, config["training"])
     data = inputs_of([run.config for run in runs])
-    sets = [
-        weighted(labelled(own, run.config), settings.class_weights) for run, own in zip(runs, data, strict=True)
-    ]
+    sets = [weighted(labelled(own, run.config), settings.class_weights) for run, own in zip(runs, data, strict=True)]
     others: list[ImageSet] = []
     if config["unlabelled"] is not None:
         others = [unlabelled_images(own, run.config) for run, own in zip(runs, data, strict=True)]
@@ -205,9 +203,7 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
     }
 
 
-def pictures_of(
-    module: FineTuning, data: DataSet, before: Network, config: Mapping[str, Any]
-) -> dict[str, Any]:
+def pictures_of(module: FineTuning, data: DataSet, before: Network, config: Mapping[str, Any]) -> dict[str, Any]:
     """Filters, features where they are asked for, and an autoencoder's reconstructions, as pictures."""
     first_layers = {"filters_start": before.layers[0], "filters": module.network.layers[0]}
     pictures = {

@@ -51,8 +51,8 @@ def class_weights(wanted: str | Sequence[float], labels: Tensor, classes: Sequen
         return (len(labels) / (len(classes) * counts)).float()
     if len(wanted) != len(classes):
         raise SettingError(
-            f"training.class_weights={format_value(list(wanted))}: there are {len(wanted)}, for {len(classes)} classes: "
-            f"{', '.join(classes)}. Give a number for each, in this order."
+            f"training.class_weights={format_value(list(wanted))}: there are {len(wanted)}, for {len(classes)} "
+            f"classes: {', '.join(classes)}. Give a number for each, in this order."
         )
     return torch.tensor(wanted, dtype=torch.float32)
 

@@ -17,8 +17,8 @@ def mix(block: Block, alpha: float, n_classes: int, generators: Generators) -> B
 
     Each minibatch has one :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)`, and :math:`j` from a random permutation
     of its images; of several processes, each mixes its own share. Cross-entropy is linear in the label, so that the
-    loss is the mixture of the losses, each with its image's weight where images have some: these are then factors of the
-    labels. All is drawn at once on the block's device.
+    loss is the mixture of the losses, each with its image's weight where images have some: these are then factors of
+    the labels. All is drawn at once on the block's device.
 
     Args:
         block: features ``(n, n_features)`` and labels ``(n,)``; in a group both with the members as first dimension.

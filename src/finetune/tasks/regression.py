@@ -64,8 +64,8 @@ class Regression(FineTuning):
 class RegressionMetrics(TaskMetrics):
     """Metrics of predicted numbers, in the units of the targets; of several targets their mean, as in scikit-learn.
 
-    ``rmse``: root of the mean squared error. ``mae``: mean absolute error. ``r2``: coefficient of determination, 1 minus
-    the squared error over that of the mean of the evaluated rows; 0 where all their targets are equal.
+    ``rmse``: root of the mean squared error. ``mae``: mean absolute error. ``r2``: coefficient of determination, 1
+    minus the squared error over that of the mean of the evaluated rows; 0 where all their targets are equal.
 
     Args:
         targets: the targets.

@@ -32,7 +32,7 @@ def expected(rbm: RBM, v: Tensor, missing: Tensor) -> Tensor:
 
 
 def log_integral(rbm: RBM, known: Tensor, empty: Tensor, field: Tensor) -> Tensor:
-    """Log of the sum over missing units, unit by unit, by torch's own distributions: units are independent given ``h``."""
+    """Log of the sum over missing units by torch's own distributions: units are independent given ``h``."""
     mean = rbm.visible.mean(field)
     if rbm.visible.kind == "bernoulli":
         log_p = torch.distributions.Bernoulli(mean).log_prob(known)
@@ -51,7 +51,9 @@ def test_gibbs_sampling_tends_to_the_conditional_mean(visible: str) -> None:
         wanted = expected(rbm, v, missing)
     chains = 500
     given = torch.where(missing, torch.nan, v).repeat_interleave(chains, 0)
-    found = impute(rbm, given, missing.repeat_interleave(chains, 0), steps=400, generator=torch.Generator().manual_seed(1))
+    found = impute(
+        rbm, given, missing.repeat_interleave(chains, 0), steps=400, generator=torch.Generator().manual_seed(1)
+    )
     found = found.view(4, chains, 5)
     error = found.std(1) / chains**0.5
     assert missing.any()
@@ -102,7 +104,7 @@ def test_a_stack_of_two_layers_carries_what_is_known_through_both() -> None:
 
 def test_what_it_cannot_do_is_refused() -> None:
     rbm, v = RBM(Bernoulli(3), Bernoulli(2)), torch.zeros(2, 3)
-    with pytest.raises(DataError, match="missing is torch.bool of shape"):
+    with pytest.raises(DataError, match=r"missing is torch\.bool of shape"):
         impute(rbm, v, torch.ones(3, dtype=torch.bool))
     with pytest.raises(DataError, match=r"missing is torch\.float32"):
         impute(rbm, v, torch.ones(2, 3))

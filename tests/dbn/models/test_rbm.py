@@ -14,7 +14,18 @@ from dbn.likelihood import log_likelihood, log_partition_function
 from dbn.models.phases import Phases
 from dbn.models.units import Mixed, Units
 from dbn.random.streams import stream
-from helpers import NORMALISED, PAIRS, Law, Route, exact_draws, given_binary_units, log_z, make_rbm, random_states, units_of
+from helpers import (
+    NORMALISED,
+    PAIRS,
+    Law,
+    Route,
+    exact_draws,
+    given_binary_units,
+    log_z,
+    make_rbm,
+    random_states,
+    units_of,
+)
 
 BINARY = ("bernoulli", "softmax")
 DISCRETE = [pair for pair in NORMALISED if pair[0] in BINARY or pair[1] in BINARY]
@@ -260,7 +271,12 @@ def test_without_weights_the_likelihood_is_that_of_independent_units(visible: st
     torch.testing.assert_close(log_likelihood(rbm, v), expected, rtol=0, atol=1e-10)
 
 
-LEARNED = [("gaussian_with_variance", "bernoulli"), ("softmax", "bernoulli"), ("mixed", "bernoulli"), ("mixed", "softmax")]
+LEARNED = [
+    ("gaussian_with_variance", "bernoulli"),
+    ("softmax", "bernoulli"),
+    ("mixed", "bernoulli"),
+    ("mixed", "softmax"),
+]
 LEARNED += [(hidden, visible) for visible, hidden in LEARNED] + [("softmax", "softmax"), ("softmax", "gaussian")]
 LEARNED += [("gaussian_with_variance", "gaussian"), ("mixed", "gaussian_with_variance"), ("mixed", "mixed")]
 
@@ -284,7 +300,7 @@ def test_gibbs_leaves_distributions_of_several_types_where_they_are(visible: str
 
 @torch.no_grad()
 def exact_moments(rbm: RBM) -> tuple[Tensor, Tensor]:
-    """Mean ``(n,)`` and mean product ``(n, n)`` of visible units, from the law of the real units given the binary ones."""
+    """Mean ``(n,)`` and mean product ``(n, n)`` of visible units, by the law of real units given the binary ones."""
     law = Law.of(rbm.visible)
     binary, log_weights, real, precision = given_binary_units(rbm)
     p, k = torch.softmax(log_weights, 0), len(law.real)

@@ -46,7 +46,8 @@ def data() -> DataSet:
 def test_learned_variances_are_those_of_the_data() -> None:
     """Independent units of known variance: without anything to explain, the variance is that of the data.
 
-    Its standard error over n values is a share of sqrt(2 / n), here 1.6 %; five of these, and the noise of the last steps.
+    Its standard error over n values is a share of sqrt(2 / n), here 1.6 %; five of these, and the noise of the last
+    steps.
     """
     n = 8000
     deviation = torch.tensor([0.3, 0.7, 1.0, 1.6])
@@ -58,7 +59,7 @@ def test_learned_variances_are_those_of_the_data() -> None:
 
 
 def test_variance_is_what_hidden_units_leave_unexplained() -> None:
-    """Two values 3 apart, with noise of 0.5: unit variance altogether would be 2.5, given the hidden unit it is 0.25."""
+    """Two values 3 apart, with noise of 0.5: the variance is 2.5 altogether, and 0.25 given the hidden unit."""
     generator = torch.Generator().manual_seed(3)
     side = torch.randint(2, (4000, 1), generator=generator)
     x = 3.0 * side - 1.5 + 0.5 * torch.randn(4000, 1, generator=generator)
@@ -73,16 +74,18 @@ def test_as_data_makes_the_units_that_the_columns_are(data: DataSet) -> None:
     assert [(units.kind, units.size) for units in stack[0].visible.units] == [
         ("gaussian_with_variance", 2), ("bernoulli", 1), ("softmax", 7)
     ]  # fmt: skip
-    with pytest.raises(SettingError, match="stack.visible=as_data"):
+    with pytest.raises(SettingError, match=r"stack\.visible=as_data"):
         pretrain_stack(load_data(digits()), LAYERS, visible="as_data", progress=False)
-    with pytest.raises(DataError, match="stack.visible"):
+    with pytest.raises(DataError, match=r"stack\.visible"):
         pretrain_stack(data, LAYERS, progress=False)
     parts = [{"kind": "gaussian_with_variance", "n": 1}, {"kind": "bernoulli", "n": 9}]
     with pytest.raises(DataError, match=r"feature 1 .* training images"):
         pretrain_stack(data, LAYERS, visible={"kind": "mixed", "parts": parts}, progress=False)
 
 
-def test_a_stack_of_a_table_goes_on_where_it_stopped(data: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_of_a_table_goes_on_where_it_stopped(
+    data: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Stopped in the second epoch of either layer: the same bits as undisturbed."""
     whole = pretrain_stack(data, LAYERS, visible="as_data", progress=False)
     options: dict[str, Any] = {"visible": "as_data", "progress": False, "checkpoint_seconds": 0}
@@ -129,7 +132,9 @@ def test_files_hold_units_and_columns(data: DataSet, tmp_path: Path) -> None:
     by_hand = data.columns.filled(data.columns.encoded(new))
     features = (by_hand - data.train.offset) * data.train.factor
     torch.testing.assert_close(torch.from_numpy(found), stack.up(features), rtol=0, atol=1e-6)
-    assert set(again.reconstruct(features)[:, 3:].view(-1, 7).split([3, 4], 1)[0].sum(1).round(decimals=4).tolist()) == {1.0}
+    assert set(
+        again.reconstruct(features)[:, 3:].view(-1, 7).split([3, 4], 1)[0].sum(1).round(decimals=4).tolist()
+    ) == {1.0}
 
 
 @pytest.mark.parametrize("hidden", ["bernoulli", "gaussian_with_variance", "softmax", "mixed"])

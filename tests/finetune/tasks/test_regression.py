@@ -1,4 +1,4 @@
-"""Regression: loss and metrics by their definitions, targets in their own units, runs, seeds together, processes, report."""
+"""Regression: loss and metrics by their definitions, targets in their own units, seeds together, processes, report."""
 
 import json
 import subprocess
@@ -206,7 +206,7 @@ def test_a_report_of_regression_compares_rmse(compose: Composer, tmp_path: Path)
     page = report.html.read_text()
     assert "test RMSE" in page
     assert "percentage points" not in page
-    with pytest.raises(SettingError, match="less is better. Use test/rmse"):
+    with pytest.raises(SettingError, match=r"less is better\. Use test/rmse"):
         write_report(tmp_path / "runs" / "numbers", metric="test/r2")
 
 
@@ -220,6 +220,13 @@ def test_tasks_and_targets_that_do_not_match_are_refused(compose: Composer) -> N
     for key, value in (("mixup", 0.2), ("label_smoothing", 0.1), ("loss", "squared"), ("class_weights", "balanced")):
         with pytest.raises(SettingError, match=rf"training\.{key}={value}"):
             finetune(compose("finetune", [*SMALL, f"training.{key}={value}"]))
+    for setting in ("augment.rotation=10", "features=3", "unlabelled=fixmatch", "stack.augment.rotation=10"):
+        with pytest.raises(SettingError, match=r"data=wine is a table"):
+            finetune(compose("finetune", ["data=wine", "arm=random_relu", setting]))
+    with pytest.raises(SettingError, match="visible units are mixed"):
+        finetune(
+            compose("finetune", ["data=diabetes", "task=autoencoder", "stack.layers=[8,{n_hidden:2,hidden:gaussian}]"])
+        )
     with pytest.raises(SettingError, match=r"task\.baselines"):
         finetune(compose("finetune", [*SMALL, "task.baselines=[pca]"]))
 

@@ -6,9 +6,10 @@ from dbn.data.tables.source import TableSource
 
 
 def diabetes() -> TableSource:
-    """442 people with diabetes: age, sex, body mass index, blood pressure and six blood values; progression after a year.
+    """442 people with diabetes: age, sex, body mass index, blood pressure, six blood values.
 
-    The target is a number, for ``task=regression``. Columns have their own units (scikit-learn scales them otherwise).
+    The target is a number, the progression after a year, for ``task=regression``. Columns have their own units
+    (scikit-learn scales them otherwise).
 
     References:
         Efron, Hastie, Johnstone & Tibshirani (2004), *Least angle regression*, Annals of Statistics 32:407.

@@ -22,10 +22,10 @@ def table(
     """The rows of a table.
 
     Args:
-        path: of a CSV file, whose first line names the columns and in which empty cells and NA are missing values; or of
-            an .npz file of columns ``(n,)``, or several at once ``(n, k)``.
-        target: name of the column to predict, or of several; None: none. Texts, and up to twenty different whole numbers,
-            are classes, other numbers are for ``task=regression``.
+        path: of a CSV file, whose first line names the columns and in which empty cells and NA are missing values; or
+            of an .npz file of columns ``(n,)``, or several at once ``(n, k)``.
+        target: name of the column to predict, or of several; None: none. Texts, and up to twenty different whole
+            numbers, are classes, other numbers are for ``task=regression``.
         columns: kinds of columns by name, where they are not as found: ``number``, ``binary``, ``category`` or
             ``leave_out``, see :func:`dbn.data.tables.find_columns.find_columns`.
         name: name of the data in messages and results.
@@ -65,6 +65,6 @@ def read_table(file: Path) -> "pd.DataFrame":
         raise DataError(f"data.path={file}: {error}") from error
     except Exception as error:  # pandas, numpy and zipfile raise many types for damaged files
         raise DataError(
-            f"data.path={file}: it cannot be read as a table ({error}). Use CSV with the columns' names in its first line, "
-            "or .npz."
+            f"data.path={file}: it cannot be read as a table ({error}). Use CSV with the columns' names in its first "
+            "line, or .npz."
         ) from error

@@ -53,13 +53,15 @@ class Column:
         if self.kind == NUMBER:
             return self._numbers(given, missing)[:, None]
         places = {value: place for place, value in enumerate(self.values)}
-        found = np.array([math.nan if empty else places.get(value, -1) for value, empty in zip(given, missing, strict=True)])
+        found = np.array(
+            [math.nan if empty else places.get(value, -1) for value, empty in zip(given, missing, strict=True)]
+        )
         unknown = found == -1
         if unknown.any():
             row = int(unknown.argmax())
             raise DataError(
-                f"column {self.name!r} holds {_plain(given[row])!r} in row {row} (counted from 0), which is none of its "
-                f"values: {_listed(self.values)}. Leave the cell empty if it is not known."
+                f"column {self.name!r} holds {_plain(given[row])!r} in row {row} (counted from 0), which is none of "
+                f"its values: {_listed(self.values)}. Leave the cell empty if it is not known."
             )
         if self.kind == BINARY:
             return found.astype(np.float32)[:, None]
@@ -100,8 +102,8 @@ class Columns:
 
     Attributes:
         columns: the columns in this order.
-        fill: stored values ``(n_features,)`` that stand for missing ones: the mean of a number column, the most frequent
-            value of a binary or category column, over the training rows; None: not known yet.
+        fill: stored values ``(n_features,)`` that stand for missing ones: the mean of a number column, the most
+            frequent value of a binary or category column, over the training rows; None: not known yet.
     """
 
     columns: tuple[Column, ...]
@@ -129,8 +131,8 @@ class Columns:
     def units(self) -> str | dict[str, Any]:
         """The visible units that such rows are states of, as :func:`dbn.models.units.make_units` takes them.
 
-        Number columns are Gaussian units with learned variance, binary ones Bernoulli units, and each category column is
-        a group of softmax units.
+        Number columns are Gaussian units with learned variance, binary ones Bernoulli units, and each category column
+        is a group of softmax units.
         """
         kinds = {NUMBER: "gaussian_with_variance", BINARY: "bernoulli", CATEGORY: "softmax"}
         parts: list[dict[str, Any]] = []
@@ -158,8 +160,8 @@ class Columns:
         lacking = [name for name in self.names if name not in rows]
         if lacking:
             raise DataError(
-                f"the table has no column {_listed(lacking)}, and the model takes {_listed(self.names)}. Add them, empty "
-                "where they are not known."
+                f"the table has no column {_listed(lacking)}, and the model takes {_listed(self.names)}. Add them, "
+                "empty where they are not known."
             )
         parts = [column.encoded(np.asarray(rows[column.name])) for column in self.columns]
         return torch.from_numpy(np.concatenate(parts, axis=1))

@@ -109,8 +109,8 @@ def _kind(name: str, values: "pd.Series[Any]", found: tuple[Value, ...]) -> str:
         return NUMBER
     if not all(isinstance(value, str | int | float) for value in found):
         raise DataError(
-            f"column {name!r} holds values of type {type(found[0]).__name__}. Convert it to numbers or texts, or leave it "
-            f"out: data.columns.{name}=leave_out."
+            f"column {name!r} holds values of type {type(found[0]).__name__}. Convert it to numbers or texts, or leave "
+            f"it out: data.columns.{name}=leave_out."
         )
     if len(found) > MOST_TEXTS and 2 * len(found) > len(values):
         raise DataError(

@@ -19,8 +19,8 @@ def load_tables(
 ) -> dict[int, DataSet]:  # fmt: skip
     """The data set of each seed, see :func:`dbn.data.load.load_data`.
 
-    Rows are split as images are, stratified where there are classes. Numbers get mean 0 and standard deviation 1 over the
-    training rows, counting the values that are there; standard deviations are floored as in
+    Rows are split as images are, stratified where there are classes. Numbers get mean 0 and standard deviation 1 over
+    the training rows, counting the values that are there; standard deviations are floored as in
     :func:`dbn.data.split.hold_out.standardisation`. Missing values are then the mean of a number column, or the most
     frequent value of another, over the training rows, in all splits alike.
 
@@ -30,8 +30,8 @@ def load_tables(
     """
     if standardise:
         raise SettingError(
-            f"data.standardise=true: the number columns of data={source.name} are standardised in any case. Leave it at "
-            "false."
+            f"data.standardise=true: the number columns of data={source.name} are standardised in any case. Leave it "
+            "at false."
         )
     return {seed: _loaded(source, seed, validation, test) for seed in split_seeds}
 

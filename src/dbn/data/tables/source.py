@@ -90,13 +90,15 @@ def _target(
     classes = [name for name in names if is_class(name, frame[name], given)]
     if len(names) > 1 and classes:
         raise SettingError(
-            f"data.target=[{','.join(names)}]: {classes[0]!r} looks like classes, and several targets must be numbers. Say "
-            f"data.columns.{classes[0]}=number if it is one, or give one target."
+            f"data.target=[{','.join(names)}]: {classes[0]!r} looks like classes, and several targets must be numbers. "
+            f"Say data.columns.{classes[0]}=number if it is one, or give one target."
         )
     if classes:
         values = frame[names[0]]
         if len(distinct(values)) < 2:
-            raise DataError(f"the target {names[0]!r} is {distinct(values)[0]!r} in all rows: there is nothing to learn.")
+            raise DataError(
+                f"the target {names[0]!r} is {distinct(values)[0]!r} in all rows: there is nothing to learn."
+            )
         array = values.to_numpy()
         whole = array.dtype.kind in "biu" or (array.dtype.kind == "f" and bool((array == np.round(array)).all()))
         array = normalise_labels("labels", array) if whole else array.astype(str)

@@ -15,15 +15,15 @@ from dbn.settings import check_number
 
 
 class GaussianWithVariance(Units):
-    r"""Real units :math:`x \in R^n` with energy :math:`E(x) = \sum_i (x_i - b_i)^2 / 2\sigma_i^2` and learned variances.
+    r"""Real units :math:`x \in R^n` of learned variance, with energy :math:`E(x) = \sum_i (x_i - b_i)^2 / 2\sigma_i^2`.
 
     Given a field :math:`f`, the units are independent: :math:`x_i \mid f \sim N(b_i + \sigma_i^2 f_i, \sigma_i^2)`. The
-    parameter is the logarithm :math:`z_i` of what the variance is above a floor,
-    :math:`\sigma_i^2 = \sigma_{min}^2 + e^{z_i}`: a likelihood without a floor has no maximum where a value repeats, and
-    one that is reached smoothly always has a gradient. All variances start at 1, that of standardised data.
+    parameter is the logarithm :math:`z_i` of what the variance is above a floor, :math:`\sigma_i^2 = \sigma_{min}^2 +
+    e^{z_i}`: a likelihood without a floor has no maximum where a value repeats, and one that is reached smoothly always
+    has a gradient. All variances start at 1, that of standardised data.
 
-    The interaction is :math:`-v^T W h`, as for all units, not :math:`-v^T \Sigma^{-1} W h` as in Cho, Ilin & Raiko (2011)
-    and Melchior, Wang & Wiskott (2017): their models are the same distributions, with :math:`\Sigma W` for their
+    The interaction is :math:`-v^T W h`, as for all units, not :math:`-v^T \Sigma^{-1} W h` as in Cho, Ilin & Raiko
+    (2011) and Melchior, Wang & Wiskott (2017): their models are the same distributions, with :math:`\Sigma W` for their
     :math:`W`. Here the energy stays of the exponential family, field by state, and the gradient of the weights does not
     grow as variances shrink, which is why theirs need small learning rates. As theirs, the variance is learned by its
     logarithm. With real units on both sides of an RBM the energy is bounded below only while the largest singular value
@@ -45,9 +45,9 @@ class GaussianWithVariance(Units):
         tensor([1., 1., 1., 1., 1.], grad_fn=<AddBackward0>)
 
     References:
-        Cho, Ilin & Raiko (2011), *Improved learning of Gaussian-Bernoulli restricted Boltzmann machines*, ICANN, section
-        3; Melchior, Wang & Wiskott (2017), *Gaussian-binary restricted Boltzmann machines for modeling natural image
-        statistics*, PLoS ONE 12:e0171015; Welling, Rosen-Zvi & Hinton (2005).
+        Cho, Ilin & Raiko (2011), *Improved learning of Gaussian-Bernoulli restricted Boltzmann machines*, ICANN,
+        section 3; Melchior, Wang & Wiskott (2017), *Gaussian-binary restricted Boltzmann machines for modeling natural
+        image statistics*, PLoS ONE 12:e0171015; Welling, Rosen-Zvi & Hinton (2005).
     """
 
     kind: ClassVar[str] = "gaussian_with_variance"

@@ -20,9 +20,9 @@ from dbn.random.streams import Noise
 class Softmax(Units):
     r"""Groups of units :math:`x \in \{0, 1\}^n`, one of each group on, with energy :math:`E(x) = -\sum_i b_i x_i`.
 
-    Given a field :math:`f`, the groups are independent, and unit :math:`i` is the one of its group ``g`` that is on with
-    probability :math:`e^{b_i + f_i} / \sum_{j \in g} e^{b_j + f_j}`. A group of ``k`` units is a categorical variable of
-    ``k`` values.
+    Given a field :math:`f`, the groups are independent, and unit :math:`i` is the one of its group ``g`` that is on
+    with probability :math:`e^{b_i + f_i} / \sum_{j \in g} e^{b_j + f_j}`. A group of ``k`` units is a categorical
+    variable of ``k`` values.
 
     Args:
         shape: number of units ``n``, or their shape.
@@ -39,8 +39,8 @@ class Softmax(Units):
                grad_fn=<CatBackward0>)
 
     References:
-        Hinton (2012), *A Practical Guide to Training Restricted Boltzmann Machines*, section 13.1; Salakhutdinov, Mnih &
-        Hinton (2007), *Restricted Boltzmann machines for collaborative filtering*, ICML.
+        Hinton (2012), *A Practical Guide to Training Restricted Boltzmann Machines*, section 13.1; Salakhutdinov, Mnih
+        & Hinton (2007), *Restricted Boltzmann machines for collaborative filtering*, ICML.
     """
 
     kind: ClassVar[str] = "softmax"
