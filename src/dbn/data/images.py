@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import torch
 from numpy.typing import NDArray
@@ -139,6 +139,10 @@ class StoredImages(ImageSet):
     def to(self, device: torch.device | str) -> "StoredImages":
         """The same images, with features on ``device``."""
 
+    def weighted(self, weights: Tensor) -> Self:
+        """The same images, with other weights ``(n,)`` of their losses."""
+        return replace(self, weights=weights)  # type: ignore[type-var]  # subclasses are dataclasses
+
     def decoded(self, pixels: Tensor) -> Tensor:
         """Features of ``pixels`` ``(m, n_features)``; never a view of them."""
         return (pixels - self.offset).mul_(self.factor)  # uint8 - float32 gives float32 in one pass
@@ -189,7 +193,7 @@ class Images(StoredImages):
         if labels is not None and labels.shape[:1] != pixels.shape[:1]:
             raise DataError(f"labels have shape {tuple(labels.shape)}, but there are {len(pixels)} images.")
         images = cls.of(pixels, labels)
-        return images if weights is None else replace(images, weights=checked_weights(weights, len(pixels)))
+        return images if weights is None else images.weighted(checked_weights(weights, len(pixels)))
 
     @classmethod
     def of(cls, pixels: Tensor, labels: Tensor | None) -> "Images":

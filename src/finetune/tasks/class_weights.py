@@ -69,4 +69,4 @@ def weighted(data: DataSet, wanted: str | Sequence[float] | None) -> DataSet:
     assert labels is not None  # a classifier is refused on data without labels
     weights = class_weights(wanted, labels.cpu(), data.classes).to(labels.device)[labels]
     own = data.train.weights
-    return replace(data, train=replace(data.train, weights=weights if own is None else own * weights))
+    return replace(data, train=data.train.weighted(weights if own is None else own * weights))

@@ -38,8 +38,10 @@ def mix(block: Block, alpha: float, n_classes: int, generators: Generators) -> B
     if not isinstance(generators, Sequence):
         return block.holding(*_mixed(features, labels, block.weights, lengths, alpha, n_classes, generators))
     weights = [None] * len(features) if block.weights is None else block.weights
-    members = zip(features, labels, weights, generators, strict=True)
-    mixed = [_mixed(*own, lengths, alpha, n_classes, generator) for *own, generator in members]
+    mixed = [
+        _mixed(own, classes, factors, lengths, alpha, n_classes, generator)
+        for own, classes, factors, generator in zip(features, labels, weights, generators, strict=True)
+    ]
     return block.holding(*map(torch.stack, zip(*mixed, strict=True)))
 
 

@@ -65,16 +65,16 @@ class Column:
             )
         if self.kind == BINARY:
             return found.astype(np.float32)[:, None]
-        one_hot = (found[:, None] == np.arange(len(self.values))).astype(np.float32)
+        one_hot: NDArray[np.float32] = (found[:, None] == np.arange(len(self.values))).astype(np.float32)
         one_hot[missing] = math.nan
         return one_hot
 
     def _numbers(self, given: NDArray[Any], missing: NDArray[np.bool_]) -> NDArray[np.float32]:
         import pandas as pd
 
-        numbers = np.asarray(pd.to_numeric(pd.Series(given), errors="coerce"), dtype=np.float64)
+        read = np.asarray(pd.to_numeric(pd.Series(given), errors="coerce"), dtype=np.float64)
         with np.errstate(over="ignore"):  # too large for float32 becomes infinite
-            numbers = numbers.astype(np.float32)
+            numbers: NDArray[np.float32] = read.astype(np.float32)
         bad = ~np.isfinite(numbers) & ~missing
         if bad.any():
             row = int(bad.argmax())
@@ -89,7 +89,8 @@ class Column:
         if self.kind == NUMBER:
             return stored[:, 0]
         place = (stored[:, 0] >= 0.5).astype(int) if self.kind == BINARY else stored.argmax(1)
-        return np.array(self.values, dtype=object)[place]
+        values: NDArray[Any] = np.array(self.values, dtype=object)
+        return values[place]
 
     def header(self) -> dict[str, Any]:
         """Entry in a model file's header."""

@@ -51,14 +51,13 @@ def find_columns(frame: "pd.DataFrame", given: Mapping[str, str], targets: Seque
         check_choice(f"data.columns.{name}", kind, KINDS)
     found = []
     for name in names:
-        kind = given.get(name)
-        if name in targets or kind == LEAVE_OUT:
+        if name in targets or given.get(name) == LEAVE_OUT:
             continue
         values = distinct(frame[name])
         if len(values) < 2:
             log.info("Column %r has %s: it is left out.", name, "a single value" if values else "no values")
             continue
-        kind = _kind(name, frame[name], values) if kind is None else kind
+        kind = given.get(name) or _kind(name, frame[name], values)
         if kind == BINARY and len(values) != 2:
             raise DataError(
                 f"data.columns.{name}=binary: the column has {len(values)} different values. Use "

@@ -115,6 +115,19 @@ class Units(Registered, nn.Module, ABC):
         """Write ``mean(field)`` into ``mean`` and a sample of ``x | field`` into ``out``, both ``(batch, n)``."""
         self.sample(field, generator, out=out, mean=self.mean(field, out=mean))
 
+    def reconstruction(self, field: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:
+        """The units at the end of a short chain, ``(batch, n)``: their mean, which has no sampling noise.
+
+        That is enough where the energy is linear in the states but for terms without parameters. Types whose parameters
+        depend on more of the states, such as a variance, return a sample (Hinton 2012, section 3).
+
+        Args:
+            field: ``(batch, n)``.
+            generator: source of randomness (default: torch's global one).
+            out: destination; may be ``field`` itself.
+        """
+        return self.mean(field, out)
+
     @abstractmethod
     def write_minus_energy_gradient(self, x: Tensor, weights: Tensor) -> None:
         """Write the sum over states of ``weight * -dE(x)/dparameter`` into each ``grad``.

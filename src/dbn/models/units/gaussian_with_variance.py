@@ -91,6 +91,10 @@ class GaussianWithVariance(Units):
         mean = self.mean(field, out) if mean is None else mean
         return torch.add(mean, normal(mean, generator).mul_(self.variance.sqrt()), out=out)
 
+    def reconstruction(self, field: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:
+        """A sample: variances are learned from squares of states, which means are too small for."""
+        return self.sample(field, generator, out)
+
     def write_minus_energy_gradient(self, x: Tensor, weights: Tensor) -> None:
         """``-dE/db = (x - b) / variance``, where ``b`` cancels, and ``-dE/dz = (x - b)^2 e^z / (2 variance^2)``."""
         variance = self.variance

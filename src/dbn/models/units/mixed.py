@@ -52,7 +52,7 @@ class Mixed(Units):
         nn.Module.__init__(self)  # not that of Units: the parts have the biases
         self.shape = checked_shape(type(self).__name__, shape)
         self.size = math.prod(self.shape)
-        if not isinstance(parts, Sequence) or isinstance(parts, str) or not parts:
+        if not isinstance(parts, list | tuple) or not parts:
             raise SettingError(
                 f"parts={format_value(parts)}: mixed units are made of parts. Give a list, such as "
                 "[{kind: gaussian_with_variance, n: 5}, {kind: bernoulli, n: 3}]."
@@ -119,6 +119,10 @@ class Mixed(Units):
         for units, own_field, *own_mean in self._of_parts(*values):
             drawn.append(units.sample(own_field, generator, mean=own_mean[0] if own_mean else None))
         return torch.cat(drawn, -1, out=out)
+
+    def reconstruction(self, field: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:
+        """Those of the parts, ``(batch, n)``."""
+        return torch.cat([units.reconstruction(own, generator) for units, own in self._of_parts(field)], -1, out=out)
 
     def write_minus_energy_gradient(self, x: Tensor, weights: Tensor) -> None:
         """Those of the parts."""
