@@ -68,9 +68,11 @@ def regression(seeds: Sequence[int]) -> list[Row]:
         sets = [data_of(composed([*COMMON, "arm=dbn", f"seed={seed}", f"paths.runs={folder}"])) for seed in seeds]
     peers: dict[str, Callable[[int], Any]] = {
         "MLPRegressor, 50-50 ReLU, early stopping": lambda seed: MLPRegressor(
-            (50, 50), early_stopping=True, validation_fraction=0.2, max_iter=2000, random_state=seed
+            hidden_layer_sizes=(50, 50), early_stopping=True, validation_fraction=0.2, max_iter=2000, random_state=seed
         ),
-        "MLPRegressor, 50-50 ReLU, defaults": lambda seed: MLPRegressor((50, 50), max_iter=2000, random_state=seed),
+        "MLPRegressor, 50-50 ReLU, defaults": lambda seed: MLPRegressor(
+            hidden_layer_sizes=(50, 50), max_iter=2000, random_state=seed
+        ),
         "ridge regression": lambda seed: RidgeCV(np.logspace(-2, 4, 25)),
     }
     for name, make in peers.items():

@@ -89,8 +89,8 @@ class Column:
         if self.kind == NUMBER:
             return stored[:, 0]
         place = (stored[:, 0] >= 0.5).astype(int) if self.kind == BINARY else stored.argmax(1)
-        values: NDArray[Any] = np.array(self.values, dtype=object)
-        return values[place]
+        found: NDArray[Any] = np.array(self.values, dtype=object)[place]
+        return found
 
     def header(self) -> dict[str, Any]:
         """Entry in a model file's header."""
