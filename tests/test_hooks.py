@@ -97,6 +97,11 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
             with pytest.raises(StoppedError):
                 train.main()
         train.main()
+        images = ("data=", "data.path=", "training.trajectory=", "sampler=")
+        table = ["data=diabetes", "task=regression", "arm=dbn", "stack.every_layer.learning_rate=0.001"]
+        others = [setting for setting in settings if not setting.startswith(images)]
+        patch.setattr(sys, "argv", ["dbn-finetune", *others, *table, "study=numbers"])
+        train.main()
         patch.setattr(sys, "argv", ["dbn-pretrain", "stack.layers=[6]", "stack.every_layer.epochs=1", "progress=false"])
         pretrain.main()
         file = next(Path("runs/alone").rglob("dbn.safetensors"))
