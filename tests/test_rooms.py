@@ -14,8 +14,8 @@ ORDER = {
         "samplers", "likelihood", "pretraining", "pretrain", "fetch_data",
     ],
     "finetune": [
-        "networks", "tasks", "baselines", "runs", "report", "rungs", "climb_steps", "sweep", "halving", "compute_climb",
-        "describe", "train",
+        "networks", "tasks", "baselines", "runs", "report", "rungs", "climb_steps", "seed_batches", "sweep", "halving",
+        "compute_climb", "until_settled", "describe", "train",
     ],
 }  # fmt: skip
 """Entry points come last."""

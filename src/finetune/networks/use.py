@@ -46,8 +46,7 @@ class UsableNetwork(nn.Module):
             batch_size: images computed at once.
 
         Returns:
-            A numpy array if ``images`` are one, otherwise a tensor on the network's device. The same holds for the other
-            methods that take images.
+            A numpy array if ``images`` are one, otherwise a tensor on the network's device. So do the other methods.
 
         Raises:
             DataError: images of another shape or range.
@@ -74,15 +73,14 @@ class UsableNetwork(nn.Module):
 
         Args:
             images: as in :meth:`predict`.
-            layer: 0 are the network's inputs, 1 is the first hidden block; None: the code of an autoencoder, or the last
-                hidden block.
+            layer: 0 are the network's inputs, 1 is the first hidden block; None: an autoencoder's code, or the last hidden
+                block.
             features: as in :meth:`predict`.
             batch_size: as in :meth:`predict`.
 
         Raises:
             SettingError: there is no such layer.
         """
-        self.known_meaning
         if layer is None:
             layer = self.code or len(self.blocks) - 1
         check_number("layer", layer, low=0, high=len(self.blocks), whole=True)

@@ -36,6 +36,8 @@ class RunResult:
         other_load: cores that other processes kept busy during fine-tuning; None where that is not known.
         pretrain_other_load: the same of pretraining.
         precision: precision of each layer's matrix products.
+        mistakes: test images that the network was most sure of in a wrong class, worst first, see
+            :func:`finetune.tasks.mistakes.worst_mistakes`.
         path: directory relative to the study, with forward slashes.
     """
 
@@ -72,6 +74,7 @@ class RunResult:
     git: dict[str, Any] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
+    mistakes: tuple[dict[str, Any], ...] = ()
 
     @property
     def hidden(self) -> tuple[int, ...]:
@@ -156,6 +159,7 @@ def read_run_result(directory: Path, stage: str, study: Path) -> RunResult:
         git=_mapping(content.get("git")),
         machine=_mapping(content.get("machine")),
         classes=_strings(content.get("classes")),
+        mistakes=tuple(one for one in content.get("mistakes") or () if isinstance(one, dict)),
     )
 
 
