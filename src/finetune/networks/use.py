@@ -73,8 +73,7 @@ class UsableNetwork(nn.Module):
 
         Args:
             images: as in :meth:`predict`.
-            layer: 0 are the network's inputs, 1 is the first hidden block; None: an autoencoder's code, or the last hidden
-                block.
+            layer: 0 are the inputs, 1 is the first hidden block; None: an autoencoder's code, or the last hidden block.
             features: as in :meth:`predict`.
             batch_size: as in :meth:`predict`.
 
