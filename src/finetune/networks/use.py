@@ -46,8 +46,8 @@ class UsableNetwork(nn.Module):
             batch_size: images computed at once.
 
         Returns:
-            A numpy array if ``images`` are one, otherwise a tensor on the network's device. The same holds for the other
-            methods that take images.
+            A numpy array if ``images`` are one, otherwise a tensor on the network's device. The same holds for the
+            other methods that take images.
 
         Raises:
             DataError: images of another shape or range.
@@ -67,6 +67,26 @@ class UsableNetwork(nn.Module):
         meaning = self.known_meaning
         return self._applied(images, lambda x: meaning.probabilities(self(x)), features, batch_size)
 
+    def outputs(self, images: Any, *, features: bool = False, batch_size: int = BATCH) -> Any:
+        """Outputs of the last block, ``(n, sizes[-1])`` float32; what they are says ``meaning.outputs``.
+
+        Arguments and errors of :meth:`predict`.
+        """
+        return self._applied(images, self, features, batch_size)
+
+    def squared_error(self, images: Any, *, features: bool = False, batch_size: int = BATCH) -> Any:
+        """Squared error of an autoencoder's reconstruction of each image, summed over features, ``(n,)`` float32.
+
+        Arguments and errors of :meth:`predict`.
+
+        Raises:
+            SettingError: the network is no autoencoder.
+        """
+        meaning = self.known_meaning
+        return self._applied(
+            images, lambda x: (meaning.reconstructed(self(x)) - x).square().sum(1), features, batch_size
+        )
+
     def transform(
         self, images: Any, layer: int | None = None, *, features: bool = False, batch_size: int = BATCH
     ) -> Any:
@@ -74,15 +94,14 @@ class UsableNetwork(nn.Module):
 
         Args:
             images: as in :meth:`predict`.
-            layer: 0 are the network's inputs, 1 is the first hidden block; None: the code of an autoencoder, or the last
-                hidden block.
+            layer: 0 are the network's inputs, 1 is the first hidden block; None: the code of an autoencoder, or the
+                last hidden block.
             features: as in :meth:`predict`.
             batch_size: as in :meth:`predict`.
 
         Raises:
             SettingError: there is no such layer.
         """
-        self.known_meaning
         if layer is None:
             layer = self.code or len(self.blocks) - 1
         check_number("layer", layer, low=0, high=len(self.blocks), whole=True)
