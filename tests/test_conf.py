@@ -16,7 +16,9 @@ from finetune.runs.network_run import finetune, finetuning_directory
 from helpers import Composer, recipe_overrides
 
 CONF = config_directory()
-PRIMARY = {"finetune", "pretrain", "describe", "report", "status"}
+TRAINING = {"finetune", "pretrain", "describe"}
+"""Commands whose settings are those of a run."""
+PRIMARY = TRAINING | {"report", "status", "predict", "features", "sample"}
 FILES = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml"))
 
 
@@ -47,7 +49,7 @@ def test_every_choice_says_what_it_is(path: Path) -> None:
     assert lines[0].startswith("# "), "the first line is a comment that says what this is"
 
 
-@pytest.mark.parametrize("name", sorted(PRIMARY - {"report", "status"}))
+@pytest.mark.parametrize("name", sorted(TRAINING))
 def test_defaults_compose(name: str, compose: Composer) -> None:
     config = compose(name)
     assert config["data"]["name"] == "digits"

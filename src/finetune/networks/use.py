@@ -46,7 +46,12 @@ class UsableNetwork(nn.Module):
             batch_size: images computed at once.
 
         Returns:
+<<<<<<< HEAD
             A numpy array if ``images`` are one, otherwise a tensor on the network's device. So do the other methods.
+=======
+            A numpy array if ``images`` are one, otherwise a tensor on the network's device. The same holds for the
+            other methods that take images.
+>>>>>>> commands
 
         Raises:
             DataError: images of another shape or range.
@@ -66,6 +71,26 @@ class UsableNetwork(nn.Module):
         meaning = self.known_meaning
         return self._applied(images, lambda x: meaning.probabilities(self(x)), features, batch_size)
 
+    def outputs(self, images: Any, *, features: bool = False, batch_size: int = BATCH) -> Any:
+        """Outputs of the last block, ``(n, sizes[-1])`` float32; what they are says ``meaning.outputs``.
+
+        Arguments and errors of :meth:`predict`.
+        """
+        return self._applied(images, self, features, batch_size)
+
+    def squared_error(self, images: Any, *, features: bool = False, batch_size: int = BATCH) -> Any:
+        """Squared error of an autoencoder's reconstruction of each image, summed over features, ``(n,)`` float32.
+
+        Arguments and errors of :meth:`predict`.
+
+        Raises:
+            SettingError: the network is no autoencoder.
+        """
+        meaning = self.known_meaning
+        return self._applied(
+            images, lambda x: (meaning.reconstructed(self(x)) - x).square().sum(1), features, batch_size
+        )
+
     def transform(
         self, images: Any, layer: int | None = None, *, features: bool = False, batch_size: int = BATCH
     ) -> Any:
@@ -73,7 +98,12 @@ class UsableNetwork(nn.Module):
 
         Args:
             images: as in :meth:`predict`.
+<<<<<<< HEAD
             layer: 0 are the inputs, 1 is the first hidden block; None: an autoencoder's code, or the last hidden block.
+=======
+            layer: 0 are the network's inputs, 1 is the first hidden block; None: the code of an autoencoder, or the
+                last hidden block.
+>>>>>>> commands
             features: as in :meth:`predict`.
             batch_size: as in :meth:`predict`.
 
