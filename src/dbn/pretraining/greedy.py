@@ -226,7 +226,7 @@ def train_layer(
     for k, (stack, member) in enumerate(zip(stacks, layer.cpu().members(), strict=True)):
         epochs, reason = module.ended(k)
         for_inputs = epochs * flops.forward(below) if computed else flops.forward(below[-1:])
-        facts = {
+        facts: dict[str, Any] = {
             **shared,
             "flops": (epochs * module.flops + for_inputs) * len(train[0]),
             "epochs": epochs,
@@ -242,7 +242,7 @@ def add_closed_form(
     """Add layers to each stack that their method has computed, with the facts of :class:`Pretrained`."""
     for stack, layers in zip(stacks, each, strict=True):
         below = flops.forward([own.operations for own in stack.layers[-1:]]) * len(stack.train)
-        facts = {
+        facts: dict[str, Any] = {
             "seconds": stopwatch.seconds / len(stacks),
             "other_load": stopwatch.other_load,
             "precision": "float32",

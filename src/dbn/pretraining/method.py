@@ -186,8 +186,10 @@ class LayerTraining(BlockModule):
                 finished=[number for number, epochs in enumerate(trained) if epochs is not None],
             )
             ending = self.stop_members(rows)
+            if self.trainer.fast_dev_run:  # type: ignore[attr-defined]  # Lightning sets it; nothing is learned then
+                return
             for number, (member, images, row) in enumerate(zip(members, self.monitored, rows, strict=True)):
-                if trained[number] is None and not self.trainer.fast_dev_run:
+                if trained[number] is None:
                     self.look_for_signs(number, member, images, row, is_last=number in ending)
 
     def stop_members(self, rows: Sequence[Mapping[str, float]]) -> list[int]:
