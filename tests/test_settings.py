@@ -17,6 +17,7 @@ from dbn.commands.texts import TEXTS
 from dbn.errors import UserError
 from dbn.pretraining.check_config import check_pretraining
 from dbn.settings import check_text
+from finetune.export.command import check_export
 from finetune.report.command import check_report
 from finetune.runs.check_config import check_composed, check_finetuning
 from finetune.runs.description import check_sizes
@@ -63,6 +64,7 @@ CHECKS: dict[str, Callable[[Configuration], None]] = {
     "finetune": of_finetune,
     "describe": of_describe,
     "pretrain": lambda config: check_pretraining(as_dict(config)),
+    "export": lambda config: check_export(as_dict(config)),
     "report": lambda config: check_report(as_dict(config)),
     "status": lambda config: check_text("path", as_dict(config)["path"], what="a study's folder"),
 }
@@ -107,6 +109,8 @@ def composed(command: str, overrides: list[str]) -> DictConfig:
     OmegaConf.set_struct(config, False)
     if command in ("report", "status"):
         config.path = "runs"
+    elif command == "export":
+        config.run = "runs/default/finetune/dbn_seed0"
     return config
 
 
