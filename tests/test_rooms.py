@@ -14,13 +14,16 @@ ORDER = {
         "samplers", "likelihood", "pretraining", "pretrain", "fetch_data",
     ],
     "finetune": [
-        "networks", "tasks", "baselines", "runs", "report", "rungs", "climb_steps", "sweep", "halving", "compute_climb",
-        "describe", "train",
+        "networks", "tasks", "baselines", "runs", "report", "export", "stack_quality", "rungs", "climb_steps",
+        "sweep", "halving", "compute_climb", "pretraining_search", "describe", "train",
     ],
 }  # fmt: skip
 """Entry points come last."""
 REPORT = ["results", "comparison", "figures", "pages", "status", "command"]
-COMMANDS = ("dbn.pretrain", "dbn.fetch_data", "finetune.train", "finetune.describe", "finetune.report.command")
+COMMANDS = (
+    "dbn.pretrain", "dbn.fetch_data", "finetune.train", "finetune.describe", "finetune.export.command",
+    "finetune.report.command",
+)  # fmt: skip
 
 
 def modules(package: Path) -> dict[str, ast.Module]:
