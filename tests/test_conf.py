@@ -165,8 +165,8 @@ def test_every_arm_has_a_twin(twins: dict[str, set[str]]) -> None:
     assert twins["random_sigmoid_standard"] == {"dbn"}
 
 
-NO_CONTEST = {"tune_pretraining", "aa", "hidden_units", "ladder", "pretraining_epochs"}
-"""Sweeps of one arm, or of steps that build on each other."""
+NO_CONTEST = {"aa", "hidden_units", "ladder", "pretraining_epochs", "tune_pretraining"}
+"""Sweeps of one arm, of steps that build on each other, or of stacks alone."""
 
 
 @pytest.mark.parametrize("sweep", sorted({path.stem for path in FILES if str(path.parent) == "sweep"} - NO_CONTEST))
