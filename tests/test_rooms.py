@@ -14,15 +14,16 @@ ORDER = {
         "samplers", "likelihood", "pretraining", "use", "pretrain", "sample", "fetch_data",
     ],
     "finetune": [
-        "networks", "tasks", "baselines", "runs", "report", "use", "rungs", "climb_steps", "seed_batches", "sweep",
-        "halving", "compute_climb", "until_settled", "describe", "train", "predict", "features",
+        "networks", "tasks", "baselines", "runs", "report", "use", "export", "stack_quality", "rungs", "climb_steps",
+        "seed_batches", "sweep", "halving", "compute_climb", "until_settled", "pretraining_search", "describe", "train",
+        "predict", "features",
     ],
 }  # fmt: skip
 """Entry points come last."""
 REPORT = ["results", "comparison", "figures", "pages", "status", "command"]
 COMMANDS = (
     "dbn.pretrain", "dbn.sample", "dbn.fetch_data", "finetune.train", "finetune.describe", "finetune.predict",
-    "finetune.features", "finetune.report.command",
+    "finetune.features", "finetune.export.command", "finetune.report.command",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from dbn.errors import UserError
 from dbn.pretraining.check_config import check_pretraining
 from dbn.sample import check_sample
 from dbn.settings import check_text
+from finetune.export.command import check_export
 from finetune.features import check_features
 from finetune.predict import check_predict
 from finetune.report.command import check_report
@@ -66,6 +67,7 @@ CHECKS: dict[str, Callable[[Configuration], None]] = {
     "finetune": of_finetune,
     "describe": of_describe,
     "pretrain": lambda config: check_pretraining(as_dict(config)),
+    "export": lambda config: check_export(as_dict(config)),
     "report": lambda config: check_report(as_dict(config)),
     "status": lambda config: check_text("path", as_dict(config)["path"], what="a study's folder"),
     "predict": lambda config: check_predict(as_dict(config)),
@@ -110,6 +112,7 @@ NEEDED = {
     "predict": {"run": "runs/x/finetune/dbn_seed0"},
     "features": {"run": "runs/x/finetune/dbn_seed0"},
     "sample": {"stack.file": "dbn.safetensors"},
+    "export": {"run": "runs/x/finetune/dbn_seed0"},
 }
 """Settings that a command cannot do without."""
 FILES = [path for path in sorted(CONF.rglob("*.yaml")) if "hydra" not in path.relative_to(CONF).parts]

@@ -84,13 +84,13 @@ class Meaning:
     def from_file(cls, header: Mapping[str, Any], tensors: dict[str, Tensor]) -> "Meaning":
         """Inverse of :meth:`header` and :meth:`tensors`; removes its entries from ``tensors``.
 
-<<<<<<< HEAD
-        Files of format 1 do not name the outputs: those of a classifier are taken as logits, those of an autoencoder as
-        pixels if its inputs are standardised.
-=======
-        Files of format 1 do not name the outputs: those of a classifier are taken as logits, and those of an
-        autoencoder as pixels if its inputs are standardised.
->>>>>>> commands
+        <<<<<<< HEAD
+                Files of format 1 do not name the outputs: those of a classifier are taken as logits, those of an autoencoder as
+                pixels if its inputs are standardised.
+        =======
+                Files of format 1 do not name the outputs: those of a classifier are taken as logits, and those of an
+                autoencoder as pixels if its inputs are standardised.
+        >>>>>>> commands
         """
         scaling = Scaling.from_file(header["inputs"], tensors)
         usual = {"classifier": "logits", "autoencoder": "pixels" if scaling.is_standardised else "pixel_logits"}

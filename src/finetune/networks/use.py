@@ -39,23 +39,23 @@ class UsableNetwork(nn.Module):
     def predict(self, images: Any, *, features: bool = False, batch_size: int = BATCH) -> Any:
         """Class numbers ``(n,)`` int64; of an autoencoder as :meth:`reconstruct`.
 
-        Args:
-            images: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``: a tensor, a numpy
-                array, in the units of the training images, or an :class:`dbn.data.images.ImageSet`.
-            features: ``images`` have been scaled to features already.
-            batch_size: images computed at once.
+                Args:
+                    images: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``: a tensor, a numpy
+                        array, in the units of the training images, or an :class:`dbn.data.images.ImageSet`.
+                    features: ``images`` have been scaled to features already.
+                    batch_size: images computed at once.
 
-        Returns:
-<<<<<<< HEAD
-            A numpy array if ``images`` are one, otherwise a tensor on the network's device. So do the other methods.
-=======
-            A numpy array if ``images`` are one, otherwise a tensor on the network's device. The same holds for the
-            other methods that take images.
->>>>>>> commands
+                Returns:
+        <<<<<<< HEAD
+                    A numpy array if ``images`` are one, otherwise a tensor on the network's device. So do the other methods.
+        =======
+                    A numpy array if ``images`` are one, otherwise a tensor on the network's device. The same holds for the
+                    other methods that take images.
+        >>>>>>> commands
 
-        Raises:
-            DataError: images of another shape or range.
-            SettingError: the network's ``meaning`` is not known.
+                Raises:
+                    DataError: images of another shape or range.
+                    SettingError: the network's ``meaning`` is not known.
         """
         meaning = self.known_meaning
         if meaning.task == "autoencoder":
@@ -96,19 +96,19 @@ class UsableNetwork(nn.Module):
     ) -> Any:
         """Outputs of a block, ``(n, sizes[layer])`` float32; arguments and errors of :meth:`predict`.
 
-        Args:
-            images: as in :meth:`predict`.
-<<<<<<< HEAD
-            layer: 0 are the inputs, 1 is the first hidden block; None: an autoencoder's code, or the last hidden block.
-=======
-            layer: 0 are the network's inputs, 1 is the first hidden block; None: the code of an autoencoder, or the
-                last hidden block.
->>>>>>> commands
-            features: as in :meth:`predict`.
-            batch_size: as in :meth:`predict`.
+                Args:
+                    images: as in :meth:`predict`.
+        <<<<<<< HEAD
+                    layer: 0 are the inputs, 1 is the first hidden block; None: an autoencoder's code, or the last hidden block.
+        =======
+                    layer: 0 are the network's inputs, 1 is the first hidden block; None: the code of an autoencoder, or the
+                        last hidden block.
+        >>>>>>> commands
+                    features: as in :meth:`predict`.
+                    batch_size: as in :meth:`predict`.
 
-        Raises:
-            SettingError: there is no such layer.
+                Raises:
+                    SettingError: there is no such layer.
         """
         if layer is None:
             layer = self.code or len(self.blocks) - 1

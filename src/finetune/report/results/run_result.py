@@ -38,6 +38,8 @@ class RunResult:
         precision: precision of each layer's matrix products.
         mistakes: test images that the network was most sure of in a wrong class, worst first, see
             :func:`finetune.tasks.mistakes.worst_mistakes`.
+        layer_epochs: epochs that each layer of a stack trained; empty for other runs, and where it is not known.
+        warnings: signs that the pretraining of a layer failed.
         path: directory relative to the study, with forward slashes.
     """
 
@@ -69,6 +71,8 @@ class RunResult:
     settings: dict[str, Any] = field(default_factory=dict)
     trained_together: int | None = None
     precision: tuple[str, ...] = ()
+    layer_epochs: tuple[int, ...] = ()
+    warnings: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, Any] = field(default_factory=dict)
     git: dict[str, Any] = field(default_factory=dict)
@@ -154,6 +158,8 @@ def read_run_result(directory: Path, stage: str, study: Path) -> RunResult:
         settings=_mapping(_mapping(content.get("trial")).get("settings")),
         trained_together=_integer(content.get("trained_together")),
         precision=_strings(content.get("precision")),
+        layer_epochs=_layer_epochs(content.get("layers")),
+        warnings=_strings(content.get("warnings")),
         config=_mapping(content.get("config")),
         versions=_mapping(content.get("versions")),
         git=_mapping(content.get("git")),
@@ -216,6 +222,10 @@ def _integer(value: object) -> int | None:
 
 def _integers(value: object) -> tuple[int, ...]:
     return tuple(value) if isinstance(value, list) and all(_integer(one) is not None for one in value) else ()
+
+
+def _layer_epochs(value: object) -> tuple[int, ...]:
+    return _integers([_mapping(layer).get("epochs") for layer in value]) if isinstance(value, list) else ()
 
 
 def _mapping(value: object) -> dict[str, Any]:
