@@ -26,7 +26,8 @@ def given_images(given: Any, scaling: Scaling | None, n_features: int, *, are_fe
     Args:
         given: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``: a tensor or a numpy
             array of numbers in the units in which the training images were stored, such as 0 to 255; or an
-            :class:`ImageSet`, such as ``DataSet.test``, which has its own scaling.
+            :class:`ImageSet`, such as ``DataSet.test``, which has its own scaling. Of a model of a table, a table (a
+            pandas DataFrame) with its columns, in which values may be missing.
         scaling: of the model's training images; None: unknown, and ``given`` must be features.
         n_features: number of features of the model's inputs.
         are_features: ``given`` has been scaled already.
@@ -37,6 +38,9 @@ def given_images(given: Any, scaling: Scaling | None, n_features: int, *, are_fe
     if isinstance(given, ImageSet):
         _check_size(given.n_features, n_features, scaling, f"{given.n_features} features")
         return given
+    if scaling is not None and scaling.columns is not None and not are_features and is_table(given):
+        stored = scaling.columns.filled(scaling.columns.encoded(given))
+        return Images(stored, None, scaling.offset.cpu(), scaling.factor.cpu())
     pixels = _as_pixels(given, are_features or scaling is None)
     _check_size(pixels[0].numel() if len(pixels) else n_features, n_features, scaling, f"shape {tuple(pixels.shape)}")
     flat = pixels.flatten(1).contiguous()
@@ -53,6 +57,11 @@ def given_images(given: Any, scaling: Scaling | None, n_features: int, *, are_fe
         return Images.of(flat, None)
     device = flat.device
     return Images(flat, None, scaling.offset.to(device), scaling.factor.to(device))
+
+
+def is_table(given: Any) -> bool:
+    """Whether it is a table with named columns, such as a pandas DataFrame."""
+    return not isinstance(given, (Tensor, np.ndarray)) and hasattr(given, "columns") and hasattr(given, "to_numpy")
 
 
 def batches(images: ImageSet, size: int = BATCH) -> Iterator[Tensor]:

@@ -4,16 +4,17 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dbn.data.block_reader import BlockBuffer, BlockReader, Gather, Stored
+from dbn.data.block_reader import BlockBuffer, BlockReader, Gather, Gathered
 from dbn.data.scaling import Scaling
 from dbn.data.split.strata import distinct
+from dbn.data.tables.columns import Columns
 from dbn.data.tensors import as_rows, check_dimensions
 from dbn.data.uploads import upload
 from dbn.errors import DataError
@@ -23,14 +24,40 @@ CHUNK_IMAGES, CHUNK_FEATURES = 5000, 1 << 22
 """Largest number of images, and of their features, in a chunk of :meth:`ImageSet.chunks`."""
 
 
+def rows_of(values: Tensor | None, index: Tensor) -> Tensor | None:
+    """``values[index]``; None of None."""
+    return None if values is None else values[index]
+
+
+def checked_weights(weights: Tensor, n: int) -> Tensor:
+    """Weights of ``n`` images as float32.
+
+    Raises:
+        DataError: they are not ``n`` finite numbers from 0.
+    """
+    if weights.shape != (n,):
+        raise DataError(
+            f"weights have shape {tuple(weights.shape)}, but there are {n} images. Give one for each: ({n},)."
+        )
+    bad = ~(torch.isfinite(weights) & (weights >= 0))
+    if bad.any():
+        raise DataError(
+            f"weights hold {float(weights[bad][0])}, that of image {int(bad.nonzero()[0])} (counted from 0). Give "
+            "finite numbers from 0."
+        )
+    return weights.float()
+
+
 class ImageSet(ABC):
     """Images in memory, in a file, or computed from others, read as features.
 
     Attributes:
-        labels: ``(n,)`` int64 class numbers, or None where the data has no labels.
+        labels: ``(n,)`` int64 class numbers; ``(n, n_targets)`` float32 values to predict; or None.
+        weights: ``(n,)`` float32, weight of each image's loss in fine-tuning; None: 1 for all.
     """
 
     labels: Tensor | None
+    weights: Tensor | None = None
 
     @abstractmethod
     def __len__(self) -> int:
@@ -112,6 +139,10 @@ class StoredImages(ImageSet):
     def to(self, device: torch.device | str) -> "StoredImages":
         """The same images, with features on ``device``."""
 
+    def weighted(self, weights: Tensor) -> Self:
+        """The same images, with other weights ``(n,)`` of their losses."""
+        return replace(self, weights=weights)  # type: ignore[type-var]  # subclasses are dataclasses
+
     def decoded(self, pixels: Tensor) -> Tensor:
         """Features of ``pixels`` ``(m, n_features)``; never a view of them."""
         return (pixels - self.offset).mul_(self.factor)  # uint8 - float32 gives float32 in one pass
@@ -129,33 +160,40 @@ class Images(StoredImages):
         labels: ``(n,)`` int64 class numbers, or None where the data has no labels.
         offset: as in :class:`StoredImages`.
         factor: as in :class:`StoredImages`.
+        weights: as in :class:`ImageSet`.
     """
 
     pixels: Tensor
     labels: Tensor | None
     offset: Tensor
     factor: Tensor
+    weights: Tensor | None = None
 
     @classmethod
-    def from_features(cls, features: Tensor | NDArray[Any], labels: Tensor | None = None) -> "Images":
+    def from_features(
+        cls, features: Tensor | NDArray[Any], labels: Tensor | None = None, weights: Tensor | None = None
+    ) -> "Images":
         """Images whose pixels are their features.
 
         Args:
             features: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``. uint8 tensors are
                 kept, with features from 0 to 255; others become float32, see :func:`dbn.data.tensors.as_floats`.
             labels: ``(n,)`` int64, or None.
+            weights: of the images' losses in fine-tuning, ``(n,)`` from 0; None: 1 for all.
 
         Raises:
-            DataError: features have another shape or type, or the number of labels differs from that of images.
+            DataError: features have another shape or type, the number of labels or weights differs from that of images,
+                or a weight is negative or not finite.
         """
         if isinstance(features, Tensor) and features.dtype == torch.uint8:
             check_dimensions(features, "features")
             pixels = features.flatten(1).contiguous()
         else:
             pixels = as_rows(features, "features")
-        if labels is not None and labels.shape != pixels.shape[:1]:
+        if labels is not None and labels.shape[:1] != pixels.shape[:1]:
             raise DataError(f"labels have shape {tuple(labels.shape)}, but there are {len(pixels)} images.")
-        return cls.of(pixels, labels)
+        images = cls.of(pixels, labels)
+        return images if weights is None else images.weighted(checked_weights(weights, len(pixels)))
 
     @classmethod
     def of(cls, pixels: Tensor, labels: Tensor | None) -> "Images":
@@ -193,12 +231,13 @@ class Images(StoredImages):
     def take(self, index: Tensor) -> "Images":
         """Copies of the images at ``index`` ``(m,)`` (numbers or a mask), with the same scaling."""
         labels = None if self.labels is None else self.labels[index]
-        return Images(self.pixels[index], labels, self.offset, self.factor)
+        return Images(self.pixels[index], labels, self.offset, self.factor, rows_of(self.weights, index))
 
     def to(self, device: torch.device | str) -> "Images":
         """The same images on ``device``."""
         labels = None if self.labels is None else self.labels.to(device)
-        return Images(self.pixels.to(device), labels, self.offset.to(device), self.factor.to(device))
+        weights = None if self.weights is None else self.weights.to(device)
+        return Images(self.pixels.to(device), labels, self.offset.to(device), self.factor.to(device), weights)
 
 
 class MemoryReader(BlockReader):
@@ -216,12 +255,16 @@ class MemoryReader(BlockReader):
     @contextmanager
     def reading(self, generator: torch.Generator | None) -> Iterator[Gather]:
         """See :meth:`BlockReader.reading`."""
-        order, labels, device = self.images.order(generator), self.images.labels, self.images.pixels.device
+        order, device = self.images.order(generator), self.images.pixels.device
 
-        def gather(positions: Tensor, following: Tensor | None) -> tuple[Stored, Tensor | None]:
+        def gather(positions: Tensor, following: Tensor | None) -> Gathered:
             index = upload(order.index_select(0, positions), device)
             torch.index_select(self.images.pixels, 0, index, out=self.buffer.pixels[: len(index)])
-            return self.buffer.holding(len(index)), None if labels is None else labels[index]
+            return (
+                self.buffer.holding(len(index)),
+                rows_of(self.images.labels, index),
+                rows_of(self.images.weights, index),
+            )
 
         yield gather
 
@@ -242,6 +285,8 @@ class DataSet:
         test_index: ``(n_test,)`` int64, number of each test image in its source, from 0: among the source's test images
             where it has some, otherwise among its training images; None: as they are stored.
         test_names: a name for each test image, such as its file's; empty: they have none.
+        columns: of a table, whose rows are the images; None: these are images.
+        targets: names of the values to predict, which are then the labels, ``(n, n_targets)`` float32; else empty.
     """
 
     name: str
@@ -254,6 +299,8 @@ class DataSet:
     spare: StoredImages | None = None
     test_index: Tensor | None = None
     test_names: tuple[str, ...] = ()
+    columns: Columns | None = None
+    targets: tuple[str, ...] = ()
 
     @property
     def n_features(self) -> int:
@@ -268,7 +315,7 @@ class DataSet:
     @property
     def scaling(self) -> Scaling:
         """Conversion between stored pixels and features."""
-        return Scaling(self.shape, self.train.offset, self.train.factor, self.maximum)
+        return Scaling(self.shape, self.train.offset, self.train.factor, self.maximum, self.columns)
 
     def to_pixels(self, features: Tensor) -> Tensor:
         """Pictures of features, see :meth:`Scaling.to_pixels`."""

@@ -13,12 +13,14 @@ from dbn.data.split.hold_out import offset_and_factor
 from dbn.data.split.source_splits import Split, split_source
 from dbn.data.streamed.load import load_streamed
 from dbn.data.streamed.source import StreamedSource
+from dbn.data.tables.load import load_tables
+from dbn.data.tables.source import TableSource
 from dbn.data.value_of_one import Range, value_of_one
 from dbn.errors import DataError
 
 
 def load_data(
-    source: Source | StreamedSource,
+    source: Source | StreamedSource | TableSource,
     *,
     split_seed: int = 0,
     validation: int | float | None = 0.2,
@@ -33,7 +35,8 @@ def load_data(
     sizes count pictures, and each is held out once.
 
     Args:
-        source: what a reader of files returned; the training images of a :class:`StreamedSource` stay in their file.
+        source: what a reader of files returned; the training images of a :class:`StreamedSource` stay in their file; of
+            a table see :func:`dbn.data.tables.load.load_tables`.
         split_seed: seed of the stream ``split``.
         validation: number (int) or fraction (float) of validation images; 0: none. Ignored (pass None) if the source
             has validation images.
@@ -57,7 +60,7 @@ def load_data(
 
 
 def load_splits(
-    source: Source | StreamedSource,
+    source: Source | StreamedSource | TableSource,
     split_seeds: Sequence[int],
     *,
     validation: int | float | None = 0.2,
@@ -75,7 +78,7 @@ def load_splits(
         test: as in :func:`load_data`.
         standardise: as in :func:`load_data`; the statistics are those of each split's own training images.
     """
-    if not isinstance(source, (Source, StreamedSource)):
+    if not isinstance(source, (Source, StreamedSource, TableSource)):
         raise DataError(
             f"source is a {type(source).__name__}: load_data takes what a reader of files returns, such as digits(), "
             "or Source('mine', images, labels, maximum=255) with images (n, channels, height, width) in a tensor."
@@ -85,6 +88,8 @@ def load_splits(
     seeds = dict.fromkeys(split_seeds)
     if isinstance(source, StreamedSource):
         made = {seed: load_streamed(source, split_seed=seed, **options) for seed in seeds}  # type: ignore[arg-type]
+    elif isinstance(source, TableSource):
+        made = load_tables(source, list(seeds), validation=validation, test=test, standardise=standardise)
     else:
         made = _load_from_memory(source, list(seeds), validation, test, standardise)
     return [made[seed] for seed in split_seeds]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dbn.data.given_images import BATCH, batches, given_images
+from dbn.data.given_images import BATCH, batches, given_images, is_table
 from dbn.errors import SettingError
 from dbn.models.autoencoder import TiedAutoencoder  # noqa: F401 (registers its kind, which files name)
 from dbn.models.layer import Layer
@@ -133,14 +133,15 @@ class DBN(nn.Module):
 
         Args:
             images: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``: a tensor or a numpy
-                array in the units of the training images, or an :class:`dbn.data.images.ImageSet`.
+                array in the units of the training images, or an :class:`dbn.data.images.ImageSet`; of a stack of a
+                table, a table.
             layer: number of layers to pass; None: all; 0: none, which gives the visible units' states.
             features: ``images`` have been scaled to features already, as they must be where ``scaling`` is None.
             batch_size: images computed at once.
 
         Returns:
-            Hidden means ``(n, n_hidden)`` float32: a numpy array if ``images`` are one, otherwise a tensor on the
-            stack's device.
+            Hidden means ``(n, n_hidden)`` float32: a numpy array if ``images`` are one or a table, otherwise a tensor
+            on the stack's device.
 
         Raises:
             SettingError: the stack has fewer layers.
@@ -153,7 +154,7 @@ class DBN(nn.Module):
         outputs = torch.cat(
             [self.up(x.to(like), layer).clone() for x in batches(given, batch_size)] or [self.up(empty, layer)]
         )
-        return outputs.cpu().numpy() if isinstance(images, np.ndarray) else outputs
+        return outputs.cpu().numpy() if isinstance(images, np.ndarray) or is_table(images) else outputs
 
     def reconstruct(self, v: Tensor) -> Tensor:
         """Mean-field reconstruction: ``(batch, n_visible)`` -> ``(batch, n_visible)``."""

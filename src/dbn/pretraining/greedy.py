@@ -25,7 +25,7 @@ from dbn.models.dbn import DBN
 from dbn.models.layer import Layer, group_layers
 from dbn.pretraining.augmented import AugmentedBelow
 from dbn.pretraining.check_arguments import check_augment, check_data_sets, check_layers, check_method
-from dbn.pretraining.check_data import check_visible
+from dbn.pretraining.check_data import check_visible, visible_units_of
 from dbn.pretraining.check_patience import check_patience
 from dbn.pretraining.contrastive import RBMPretraining
 from dbn.pretraining.fit import MONITORED_IMAGES
@@ -93,7 +93,8 @@ def pretrain_stacks(
             training images are used, labelled or not.
         layers: settings of each layer, from the data upwards.
         runs: seed, directory and tracker of each stack.
-        visible: type of the visible units of the first layer, see :class:`LayerSettings`.
+        visible: type of the visible units of the first layer, see :class:`LayerSettings`; ``as_data``: as the columns
+            of a table are.
         method: pretraining method; None: RBMs by CD-1, :class:`dbn.pretraining.contrastive.RBMPretraining`.
         optimizer: factory of the optimiser.
         precision: of the products: ``auto``, ``float32``, ``bf16`` or ``tf32``, see :mod:`dbn.machine.precision`.
@@ -120,6 +121,8 @@ def pretrain_stacks(
     sets = check_data_sets(data, len(runs))
     check_method(method)
     check_augment(augment)
+    if augment is not None and sets[0].columns is not None:
+        raise SettingError(f"augment={augment}: data={sets[0].name} is a table, whose rows are no images. Use None.")
     check_choice("precision", precision, PRECISIONS)
     check_number("checkpoint_seconds", checkpoint_seconds, low=0)
     for run in runs:
@@ -130,11 +133,12 @@ def pretrain_stacks(
             "time. Use n_parallel_seeds=1."
         )
     method = RBMPretraining() if method is None else method
+    visible = visible_units_of(visible, sets[0])  # the others are splits of the same images
+    check_visible(sets[0], visible)
     stacks = [
         GrowingStack(run, method, own, layers, visible, representations, augment)
         for run, own in zip(runs, sets, strict=True)
     ]
-    check_visible(sets[0], visible)  # the others are splits of the same images
     check_patience(layers, method, visible, sets)
     for number, stage in enumerate(stacks[0].stages, start=1):
         waiting = [stack for stack in stacks if not stack.is_trained(number)]

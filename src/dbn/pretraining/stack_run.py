@@ -154,9 +154,10 @@ def _finish(
         "version": metadata.version("layerwise-dbn"),
     }
     stack.save(directory / DBN_FILE, description)
-    pictures = pictures_of_stack(stack, data, config["seed"])
-    save_pictures(directory, pictures)
-    tracker.log_pictures(sheets(pictures))
+    if data.columns is None:
+        pictures = pictures_of_stack(stack, data, config["seed"])
+        save_pictures(directory, pictures)
+        tracker.log_pictures(sheets(pictures))
     metrics = tracker.last_metrics()
     tracker.log_summary(metrics)
     return {

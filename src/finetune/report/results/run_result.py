@@ -192,6 +192,8 @@ def _kind_from_flag(content: dict[str, Any]) -> Kind:
 def _task_from(metrics: dict[str, float]) -> str:
     if any(key.endswith("/error") for key in metrics):
         return "classifier"
+    if any(key.endswith("/rmse") for key in metrics):
+        return "regression"
     return "autoencoder" if any(key.endswith("/squared_error") for key in metrics) else ""
 
 
