@@ -62,6 +62,7 @@ class ContrastiveStep:
         positive.condition_on_visible(rbm)
         self.sampler.write_negative_states(rbm, positive, negative.v, generator)
         negative.condition_on_visible(rbm)
+        self.sampler.continue_chains(rbm, negative, generator)
         phases.write_gradient(rbm, count)
         add_gradients(rbm)
         optimizer.step()

@@ -33,6 +33,15 @@ class Sampler(ABC):
             generator: source of randomness (default: torch's global one).
         """
 
+    def continue_chains(self, rbm: RBM, negative: Phase, generator: Noise = None) -> None:  # noqa: B027
+        """Prepare the next minibatch, once the negative phase has its hidden field and before the update.
+
+        Args:
+            rbm: the model.
+            negative: the negative phase of the minibatch; its buffer ``h`` may be overwritten.
+            generator: source of randomness (default: torch's global one).
+        """
+
     def state_dict(self) -> dict[str, Tensor]:
         """State for checkpoints, so that resumed training is bit-equal; empty unless chains persist."""
         return {}
