@@ -23,7 +23,7 @@ TESTS = sorted(name for name in NAMED if "::" in name)
 
 
 def test_every_metric_is_on_the_page() -> None:
-    tasks: list[TaskMetrics] = [ClassifierMetrics(loss) for loss in LOSSES]
+    tasks: list[TaskMetrics] = [ClassifierMetrics(3, loss) for loss in LOSSES]
     tasks += [AutoencoderMetrics(real) for real in (True, False)]
     names = {name for task in tasks for name in task.named}
     names |= rbm_metrics(make_rbm(), torch.rand(3, 5).double(), torch.rand(2, 5).double()).keys()

@@ -64,8 +64,10 @@ def classifier_numbers(logits: Floats, labels: NDArray[np.int64]) -> dict[str, f
     confidence, right = np.exp(log_p.max(1)), log_p.argmax(1) == labels
     bins = np.ceil(15 * confidence)
     gaps = [abs(np.sum(right[bins == m] - confidence[bins == m])) for m in np.unique(bins)]
+    of_classes = [1 - right[labels == label].mean() for label in np.unique(labels)]
     return {
         "error": 1 - right.mean(),
+        "balanced_error": float(np.mean(of_classes)),
         "nll": -log_p[np.arange(len(labels)), labels].mean(),
         "calibration_error": float(sum(gaps)) / len(labels),
     }
@@ -92,7 +94,7 @@ def test_a_classifier_s_result(compose: Composer) -> None:
     assert (result["epochs"], [row["epoch"] for row in rows]) == (25, list(range(25)))
     best = min(rows, key=lambda row: (row["validation/error"], row["epoch"]))
     assert result["best_epoch"] == best["epoch"]
-    for quantity in ("error", "nll", "calibration_error"):
+    for quantity in ("error", "balanced_error", "nll", "calibration_error"):
         found = result["metrics"][f"validation/{quantity}"]
         assert best[f"validation/{quantity}"] == pytest.approx(found, abs=1e-5), quantity
 

@@ -46,7 +46,7 @@ def show(result: Mapping[str, Any], directory: Path) -> None:
     for split in splits:
         table.add_column(split, justify="right")
     for quantity in dict.fromkeys(key.split("/")[1] for key in result["metrics"]):
-        percent = quantity in ("error", "calibration_error")
+        percent = quantity in ("error", "balanced_error", "calibration_error")
         values = [result["metrics"][f"{split}/{quantity}"] for split in splits]
         row = [percent_text(value) if percent else f"{value:.4g}" for value in values]
         table.add_row(quantity.replace("_", " "), *row)

@@ -117,13 +117,14 @@ class BlockLoader:
                 self.next_block = number + 1
                 batches, shares, positions = self.minibatches_from(starts[number])
                 following = None if number + 1 == len(starts) else self.minibatches_from(starts[number + 1])[2]
-                found, labels = gather(positions, following)
+                found, labels, weights = gather(positions, following)
                 yield Block(
                     number=number,
                     images=found,
                     labels=labels,
                     lengths=tuple(b - a for a, b in shares),
                     counts=tuple(b - a for a, b in batches),
+                    weights=weights,
                 )
 
     def minibatches_from(self, start: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]], torch.Tensor]:

@@ -8,8 +8,10 @@ from copy import copy
 import torch
 from torch import Tensor
 
-Gather = Callable[[Tensor, Tensor | None], tuple["Tensor | Stored", Tensor | None]]
-"""From positions in an epoch's order, ascending ``(m,)``, to features ``(m, n_features)`` and labels ``(m,)``.
+Gathered = tuple["Tensor | Stored", Tensor | None, Tensor | None]
+"""Features ``(m, n_features)`` or stored pixels, labels ``(m,)`` or None, weights ``(m,)`` or None."""
+Gather = Callable[[Tensor, Tensor | None], Gathered]
+"""From positions in an epoch's order, ascending ``(m,)``, to what is there.
 
 The second argument are the positions of the call that follows, which may be read ahead; None: there is none.
 """

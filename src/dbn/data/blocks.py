@@ -25,17 +25,19 @@ class Minibatch:
         features: this process's share ``(batch, n_features)`` float32.
         labels: ``(batch,)`` int64, or class probabilities ``(batch, n_classes)``, or None.
         count: images in the whole minibatch, over all processes.
+        weights: ``(batch,)`` float32, weight of each image's loss; None: 1 for all.
     """
 
     features: Tensor
     labels: Tensor | None
     count: int
+    weights: Tensor | None = None
 
 
 class Block:
     """Consecutive minibatches of one epoch.
 
-    In a group of models, features and labels have the members as their first dimension.
+    In a group of models, features, labels and weights have the members as their first dimension.
 
     Not a dataclass: Lightning would traverse the fields of one at every step.
 
@@ -45,19 +47,21 @@ class Block:
         labels: ``(n,)`` int64, or class probabilities ``(n, n_classes)``, or None.
         lengths: images of each minibatch in this process's share.
         counts: images of each minibatch, over all processes.
+        weights: ``(n,)`` float32, weight of each image's loss; None: 1 for all.
     """
 
-    __slots__ = ("counts", "images", "labels", "lengths", "number")
+    __slots__ = ("counts", "images", "labels", "lengths", "number", "weights")
 
     def __init__(
         self, number: int, images: Tensor | Stored, labels: Tensor | None, lengths: tuple[int, ...],
-        counts: tuple[int, ...],
+        counts: tuple[int, ...], weights: Tensor | None = None,
     ) -> None:  # fmt: skip
         self.number = number
         self.images = images
         self.labels = labels
         self.lengths = lengths
         self.counts = counts
+        self.weights = weights
 
     def __len__(self) -> int:
         """Images in this process's share; in a group, of each member."""
@@ -82,11 +86,11 @@ class Block:
 
     def with_features(self, features: Tensor) -> "Block":
         """The block with other features ``(n, n_features)``."""
-        return self.holding(features, self.labels)
+        return self.holding(features, self.labels, self.weights)
 
-    def holding(self, images: Tensor | Stored, labels: Tensor | None) -> "Block":
-        """The block with other images, features ``(n, n_features)`` or stored, and labels or class probabilities."""
-        return Block(self.number, images, labels, self.lengths, self.counts)
+    def holding(self, images: Tensor | Stored, labels: Tensor | None, weights: Tensor | None = None) -> "Block":
+        """The block with other images, features ``(n, n_features)`` or stored, labels or class probabilities, weights."""
+        return Block(self.number, images, labels, self.lengths, self.counts, weights)
 
     def minibatches(
         self, destination: Destination | None = None, first: int = 0, stop: int | None = None
@@ -102,7 +106,8 @@ class Block:
         labels = (
             repeat(None) if self.labels is None else self.labels.split_with_sizes(self.lengths, self.label_images)[part]
         )
-        yield from map(Minibatch, self._decoded(destination, part), labels, self.counts[part])
+        weights = repeat(None) if self.weights is None else self.weights.split_with_sizes(self.lengths, -1)[part]
+        yield from map(Minibatch, self._decoded(destination, part), labels, self.counts[part], weights)
 
     def _decoded(self, destination: Destination | None, part: slice) -> Iterator[Tensor]:
         """Features of each minibatch; of stored pixels, several small minibatches are decoded at a time."""

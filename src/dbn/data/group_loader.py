@@ -36,7 +36,7 @@ class GroupLoader:
             loader.load_state_dict(state_dict)
 
     def __iter__(self) -> Iterator[Block]:
-        """Yield the epoch's blocks: features ``(members, n, n_features)``, labels ``(members, n)``."""
+        """Yield the epoch's blocks: features ``(members, n, n_features)``, labels and weights ``(members, n)``."""
         for blocks in zip(*self.loaders, strict=True):
             first = blocks[0]
             shape = (len(blocks), *first.features.shape)
@@ -45,12 +45,14 @@ class GroupLoader:
             features = self.buffer[:, : shape[1]]
             torch.stack([block.features for block in blocks], out=features)
             labels = [block.labels for block in blocks if block.labels is not None]
+            weights = [block.weights for block in blocks if block.weights is not None]
             yield Block(
                 number=first.number,
                 images=features,
                 labels=torch.stack(labels) if labels else None,
                 lengths=first.lengths,
                 counts=first.counts,
+                weights=torch.stack(weights) if weights else None,
             )
 
 

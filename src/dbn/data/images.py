@@ -4,14 +4,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dbn.data.block_reader import BlockBuffer, BlockReader, Gather, Stored
+from dbn.data.block_reader import BlockBuffer, BlockReader, Gather, Gathered
 from dbn.data.scaling import Scaling
 from dbn.data.split.strata import distinct
 from dbn.data.tensors import as_rows, check_dimensions
@@ -23,14 +23,38 @@ CHUNK_IMAGES, CHUNK_FEATURES = 5000, 1 << 22
 """Largest number of images, and of their features, in a chunk of :meth:`ImageSet.chunks`."""
 
 
+def rows_of(values: Tensor | None, index: Tensor) -> Tensor | None:
+    """``values[index]``; None of None."""
+    return None if values is None else values[index]
+
+
+def checked_weights(weights: Tensor, n: int) -> Tensor:
+    """Weights of ``n`` images as float32.
+
+    Raises:
+        DataError: they are not ``n`` finite numbers from 0.
+    """
+    if weights.shape != (n,):
+        raise DataError(f"weights have shape {tuple(weights.shape)}, but there are {n} images. Give one for each: ({n},).")
+    bad = ~(torch.isfinite(weights) & (weights >= 0))
+    if bad.any():
+        raise DataError(
+            f"weights hold {float(weights[bad][0])}, that of image {int(bad.nonzero()[0])} (counted from 0). Give finite "
+            "numbers from 0."
+        )
+    return weights.float()
+
+
 class ImageSet(ABC):
     """Images in memory, in a file, or computed from others, read as features.
 
     Attributes:
         labels: ``(n,)`` int64 class numbers, or None where the data has no labels.
+        weights: ``(n,)`` float32, weight of each image's loss in fine-tuning; None: 1 for all.
     """
 
     labels: Tensor | None
+    weights: Tensor | None = None
 
     @abstractmethod
     def __len__(self) -> int:
@@ -129,24 +153,30 @@ class Images(StoredImages):
         labels: ``(n,)`` int64 class numbers, or None where the data has no labels.
         offset: as in :class:`StoredImages`.
         factor: as in :class:`StoredImages`.
+        weights: as in :class:`ImageSet`.
     """
 
     pixels: Tensor
     labels: Tensor | None
     offset: Tensor
     factor: Tensor
+    weights: Tensor | None = None
 
     @classmethod
-    def from_features(cls, features: Tensor | NDArray[Any], labels: Tensor | None = None) -> "Images":
+    def from_features(
+        cls, features: Tensor | NDArray[Any], labels: Tensor | None = None, weights: Tensor | None = None
+    ) -> "Images":
         """Images whose pixels are their features.
 
         Args:
             features: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``. uint8 tensors are
                 kept, with features from 0 to 255; others become float32, see :func:`dbn.data.tensors.as_floats`.
             labels: ``(n,)`` int64, or None.
+            weights: of the images' losses in fine-tuning, ``(n,)`` from 0; None: 1 for all.
 
         Raises:
-            DataError: features have another shape or type, or the number of labels differs from that of images.
+            DataError: features have another shape or type, the number of labels or weights differs from that of images,
+                or a weight is negative or not finite.
         """
         if isinstance(features, Tensor) and features.dtype == torch.uint8:
             check_dimensions(features, "features")
@@ -155,7 +185,8 @@ class Images(StoredImages):
             pixels = as_rows(features, "features")
         if labels is not None and labels.shape != pixels.shape[:1]:
             raise DataError(f"labels have shape {tuple(labels.shape)}, but there are {len(pixels)} images.")
-        return cls.of(pixels, labels)
+        images = cls.of(pixels, labels)
+        return images if weights is None else replace(images, weights=checked_weights(weights, len(pixels)))
 
     @classmethod
     def of(cls, pixels: Tensor, labels: Tensor | None) -> "Images":
@@ -193,12 +224,13 @@ class Images(StoredImages):
     def take(self, index: Tensor) -> "Images":
         """Copies of the images at ``index`` ``(m,)`` (numbers or a mask), with the same scaling."""
         labels = None if self.labels is None else self.labels[index]
-        return Images(self.pixels[index], labels, self.offset, self.factor)
+        return Images(self.pixels[index], labels, self.offset, self.factor, rows_of(self.weights, index))
 
     def to(self, device: torch.device | str) -> "Images":
         """The same images on ``device``."""
         labels = None if self.labels is None else self.labels.to(device)
-        return Images(self.pixels.to(device), labels, self.offset.to(device), self.factor.to(device))
+        weights = None if self.weights is None else self.weights.to(device)
+        return Images(self.pixels.to(device), labels, self.offset.to(device), self.factor.to(device), weights)
 
 
 class MemoryReader(BlockReader):
@@ -216,12 +248,12 @@ class MemoryReader(BlockReader):
     @contextmanager
     def reading(self, generator: torch.Generator | None) -> Iterator[Gather]:
         """See :meth:`BlockReader.reading`."""
-        order, labels, device = self.images.order(generator), self.images.labels, self.images.pixels.device
+        order, device = self.images.order(generator), self.images.pixels.device
 
-        def gather(positions: Tensor, following: Tensor | None) -> tuple[Stored, Tensor | None]:
+        def gather(positions: Tensor, following: Tensor | None) -> Gathered:
             index = upload(order.index_select(0, positions), device)
             torch.index_select(self.images.pixels, 0, index, out=self.buffer.pixels[: len(index)])
-            return self.buffer.holding(len(index)), None if labels is None else labels[index]
+            return self.buffer.holding(len(index)), rows_of(self.images.labels, index), rows_of(self.images.weights, index)
 
         yield gather
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from dbn.data.block_reader import BlockBuffer, BlockReader, Gather, Stored
-from dbn.data.images import Images, StoredImages
+from dbn.data.block_reader import BlockBuffer, BlockReader, Gather, Gathered
+from dbn.data.images import Images, StoredImages, rows_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +21,7 @@ class SelectedImages(StoredImages):
         labels: of the selected images, ``(n,)`` int64, or None.
         offset: as in :class:`StoredImages`.
         factor: as in :class:`StoredImages`.
+        weights: of the selected images, as in :class:`dbn.data.images.ImageSet`.
     """
 
     pixels: Tensor
@@ -28,6 +29,7 @@ class SelectedImages(StoredImages):
     labels: Tensor | None
     offset: Tensor
     factor: Tensor
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         """Number of selected images."""
@@ -59,7 +61,8 @@ class SelectedImages(StoredImages):
     def take(self, index: Tensor) -> Images:
         """Copies of the images at ``index`` ``(m,)`` (numbers or a mask), with the same scaling."""
         labels = None if self.labels is None else self.labels[index]
-        return Images(self.pixels[self.index[index]], labels, self.offset, self.factor)
+        weights = rows_of(self.weights, index)
+        return Images(self.pixels[self.index[index]], labels, self.offset, self.factor, weights)
 
     def to(self, device: torch.device | str) -> "SelectedImages":
         """The same images on ``device``; :func:`dbn.data.group_loader.move_all` moves shared pixels once."""
@@ -68,8 +71,9 @@ class SelectedImages(StoredImages):
     def on(self, pixels: Tensor) -> "SelectedImages":
         """The same images, taken from a copy of ``pixels`` on another device."""
         labels = None if self.labels is None else self.labels.to(pixels.device)
+        weights = None if self.weights is None else self.weights.to(pixels.device)
         scaling = {"offset": self.offset.to(pixels.device), "factor": self.factor.to(pixels.device)}
-        return replace(self, pixels=pixels, index=self.index.to(pixels.device), labels=labels, **scaling)
+        return replace(self, pixels=pixels, index=self.index.to(pixels.device), labels=labels, weights=weights, **scaling)
 
 
 class SelectionReader(BlockReader):
@@ -89,9 +93,9 @@ class SelectionReader(BlockReader):
         """See :meth:`BlockReader.reading`."""
         images, order = self.images, self.images.order(generator)
 
-        def gather(positions: Tensor, _: Tensor | None) -> tuple[Stored, Tensor | None]:
+        def gather(positions: Tensor, _: Tensor | None) -> Gathered:
             own = order.index_select(0, positions).to(images.device)
             torch.index_select(images.pixels, 0, images.index[own], out=self.buffer.pixels[: len(own)])
-            return self.buffer.holding(len(own)), None if images.labels is None else images.labels[own]
+            return self.buffer.holding(len(own)), rows_of(images.labels, own), rows_of(images.weights, own)
 
         yield gather

@@ -21,12 +21,12 @@ def without_labels(images: ImageSet, labelled: Tensor) -> ImageSet:
         TypeError: the images are computed from others.
     """
     if isinstance(images, StreamedImages):
-        return replace(images, labels=None).without(labelled)
+        return replace(images, labels=None, weights=None).without(labelled)
     rest = torch.ones(len(images), dtype=torch.bool)
     rest[labelled.cpu()] = False
     index = rest.nonzero().squeeze(1).to(images.device)
     if isinstance(images, SelectedImages):
-        return replace(images, index=images.index[index], labels=None)
+        return replace(images, index=images.index[index], labels=None, weights=None)
     if isinstance(images, Images):
         return SelectedImages(images.pixels, index, None, images.offset, images.factor)
     raise TypeError(f"{type(images).__name__}: only stored images are read in part.")

@@ -117,8 +117,8 @@ class Recording:
 class BlockGraphs:
     """Takes all steps of a block but the last by replaying a recording.
 
-    The caller takes the last step with Lightning's optimiser wrapper, which counts it. Images and labels of each block
-    are copied into fixed buffers that the recorded steps read. Learning rates that a schedule changes are numbers on
+    The caller takes the last step with Lightning's optimiser wrapper, which counts it. Images, labels and weights of each
+    block are copied into fixed buffers that the recorded steps read. Learning rates that a schedule changes are numbers on
     the device, computed ahead by the schedule itself: one recording serves all of them. Other settings, and which
     parameters learn, are part of a recording; the first block under new ones is not recorded, since it may allocate
     what the optimiser keeps.
@@ -136,6 +136,7 @@ class BlockGraphs:
         self.recordings: dict[Any, Recording] = {}
         self.images: Tensor | None = None
         self.labels: Tensor | None = None
+        self.weights: Tensor | None = None
         self.decode: Decoder | None = None
         self.own_decode: Decoder | None = None
         self.generators: list[torch.Generator] = []
@@ -234,7 +235,7 @@ class BlockGraphs:
         kind: Any,
         steps: Callable[[Block, Iterable[Settings]], Iterator[None]],
     ) -> Recording | None:
-        """The recording for such a block, with its images, labels and rates in place; None if there cannot be one."""
+        """The recording for such a block, with its data and rates in place; None if there cannot be one."""
         fixed = self.in_fixed_memory(block)
         rates = torch.tensor([[float(group["lr"]) for group in own] for own in planned])
         key = (block.lengths, block.counts, kind)
@@ -283,7 +284,7 @@ class BlockGraphs:
         return self._reading(settings, (torch.full((), float(group["lr"]), device=device) for group in settings))
 
     def in_fixed_memory(self, block: Block) -> Block:
-        """The block with images, as they are stored, and labels copied into the fixed buffers."""
+        """The block with images, as they are stored, labels and weights copied into the fixed buffers."""
         stored = block.images if isinstance(block.images, Stored) else None
         images = block.features if stored is None else stored.pixels
         decode = None if stored is None else stored.decode
@@ -292,12 +293,16 @@ class BlockGraphs:
         if self.images is None or not fits or self.images.dtype != images.dtype or self.decode is not decode:
             self.images, self.recordings = torch.empty_like(images), {}
             self.labels = None if block.labels is None else torch.empty_like(block.labels)
+            self.weights = None if block.weights is None else torch.empty_like(block.weights)
             self.decode, self.own_decode = decode, None if decode is None else decode.with_own_buffer()
         own = self.images[..., :n, :].copy_(images)
-        labels = None
+        labels = weights = None
         if self.labels is not None and block.labels is not None:
             labels = self.labels.narrow(block.label_images, 0, n).copy_(block.labels)
-        return block.holding(own if self.own_decode is None else Stored(own, self.own_decode, self.own_decode), labels)
+        if self.weights is not None and block.weights is not None:
+            weights = self.weights[..., :n].copy_(block.weights)
+        stored_own = own if self.own_decode is None else Stored(own, self.own_decode, self.own_decode)
+        return block.holding(stored_own, labels, weights)
 
 
 def settings_of(optimizer: torch.optim.Optimizer) -> Settings:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dbn.data.block_reader import BlockReader, Gather, Stored
+from dbn.data.block_reader import BlockReader, Gather, Gathered, Stored
 from dbn.data.images import Images, ImageSet
 from dbn.data.streamed.images import StreamedImages
 from dbn.data.streamed.npy import NpyFile
@@ -173,9 +173,9 @@ class PropagatedReader(BlockReader):
         """See :meth:`BlockReader.reading`."""
         with self.below.reading(generator) as gather_below:
 
-            def gather(positions: Tensor, following: Tensor | None) -> tuple[Tensor, Tensor | None]:
-                below, labels = gather_below(positions, following)
-                return self.up(below.features() if isinstance(below, Stored) else below), labels
+            def gather(positions: Tensor, following: Tensor | None) -> Gathered:
+                below, labels, weights = gather_below(positions, following)
+                return self.up(below.features() if isinstance(below, Stored) else below), labels, weights
 
             yield gather
 

@@ -72,6 +72,8 @@ def check_task(settings: TrainingSettings, task: str) -> None:
     """
     if task == "classifier":
         return
+    if settings.class_weights is not None:
+        raise SettingError(f"training.class_weights={settings.class_weights}: task={task} has no classes. Leave it at null.")
     if settings.mixup is not None:
         raise SettingError(f"training.mixup={settings.mixup}: an autoencoder has no labels to mix. Leave it at null.")
     if settings.head_epochs or settings.label_smoothing or settings.trajectory or settings.loss != "cross_entropy":
@@ -192,7 +194,10 @@ def fit_networks(
         seed = f"seed {seeds[0]}" if n == 1 else f"{n} seeds"
         title = f"{config['name']} {seed}  {'-'.join(map(str, network.sizes))}"
         callbacks.append(
-            FitProgress(title, metric, metric.replace("/", " ").replace("_", " "), percent=metric.endswith("/error"))
+            FitProgress(
+                title, metric, metric.replace("/", " ").replace("_", " "),
+                percent=metric.endswith(("/error", "/balanced_error")),
+            )  # fmt: skip
         )
     with quiet():
         trainer = make_trainer(

@@ -40,6 +40,7 @@ from finetune.runs.fitting import check_training, fit_networks
 from finetune.runs.starting_networks import inputs_of, starting_points
 from finetune.runs.trajectory import trajectory_of
 from finetune.tasks import Autoencoder, FineTuning
+from finetune.tasks.class_weights import weighted
 from finetune.tasks.mistakes import worst_mistakes
 from finetune.tasks.predictions import write_predictions
 from finetune.tasks.settings import TrainingSettings
@@ -92,7 +93,9 @@ def _work(
     check_finetuning(config)
     settings = settings_of("training", TrainingSettings, config["training"])
     data = inputs_of([run.config for run in runs])
-    sets = [labelled(own, run.config) for run, own in zip(runs, data, strict=True)]
+    sets = [
+        weighted(labelled(own, run.config), settings.class_weights) for run, own in zip(runs, data, strict=True)
+    ]
     others: list[ImageSet] = []
     if config["unlabelled"] is not None:
         others = [unlabelled_images(own, run.config) for run, own in zip(runs, data, strict=True)]

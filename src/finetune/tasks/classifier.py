@@ -9,6 +9,7 @@ from dbn.data import DataSet
 from dbn.data.blocks import Block, Minibatch
 from dbn.random.streams import streams
 from finetune.networks.meaning import Meaning
+from finetune.tasks.balanced_error import BalancedError
 from finetune.tasks.base import FineTuning, TaskMetrics
 from finetune.tasks.calibration import CalibrationError
 from finetune.tasks.losses import LOSSES, cross_entropy, squared
@@ -16,14 +17,24 @@ from finetune.tasks.mixup import mix
 
 
 class Classifier(FineTuning):
-    """Trains a classifier, whose class is that of the largest output, by the loss of the settings."""
+    """Trains a classifier, whose class is that of the largest output, by the loss of the settings.
 
-    monitor = "error"
+    Where classes have weights, the balanced error decides which epoch was best, else the error.
+
+    Args:
+        *args: as for :class:`FineTuning`.
+        **kwargs: as for :class:`FineTuning`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.monitor = "error" if self.settings.class_weights is None else "balanced_error"
 
     def losses(self, outputs: Tensor, batch: Minibatch) -> Tensor:
-        """The loss of each image, with the label smoothing of the settings."""
+        """The loss of each image times its weight, with the label smoothing of the settings."""
         assert batch.labels is not None
-        return self.loss_of(outputs, batch.labels, self.settings.label_smoothing)
+        losses = self.loss_of(outputs, batch.labels, self.settings.label_smoothing)
+        return losses if batch.weights is None else losses * batch.weights
 
     def loss_of(self, outputs: Tensor, labels: Tensor, smoothing: float) -> Tensor:
         """The loss of the settings for outputs ``(..., batch, n_classes)`` and labels ``(..., batch)``."""
@@ -47,18 +58,19 @@ class Classifier(FineTuning):
 
     def metrics(self) -> "ClassifierMetrics":
         """Error, and further metrics that depend on the loss."""
-        return ClassifierMetrics(self.settings.loss)
+        return ClassifierMetrics(self.network.sizes[-1], self.settings.loss)
 
 
 class ClassifierMetrics(TaskMetrics):
     """Metrics of a classifier.
 
-    ``error``: fraction of wrong labels. With cross-entropy also ``nll``, mean negative log-likelihood in nats, and
-    ``calibration_error``, see :class:`CalibrationError`; with squared loss ``squared_loss``, its mean.
+    ``error``: fraction of wrong labels; ``balanced_error``, see :class:`BalancedError`. With cross-entropy also
+    ``nll``, mean negative log-likelihood in nats, and ``calibration_error``, see :class:`CalibrationError`; with squared
+    loss ``squared_loss``, its mean.
     """
 
-    def __init__(self, loss: str = "cross_entropy") -> None:
-        metrics: dict[str, Any] = {"error": MeanMetric()}
+    def __init__(self, n_classes: int, loss: str = "cross_entropy") -> None:
+        metrics: dict[str, Any] = {"error": MeanMetric(), "balanced_error": BalancedError(n_classes)}
         if loss == "cross_entropy":
             metrics["nll"] = MeanMetric()
             metrics["calibration_error"] = CalibrationError()
@@ -69,7 +81,9 @@ class ClassifierMetrics(TaskMetrics):
     def update(self, outputs: Tensor, block: Block) -> None:
         """Add images with their logits ``(n, n_classes)``."""
         assert block.labels is not None
-        self.add("error", (outputs.argmax(1) != block.labels).double())
+        predicted = outputs.argmax(1)
+        self.add("error", (predicted != block.labels).double())
+        self.add("balanced_error", predicted, block.labels)
         if "nll" in self.named:
             self.add("nll", cross_entropy(outputs.double(), block.labels, 0.0))
             self.add("calibration_error", outputs, block.labels)

@@ -17,7 +17,8 @@ def mix(block: Block, alpha: float, n_classes: int, generators: Generators) -> B
 
     Each minibatch has one :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)`, and :math:`j` from a random permutation
     of its images; of several processes, each mixes its own share. Cross-entropy is linear in the label, so that the
-    loss is the mixture of the losses. All is drawn at once on the block's device.
+    loss is the mixture of the losses, each with its image's weight where images have some: these are then factors of the
+    labels. All is drawn at once on the block's device.
 
     Args:
         block: features ``(n, n_features)`` and labels ``(n,)``; in a group both with the members as first dimension.
@@ -35,15 +36,17 @@ def mix(block: Block, alpha: float, n_classes: int, generators: Generators) -> B
     assert labels is not None
     lengths = torch.tensor(block.lengths, device=features.device)
     if not isinstance(generators, Sequence):
-        return block.holding(*_mixed(features, labels, lengths, alpha, n_classes, generators))
-    members = zip(features, labels, generators, strict=True)
-    mixed = [_mixed(own, classes, lengths, alpha, n_classes, generator) for own, classes, generator in members]
+        return block.holding(*_mixed(features, labels, block.weights, lengths, alpha, n_classes, generators))
+    weights = [None] * len(features) if block.weights is None else block.weights
+    members = zip(features, labels, weights, generators, strict=True)
+    mixed = [_mixed(*own, lengths, alpha, n_classes, generator) for *own, generator in members]
     return block.holding(*map(torch.stack, zip(*mixed, strict=True)))
 
 
 def _mixed(
-    features: Tensor, labels: Tensor, lengths: Tensor, alpha: float, n_classes: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+    features: Tensor, labels: Tensor, weights: Tensor | None, lengths: Tensor, alpha: float, n_classes: int,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Features and class probabilities of one model's block."""
     n, device = len(features), features.device
     shares = draw_shares(alpha, len(lengths), generator).to(features)
@@ -52,6 +55,8 @@ def _mixed(
     keys = minibatch + torch.rand(n, generator=generator, device=device, dtype=torch.float64)
     partner = keys.argsort()  # a permutation of each minibatch's images among themselves
     targets = F.one_hot(labels, n_classes).to(features)
+    if weights is not None:
+        targets *= weights.unsqueeze(1)
     return torch.lerp(features[partner], features, share), torch.lerp(targets[partner], targets, share)
 
 

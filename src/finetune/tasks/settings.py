@@ -1,9 +1,11 @@
 """Settings of fine-tuning: the group ``training`` of the configuration."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dbn.errors import SettingError
 from dbn.settings import check_choice, check_number
+from finetune.tasks.class_weights import check_class_weights
 from finetune.tasks.losses import LOSSES
 
 
@@ -20,6 +22,8 @@ class TrainingSettings:
         label_smoothing: probability mass spread over all classes, in [0, 1).
         mixup: parameter of the beta distribution of the mixing share, see :mod:`finetune.tasks.mixup`; None: no mixing.
             For cross-entropy only, which is linear in the label.
+        class_weights: weight of each class's images in the loss, see :mod:`finetune.tasks.class_weights`: ``balanced``, a
+            number for each class, or None: 1 for all.
         max_norm: largest norm of a hidden unit's incoming weights (Srivastava et al. 2014); None: no limit.
         patience: validations without improvement before training stops; None: no early stopping.
         weights: weights to keep: ``best`` by the validation metric, or ``last``.
@@ -38,6 +42,7 @@ class TrainingSettings:
     loss: str = "cross_entropy"
     label_smoothing: float = 0.0
     mixup: float | None = None
+    class_weights: str | Sequence[float] | None = None
     max_norm: float | None = None
     patience: int | None = None
     weights: str = "best"
@@ -63,6 +68,12 @@ class TrainingSettings:
                     f"training.mixup={self.mixup}, training.loss={self.loss}: mixed labels are class probabilities, "
                     "which have a cross-entropy only. Use training.loss=cross_entropy, or training.mixup=null."
                 )
+        check_class_weights(self.class_weights)
+        if self.class_weights is not None and self.mixup is not None and self.label_smoothing:
+            raise SettingError(
+                f"training.class_weights={self.class_weights}, training.mixup={self.mixup}, training.label_smoothing="
+                f"{self.label_smoothing}: smoothed labels of mixed images have no weight. Leave one of them away."
+            )
         if self.max_norm is not None:
             check_number("training.max_norm", self.max_norm, low=0, above=True)
         if self.patience is not None:

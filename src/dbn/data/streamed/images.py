@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from dbn.data.block_reader import BlockBuffer, BlockReader, Gather, Stored
-from dbn.data.images import Images, StoredImages
+from dbn.data.block_reader import BlockBuffer, BlockReader, Gather, Gathered, Stored
+from dbn.data.images import Images, StoredImages, rows_of
 from dbn.data.streamed.rows import RowReader, Rows
 from dbn.data.streamed.windows import Layout, Plan, Windows
 from dbn.data.uploads import Uploads, upload_stream_for
@@ -24,6 +24,7 @@ class StreamedImages(StoredImages):
         factor: as in :class:`StoredImages`.
         rows: the pixels in the file.
         layout: sizes of chunks and windows.
+        weights: as in :class:`dbn.data.images.ImageSet`, on the CPU.
     """
 
     labels: Tensor | None
@@ -31,6 +32,7 @@ class StreamedImages(StoredImages):
     factor: Tensor
     rows: Rows
     layout: Layout
+    weights: Tensor | None = None
 
     @classmethod
     def of(cls, rows: Rows, labels: Tensor | None, layout: Layout) -> "StreamedImages":
@@ -62,17 +64,15 @@ class StreamedImages(StoredImages):
 
     def take(self, index: Tensor) -> Images:
         """The images at ``index`` ``(m,)`` (numbers or a mask), in memory."""
-        labels = None if self.labels is None else self.labels[index].to(self.device)
-        return Images(self._read(index).to(self.device), labels, self.offset, self.factor)
+        labels, weights = (None if own is None else own[index].to(self.device) for own in (self.labels, self.weights))
+        return Images(self._read(index).to(self.device), labels, self.offset, self.factor, weights)
 
     def without(self, index: Tensor) -> "StreamedImages":
         """The images except those at ``index`` ``(m,)``."""
-        labels = self.labels
-        if labels is not None:
-            keep = torch.ones(len(self), dtype=torch.bool)
-            keep[index] = False
-            labels = labels[keep]
-        return replace(self, labels=labels, rows=self.rows.without(index))
+        keep = torch.ones(len(self), dtype=torch.bool)
+        keep[index] = False
+        labels, weights = rows_of(self.labels, keep), rows_of(self.weights, keep)
+        return replace(self, labels=labels, rows=self.rows.without(index), weights=weights)
 
     def to(self, device: torch.device | str) -> "StreamedImages":
         """The same images, with their features on ``device``."""
@@ -133,8 +133,9 @@ class StreamReader(BlockReader):
         memory = torch.empty(room, images.n_features, dtype=images.dtype, device=images.device)
         self.buffer = BlockBuffer(memory, images.offset, images.factor)
         stream = upload_stream_for(images.device)
-        labels = [] if images.labels is None else [torch.empty(room, dtype=torch.int64, device=images.device)]
-        self.uploads = None if stream is None else Uploads([memory, *labels], stream)
+        self.of_images = [own for own in (images.labels, images.weights) if own is not None]
+        extra = [own.new_empty(room, device=images.device) for own in self.of_images]
+        self.uploads = None if stream is None else Uploads([memory, *extra], stream)
 
     @contextmanager
     def reading(self, generator: torch.Generator | None) -> Iterator[Gather]:
@@ -146,15 +147,14 @@ class StreamReader(BlockReader):
     def _copied(self, windows: Windows) -> Gather:
         """Gathers a block when it is asked for."""
 
-        def gather(positions: Tensor, following: Tensor | None) -> tuple[Stored, Tensor | None]:
+        def gather(positions: Tensor, following: Tensor | None) -> Gathered:
             found = self.buffer.holding(len(positions))
             on_cpu = found.pixels.device.type == "cpu"
             pixels = found.pixels if on_cpu else torch.empty_like(found.pixels, device="cpu")
             index = windows.gather(positions, pixels)
             if not on_cpu:
                 found.pixels.copy_(pixels)
-            labels = None if self.images.labels is None else self.images.labels[index].to(self.images.device)
-            return found, labels
+            return found, *self._labels_and_weights([own[index].to(self.images.device) for own in self.of_images])
 
         return gather
 
@@ -163,20 +163,25 @@ class StreamReader(BlockReader):
         ahead = False
 
         def send(positions: Tensor) -> None:
-            pixels, *labels = (own[: len(positions)] for own in uploads.stage())
+            pixels, *staged = (own[: len(positions)] for own in uploads.stage())
             index = windows.gather(positions, pixels)
-            if self.images.labels is not None:
-                torch.index_select(self.images.labels, 0, index, out=labels[0])
+            for own, out in zip(self.of_images, staged, strict=True):
+                torch.index_select(own, 0, index, out=out)
             uploads.send(len(positions))
 
-        def gather(positions: Tensor, following: Tensor | None) -> tuple[Stored, Tensor | None]:
+        def gather(positions: Tensor, following: Tensor | None) -> Gathered:
             nonlocal ahead
             if not ahead:
                 send(positions)
-            pixels, *labels = uploads.receive(len(positions))
+            pixels, *received = uploads.receive(len(positions))
             ahead = following is not None
             if following is not None:
                 send(following)
-            return Stored(pixels, *self.buffer.decoders), labels[0] if labels else None
+            return Stored(pixels, *self.buffer.decoders), *self._labels_and_weights(received)
 
         return gather
+
+    def _labels_and_weights(self, found: list[Tensor]) -> tuple[Tensor | None, Tensor | None]:
+        """Those that the images have, from what was gathered of them in this order."""
+        labels = None if self.images.labels is None else found[0]
+        return labels, None if self.images.weights is None else found[-1]

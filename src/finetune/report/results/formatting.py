@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-PERCENT = frozenset({"error", "calibration_error", "accuracy"})
+PERCENT = frozenset({"error", "balanced_error", "calibration_error", "accuracy"})
 NON_NEGATIVE = frozenset({"nll", "squared_error", "squared_loss", "cross_entropy"})
 MINUS = "\N{MINUS SIGN}"
 _ACRONYMS = {"nll": "NLL"}
