@@ -11,10 +11,10 @@ import finetune
 ORDER = {
     "dbn": [
         "lazy", "errors", "settings", "files", "random", "data", "machine", "models", "fitting", "runs", "commands",
-        "samplers", "likelihood", "pretraining", "pretrain", "fetch_data",
+        "samplers", "likelihood", "pretraining", "sklearn", "pretrain", "fetch_data",
     ],
     "finetune": [
-        "networks", "tasks", "baselines", "runs", "report", "rungs", "climb_steps", "sweep", "halving", "compute_climb",
+        "networks", "tasks", "baselines", "runs", "sklearn", "report", "rungs", "climb_steps", "sweep", "halving", "compute_climb",
         "describe", "train",
     ],
 }  # fmt: skip

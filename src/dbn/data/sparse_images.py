@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dbn.data.block_reader import BlockBuffer, BlockReader, Gather, Stored
-from dbn.data.images import Images, StoredImages
+from dbn.data.block_reader import BlockBuffer, BlockReader, Gather, Gathered
+from dbn.data.images import Images, StoredImages, rows_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,12 +21,14 @@ class SparseImages(StoredImages):
         labels: ``(n,)`` int64 class numbers, or None.
         offset: as in :class:`StoredImages`; its device is that of the features.
         factor: as in :class:`StoredImages`.
+        weights: as in :class:`dbn.data.images.ImageSet`.
     """
 
     matrix: Any
     labels: Tensor | None
     offset: Tensor
     factor: Tensor
+    weights: Tensor | None = None
 
     @classmethod
     def of(cls, matrix: Any) -> "SparseImages":
@@ -58,13 +60,14 @@ class SparseImages(StoredImages):
 
     def take(self, index: Tensor) -> Images:
         """The images at ``index`` ``(m,)`` (numbers or a mask), dense."""
-        labels = None if self.labels is None else self.labels[index]
-        return Images(self._dense(index), labels, self.offset, self.factor)
+        labels, weights = rows_of(self.labels, index), rows_of(self.weights, index)
+        return Images(self._dense(index), labels, self.offset, self.factor, weights)
 
     def to(self, device: torch.device | str) -> "SparseImages":
         """The same images, with their features on ``device``."""
-        labels = None if self.labels is None else self.labels.to(device)
-        return replace(self, labels=labels, offset=self.offset.to(device), factor=self.factor.to(device))
+        labels, weights = (None if own is None else own.to(device) for own in (self.labels, self.weights))
+        offset, factor = self.offset.to(device), self.factor.to(device)
+        return replace(self, labels=labels, offset=offset, factor=factor, weights=weights)
 
     def reader(self, room: int) -> BlockReader:
         """A reader of blocks of up to ``room`` images."""
@@ -94,13 +97,14 @@ class SparseReader(BlockReader):
         """See :meth:`BlockReader.reading`."""
         images, order = self.images, self.images.order(generator)
 
-        def gather(positions: Tensor, _: Tensor | None) -> tuple[Stored, Tensor | None]:
+        def gather(positions: Tensor, _: Tensor | None) -> Gathered:
             index, found = order.index_select(0, positions), self.buffer.holding(len(positions))
             rows = images.matrix[index.numpy()]
             if found.pixels.device.type == "cpu":
                 rows.toarray(out=found.pixels.numpy())
             else:
                 found.pixels.copy_(torch.from_numpy(rows.toarray()))
-            return found, None if images.labels is None else images.labels[index.to(images.device)]
+            index = index.to(images.device)
+            return found, rows_of(images.labels, index), rows_of(images.weights, index)
 
         yield gather

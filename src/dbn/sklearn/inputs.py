@@ -91,9 +91,10 @@ class Inputs:
         """
         return 0.01 if self.visible == "gaussian" else 1.0
 
-    def images(self, X: Any, labels: Tensor | None = None) -> StoredImages:
-        """Training images of a validated ``X`` ``(n, n_features)``."""
-        return replace(rows_of(X), labels=labels, offset=self.scaling.offset, factor=self.scaling.factor)
+    def images(self, X: Any, labels: Tensor | None = None, weights: Tensor | None = None) -> StoredImages:
+        """Images of a validated ``X`` ``(n, n_features)``; labels and weights of their losses are ``(n,)``."""
+        offset, factor = self.scaling.offset, self.scaling.factor
+        return replace(rows_of(X), labels=labels, offset=offset, factor=factor, weights=weights)
 
     def check_range(self, X: Any) -> None:
         """Refuse rows that go beyond [0, 1] once scaled, where the visible units are binary.

@@ -72,7 +72,7 @@ def test_fine_tuning_counts_its_phases_apart(compose: Composer) -> None:
         found.append(counted(lambda: fit_resumably(*arguments)))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("finetune.runs.fitting.fit_resumably", fit_and_count)
+        patch.setattr("finetune.runs.fit_module.fit_resumably", fit_and_count)
         result = finetune(config)
     assert result["flops"]["fine_tuning"] == found[0]
     assert result["epochs"] == 3
