@@ -61,6 +61,8 @@ class DBN(ScaledTransformer):
         Hinton, Osindero & Teh (2006), *A fast learning algorithm for deep belief nets*, Neural Computation 18:1527.
     """
 
+    _model = "dbn_"
+
     def __init__(
         self, hidden_layer_sizes: int | Sequence[int] = (500, 500), *, learning_rate: float = 0.1,
         batch_size: int = 100, n_iter: int = 30, sampler: str = "cd", gibbs_steps: int = 1, momentum: float = 0.9,

@@ -52,8 +52,10 @@ def pretrained(
         LayerSettings(n_hidden=n, learning_rate=rate * factor, **settings)
         for n, rate, factor in zip(sizes, learning_rates, factors, strict=True)
     ]
-    return pretrain_stack(
+    stack = pretrain_stack(
         data_set(inputs, X), layers, seed=seed, visible=inputs.visible, progress=progress,
         method=RBMPretraining(partial(SAMPLERS[sampler], gibbs_steps)),
     )  # fmt: skip
+    stack.zero_grad(set_to_none=True)
+    return stack
 

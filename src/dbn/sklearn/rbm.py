@@ -78,6 +78,8 @@ class RBM(ScaledTransformer):
         Tieleman (2008), *Training restricted Boltzmann machines using approximations to the likelihood gradient*, ICML.
     """
 
+    _model = "rbm_"
+
     def __init__(
         self, n_components: int = 256, *, learning_rate: float = 0.1, batch_size: int = 10, n_iter: int = 10,
         sampler: str = "pcd", gibbs_steps: int = 1, momentum: float = 0.0, weight_decay: float = 0.0,
@@ -113,6 +115,7 @@ class RBM(ScaledTransformer):
                     batch_size=given["batch_size"], momentum=given["momentum"], initial_momentum_epochs=0,
                     weight_cost=given["weight_decay"], callbacks=self._progress() if given["verbose"] else (),
                 )  # fmt: skip
+            self.rbm_.zero_grad(set_to_none=True)
         return self
 
     def partial_fit(self, X: Any, y: Any = None) -> "RBM":
@@ -216,9 +219,9 @@ class RBM(ScaledTransformer):
 
     def _start(self, X: Any, given: dict[str, Any]) -> None:
         """Determine the scaling, and make a model with random weights."""
-        self.random_state_ = check_random_state(self.random_state)
-        self._type = dtype_of(X)
         self.inputs_ = Inputs.of(X, given["scaling"])
+        self._type = dtype_of(X)
+        self.random_state_ = check_random_state(self.random_state)
         visible: Units = make_units(self.inputs_.visible, X.shape[1])
         weights = stream(draw_seed(self.random_state_), "init", 1)
         self.rbm_ = Model(visible, Bernoulli(given["n_components"]), weight_std=WEIGHT_STD, generator=weights)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -25,6 +25,11 @@ class ScaledTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     """
 
     inputs_: Inputs
+    _model: ClassVar[str]
+    """Name of the attribute that a fit sets last."""
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._model in vars(self)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -109,6 +109,8 @@ class PretrainedNetwork(ScaledTransformer):
         loss_curve_: mean training loss of each epoch.
     """
 
+    _model = "network_"
+
     def __init__(
         self, hidden_layer_sizes: int | Sequence[int] = (500, 500), *, activation: str = SIGMOID,
         pretraining_epochs: int = 15, pretraining_learning_rate: float = 0.1, pretraining_batch_size: int = 100,
