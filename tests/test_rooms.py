@@ -14,8 +14,8 @@ ORDER = {
         "samplers", "likelihood", "pretraining", "sklearn", "pretrain", "fetch_data",
     ],
     "finetune": [
-        "networks", "tasks", "baselines", "runs", "sklearn", "report", "rungs", "climb_steps", "sweep", "halving", "compute_climb",
-        "describe", "train",
+        "networks", "tasks", "baselines", "runs", "sklearn", "report", "rungs", "climb_steps", "sweep", "halving",
+        "compute_climb", "describe", "train",
     ],
 }  # fmt: skip
 """Entry points come last."""

@@ -1,5 +1,7 @@
 """Pseudo-likelihood of an RBM: the probability of every visible unit given all others."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -24,8 +26,8 @@ def pseudo_log_likelihood(rbm: RBM, v: Tensor) -> Tensor:
     density is a mixture of normal ones, for which the trapezoidal rule is exact to rounding.
 
     Raises:
-        SettingError: other visible units than :class:`Bernoulli` or :class:`Gaussian`, the latter with other hidden units
-            than :class:`Bernoulli`, or hidden units without a likelihood.
+        SettingError: visible units other than :class:`Bernoulli` or :class:`Gaussian`, the latter with hidden units
+            other than :class:`Bernoulli`, or hidden units without a likelihood.
         DataError: ``v`` cannot be states of the visible units.
 
     References:
@@ -34,10 +36,12 @@ def pseudo_log_likelihood(rbm: RBM, v: Tensor) -> Tensor:
     """
     v = rbm.visible_states(v)
     of_unit = {Bernoulli: _flipped, Gaussian: _integrated}.get(type(rbm.visible))  # type: ignore[call-overload]
-    if of_unit is None or not rbm.hidden.normalised or (of_unit is _integrated and type(rbm.hidden) is not Bernoulli):
+    real = of_unit is _integrated
+    if of_unit is None or not rbm.hidden.normalised or (real and type(rbm.hidden) is not Bernoulli):
         raise SettingError(
-            f"The pseudo-likelihood is computed for Bernoulli visible units, and for Gaussian ones with Bernoulli hidden "
-            f"units; this RBM has {rbm.visible} and {rbm.hidden} units. Compare free energies within a model instead."
+            f"The pseudo-likelihood is computed for Bernoulli visible units, and for Gaussian ones with Bernoulli "
+            f"hidden units; this RBM has {rbm.visible} and {rbm.hidden} units. Compare free energies within a "
+            "model instead."
         )
     eye = torch.eye(rbm.n_visible, dtype=v.dtype, device=v.device)
     field = rbm.hidden_field(v)
@@ -66,4 +70,4 @@ def _integrated(rbm: RBM, x: Tensor, field: Tensor, weight: Tensor, bias: float)
     ]
     own = rbm.hidden.log_partition(field) - 0.5 * (x - bias) ** 2
     normaliser: Tensor = torch.logsumexp(torch.stack(logs), 0)
-    return own - normaliser - float(torch.log(torch.tensor(SPACING)))
+    return own - normaliser - math.log(SPACING)

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dbn.models.phases import Phase
+from dbn.models.phases import Phase, Phases
 from dbn.models.rbm import RBM
 from dbn.random.streams import Noise
 
@@ -33,12 +33,12 @@ class Sampler(ABC):
             generator: source of randomness (default: torch's global one).
         """
 
-    def continue_chains(self, rbm: RBM, negative: Phase, generator: Noise = None) -> None:  # noqa: B027
+    def continue_chains(self, rbm: RBM, phases: Phases, generator: Noise = None) -> None:  # noqa: B027
         """Prepare the next minibatch, once the negative phase has its hidden field and before the update.
 
         Args:
             rbm: the model.
-            negative: the negative phase of the minibatch; its buffer ``h`` may be overwritten.
+            phases: both phases of the minibatch; their buffer ``h`` may be overwritten.
             generator: source of randomness (default: torch's global one).
         """
 

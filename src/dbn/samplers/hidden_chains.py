@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from dbn.errors import SettingError
-from dbn.models.phases import Phase
+from dbn.models.phases import Phase, Phases
 from dbn.models.rbm import RBM
 from dbn.random.streams import Noise
 from dbn.samplers.persistent import PersistentContrastiveDivergence
@@ -44,10 +44,17 @@ class HiddenChains(PersistentContrastiveDivergence):
             rbm.hidden.sample(rbm.hidden_field(v, out=h), generator, out=h)
             rbm.visible.sample(rbm.visible_field(h, out=v), generator, out=v)
 
-    def continue_chains(self, rbm: RBM, negative: Phase, generator: Noise = None) -> None:
+    def continue_chains(self, rbm: RBM, phases: Phases, generator: Noise = None) -> None:
         """Sample the chains' hidden states given the negative phase's visible ones."""
-        negative.sample_hidden(rbm, generator)
-        self.first(negative.h).copy_(negative.h)
+        if rbm.write_gradients_of_units is None:
+            phases.mean  # noqa: B018  # of both phases at once, for the gradient
+        negative = phases.negative
+        chains = self.first(negative.h)
+        if chains.is_contiguous():
+            negative.sample_hidden(rbm, generator, chains)
+        else:  # some of the chains of each member of a group
+            negative.sample_hidden(rbm, generator)
+            chains.copy_(negative.h)
 
     def first(self, like: Tensor) -> Tensor:
         """The first chains, a view of the shape of ``like`` ``(batch, n_hidden)``; missing ones are added.
@@ -55,6 +62,8 @@ class HiddenChains(PersistentContrastiveDivergence):
         Raises:
             SettingError: the chains belong to another RBM.
         """
+        if self.chains is not None and self.chains.shape == like.shape:
+            return self.chains  # the usual case
         n = like.shape[-2]
         if self.chains is not None and self.chains.shape[-1] != like.shape[-1]:
             raise SettingError(

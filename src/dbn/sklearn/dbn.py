@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from dbn.models.dbn import DBN as Model
+from dbn.models import dbn as models
 from dbn.random.streams import stream
 from dbn.settings import Check, optional, within
 from dbn.sklearn.inputs import Inputs
@@ -126,7 +126,7 @@ class DBN(ScaledTransformer):
         check_is_fitted(self)
         generator = stream(draw_seed(self.random_state_), "gibbs")
 
-        def step(dbn: Model, x: Tensor) -> Tensor:
+        def step(dbn: models.DBN, x: Tensor) -> Tensor:
             depth = len(dbn)
             for k in range(depth - 1):
                 x = dbn[k].sample_hidden(x, generator)
@@ -152,7 +152,7 @@ class DBN(ScaledTransformer):
         return self.dbn_.sizes[-1 if self.layer is None else self.layer]
 
 
-def reconstruction_log_probability(dbn: Model, v: Tensor) -> Tensor:
+def reconstruction_log_probability(dbn: models.DBN, v: Tensor) -> Tensor:
     """``log p(v | top)`` with the top hidden units at their means, ``(batch, n_visible)`` -> ``(batch,)`` in nats."""
     h = dbn.up(v)
     for k in reversed(range(1, len(dbn))):

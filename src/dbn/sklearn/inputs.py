@@ -83,7 +83,7 @@ class Inputs:
         """Kind of the visible units: ``gaussian`` for standardised columns, otherwise ``bernoulli``."""
         return "gaussian" if self.kind == "standard" else "bernoulli"
 
-    
+    @property
     def rate_factor(self) -> float:
         """Factor of the learning rate of a layer on these inputs: real visible units need a hundredth of it.
 
@@ -109,7 +109,7 @@ class Inputs:
             _check_unit(low, high, "The first rows have set the scaling: scale X before, so that it always lies there.")
 
     def batches(self, X: Any) -> Iterator[tuple[slice, Tensor]]:
-        """Rows of a validated ``X`` in order, with their features ``(m, n_features)`` in the type of :func:`dtype_of`."""
+        """Rows of a validated ``X`` in order, with features ``(m, n_features)`` in the type of :func:`dtype_of`."""
         dtype = dtype_of(X)
         offset, factor = (x.numpy().astype(dtype) for x in (self.scaling.offset, self.scaling.factor))
         for start in range(0, X.shape[0], BATCH):

@@ -58,4 +58,3 @@ def pretrained(
     )  # fmt: skip
     stack.zero_grad(set_to_none=True)
     return stack
-

@@ -1,20 +1,19 @@
 """A restricted Boltzmann machine as a scikit-learn transformer, in place of ``BernoulliRBM``."""
 
 import time
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
-from pytorch_lightning.callbacks import LambdaCallback
+from pytorch_lightning.callbacks import Callback
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from dbn.likelihood import pseudo_log_likelihood
 from dbn.machine.optimizer import SGD
-from dbn.models.rbm import RBM as Model
+from dbn.models import rbm as models
 from dbn.models.units import Bernoulli, Units, make_units
 from dbn.pretraining.contrastive import ContrastiveStep
 from dbn.pretraining.fit import fit
@@ -23,6 +22,7 @@ from dbn.samplers import HiddenChains, Sampler
 from dbn.settings import Check, within
 from dbn.sklearn.inputs import Inputs, dtype_of
 from dbn.sklearn.parameters import PRETRAINING_CHECKS, SHARED_CHECKS, checked
+from dbn.sklearn.progress import after_each_epoch
 from dbn.sklearn.samplers import SAMPLERS
 from dbn.sklearn.transformer import ScaledTransformer, array, draw_seed
 from dbn.sklearn.undisturbed import undisturbed
@@ -54,8 +54,8 @@ class RBM(ScaledTransformer):
         weight_decay: L2 penalty on the weights.
         scaling: how rows become states of the visible units. ``none``: they are, in [0, 1]. ``range``: the smallest
             value of all becomes 0, the largest 1. ``standard``: every column gets mean 0 and standard deviation 1, and
-            the visible units are real (Gaussian). ``auto``: ``none`` for values in [0, 1], ``range`` for what looks like
-            intensities of pictures, otherwise ``standard``, see :meth:`dbn.sklearn.inputs.Inputs.of`.
+            the visible units are real (Gaussian). ``auto``: ``none`` for values in [0, 1], ``range`` for what looks
+            like intensities of pictures, otherwise ``standard``, see :meth:`dbn.sklearn.inputs.Inputs.of`.
         verbose: above 0, print a line per epoch.
         random_state: seed or generator; the same number gives the same bits.
 
@@ -138,7 +138,9 @@ class RBM(ScaledTransformer):
                 {"params": [self.rbm_.weight], "weight_decay": given["weight_decay"]},
                 {"params": [self.rbm_.visible.bias, self.rbm_.hidden.bias]},
             ]
-            self._optimizer = SGD(groups, lr=given["learning_rate"] * self.inputs_.rate_factor, momentum=given["momentum"])
+            self._optimizer = SGD(
+                groups, lr=given["learning_rate"] * self.inputs_.rate_factor, momentum=given["momentum"]
+            )
         generator = stream(draw_seed(self.random_state_), "gibbs")
         features = self.inputs_.images(X).features()
         ContrastiveStep(self.rbm_, self._sampler)(features, self._optimizer, generator)
@@ -150,7 +152,7 @@ class RBM(ScaledTransformer):
         return self._applied(self.rbm_, X, lambda rbm, v: rbm.mean_hidden(v))
 
     def inverse_transform(self, X: Any) -> NDArray:
-        """Means of the visible units given hidden states ``X`` ``(n_samples, n_components)``, in the units of the rows."""
+        """Means of the visible units given hidden states ``X`` ``(n_samples, n_components)``, in the rows' units."""
         check_is_fitted(self)
         return self._returned(self.rbm_, X, self.rbm_.n_hidden, lambda rbm, h: rbm.mean_visible(h))
 
@@ -162,7 +164,7 @@ class RBM(ScaledTransformer):
         check_is_fitted(self)
         generator = stream(draw_seed(self.random_state_), "gibbs")
 
-        def step(rbm: Model, features: Tensor) -> Tensor:
+        def step(rbm: models.RBM, features: Tensor) -> Tensor:
             return torch.from_numpy(self.inputs_.stored(rbm.gibbs(features, 1, generator)))
 
         return self._applied(self.rbm_, v, step)
@@ -194,16 +196,16 @@ class RBM(ScaledTransformer):
     @property
     def h_samples_(self) -> NDArray:
         """Hidden states of the persistent chains, ``(batch_size, n_components)``."""
-        self._fitted
+        rbm = self._fitted
         if not isinstance(self._sampler, HiddenChains):
             raise AttributeError('h_samples_: only persistent chains, sampler="pcd", are kept.')
         chains = self._sampler.chains
         if chains is None:
-            chains = self._fitted.weight.new_zeros(self.batch_size, self.n_components)
+            chains = rbm.weight.new_zeros(self.batch_size, self.n_components)
         return array(chains, self._type)
 
     @property
-    def _fitted(self) -> Model:
+    def _fitted(self) -> models.RBM:
         """The model.
 
         Raises:
@@ -224,20 +226,19 @@ class RBM(ScaledTransformer):
         self.random_state_ = check_random_state(self.random_state)
         visible: Units = make_units(self.inputs_.visible, X.shape[1])
         weights = stream(draw_seed(self.random_state_), "init", 1)
-        self.rbm_ = Model(visible, Bernoulli(given["n_components"]), weight_std=WEIGHT_STD, generator=weights)
+        self.rbm_ = models.RBM(visible, Bernoulli(given["n_components"]), weight_std=WEIGHT_STD, generator=weights)
         self._sampler: Sampler = SAMPLERS[given["sampler"]](given["gibbs_steps"])
         self._optimizer: SGD | None = None
 
-    def _progress(self) -> LambdaCallback:
-        """A line per epoch."""
-        return LambdaCallback(on_train_epoch_end=partial(print_epoch, type(self).__name__, [time.perf_counter()]))
+    def _progress(self) -> Callback:
+        """Prints a line per epoch."""
+        times = [time.perf_counter()]
 
+        def print_epoch(number: int, metrics: Mapping[str, float]) -> None:
+            times.append(time.perf_counter())
+            (error,) = (value for name, value in metrics.items() if name.endswith("reconstruction_error"))
+            seconds = times[-1] - times[-2]
+            name = type(self).__name__
+            print(f"[{name}] Iteration {number}, reconstruction error = {error:.2f}, time = {seconds:.2f}s")
 
-def print_epoch(name: str, times: list[float], trainer: Any, module: Any) -> None:
-    """Print an epoch's reconstruction error and its seconds, which are counted from the last of ``times``."""
-    times.append(time.perf_counter())
-    error = module.latest[0][f"layer{module.number}/reconstruction_error"]
-    print(
-        f"[{name}] Iteration {trainer.current_epoch + 1}, reconstruction error = {error:.2f}, "
-        f"time = {times[-1] - times[-2]:.2f}s"
-    )
+        return after_each_epoch(print_epoch)

@@ -124,8 +124,8 @@ class DBNClassifier(ClassifierMixin, PretrainedNetwork):
         rows = np.flatnonzero(labelled & (weights > 0))
         if len(np.unique(y[rows])) < 2:
             raise DataError(
-                f"y holds one class only, {y[rows][0]!r}, among the rows with a label and a weight. Classification needs "
-                "two classes."
+                f"y holds one class only, {y[rows][0]!r}, among the rows with a label and a weight. "
+                "Classification needs two classes."
             )
         self.classes_ = classes
         codes = np.searchsorted(classes, y[rows])

@@ -1,13 +1,14 @@
 """What classifier and regressor have in common: pretraining on all rows, fine-tuning on those with a target."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from pytorch_lightning.callbacks import Callback, LambdaCallback
+from pytorch_lightning.callbacks import Callback
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -22,6 +23,7 @@ from dbn.settings import Check, check_flag, choice, optional, within
 from dbn.sklearn.inputs import Inputs
 from dbn.sklearn.parameters import SHARED_CHECKS, check_layer_sizes, checked, sizes_of
 from dbn.sklearn.pretrained_stack import pretrained
+from dbn.sklearn.progress import after_each_epoch
 from dbn.sklearn.transformer import ScaledTransformer, check_layer, draw_seed
 from dbn.sklearn.undisturbed import undisturbed
 from finetune.networks.initialise import FromStack, Glorot, He, Initialisation
@@ -209,7 +211,7 @@ class PretrainedNetwork(ScaledTransformer):
             seeds=[seed],
         )
         self.loss_curve_: list[float] = []
-        callbacks: list[Callback] = [LambdaCallback(on_train_epoch_end=self._record)]
+        callbacks: list[Callback] = [after_each_epoch(self._record)]
         best = BestMembers(f"validation/{module.monitor}")
         if given["early_stopping"]:
             stopping = PatientStopping(best.monitor, patience=given["n_iter_no_change"], mode="min")
@@ -245,7 +247,7 @@ class PretrainedNetwork(ScaledTransformer):
         """A network with initial weights."""
         activation = given["activation"]
         if self.dbn_ is None:
-            layers = [Linear(n, m) for n, m in zip(sizes[:-1], sizes[1:], strict=True)]
+            layers = [Linear(n, m) for n, m in pairwise(sizes)]
         else:
             layers = [*(self.dbn_[k].encoder()[0] for k in range(len(self.dbn_))), Linear(*sizes[-2:])]
         network = Network.of_layers(layers, activation=activation, dropout_hidden=given["dropout"])
@@ -268,11 +270,11 @@ class PretrainedNetwork(ScaledTransformer):
             )
         return self.network_.train()
 
-    def _record(self, trainer: Any, module: FineTuning) -> None:
+    def _record(self, number: int, metrics: Mapping[str, float]) -> None:
         """Keep an epoch's training loss, and print it if wanted."""
-        self.loss_curve_.append(module.latest[0]["train/loss"])
+        self.loss_curve_.append(metrics["train/loss"])
         if self.verbose:
-            print(f"[{type(self).__name__}] Epoch {trainer.current_epoch + 1}, loss = {self.loss_curve_[-1]:.4f}")
+            print(f"[{type(self).__name__}] Epoch {number}, loss = {self.loss_curve_[-1]:.4f}")
 
     @property
     def _layer(self) -> int:

@@ -1,5 +1,7 @@
 """The pseudo-likelihood against conditional probabilities from enumeration and quadrature."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -24,7 +26,7 @@ def test_binary_units_against_enumeration(hidden: str) -> None:
 
 @pytest.mark.parametrize("scale", [0.3, 1.0, 4.0])
 def test_real_units_against_quadrature(scale: float) -> None:
-    """scipy's adaptive quadrature of the density over one unit at a time, with weak and with strong weights."""
+    """Scipy's adaptive quadrature of the density over one unit at a time, with weak and with strong weights."""
     rbm = make_rbm("gaussian", "bernoulli", n_visible=3)
     with torch.no_grad():
         rbm.weight.mul_(scale)
@@ -39,9 +41,9 @@ def test_real_units_against_quadrature(scale: float) -> None:
     for state, found in zip(states, pseudo_log_likelihood(rbm, states), strict=True):
         expected = 0.0
         for unit in range(3):
-            reach = float(rbm.weight[unit].abs().sum()) + 12
+            reach = float(rbm.weight[unit].detach().abs().sum()) + 12
             peaks = np.linspace(-reach, reach, 41)
-            parts = [quad(density, low, high, args=(state, unit))[0] for low, high in zip(peaks, peaks[1:], strict=False)]
+            parts = [quad(density, low, high, args=(state, unit))[0] for low, high in pairwise(peaks)]
             expected -= np.log(sum(parts))
         assert float(found) == pytest.approx(expected, abs=1e-9)
 

@@ -23,7 +23,10 @@ from helpers import Composer
 @pytest.mark.parametrize(
     "sampler",
     [
-        ContrastiveDivergence(1), ContrastiveDivergence(3), PersistentContrastiveDivergence(2), HiddenChains(1),
+        ContrastiveDivergence(1),
+        ContrastiveDivergence(3),
+        PersistentContrastiveDivergence(2),
+        HiddenChains(1),
         HiddenChains(3),
     ],
 )

@@ -25,7 +25,7 @@ def negative_states(sampler: HiddenChains, rbm: RBM, v: Tensor, call: int) -> Te
     phases.positive.condition_on_visible(rbm)
     sampler.write_negative_states(rbm, phases.positive, phases.negative.v, noise)
     phases.negative.condition_on_visible(rbm)
-    sampler.continue_chains(rbm, phases.negative, noise)
+    sampler.continue_chains(rbm, phases, noise)
     return phases.negative.v
 
 

@@ -9,7 +9,7 @@ import scipy.sparse
 import torch
 from sklearn.datasets import load_digits, load_wine
 
-from dbn import DBN as Model
+import dbn
 from dbn.sklearn import DBN
 
 X = load_digits().data
@@ -71,7 +71,7 @@ def test_seeds_settings_and_sparse_rows() -> None:
 
 def test_its_file_is_read_without_it(fitted: DBN) -> None:
     fitted.dbn_.save("dbn.safetensors")
-    np.testing.assert_allclose(Model.load("dbn.safetensors").transform(X), fitted.transform(X), atol=1e-6)
+    np.testing.assert_allclose(dbn.DBN.load("dbn.safetensors").transform(X), fitted.transform(X), atol=1e-6)
 
 
 @pytest.mark.parametrize(

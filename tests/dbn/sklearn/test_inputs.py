@@ -62,7 +62,9 @@ def test_the_same_rows_in_any_type_train_to_the_same_bits(given: Any, scaling: s
 
 
 def test_what_is_out_of_range_is_refused_where_nothing_is_scaled() -> None:
-    with pytest.raises(ValueError, match=r'X holds values from 0 to 16, but binary .* need \[0, 1\]\. Use scaling="auto"'):
+    with pytest.raises(
+        ValueError, match=r'X holds values from 0 to 16, but binary .* need \[0, 1\]\. Use scaling="auto"'
+    ):
         RBM(scaling="none").fit(DIGITS)
 
 

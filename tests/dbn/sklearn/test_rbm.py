@@ -99,25 +99,29 @@ def test_the_same_seed_gives_the_same_bits() -> None:
         assert not np.array_equal(weights(), weights(**{name: value})), name
 
 
+def of_process() -> tuple[Any, ...]:
+    """Global random states, and settings of torch and of warnings."""
+    return (
+        torch.get_rng_state().tolist(),
+        np.random.get_state()[1].tolist(),  # noqa: NPY002  # the global one that users may rely on
+        random.getstate(),
+        torch.get_num_threads(),
+        torch.is_grad_enabled(),
+        torch.get_default_dtype(),
+        warnings.filters[:],
+    )
+
+
 @pytest.mark.parametrize("make", [lambda: RBM(**SMALL), lambda: DBN((10, 5), n_iter=1, random_state=0)])
 def test_a_fit_leaves_no_trace(make: Any, capfd: pytest.CaptureFixture[str]) -> None:
     """No file, no word, no warning; global random states and torch's settings as they were."""
     make().fit(X)  # what is done once in a process
-    before = (
-        torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate(), torch.get_num_threads(),
-        torch.is_grad_enabled(), torch.get_default_dtype(), warnings.filters[:],
-    )  # fmt: skip
+    before = of_process()
     capfd.readouterr()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         make().fit(X)
-    after = (
-        torch.get_rng_state(), np.random.get_state()[1], random.getstate(), torch.get_num_threads(),
-        torch.is_grad_enabled(), torch.get_default_dtype(), warnings.filters[:],
-    )  # fmt: skip
-    assert torch.equal(before[0], after[0])
-    assert np.array_equal(before[1], after[1])
-    assert before[2:] == after[2:]
+    assert of_process() == before
     assert capfd.readouterr() == ("", "")
     assert not list(Path().iterdir())
 

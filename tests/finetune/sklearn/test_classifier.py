@@ -81,7 +81,7 @@ def test_classes_of_any_type(kind: str) -> None:
     rows, y = X[Y < 3], Y[Y < 3]
     given: Any = {
         "text": names[y], "objects": names.astype(object)[y], "list": names[y].tolist(), "booleans": y > 0,
-        "floats": y / 2, "bytes": y.astype(np.uint8),
+        "floats": y.astype(float), "bytes": y.astype(np.uint8),
     }[kind]  # fmt: skip
     fitted = DBNClassifier(**SMALL).fit(rows, given)
     assert fitted.classes_.tolist() == sorted(set(np.asarray(given).tolist()))
@@ -143,7 +143,9 @@ def test_early_stopping_keeps_the_best_weights() -> None:
     assert 5 < fitted.n_iter_ < 300
     assert len(fitted.loss_curve_) == fitted.n_iter_
     assert fitted.score(X, Y) > 0.9
-    longer = DBNClassifier(**{**SMALL, "epochs": fitted.n_iter_ - 5}, early_stopping=True, n_iter_no_change=99).fit(X, Y)
+    longer = DBNClassifier(**{**SMALL, "epochs": fitted.n_iter_ - 5}, early_stopping=True, n_iter_no_change=99).fit(
+        X, Y
+    )
     assert np.array_equal(longer.predict_proba(X), fitted.predict_proba(X))  # the same best epoch
 
 
@@ -248,5 +250,5 @@ def test_what_is_invalid_is_named(settings: dict[str, Any], y: Any, message: str
 
 
 def test_divergence_names_the_parameter() -> None:
-    with pytest.raises(DivergenceError, match=r"DBNClassifier diverged: .* Lower learning_rate \(it is 1e\+30\)"):
-        DBNClassifier(**{**SMALL, "learning_rate": 1e30, "activation": "relu"}).fit(X, Y)
+    with pytest.raises(DivergenceError, match=r"DBNClassifier diverged: .* Lower learning_rate \(it is 1e\+18\)"):
+        DBNClassifier(**{**SMALL, "learning_rate": 1e18, "activation": "relu"}).fit(X, Y)
