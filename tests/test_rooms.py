@@ -11,12 +11,12 @@ import finetune
 ORDER = {
     "dbn": [
         "lazy", "errors", "settings", "files", "random", "data", "machine", "models", "fitting", "runs", "commands",
-        "samplers", "likelihood", "pretraining", "use", "pretrain", "sample", "fetch_data",
+        "samplers", "likelihood", "pretraining", "use", "sklearn", "pretrain", "sample", "fetch_data",
     ],
     "finetune": [
-        "networks", "tasks", "baselines", "runs", "report", "use", "export", "stack_quality", "rungs", "climb_steps",
-        "seed_batches", "sweep", "halving", "compute_climb", "until_settled", "pretraining_search", "describe", "train",
-        "predict", "features",
+        "networks", "tasks", "baselines", "runs", "sklearn", "report", "use", "export", "stack_quality", "rungs",
+        "climb_steps", "seed_batches", "sweep", "halving", "compute_climb", "until_settled", "pretraining_search",
+        "describe", "train", "predict", "features",
     ],
 }  # fmt: skip
 """Entry points come last."""

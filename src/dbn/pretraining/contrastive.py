@@ -43,7 +43,6 @@ class ContrastiveStep:
         self.sampler = sampler
         self.phases: dict[int, Phases] = {}
 
-    @torch.no_grad()
     def __call__(
         self, v: Tensor, optimizer: Optimizer | Any, generator: Noise = None, count: int | None = None
     ) -> None:
@@ -56,6 +55,10 @@ class ContrastiveStep:
             generator: source of the sampler's noise.
             count: images in the minibatch over all processes; default ``batch``.
         """
+        if torch.is_grad_enabled():  # within a block that was said once: saying it takes as long as a small product
+            with torch.no_grad():
+                self(v, optimizer, generator, count)
+            return
         rbm, phases = self.rbm, self.phases_of(v.shape[-2])
         positive, negative = phases.positive, phases.negative
         rbm.connection.refresh()
@@ -64,6 +67,7 @@ class ContrastiveStep:
         positive.condition_on_visible(rbm)
         self.sampler.write_negative_states(rbm, positive, negative.v, generator)
         negative.condition_on_visible(rbm)
+        self.sampler.continue_chains(rbm, phases, generator)
         phases.write_gradient(rbm, count)
         add_gradients(rbm)
         optimizer.step()
@@ -145,6 +149,11 @@ class RBMTraining(LayerTraining):
         """Noise that kernels draw, where units are computed by kernels."""
         draw = streams if self.step.rbm.write_gradients_of_units is None else kernel_streams
         return draw(self.seeds, name, *counters, device=device)
+
+    @torch.no_grad()
+    def training_step(self, block: Block, index: int) -> None:
+        """See :meth:`BlockModule.training_step`; gradients are written by hand."""
+        super().training_step(block, index)
 
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
         """Take a :class:`ContrastiveStep`."""

@@ -1,14 +1,18 @@
-"""Pseudo-likelihoods against enumeration and scikit-learn's."""
+"""Pseudo-likelihoods against enumeration, quadrature and scikit-learn's."""
+
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from scipy.integrate import quad
 from sklearn.neural_network import BernoulliRBM
 
+from dbn import RBM
 from dbn.errors import SettingError
 from dbn.likelihood import log_likelihood, pseudo_log_likelihood
-from dbn.models.units import Units
-from helpers import make_rbm
+from dbn.models.units import Bernoulli, ReLU, Units
+from helpers import make_rbm, random_states
 
 NORMALISED = [kind for kind in sorted(Units.registry) if Units.registry[kind].normalised]
 
@@ -60,6 +64,34 @@ def test_a_value_between_is_the_probability_of_a_one() -> None:
     torch.testing.assert_close(of[0.3], 0.3 * of[1.0] + 0.7 * of[0.0], rtol=0, atol=1e-12)
 
 
-def test_units_that_are_not_binary_are_refused() -> None:
-    with pytest.raises(SettingError, match="gaussian visible units have no pseudo-likelihood"):
-        pseudo_log_likelihood(make_rbm("gaussian"), torch.zeros(2, 5))
+@pytest.mark.parametrize("scale", [0.3, 1.0, 4.0])
+def test_real_units_against_quadrature(scale: float) -> None:
+    """Scipy's adaptive quadrature of the density over one unit at a time, with weak and with strong weights."""
+    rbm = make_rbm("gaussian", "bernoulli", n_visible=3)
+    with torch.no_grad():
+        rbm.weight.mul_(scale)
+    states = 2 * random_states("gaussian", 4, 3)
+
+    def density(x: float, state: torch.Tensor, unit: int) -> float:
+        moved = state.clone()
+        moved[unit] = x
+        with torch.no_grad():
+            return float(torch.exp(rbm.free_energy(state[None]) - rbm.free_energy(moved[None])))
+
+    for state, found in zip(states, pseudo_log_likelihood(rbm, states), strict=True):
+        expected = 0.0
+        for unit in range(3):
+            reach = float(rbm.weight[unit].detach().abs().sum()) + 12
+            peaks = np.linspace(-reach, reach, 41)
+            parts = [quad(density, low, high, args=(state, unit))[0] for low, high in pairwise(peaks)]
+            expected -= np.log(sum(parts))
+        assert float(found) == pytest.approx(expected, abs=1e-9)
+
+
+def test_units_without_it_are_refused() -> None:
+    with pytest.raises(SettingError, match=r"has 3 relu and 2 bernoulli units"):
+        pseudo_log_likelihood(RBM(ReLU(3), Bernoulli(2)), torch.ones(1, 3))
+    with pytest.raises(SettingError, match=r"has 3 gaussian and 2 gaussian units"):
+        pseudo_log_likelihood(make_rbm("gaussian", "gaussian", 3, 2), torch.ones(1, 3))
+    with pytest.raises(SettingError, match=r"has 3 gaussian and 2 bernoulli units"):
+        pseudo_log_likelihood(make_rbm("gaussian", "bernoulli", 3, 2), torch.ones(1, 3), torch.tensor([1]))
