@@ -1,4 +1,4 @@
-"""Likelihoods of RBMs: exact by enumeration, estimated by annealed importance sampling."""
+"""Likelihoods of RBMs: exact by enumeration, estimated by annealed importance sampling; pseudo-likelihoods."""
 
 from dbn.likelihood.annealed_sampling import (
     LogPartitionEstimate,
@@ -6,11 +6,13 @@ from dbn.likelihood.annealed_sampling import (
     reverse_annealed_importance_sampling,
 )
 from dbn.likelihood.enumeration import log_likelihood, log_partition_function
+from dbn.likelihood.pseudo_likelihood import pseudo_log_likelihood
 
 __all__ = [
     "LogPartitionEstimate",
     "annealed_importance_sampling",
     "log_likelihood",
     "log_partition_function",
+    "pseudo_log_likelihood",
     "reverse_annealed_importance_sampling",
 ]

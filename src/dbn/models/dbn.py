@@ -1,6 +1,6 @@
 """The stack of layers that greedy pretraining produces; a stack of RBMs is a DBN."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -161,13 +161,20 @@ class DBN(nn.Module):
         return self.down(self.up(v))
 
     @torch.no_grad()
-    def sample(self, n: int, steps: int = 1000, generator: torch.Generator | None = None) -> Tensor:
+    def sample(
+        self,
+        n: int,
+        steps: int = 1000,
+        generator: torch.Generator | None = None,
+        after_step: Callable[[], None] | None = None,
+    ) -> Tensor:
         """Draw from the DBN: Gibbs sampling in the top RBM, then a sampled pass down that ends with visible means.
 
         Args:
             n: number of chains.
             steps: Gibbs steps in the top RBM, from a sample of its visible units without field.
             generator: source of randomness (default: torch's global one).
+            after_step: called after every step, such as to show progress.
 
         Returns:
             Visible means ``(n, n_visible)``.
@@ -176,11 +183,16 @@ class DBN(nn.Module):
             SettingError: ``n`` or ``steps`` is invalid, or a layer is no RBM.
         """
         check_number("n", n, low=1, whole=True)
+        check_number("steps", steps, low=0, whole=True)
         if not self.is_generative:
             raise SettingError("This stack cannot be sampled from: only RBMs have a distribution.")
         top = self[len(self) - 1]
         v = top.visible.sample(top.weight.new_zeros(n, top.n_visible), generator)
-        h = top.sample_hidden(top.gibbs(v, steps, generator), generator)
+        for _ in range(steps):
+            v = top.gibbs(v, 1, generator)
+            if after_step is not None:
+                after_step()
+        h = top.sample_hidden(v, generator)
         for k in reversed(range(1, len(self))):
             h = self[k].sample_visible(h, generator)
         means: Tensor = self[0].mean_visible(h)

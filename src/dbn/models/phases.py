@@ -43,12 +43,13 @@ class Phase:
             self._hidden = None
         return self._mean
 
-    def sample_hidden(self, rbm: RBM, generator: Noise) -> None:
-        """Sample hidden states given the visible ones into ``h``."""
+    def sample_hidden(self, rbm: RBM, generator: Noise, out: Tensor | None = None) -> None:
+        """Sample hidden states given the visible ones into ``out``, contiguous; None: ``h``."""
+        out = self.h if out is None else out
         if self._hidden is None:
-            rbm.hidden.sample(self.field, generator, out=self.h, mean=self._mean)
+            rbm.hidden.sample(self.field, generator, out=out, mean=self._mean)
         else:
-            rbm.hidden.mean_and_sample(self.field, generator, self._mean, self.h)
+            rbm.hidden.mean_and_sample(self.field, generator, self._mean, out)
             self._hidden = None
 
 
@@ -106,6 +107,10 @@ class Phases:
     @property
     def mean(self) -> Tensor:
         """Hidden means ``(2 * batch, n_hidden)``."""
+        hidden = self.positive._hidden
+        if hidden is not None and self.negative._hidden is not None:  # both at once
+            hidden.mean(self.field, out=self._mean)
+            self.positive._hidden = self.negative._hidden = None
         for phase in (self.positive, self.negative):
             phase.mean  # noqa: B018  # computed where it is not yet known
         return self._mean

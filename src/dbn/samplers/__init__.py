@@ -2,6 +2,7 @@
 
 from dbn.samplers.base import Sampler
 from dbn.samplers.contrastive_divergence import ContrastiveDivergence
+from dbn.samplers.hidden_chains import HiddenChains
 from dbn.samplers.persistent import PersistentContrastiveDivergence
 
-__all__ = ["ContrastiveDivergence", "PersistentContrastiveDivergence", "Sampler"]
+__all__ = ["ContrastiveDivergence", "HiddenChains", "PersistentContrastiveDivergence", "Sampler"]

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from dbn.models.phases import Phase
+from dbn.models.phases import Phase, Phases
 from dbn.models.rbm import RBM
 from dbn.random.streams import Noise
 
@@ -30,6 +30,15 @@ class Sampler(ABC):
             rbm: the model.
             positive: the positive phase of the minibatch; only its buffer ``h`` may be overwritten.
             out: ``(batch, n_visible)``.
+            generator: source of randomness (default: torch's global one).
+        """
+
+    def continue_chains(self, rbm: RBM, phases: Phases, generator: Noise = None) -> None:  # noqa: B027
+        """Prepare the next minibatch, once the negative phase has its hidden field and before the update.
+
+        Args:
+            rbm: the model.
+            phases: both phases of the minibatch; their buffer ``h`` may be overwritten.
             generator: source of randomness (default: torch's global one).
         """
 

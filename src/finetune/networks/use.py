@@ -68,6 +68,26 @@ class UsableNetwork(nn.Module):
         meaning = self.known_meaning
         return self._applied(images, lambda x: meaning.probabilities(self(x)), features, batch_size)
 
+    def outputs(self, images: Any, *, features: bool = False, batch_size: int = BATCH) -> Any:
+        """Outputs of the last block, ``(n, sizes[-1])`` float32; what they are says ``meaning.outputs``.
+
+        Arguments and errors of :meth:`predict`.
+        """
+        return self._applied(images, self, features, batch_size)
+
+    def squared_error(self, images: Any, *, features: bool = False, batch_size: int = BATCH) -> Any:
+        """Squared error of an autoencoder's reconstruction of each image, summed over features, ``(n,)`` float32.
+
+        Arguments and errors of :meth:`predict`.
+
+        Raises:
+            SettingError: the network is no autoencoder.
+        """
+        meaning = self.known_meaning
+        return self._applied(
+            images, lambda x: (meaning.reconstructed(self(x)) - x).square().sum(1), features, batch_size
+        )
+
     def transform(
         self, images: Any, layer: int | None = None, *, features: bool = False, batch_size: int = BATCH
     ) -> Any:

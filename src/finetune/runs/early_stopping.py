@@ -15,7 +15,7 @@ from finetune.tasks import FineTuning
 
 
 class BestMembers(Callback):
-    """Callback that keeps the weights of each member's best epoch.
+    """Callback that keeps the weights of each member's best epoch, in memory; a single network is one member.
 
     Args:
         monitor: validation metric; lower is better.
@@ -45,8 +45,11 @@ class BestMembers(Callback):
         better = [number for number, value in enumerate(values) if value < self.values[number]]
         for number in better:
             self.values[number], self.epochs[number] = values[number], trainer.current_epoch
-        for name, tensor in _trained(pl_module):
-            self.weights[name][better] = tensor[better]
+        for name, tensor in _trained(pl_module) if better else ():
+            if len(values) == 1:
+                self.weights[name].copy_(tensor)
+            else:
+                self.weights[name][better] = tensor[better]
 
     @torch.no_grad()
     def restore(self, module: nn.Module) -> None:

@@ -10,14 +10,11 @@ from pytorch_lightning.callbacks import Callback
 from dbn.commands.factories import check_factory
 from dbn.data import DataSet
 from dbn.data.augment import Augment
-from dbn.data.block_loader import BlockLoader
-from dbn.data.group_loader import join_loaders, move_all
 from dbn.data.images import ImageSet
 from dbn.errors import SettingError
 from dbn.fitting.checkpoints import LastCheckpoint
 from dbn.fitting.progress import FitProgress
 from dbn.fitting.stopwatch import Stopwatch
-from dbn.fitting.trainer import fit_resumably, loader_context, make_trainer, quiet
 from dbn.models import flops
 from dbn.runs.tracking import Tracker, loggers_of
 from dbn.settings import format_value, settings_of
@@ -26,13 +23,13 @@ from finetune.networks.network import Network
 from finetune.networks.targets import Targets
 from finetune.runs.continued_run import Earlier, copy_checkpoint
 from finetune.runs.early_stopping import BestMembers, PatientStopping, best_checkpoint, restore_best
+from finetune.runs.fit_module import fit_module
 from finetune.runs.trajectory import Trajectory
 from finetune.tasks import Autoencoder, Classifier, FineTuning, Regression, SemiSupervised
 from finetune.tasks.check_data import has_real_outputs
 from finetune.tasks.learning_rate_schedule import Schedule
 from finetune.tasks.semi_supervised import UseOfUnlabelled
 from finetune.tasks.settings import TrainingSettings
-from finetune.tasks.unlabelled_minibatches import UnlabelledMinibatches
 
 
 def check_training(settings: TrainingSettings, data: DataSet, n_networks: int) -> None:
@@ -227,30 +224,10 @@ def fit_networks(
                 percent=metric.endswith(("/error", "/balanced_error")),
             )
         )
-    with quiet():
-        trainer = make_trainer(
-            directory=checkpoints, max_epochs=settings.epochs,
-            validate_every=settings.validate_every, loggers=loggers_of(trackers), callbacks=callbacks,
-            options=config["trainer"],
-        )  # fmt: skip
-        device = trainer.strategy.root_device
-        context = loader_context(trainer)
-        images = move_all([images for own in data for images in (own.train, own.validation)], device)
-        train = [
-            BlockLoader(
-                own, batch_size=settings.batch_size, images_per_example=module.images_per_example, seed=seed, **context
-            )
-            for own, seed in zip(images[::2], seeds, strict=True)
-        ]
-        if isinstance(module, SemiSupervised):
-            module.unlabelled = UnlabelledMinibatches(
-                move_all(unlabelled, device), batch_size=settings.batch_size * module.use.ratio, seeds=seeds,
-                rank=context["rank"], world_size=context["world_size"],
-            )  # fmt: skip
-        validation = [BlockLoader(own, batch_size=1000, minibatches_per_block=1, **context) for own in images[1::2]]
-        fit_resumably(
-            trainer, module, join_loaders(train), join_loaders(validation) if n_validation else None, checkpoints
-        )
+    trainer = fit_module(
+        module, [own.train for own in data], [own.validation for own in data], unlabelled=unlabelled,
+        checkpoints=checkpoints, loggers=loggers_of(trackers), callbacks=callbacks, options=config["trainer"],
+    )  # fmt: skip
     facts = {
         "seconds": stopwatch.seconds / n,
         "other_load": stopwatch.other_load,

@@ -70,7 +70,7 @@ def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
     """
     config = with_texts(config)
     check_run_location(config)
-    config = with_content(config)
+    config = with_content(with_network_file(config))
     if config["pretrain_only"]:
         check_finetuning(config)
         seeds = by_seed(config)
@@ -83,6 +83,14 @@ def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
     ]
     with checkpoint_folder(runs) as folder:
         return execute_all(runs, lambda waiting: _work(runs, waiting, folder, earlier), overrides, folder)
+
+
+def with_network_file(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with the file of the network that ``init.run`` names, where that is a run's directory."""
+    run = config["init"].get("run")
+    if run is None or not Path(run).expanduser().is_dir():
+        return config
+    return {**config, "init": {**config["init"], "run": str(Path(run) / NETWORK_FILE)}}
 
 
 def _work(

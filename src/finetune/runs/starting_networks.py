@@ -84,7 +84,10 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: 
                 f"are means of those. Set stack.visible={visible}."
             )
         stacks, layers = [stack] * len(configs), [stack[k] for k in range(len(stack))]
-    networks = [build_network(data, config, layers) for _ in configs]
+    networks = [
+        initialise.network_for(build_network(data, config, layers), config["task"]["name"], data.classes)
+        for _ in configs
+    ]
     if file is None and initialise.needs_stack:
         if initialise.layers is not None and initialise.layers > len(layers):
             raise SettingError(

@@ -14,14 +14,21 @@ from dbn.models import flops
 from dbn.models.units import Bernoulli
 from dbn.pretraining.contrastive import ContrastiveStep
 from dbn.pretraining.stack_run import pretrain
-from dbn.samplers import ContrastiveDivergence, PersistentContrastiveDivergence, Sampler
+from dbn.samplers import ContrastiveDivergence, HiddenChains, PersistentContrastiveDivergence, Sampler
 from finetune.networks.network import Network
 from finetune.runs.network_run import finetune
 from helpers import Composer
 
 
 @pytest.mark.parametrize(
-    "sampler", [ContrastiveDivergence(1), ContrastiveDivergence(3), PersistentContrastiveDivergence(2)]
+    "sampler",
+    [
+        ContrastiveDivergence(1),
+        ContrastiveDivergence(3),
+        PersistentContrastiveDivergence(2),
+        HiddenChains(1),
+        HiddenChains(3),
+    ],
 )
 def test_a_step_of_contrastive_divergence(sampler: Sampler) -> None:
     rbm = RBM(Bernoulli(30), Bernoulli(20))
@@ -72,7 +79,7 @@ def test_fine_tuning_counts_its_phases_apart(compose: Composer) -> None:
         found.append(counted(lambda: fit_resumably(*arguments)))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("finetune.runs.fitting.fit_resumably", fit_and_count)
+        patch.setattr("finetune.runs.fit_module.fit_resumably", fit_and_count)
         result = finetune(config)
     assert result["flops"]["fine_tuning"] == found[0]
     assert result["epochs"] == 3

@@ -283,10 +283,10 @@ def test_operations_are_those_that_torch_counts(use: str, head_epochs: int, comp
             fit_resumably(*arguments)
         counted.append(counter.get_total_flops())
 
-    from finetune.runs.fitting import fit_resumably
+    from finetune.runs.fit_module import fit_resumably
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("finetune.runs.fitting.fit_resumably", fit_and_count)
+        patch.setattr("finetune.runs.fit_module.fit_resumably", fit_and_count)
         result = finetune(compose("finetune", [*overrides, "training.epochs=3"]))
     assert result["flops"]["fine_tuning"] == counted[0]
 
