@@ -83,7 +83,8 @@ def load_splits(
             f"source is a {type(source).__name__}: load_data takes what a reader of files returns, such as digits(), "
             "or Source('mine', images, labels, maximum=255) with images (n, channels, height, width) in a tensor."
         )
-    source.check_trainable()
+    if not isinstance(source, TableSource):  # whose rows are checked when they are encoded
+        source.check_trainable()
     options = {"validation": validation, "test": test, "standardise": standardise}
     seeds = dict.fromkeys(split_seeds)
     if isinstance(source, StreamedSource):

@@ -22,9 +22,9 @@ def pseudo_log_likelihood(rbm: RBM, v: Tensor, units: Tensor | None = None) -> T
     r"""Log pseudo-likelihood :math:`\sum_i \log p(v_i \mid v_{-i})`, which needs no log Z.
 
     With :math:`p(v) \propto \exp(-F(v))` the logit of :math:`p(v_i = 1 \mid v_{-i})` of a binary unit is
-    :math:`F(v_i{=}0) - F(v_i{=}1)`; a value between 0 and 1 is a probability of a one, and its term the expectation. For
-    real units the integral over :math:`v_i` is a sum of equidistant points: the density is a mixture of normal ones, for
-    which the trapezoidal rule is exact to rounding.
+    :math:`F(v_i{=}0) - F(v_i{=}1)`; a value between 0 and 1 is a probability of a one, and its term the expectation.
+    For real units the integral over :math:`v_i` is a sum of equidistant points: the density is a mixture of normal
+    ones, for which the trapezoidal rule is exact to rounding.
 
     Args:
         rbm: with Bernoulli visible units, or with Gaussian visible and Bernoulli hidden ones.
@@ -50,9 +50,9 @@ def pseudo_log_likelihood(rbm: RBM, v: Tensor, units: Tensor | None = None) -> T
     real = type(rbm.visible) is Gaussian and isinstance(rbm.hidden, Bernoulli) and units is None
     if not (binary or real):
         raise SettingError(
-            f"The pseudo-likelihood is computed for bernoulli visible units, and summed over all of them for gaussian "
-            f"ones with bernoulli hidden units; this RBM has {rbm.visible} and {rbm.hidden} units. Compare free energies "
-            "within a model instead."
+            "The pseudo-likelihood is computed for bernoulli visible units, and summed over all of them for gaussian "
+            f"ones with bernoulli hidden units; this RBM has {rbm.visible} and {rbm.hidden} units. Compare free "
+            "energies within a model instead."
         )
     field, eye = rbm.hidden_field(v), torch.eye(rbm.n_visible, dtype=v.dtype, device=v.device)
     if units is not None:
