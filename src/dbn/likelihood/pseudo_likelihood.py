@@ -35,7 +35,7 @@ def pseudo_log_likelihood(rbm: RBM, v: Tensor) -> Tensor:
         *The exponentially convergent trapezoidal rule*, SIAM Review 56:385.
     """
     v = rbm.visible_states(v)
-    of_unit = {Bernoulli: _flipped, Gaussian: _integrated}.get(type(rbm.visible))  # type: ignore[call-overload]
+    of_unit = {Bernoulli: _flipped, Gaussian: _integrated}.get(type(rbm.visible))
     real = of_unit is _integrated
     if of_unit is None or not rbm.hidden.normalised or (real and type(rbm.hidden) is not Bernoulli):
         raise SettingError(
