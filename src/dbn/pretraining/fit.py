@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dbn.data.block_loader import BlockLoader
 from dbn.data.from_arrays import training_images
-from dbn.data.images import Images
+from dbn.data.images import StoredImages
 from dbn.errors import SettingError
 from dbn.fitting.trainer import loader_context, make_trainer, quiet, reraise_interrupt
 from dbn.machine.precision import PRECISIONS
@@ -25,7 +25,7 @@ from dbn.settings import check_choice, check_keys, check_number
 
 def fit(
     rbm: RBM,
-    images: Images | Tensor | NDArray[Any],
+    images: StoredImages | Tensor | NDArray[Any],
     *,
     epochs: int = 50,
     sampler: Sampler | None = None,

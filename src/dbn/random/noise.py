@@ -10,6 +10,7 @@ from dbn.random.streams import Noise
 
 SMALL = 8192
 """Below this many numbers, the overhead of the cheaper Bernoulli draw exceeds its gain."""
+CONTIGUOUS = torch.contiguous_format
 
 
 def uniform(like: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:
@@ -26,7 +27,7 @@ def normal(like: Tensor, generator: Noise = None) -> Tensor:
 
 
 def _fill(like: Tensor, generator: Noise, fill: Callable[..., Tensor], out: Tensor | None = None) -> Tensor:
-    noise = torch.empty_like(like, memory_format=torch.contiguous_format) if out is None else out
+    noise = torch.empty_like(like, memory_format=CONTIGUOUS) if out is None else out
     if generator is None or type(generator) is torch.Generator:  # asking for an abstract class takes microseconds
         return fill(noise, generator=generator)
     if isinstance(generator, DeviceNoise):
@@ -55,12 +56,11 @@ def bernoulli(mean: Tensor, generator: Noise = None, out: Tensor | None = None) 
     Returns:
         Zeros and ones of the shape and dtype of ``mean``.
     """
-    is_plain = generator is None or type(generator) is torch.Generator
-    each = mean.numel() if is_plain or not isinstance(generator, Sequence) else mean[0].numel()
-    if each < SMALL and is_plain:
-        overwritten = out is None or out is mean
-        noise = torch.empty_like(mean, memory_format=torch.contiguous_format) if overwritten else out
-        return torch.lt(noise.uniform_(generator=generator), mean, out=noise if out is None else out)
+    if (generator is None or type(generator) is torch.Generator) and mean.numel() < SMALL:  # the fastest, see _fill
+        noise = out if out is not None and out is not mean else torch.empty_like(mean, memory_format=CONTIGUOUS)
+        noise.uniform_(generator=generator)
+        return torch.lt(noise, mean, out=noise if out is None else out)
+    each = mean[0].numel() if isinstance(generator, Sequence) else mean.numel()
     if mean.device.type != "cpu" or mean.dtype != torch.float32 or each < SMALL or isinstance(generator, DeviceNoise):
         noise = uniform(mean, generator, None if out is mean else out)
         return torch.lt(noise, mean, out=noise if out is None else out)

@@ -79,6 +79,7 @@ class RBM(ScaledTransformer):
     """
 
     _model = "rbm_"
+    _optimizer: SGD | None
 
     def __init__(
         self, n_components: int = 256, *, learning_rate: float = 0.1, batch_size: int = 10, n_iter: int = 10,
@@ -228,7 +229,7 @@ class RBM(ScaledTransformer):
         weights = stream(draw_seed(self.random_state_), "init", 1)
         self.rbm_ = models.RBM(visible, Bernoulli(given["n_components"]), weight_std=WEIGHT_STD, generator=weights)
         self._sampler: Sampler = SAMPLERS[given["sampler"]](given["gibbs_steps"])
-        self._optimizer: SGD | None = None
+        self._optimizer = None
 
     def _progress(self) -> Callback:
         """Prints a line per epoch."""

@@ -76,6 +76,8 @@ class DBNClassifier(ClassifierMixin, PretrainedNetwork):
         Hinton, Osindero & Teh (2006), *A fast learning algorithm for deep belief nets*, Neural Computation 18:1527.
     """
 
+    classes_: NDArray
+
     def __init__(
         self, hidden_layer_sizes: int | Sequence[int] = (500, 500), *, activation: str = SIGMOID,
         pretraining_epochs: int = 15, pretraining_learning_rate: float = 0.1, pretraining_batch_size: int = 100,

@@ -1,11 +1,13 @@
 """What classifier and regressor have in common: pretraining on all rows, fine-tuning on those with a target."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback
@@ -15,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from dbn.errors import SettingError
+from dbn.errors import DataError, SettingError
 from dbn.machine.optimizer import SGD
 from dbn.models.dbn import DBN
 from dbn.models.linear import Linear
@@ -179,7 +181,7 @@ class PretrainedNetwork(ScaledTransformer):
             targets: of these rows, ``(n, ...)``.
             weights: of these rows' losses, ``(n,)``; None: 1 for all.
             n_outputs: of the network.
-            strata: groups of these rows that are divided evenly where some are held out, ``(n,)``, or None.
+            strata: group of each of these rows, from 0, which are divided evenly where some are held out, ``(n,)``.
             **settings: further settings of fine-tuning.
         """
         seed = draw_seed(check_random_state(self.random_state))
@@ -193,10 +195,7 @@ class PretrainedNetwork(ScaledTransformer):
                 network = self._earlier_network(sizes)
         train, held_out = torch.arange(len(rows)), torch.arange(0)
         if given["early_stopping"]:
-            parts = train_test_split(
-                train.numpy(), test_size=given["validation_fraction"], random_state=seed, stratify=strata
-            )
-            train, held_out = map(torch.from_numpy, parts)
+            train, held_out = hold_out(len(rows), given["validation_fraction"], strata, seed)
         training = TrainingSettings(
             epochs=epochs_for(len(train)) if given["epochs"] == "auto" else given["epochs"],
             batch_size=given["batch_size"], learning_rate=given["learning_rate"], **settings,
@@ -249,7 +248,7 @@ class PretrainedNetwork(ScaledTransformer):
         if self.dbn_ is None:
             layers = [Linear(n, m) for n, m in pairwise(sizes)]
         else:
-            layers = [*(self.dbn_[k].encoder()[0] for k in range(len(self.dbn_))), Linear(*sizes[-2:])]
+            layers = [*(self.dbn_[k].encoder()[0] for k in range(len(self.dbn_))), Linear(sizes[-2], sizes[-1])]
         network = Network.of_layers(layers, activation=activation, dropout_hidden=given["dropout"])
         initialise = RANDOM[activation] if self.dbn_ is None else FromStack()
         initialise(network, seed, self.dbn_)
@@ -287,10 +286,32 @@ class PretrainedNetwork(ScaledTransformer):
         return self.network_.sizes[self._layer]
 
 
+def hold_out(n: int, fraction: float, strata: NDArray | None, seed: int) -> tuple[Tensor, Tensor]:
+    """Positions of the rows to train on and of those to validate on, of ``n``; of every stratum there are both.
+
+    Raises:
+        DataError: there are too few rows.
+    """
+    size = math.ceil(fraction * n)
+    if strata is not None:
+        counts = np.bincount(strata)
+        size = max(size, len(counts))
+        if counts.min() < 2 or n - size < len(counts):
+            raise DataError(
+                f"early_stopping: {n} rows, of which a class has {counts.min()}, are too few to hold out one of each of "
+                f"{len(counts)} classes. Use early_stopping=False."
+            )
+    if size >= n:
+        raise DataError(f"early_stopping: {n} rows are too few to hold out {size}. Use early_stopping=False.")
+    train, held_out = train_test_split(np.arange(n), test_size=size, random_state=seed, stratify=strata)
+    return torch.from_numpy(train), torch.from_numpy(held_out)
+
+
 def epochs_for(n: int) -> int:
     """Epochs of fine-tuning on ``n`` rows: ``8000 n^-0.65``, from 6 to 400.
 
     Near the numbers that were the same for all arms of ``sweep=label_efficiency`` on MNIST: 400, 150, 100, 40, 20 and 6
     for 100, 300, 1000, 3000, 10000 and 50000 rows.
     """
-    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(8000 * n**-0.65)))
+    wanted: float = 8000 / n**0.65
+    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(wanted)))

@@ -242,6 +242,7 @@ def test_verbose_prints_a_line_per_epoch(capsys: pytest.CaptureFixture[str]) -> 
         ({}, np.full(len(Y), -1), "y holds no label"),
         ({}, np.full(len(Y), 4), "one class only, .*4"),
         ({}, np.linspace(0, 1, len(Y)), "continuous"),
+        ({"early_stopping": True}, np.where(np.arange(len(Y)) < 11, Y, -1), "early_stopping: 11 rows, .*too few"),
     ],
 )
 def test_what_is_invalid_is_named(settings: dict[str, Any], y: Any, message: str) -> None:
