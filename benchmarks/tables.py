@@ -29,8 +29,8 @@ from sklearn.preprocessing import StandardScaler
 from dbn.commands.configuration import config_directory, resolve_config
 from dbn.data import DataSet, TableSource, load_data
 from dbn.data.from_config import data_of
-from dbn.models.imputation import impute_table
 from dbn.pretraining import LayerSettings, pretrain_stack
+from dbn.samplers.imputation import impute_table
 from finetune.runs.network_run import finetune_seeds
 
 Row = tuple[str, list[float], float]

@@ -1,7 +1,8 @@
-"""The command ``dbn-sample``: a pretrained stack draws images, fills in missing pixels, or reconstructs."""
+"""The command ``dbn-sample``: a pretrained stack draws images or rows, fills in what is missing, or reconstructs."""
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
@@ -13,7 +14,11 @@ from dbn.errors import SettingError
 from dbn.settings import check_choice, check_list, check_number, check_text, format_value, optional, within
 from dbn.use.check_settings import check_named, check_output, check_shared
 
-SUFFIXES = (".png", ".npy", ".npz")
+if TYPE_CHECKING:
+    from dbn.use.sampling import Generated
+    from dbn.use.table_sampling import GeneratedTable
+
+SUFFIXES = (".png", ".npy", ".npz", ".csv")
 TASKS = ("draw", "fill", "reconstruct")
 N, STEPS = 64, 1000
 
@@ -35,28 +40,58 @@ def _sample(config: DictConfig) -> None:
         from dbn.use.data_to_use import data_to_use
         from dbn.use.device import chosen_device
         from dbn.use.sampling import draw, fill, first_images, known_scaling, reconstruct
+        from dbn.use.table_sampling import draw_rows, fill_rows, reconstruct_rows
         from dbn.use.trained_run import TrainedRun
 
     flush_subnormals()
     run = TrainedRun.find(settings["stack"]["file"], DBN_FILE)
     stack = DBN.load(run.file, chosen_device(settings["device"]))
-    task, seed = settings["task"]["name"], settings["seed"]
-    n = N if settings["n"] is None else settings["n"]
+    columns = None if stack.scaling is None else stack.scaling.columns
+    check_kind(settings, output, is_table=columns is not None)
+    task, seed, n = settings["task"]["name"], settings["seed"], settings["n"]
     steps = STEPS if settings["steps"] is None else settings["steps"]
+    data = None
     if task != "draw" or output.suffix == ".png":
         known_scaling(stack)
-    if task == "draw":
-        with progress_bar("steps", steps, wanted=settings["progress"]) as advance:
-            generated = draw(stack, n, steps, seed, advance)
-    else:
-        images = first_images(data_to_use(settings.get("data"), settings["split"], [run]), n)
-        if task == "fill":
-            with progress_bar("steps", steps, wanted=settings["progress"]) as advance:
-                generated = fill(stack, images, settings["mask"], steps, seed, advance)
+    if task != "draw":
+        data = data_to_use(settings.get("data"), settings["split"], [run], columns)
+    generated: Generated | GeneratedTable
+    with progress_bar("steps", steps, wanted=settings["progress"] and task != "reconstruct") as advance:
+        if data is None:
+            generated = (draw if columns is None else draw_rows)(stack, n or N, steps, seed, advance)
+        elif columns is None:
+            images = first_images(data, n or N)
+            fills = task == "fill"
+            generated = (
+                fill(stack, images, settings["mask"], steps, seed, advance) if fills else reconstruct(stack, images)
+            )
         else:
-            generated = reconstruct(stack, images)
+            fills = task == "fill"
+            generated = fill_rows(stack, data, n, steps, seed, advance) if fills else reconstruct_rows(stack, data, n)
     generated.save(output)
-    print(f"{len(generated.arrays[generated.main])} {generated.main.replace('filled', 'images filled in')}\n{output}")
+    print(f"{len(generated)} {generated.what}\n{output}")
+
+
+def check_kind(settings: Mapping[str, Any], output: Path, *, is_table: bool) -> None:
+    """Check what depends on whether the stack was pretrained on a table.
+
+    Raises:
+        SettingError: pictures are asked of a table, or a table of pictures.
+    """
+    if is_table and output.suffix != ".csv":
+        raise SettingError(
+            f"output={output}: the stack was pretrained on a table, whose rows are no pictures. Give a CSV file, "
+            f"output={output.with_suffix('.csv')}."
+        )
+    if not is_table and output.suffix == ".csv":
+        raise SettingError(
+            f"output={output}: CSV is for stacks that were pretrained on a table. Use {', '.join(SUFFIXES[:-1])}."
+        )
+    if is_table and settings["mask"] is not None:
+        raise SettingError(
+            f"mask={format_value(settings['mask'])}: it is for pictures. Leave the cells of the table empty that are "
+            "to be filled in."
+        )
 
 
 def check_sample(settings: Mapping[str, Any]) -> None:

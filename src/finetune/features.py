@@ -43,9 +43,9 @@ def _features(config: DictConfig) -> None:
     else:
         run = TrainedRun.find(settings["stack"]["file"], DBN_FILE)
         features = Features(DBN.load(run.file, device), settings["layer"])
-    data = data_to_use(settings.get("data"), settings["split"], [run])
+    data = data_to_use(settings.get("data"), settings["split"], [run], features.scaling.columns)
     n, n_features = write_features(features, data, output, progress=settings["progress"])
-    print(f"{n} images, {n_features} features each\n{output}")
+    print(f"{n} {data.noun}, {n_features} features each\n{output}")
 
 
 def check_features(settings: Mapping[str, Any]) -> None:

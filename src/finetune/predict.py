@@ -1,4 +1,4 @@
-"""The command ``dbn-predict``: classes and probabilities of images by a trained network, as a CSV file."""
+"""The command ``dbn-predict``: classes and probabilities, or values, by a trained network, as a CSV file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,10 +43,10 @@ def _predict(config: DictConfig) -> None:
         paths = runs_of_arm(Path(settings["ensemble"]).expanduser(), settings["arm"]["name"])
     runs = [TrainedRun.find(path, NETWORK_FILE) for path in paths]
     ensemble = Ensemble([Network.load(run.file, device) for run in runs])
-    data = data_to_use(settings.get("data"), settings["split"], runs)
+    data = data_to_use(settings.get("data"), settings["split"], runs, ensemble.meaning.scaling.columns)
     summary = predict_to_csv(ensemble, data, output, progress=settings["progress"])
     by = f" by {len(runs)} networks" if len(runs) > 1 else ""
-    print(f"{summary.text(is_autoencoder=ensemble.meaning.task == 'autoencoder')}{by}\n{output}")
+    print(f"{summary.text()}{by}\n{output}")
 
 
 def check_predict(settings: Mapping[str, Any]) -> None:

@@ -142,11 +142,13 @@ def check_given(images: StoredImages, scaling: Scaling, n_features: int) -> None
 
 
 def read_by(images: Images, scaling: Scaling) -> Images:
-    """Stored images in memory, read by the scaling of a trained model.
+    """Stored images in memory, read by the scaling of a trained model; missing values of a table are filled in.
 
     Raises:
         DataError: a value is not finite, or cannot be in the units of the training images.
     """
+    if scaling.columns is not None:
+        images = replace(images, pixels=scaling.columns.filled(images.pixels))
     check_finite(images.pixels)
     check_units(images.pixels, scaling, scaling.value_of_one)
     device = images.device

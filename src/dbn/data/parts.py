@@ -76,15 +76,25 @@ def parts_of(
     if split == "train" and {"validation", "test"} <= own.keys():
         return [own[split]]
     if split_seed is None:
-        raise SettingError(
-            f"split={split}: which images of data={source.name} these are depends on the seed of the split, and there "
-            "is no single run to take it from. Give data.split_seed=0, or another one."
-        )
+        raise no_seed(split, source.name)
     source.check_trainable()
     drawn = _drawn_parts(source, split_seed, validation, test)[split]
     if not len(drawn):
-        raise SettingError(f"split={split}: data={source.name} has no {split} images with data.{split}=0.")
+        raise no_images(split, source.name)
     return [drawn]
+
+
+def no_seed(split: str, name: str) -> SettingError:
+    """The error that a split depends on a seed that is not known."""
+    return SettingError(
+        f"split={split}: which images of data={name} these are depends on the seed of the split, and there is no single "
+        "run to take it from. Give data.split_seed=0, or another one."
+    )
+
+
+def no_images(split: str, name: str) -> SettingError:
+    """The error that a split is empty."""
+    return SettingError(f"split={split}: data={name} has no {split} images with data.{split}=0.")
 
 
 def _own_parts(source: Source | StreamedSource) -> dict[str, Part]:

@@ -37,8 +37,11 @@ class Scaling:
 
     @property
     def is_standardised(self) -> bool:
-        """Whether features have mean 0 over the training images, rather than being fractions of a largest value."""
-        return bool(self.offset.count_nonzero())
+        """Whether features have mean 0 over the training images, rather than being fractions of a largest value.
+
+        Always of a table, whose columns have no common largest value.
+        """
+        return self.columns is not None or bool(self.offset.count_nonzero())
 
     @property
     def value_of_one(self) -> float:
@@ -66,7 +69,7 @@ class Scaling:
     def header(self) -> dict[str, Any]:
         """Entry in a model file's header; offset, factor and what fills in missing values are tensors of the file."""
         header = {"shape": list(self.shape), "maximum": self.maximum, "standardised": self.is_standardised}
-        return header if self.columns is None else {**header, "columns": self.columns.header()}
+        return header if self.columns is None else {**header, **self.columns.header()}
 
     def tensors(self) -> dict[str, Tensor]:
         """Tensors by their names in a model file."""
@@ -82,6 +85,6 @@ class Scaling:
         offset, factor = tensors.pop("inputs.offset"), tensors.pop("inputs.factor")
         columns = None
         if header.get("columns") is not None:
-            columns = Columns.from_file(header["columns"], tensors.pop("inputs.fill").to(torch.float32))
+            columns = Columns.from_file(header, tensors.pop("inputs.fill").to(torch.float32))
         offset, factor = offset.to(torch.float32), factor.to(torch.float32)
         return cls((channels, height, width), offset, factor, header["maximum"], columns)

@@ -167,6 +167,8 @@ class DBN(nn.Module):
         steps: int = 1000,
         generator: torch.Generator | None = None,
         after_step: Callable[[], None] | None = None,
+        *,
+        means: bool = True,
     ) -> Tensor:
         """Draw from the DBN: Gibbs sampling in the top RBM, then a sampled pass down that ends with visible means.
 
@@ -175,9 +177,10 @@ class DBN(nn.Module):
             steps: Gibbs steps in the top RBM, from a sample of its visible units without field.
             generator: source of randomness (default: torch's global one).
             after_step: called after every step, such as to show progress.
+            means: end with visible means, which look better as pictures; false: with a sample of the visible units.
 
         Returns:
-            Visible means ``(n, n_visible)``.
+            Visible means, or states, ``(n, n_visible)``.
 
         Raises:
             SettingError: ``n`` or ``steps`` is invalid, or a layer is no RBM.
@@ -195,8 +198,8 @@ class DBN(nn.Module):
         h = top.sample_hidden(v, generator)
         for k in reversed(range(1, len(self))):
             h = self[k].sample_visible(h, generator)
-        means: Tensor = self[0].mean_visible(h)
-        return means
+        drawn: Tensor = self[0].mean_visible(h) if means else self[0].sample_visible(h, generator)
+        return drawn
 
     def save(self, path: str | Path, description: Mapping[str, Any] | None = None) -> None:
         """Write the DBN file atomically, see :mod:`dbn.models.model_file`.

@@ -37,6 +37,15 @@ class Generated:
     arrays: dict[str, NDArray]
     pictures: Sequence[NDArray] = field(default=())
 
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.arrays[self.main])
+
+    @property
+    def what(self) -> str:
+        """What they are."""
+        return "images filled in" if self.main == "filled" else self.main
+
     def save(self, path: Path) -> None:
         """Write pictures (``.png``), the main array (``.npy``), or all arrays (``.npz``), whole or not at all."""
         if path.suffix == ".png":

@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dbn.data.parts import Part
+from dbn.data.tables.parts import UNKNOWN
 from dbn.files import replacing
 from dbn.use.data_to_use import DataToUse
 
@@ -20,7 +22,7 @@ def image_table(path: Path, data: DataToUse, columns: Sequence[str]) -> Iterator
     """A CSV file with a row for each image, which appears as a whole when the block ends without an error.
 
     Its first columns say which image it is: ``split``, where there are several, ``index``, ``name`` and ``label``,
-    where images have them.
+    where images have them; of values to predict a column with the name of each. What is not known is left empty.
 
     Args:
         path: of the file.
@@ -29,7 +31,7 @@ def image_table(path: Path, data: DataToUse, columns: Sequence[str]) -> Iterator
     """
     several = len(data.parts) > 1
     first = [*(["split"] if several else []), "index", *(["name"] if data.has_names else [])]
-    first += ["label"] if data.has_labels else []
+    first += (data.targets or ["label"]) if data.has_labels else []
     with (
         replacing(path) as temporary,
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
@@ -44,13 +46,28 @@ def image_table(path: Path, data: DataToUse, columns: Sequence[str]) -> Iterator
                 if data.has_names:
                     known.append(part.names[position] if part.names else "")
                 if data.has_labels:
-                    labels = part.images.labels
-                    known.append("" if labels is None else data.classes[int(labels[position])])
+                    known += label_cells(part.images.labels, position, data)
                 writer.writerow([*known, *cells])
 
         yield write
 
 
+def label_cells(labels: Tensor | None, position: int, data: DataToUse) -> list[str]:
+    """What is known of an image: the name of its class, or the values to predict; empty where it is not known.
+
+    Args:
+        labels: of a part of the data.
+        position: of the image in it.
+        data: that have labels.
+    """
+    if labels is None:
+        return [""] * max(1, len(data.targets))
+    if data.targets:
+        return exact_numbers(labels[position].numpy())
+    number = int(labels[position])
+    return ["" if number == UNKNOWN else data.classes[number]]
+
+
 def exact_numbers(row: NDArray) -> list[str]:
-    """Float32 numbers in nine digits, which are read back as the same numbers."""
-    return [f"{value:.9g}" for value in row.tolist()]
+    """Float32 numbers in nine digits, which are read back as the same numbers; empty where NaN."""
+    return ["" if value != value else f"{value:.9g}" for value in row.tolist()]

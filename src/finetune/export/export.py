@@ -20,7 +20,7 @@ from finetune.networks.network_file import NETWORK_FILE
 log = logging.getLogger(__name__)
 
 DTYPES = {"float32": torch.float32, "uint8": torch.uint8}
-"""Types that an exported network's images may have."""
+"""Types that an exported network's inputs may have."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ def export_network(
 ) -> Exported:
     """Write a trained network with its scaling in a format that other software reads, and a model card beside it.
 
-    The exported network takes images as they are stored, ``(batch, channels, height, width)``, any number of them, and
-    gives what :class:`ExportedNetwork` says. Each file is written whole or not at all.
+    The exported network takes images as they are stored, ``(batch, channels, height, width)``, or the encoded rows of a
+    table, ``(batch, n_features)``, any number of them, and gives what :class:`ExportedNetwork` says. Each file is written whole or not at all.
 
     Args:
         run: directory of a run, or a network's file.
         output: file to write; None: ``network.onnx`` or ``network.pt2`` in the folder of the network. The card has its
             name with the suffix ``.md``.
         format: ``onnx``, or ``torch_export`` for ``torch.export.load``.
-        dtype: of the images: ``float32`` or ``uint8``.
+        dtype: of the images: ``float32`` or ``uint8``; rows of a table are float32.
         license: licence of the network, for the card.
         overwrite: replace files that exist.
 
@@ -77,10 +77,13 @@ def export_network(
     _check_free([target, card], overwrite)
     network = Network.load(file)
     exported = ExportedNetwork(network)
+    if exported.columns is not None and dtype != "float32":
+        raise SettingError(f"dtype={dtype}: the network takes rows of a table, which are numbers. Use dtype=float32.")
     described = {
         "task": exported.meaning.task,
         "output": exported.output,
         "classes": json.dumps(list(exported.meaning.classes)),
+        **_table(exported),
         "version": metadata.version("layerwise-dbn"),
         **({} if license is None else {"license": license}),
     }
@@ -90,6 +93,18 @@ def export_network(
     write_bytes(target, content)
     write_text(card, text)
     return Exported(target, card)
+
+
+def _table(exported: ExportedNetwork) -> dict[str, str]:
+    """What software needs to encode a table's rows, and the names of values, as JSON."""
+    found = {}
+    if exported.columns is not None:
+        assert exported.columns.fill is not None  # of a trained network
+        found["columns"] = json.dumps(exported.columns.header()["columns"])
+        found["fill"] = json.dumps(exported.columns.fill.tolist())
+    if exported.meaning.targets is not None:
+        found["targets"] = json.dumps(list(exported.meaning.targets.names))
+    return found
 
 
 def _check_free(files: list[Path], overwrite: bool) -> None:

@@ -36,18 +36,22 @@ class ExportedBlock(nn.Module):
 
 
 class ExportedNetwork(nn.Module):
-    """From images as stored to what a network is for, in evaluation mode.
+    """From images, or encoded rows of a table, as stored to what a network is for, in evaluation mode.
 
     Args:
         network: with known meaning; its parameters are copied.
 
     Attributes:
-        shape: channels, height and width of an image.
+        input: what goes in: ``images``, or ``rows`` of a table, encoded as :meth:`dbn.data.tables.columns.Columns.encoded`
+            does; NaN, where a value is missing, is filled in as in training.
+        shape: of an image: channels, height and width; of a row: number of features.
         output: what comes out: ``probabilities`` of classes or their ``scores``, both ``(batch, n_classes)``;
-            ``reconstructions``, images in stored units; otherwise ``values``.
+            ``reconstructions``, images or rows in stored units; ``values`` of targets in their own units ``(batch,
+            n_targets)``.
 
     Shape:
-        Images ``(batch, channels, height, width)``, uint8 or float32 -> as ``output`` says.
+        Images ``(batch, channels, height, width)``, uint8 or float32, or rows ``(batch, n_features)`` float32 -> as
+        ``output`` says.
 
     Raises:
         SettingError: the network's meaning is not known.
@@ -55,13 +59,19 @@ class ExportedNetwork(nn.Module):
 
     offset: Tensor
     factor: Tensor
+    fill: Tensor
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.meaning = meaning = network.known_meaning
-        self.shape = meaning.scaling.shape
+        self.columns = meaning.scaling.columns
+        self.input = "images" if self.columns is None else "rows"
+        self.shape = meaning.scaling.shape if self.columns is None else (meaning.scaling.n_features,)
         self.register_buffer("offset", meaning.scaling.offset.clone())
         self.register_buffer("factor", meaning.scaling.factor.clone())
+        if self.columns is not None:
+            assert self.columns.fill is not None  # of a trained network
+            self.register_buffer("fill", self.columns.fill.clone())
         self.blocks = nn.ModuleList([ExportedBlock(block) for block in network.blocks])
         if meaning.task == "classifier":
             self.output = "probabilities" if meaning.outputs == "logits" else "scores"
@@ -71,8 +81,11 @@ class ExportedNetwork(nn.Module):
         self.eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """What the network is for, of images as stored."""
-        x = (images.flatten(1).to(torch.float32) - self.offset) * self.factor
+        """What the network is for, of images or rows as stored."""
+        stored = images.flatten(1).to(torch.float32)
+        if self.columns is not None:
+            stored = torch.where(stored.isnan(), self.fill, stored)
+        x = (stored - self.offset) * self.factor
         for block in self.blocks:
             x = block(x)
         if self.output == "probabilities":
@@ -82,5 +95,5 @@ class ExportedNetwork(nn.Module):
         found = self.meaning.predicted(x)
         if self.output == "values":
             return found
-        stored: Tensor = (found / self.factor + self.offset).unflatten(1, self.shape)
-        return stored
+        reconstructed: Tensor = (found / self.factor + self.offset).unflatten(1, self.shape)
+        return reconstructed

@@ -15,14 +15,12 @@ from torch import nn
 from dbn.errors import SettingError
 from finetune.export.exported_network import ExportedNetwork
 
-INPUT = "images"
-"""Name of the exported network's input."""
 PACKAGES = ("onnx", "onnxscript")
 """Packages that torch needs to write ONNX."""
 
 
 def onnx_file(network: ExportedNetwork, images: torch.Tensor, description: Mapping[str, str]) -> bytes:
-    """An ONNX model, with input ``images``, output named as :attr:`ExportedNetwork.output`, and description.
+    """An ONNX model, input and output named as :class:`ExportedNetwork` says, with a description.
 
     Args:
         network: to export.
@@ -40,7 +38,7 @@ def onnx_file(network: ExportedNetwork, images: torch.Tensor, description: Mappi
         )
     with _translated(network), _quiet():
         program: Any = torch.onnx.export(
-            network, (images,), dynamo=True, dynamic_shapes=_dynamic(), input_names=[INPUT],
+            network, (images,), dynamo=True, dynamic_shapes=_dynamic(), input_names=[network.input],
             output_names=[network.output], verbose=False,
         )  # fmt: skip
     program.model.metadata_props.update(description)
@@ -65,9 +63,9 @@ FORMATS: dict[str, tuple[str, Callable[[ExportedNetwork, torch.Tensor, Mapping[s
 """Suffix of the file and function that makes its content, for each format."""
 
 
-def _dynamic() -> dict[str, Any]:
+def _dynamic() -> tuple[Any, ...]:
     """The number of images is left open."""
-    return {INPUT: {0: torch.export.Dim("batch", min=1)}}
+    return ({0: torch.export.Dim("batch", min=1)},)
 
 
 @contextmanager

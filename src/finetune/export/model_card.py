@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from dbn.data.tables.columns import BINARY, CATEGORY, NUMBER, Columns
 from finetune.export.exported_network import ExportedNetwork
 from finetune.networks.network import Network
 from finetune.report.comparison.arm import Arm
@@ -70,18 +71,15 @@ def model_card(
 
 def _network(network: Network, exported: ExportedNetwork, dtype: str, run: RunResult | None) -> str:
     """What goes in and out, and what the network is made of."""
-    channels, height, width = exported.shape
     meaning = exported.meaning
-    scaling = (
-        "standardised feature by feature, inside of the file"
-        if meaning.scaling.is_standardised
-        else f"divided by {meaning.scaling.value_of_one:g}, inside of the file"
-    )
+    names = "" if meaning.targets is None else f": {', '.join(meaning.targets.names)}"
+    of_inputs = "images" if exported.columns is None else "rows"
+    shape = "`(batch, channels, height, width)`" if exported.columns is None else "`(batch, n_features)`"
     shapes = {
         "probabilities": "probabilities of the classes, `(batch, n_classes)`",
         "scores": "scores of the classes, which are no probabilities, `(batch, n_classes)`",
-        "reconstructions": "reconstructed images in the units of the input, `(batch, channels, height, width)`",
-        "values": "values, `(batch, n_outputs)`",
+        "reconstructions": f"reconstructed {of_inputs} in the units of the input, {shape}",
+        "values": f"values of the targets in their own units, `(batch, n_targets)`{names}",
     }
     activations = list(dict.fromkeys(_plain(block.activation) for block in network.blocks[:-1]))
     normalisations = list(
@@ -89,8 +87,7 @@ def _network(network: Network, exported: ExportedNetwork, dtype: str, run: RunRe
     )
     lines = [
         f"- Task: {meaning.task}",
-        f"- Input `images`: {dtype} `(batch, {channels}, {height}, {width})` (channels, height, width), as stored; "
-        f"they are {scaling}",
+        _images(exported, dtype) if exported.columns is None else _rows(exported.columns),
         f"- Output `{exported.output}`: {shapes[exported.output]}",
     ]
     if meaning.classes:
@@ -103,6 +100,50 @@ def _network(network: Network, exported: ExportedNetwork, dtype: str, run: RunRe
     if run is not None:
         lines.append(f"- Starting weights: {run.kind}, arm {run.arm}")
     return "## Network\n\n" + "\n".join(lines)
+
+
+def _images(exported: ExportedNetwork, dtype: str) -> str:
+    """How images are given."""
+    scaling = exported.meaning.scaling
+    words = (
+        "standardised feature by feature, inside of the file"
+        if scaling.is_standardised
+        else f"divided by {scaling.value_of_one:g}, inside of the file"
+    )
+    shape = ", ".join(map(str, exported.shape))
+    return f"- Input `images`: {dtype} `(batch, {shape})` (channels, height, width), as stored; they are {words}"
+
+
+def _rows(columns: Columns) -> str:
+    """How the columns of a table are given: a line for each, with its features in their order."""
+    assert columns.fill is not None  # of a trained network
+    lines = [
+        f"- Input `rows`: float32 `(batch, {columns.n_features})`, the columns of a table in this order, each as one or "
+        "more features; numbers are standardised inside of the file, and NaN in all features of a column, where its "
+        "value is missing, is filled in there",
+        "",
+        "  | features | column | given as | where missing |",
+        "  |---|---|---|---|",
+    ]
+    start = 0
+    for column in columns.columns:
+        stop = start + column.n_features
+        fill = column.decoded(columns.fill[None, start:stop].numpy())[0]
+        places = str(start) if column.n_features == 1 else f"{start} to {stop - 1}"
+        given = {
+            NUMBER: "the number, in its own units",
+            BINARY: " and ".join(f"{number} for {value}" for number, value in enumerate(column.values)),
+            CATEGORY: f"1 for its value, else 0: {', '.join(map(str, column.values))}",
+        }[column.kind]
+        shown = f"{fill:.6g}" if column.kind == NUMBER else str(fill)
+        lines.append(f"  | {places} | {_cell(column.name)} | {_cell(given)} | {_cell(shown)} |")
+        start = stop
+    return "\n".join([*lines, ""])
+
+
+def _cell(text: str) -> str:
+    """A text within a table of Markdown."""
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _data(run: RunResult) -> str:

@@ -42,7 +42,7 @@ from finetune.runs.trajectory import trajectory_of
 from finetune.tasks import Autoencoder, FineTuning
 from finetune.tasks.class_weights import weighted
 from finetune.tasks.mistakes import worst_mistakes
-from finetune.tasks.predictions import write_predictions
+from finetune.tasks.predictions import write_predictions, write_values
 from finetune.tasks.settings import TrainingSettings
 
 
@@ -185,6 +185,8 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
         write_predictions(directory, data, predicted, probabilities)
         if probabilities is not None and data.columns is None:
             mistakes, pictures["mistakes"] = worst_mistakes(data, predicted, probabilities)
+    elif meaning.task == "regression" and len(data.test):
+        write_values(directory, data, network.predict(data.test))
     if pictures:
         save_pictures(directory, pictures)
         tracker.log_pictures(sheets(pictures))

@@ -1,4 +1,4 @@
-"""A classifier's predictions for the test images, stored with a run, to compare runs image by image."""
+"""Predictions for the test images, stored with a run: a classifier's, to compare runs image by image, or values."""
 
 import json
 from dataclasses import dataclass
@@ -50,13 +50,12 @@ def write_predictions(directory: Path, data: DataSet, predicted: Tensor, probabi
         probabilities: of all classes, ``(n_test, n_classes)``; None: there are none.
     """
     assert data.test.labels is not None
-    index = torch.arange(len(data.test)) if data.test_index is None else data.test_index.cpu()
-    order = index.argsort()
+    index, order = _in_order(data)
     content = {"label": data.test.labels.cpu(), "predicted": predicted.cpu()}
     arrays: dict[str, NDArray[np.generic]] = {
         name: values[order].numpy().astype(np.int16) for name, values in content.items()
     }
-    arrays["index"] = index[order].numpy().astype(np.int32)
+    arrays["index"] = index
     names = [data.test_names[k] for k in order.tolist()] if data.test_names else []
     write_bytes(directory / PREDICTIONS_FILE, serialise(arrays, metadata={NAMES: json.dumps(names)}))
     if probabilities is not None:
@@ -64,8 +63,34 @@ def write_predictions(directory: Path, data: DataSet, predicted: Tensor, probabi
         write_bytes(directory / PROBABILITIES_FILE, serialise(in_order))
 
 
+def write_values(directory: Path, data: DataSet, predicted: Tensor) -> None:
+    """Write ``predictions.safetensors`` of regression, sorted by the rows' numbers in the source.
+
+    It holds ``target`` and ``predicted`` ``(n_test, n_targets)`` float32, in the targets' own units, and ``index``
+    ``(n_test,)`` int32; the names of the targets are metadata, as JSON.
+
+    Args:
+        directory: of the run.
+        data: whose test rows have targets.
+        predicted: their predicted values ``(n_test, n_targets)``, in the order of ``data.test``.
+    """
+    assert data.test.labels is not None
+    index, order = _in_order(data)
+    arrays: dict[str, NDArray[np.generic]] = {
+        "target": data.test.labels.cpu()[order].numpy(), "predicted": predicted.cpu()[order].numpy(), "index": index
+    }  # fmt: skip
+    write_bytes(directory / PREDICTIONS_FILE, serialise(arrays, metadata={"targets": json.dumps(list(data.targets))}))
+
+
+def _in_order(data: DataSet) -> tuple[NDArray[np.int32], Tensor]:
+    """Numbers of the test images in their source, sorted, and the order that sorts them."""
+    index = torch.arange(len(data.test)) if data.test_index is None else data.test_index.cpu()
+    order = index.argsort()
+    return index[order].numpy().astype(np.int32), order
+
+
 def read_predictions(directory: Path) -> Predictions | None:
-    """The predictions of a run; None if it has none, such as an autoencoder.
+    """The predictions of a run; None if it has none, such as an autoencoder, or those of regression.
 
     Raises:
         ModelFileError: the file is damaged.
@@ -75,8 +100,10 @@ def read_predictions(directory: Path) -> Predictions | None:
         return None
     try:
         with safe_open(file, framework="numpy") as content:
-            label, predicted = (content.get_tensor(name).astype(np.int64) for name in ("label", "predicted"))
             keys = set(content.keys())  # files of older versions have no index
+            if "target" in keys:
+                return None
+            label, predicted = (content.get_tensor(name).astype(np.int64) for name in ("label", "predicted"))
             index = content.get_tensor("index").astype(np.int64) if "index" in keys else np.arange(len(label))
             names = tuple(json.loads((content.metadata() or {}).get(NAMES, "[]")))
         return Predictions(label, predicted, index, names)

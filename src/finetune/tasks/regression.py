@@ -62,10 +62,7 @@ class Regression(FineTuning):
 
 
 class RegressionMetrics(TaskMetrics):
-    """Metrics of predicted numbers, in the units of the targets; of several targets their mean, as in scikit-learn.
-
-    ``rmse``: root of the mean squared error. ``mae``: mean absolute error. ``r2``: coefficient of determination, 1
-    minus the squared error over that of the mean of the evaluated rows; 0 where all their targets are equal.
+    """Metrics of predicted numbers, in the units of the targets, see :func:`regression_errors`.
 
     Args:
         targets: the targets.
@@ -84,11 +81,7 @@ class RegressionMetrics(TaskMetrics):
         """Values of the metrics by name."""
         sums = self.named["sums"]
         assert isinstance(sums, ErrorSums)
-        n, absolute, squared, first, second = sums.compute()  # of all processes
-        spread = second - first.square() / n
-        explained = torch.where(spread > 0, 1 - squared / spread.where(spread > 0, torch.ones_like(spread)), 0.0)
-        found = {"rmse": (squared / n).sqrt(), "mae": absolute / n, "r2": explained}
-        return {name: float(values.mean()) for name, values in found.items()}
+        return regression_errors(sums.compute())  # of all processes
 
 
 class ErrorSums(Metric):
@@ -115,3 +108,17 @@ class ErrorSums(Metric):
     def compute(self) -> Tensor:
         """Rows, absolute and squared errors, first and second moment: ``(5, n_targets)``."""
         return self.sums
+
+
+def regression_errors(sums: Tensor) -> dict[str, float]:
+    """Errors of predicted numbers from :class:`ErrorSums` ``(5, n_targets)``; of several targets their mean.
+
+    ``rmse``: root of the mean squared error. ``mae``: mean absolute error. ``r2``: coefficient of determination, 1
+    minus the squared error over that of the mean of the evaluated rows; 0 where all their targets are equal. Means over
+    targets are scikit-learn's.
+    """
+    n, absolute, squared, first, second = sums
+    spread = second - first.square() / n
+    explained = torch.where(spread > 0, 1 - squared / spread.where(spread > 0, torch.ones_like(spread)), 0.0)
+    found = {"rmse": (squared / n).sqrt(), "mae": absolute / n, "r2": explained}
+    return {name: float(values.mean()) for name, values in found.items()}

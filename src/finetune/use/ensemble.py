@@ -1,20 +1,22 @@
-"""Networks whose probabilities are averaged, such as those of all seeds of an arm."""
+"""Networks whose predictions are averaged, such as those of all seeds of an arm."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dbn.data.given_images import check_given, read_by
 from dbn.data.images import Images, StoredImages
 from dbn.errors import DataError, SettingError
+from finetune.networks.meaning import Meaning
 from finetune.networks.network import Network
 from finetune.report.results.study import scan_study
 
 
 class Ensemble:
-    """One network, or several classifiers of the same classes whose probabilities are averaged.
+    """One network, or several whose probabilities of the same classes, or values of the same targets, are averaged.
 
     Each network reads stored images by its own scaling.
 
@@ -22,7 +24,7 @@ class Ensemble:
         networks: at least one.
 
     Raises:
-        SettingError: several networks that have no probabilities, or other classes.
+        SettingError: several networks that have neither, or that differ in classes, targets, or columns of a table.
     """
 
     def __init__(self, networks: Sequence[Network]) -> None:
@@ -30,15 +32,22 @@ class Ensemble:
         self.meaning = networks[0].known_meaning
         self.averages = len(networks) > 1
         for network in networks if self.averages else ():
-            if network.known_meaning.outputs != "logits":
+            meaning = network.known_meaning
+            if meaning.outputs not in ("logits", "standardised"):
                 raise SettingError(
-                    "ensemble: probabilities are averaged, and these networks have none: they are autoencoders, or "
-                    "were not trained by the cross-entropy. Use one of them, run=..."
+                    "ensemble: probabilities or values are averaged, and these networks have none: they are "
+                    "autoencoders, or were not trained by the cross-entropy. Use one of them, run=..."
                 )
-            if network.known_meaning.classes != self.meaning.classes:
+            if _answers(meaning) != _answers(self.meaning):
                 raise SettingError(
-                    f"ensemble: one network has the classes {', '.join(self.meaning.classes)}, another "
-                    f"{', '.join(network.known_meaning.classes)}. Average networks of the same classes."
+                    f"ensemble: one network predicts {', '.join(_answers(self.meaning))}, another "
+                    f"{', '.join(_answers(meaning))}. Average networks of the same classes or targets."
+                )
+            own, first = meaning.scaling.columns, self.meaning.scaling.columns
+            if (own is None) != (first is None) or (own is not None and first is not None and not own.matches(first)):
+                raise SettingError(
+                    "ensemble: the networks were trained on tables of other columns, kinds of columns or values. "
+                    "Average networks of one table."
                 )
 
     def check(self, images: StoredImages) -> None:
@@ -61,11 +70,30 @@ class Ensemble:
         average = torch.stack([self.meaning.probabilities(own) for own in found]).double().mean(0)
         return average.argmax(1).cpu().numpy(), average.float().cpu().numpy()
 
+    def values(self, images: Images) -> tuple[NDArray, Tensor]:
+        """Values of the targets of stored images: ``(m, n_targets)`` float32, and the same in float64, for sums.
+
+        Those of a single network are the same bits as :meth:`finetune.Network.predict`'s.
+        """
+        found = [network.outputs(read_by(images, network.known_meaning.scaling)) for network in self.networks]
+        each = []
+        for network, outputs in zip(self.networks, found, strict=True):
+            assert network.known_meaning.targets is not None
+            each.append(network.known_meaning.targets.values(outputs.double()))
+        exact = torch.stack(each).mean(0).cpu()
+        values = exact.float() if self.averages else self.meaning.predicted(found[0]).cpu()
+        return values.numpy(), exact
+
     def squared_error(self, images: Images) -> NDArray:
         """Squared error of an autoencoder for stored images, summed over features, ``(m,)`` float32."""
         (network,) = self.networks
         errors: NDArray = network.squared_error(read_by(images, self.meaning.scaling)).cpu().numpy()
         return errors
+
+
+def _answers(meaning: Meaning) -> tuple[str, ...]:
+    """Names of the classes, or of the targets."""
+    return meaning.classes if meaning.targets is None else meaning.targets.names
 
 
 def runs_of_arm(study: Path, arm: str | None) -> list[Path]:

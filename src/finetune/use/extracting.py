@@ -15,7 +15,7 @@ from dbn.files import replacing
 from dbn.models.dbn import DBN
 from dbn.use.blocks import Advance, in_blocks, progress_bar
 from dbn.use.data_to_use import DataToUse
-from dbn.use.table import exact_numbers, image_table
+from dbn.use.table import exact_numbers, image_table, label_cells
 from finetune.networks.network import Network
 
 
@@ -53,7 +53,7 @@ def write_features(features: Features, data: DataToUse, path: Path, *, progress:
     """Write the features of all images, block by block.
 
     ``.npy`` holds an array ``(n, n_features)`` float32; ``.npz`` that as ``features``, and ``index``, ``names`` and
-    ``labels`` (names of classes), where images have them; ``.csv`` a row for each image.
+    ``labels`` (names of classes) or ``targets`` (values), where images have them; ``.csv`` a row for each image.
 
     Args:
         features: of a model.
@@ -69,7 +69,7 @@ def write_features(features: Features, data: DataToUse, path: Path, *, progress:
     """
     for part in data.parts:
         check_given(part.images, features.scaling, features.n_inputs)
-    with progress_bar("images", len(data), wanted=progress) as advance:
+    with progress_bar(data.noun, len(data), wanted=progress) as advance:
         write = {".npy": _write_npy, ".npz": _write_npz, ".csv": _write_csv}[path.suffix]
         write(features, data, path, advance)
     return len(data), features.n_features
@@ -116,8 +116,11 @@ def _facts(data: DataToUse) -> dict[str, NDArray]:
     facts = {"index": np.concatenate([part.index.numpy()[own] for part, own in order])}
     if data.has_names:
         facts["names"] = np.array([name for part, own in order for name in _names(part, own)])
-    if data.has_labels:
-        facts["labels"] = np.array([name for part, own in order for name in _labels(part, own, data.classes)])
+    if data.targets and data.has_labels:
+        values = [part.images.labels.numpy()[own] for part, own in order if part.images.labels is not None]
+        facts["targets"] = np.concatenate(values)
+    elif data.has_labels:
+        facts["labels"] = np.array([name for part, own in order for name in _labels(part, own, data)])
     return facts
 
 
@@ -125,6 +128,5 @@ def _names(part: Part, order: NDArray) -> Iterator[str]:
     return (part.names[k] if part.names else "" for k in order.tolist())
 
 
-def _labels(part: Part, order: NDArray, classes: tuple[str, ...]) -> Iterator[str]:
-    labels = part.images.labels
-    return ("" if labels is None else classes[int(labels[k])] for k in order.tolist())
+def _labels(part: Part, order: NDArray, data: DataToUse) -> Iterator[str]:
+    return (label_cells(part.images.labels, k, data)[0] for k in order.tolist())

@@ -1,17 +1,20 @@
-"""Predictions for images as a CSV file."""
+"""Predictions for images, or rows of a table, as a CSV file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from dbn.data.images import Images
+from dbn.data.tables.parts import UNKNOWN
 from dbn.errors import DataError
 from dbn.use.blocks import Advance, Arrays, in_blocks, progress_bar
 from dbn.use.data_to_use import DataToUse
 from dbn.use.table import exact_numbers, image_table
+from finetune.tasks.regression import ErrorSums, regression_errors
 from finetune.use.ensemble import Ensemble
 
 
@@ -20,35 +23,42 @@ class Summary:
     """What predictions came to.
 
     Attributes:
-        n: images.
-        n_labelled: images with a label.
-        n_wrong: labelled images that were given another class.
-        squared_error: of an autoencoder, sum over all images.
+        n: images, or rows.
+        noun: which of them.
+        n_labelled: those with a label, or with values.
+        n_wrong: labelled ones that were given another class.
+        squared_error: of an autoencoder, sum over all images; None: it is none.
+        errors: of predicted values, by name; empty without values to compare with.
     """
 
     n: int = 0
+    noun: str = "images"
     n_labelled: int = 0
     n_wrong: int = 0
-    squared_error: float = 0.0
+    squared_error: float | None = None
+    errors: dict[str, float] = field(default_factory=dict)
 
-    def text(self, *, is_autoencoder: bool) -> str:
+    def text(self) -> str:
         """A line for a person."""
-        if is_autoencoder:
-            return f"{self.n} images: squared error {self.squared_error / self.n:.6g} per image"
+        if self.squared_error is not None:
+            return f"{self.n} {self.noun}: squared error {self.squared_error / self.n:.6g} per {self.noun[:-1]}"
+        if self.errors:
+            errors = ", ".join(f"{name} {value:.6g}" for name, value in self.errors.items())
+            return f"{self.n} {self.noun}, {self.n_labelled} with known values: {errors}"
         if not self.n_labelled:
-            return f"{self.n} images, without labels"
+            return f"{self.n} {self.noun}, without labels"
         error = self.n_wrong / self.n_labelled
         return (
-            f"{self.n} images, {self.n_labelled} with labels: error {100 * error:.2f} % "
+            f"{self.n} {self.noun}, {self.n_labelled} with labels: error {100 * error:.2f} % "
             f"({self.n_wrong} of {self.n_labelled}), accuracy {100 * (1 - error):.2f} %"
         )
 
 
 def predict_to_csv(ensemble: Ensemble, data: DataToUse, path: Path, *, progress: bool = False) -> Summary:
-    """Write a row for each image: predicted class and the probability of every class, or an autoencoder's error.
+    """Write a row for each image: its class and their probabilities, values of targets, or an autoencoder's error.
 
     Numbers have nine digits, which are read back as the float32 numbers of
-    :meth:`finetune.Network.predict_proba`.
+    :meth:`finetune.Network.predict_proba` or :meth:`finetune.Network.predict`.
 
     Args:
         ensemble: the networks.
@@ -59,12 +69,11 @@ def predict_to_csv(ensemble: Ensemble, data: DataToUse, path: Path, *, progress:
     Raises:
         DataError: images of another size or in other units, or of a class that the networks do not know.
     """
-    numbers = class_numbers(data, ensemble.meaning.classes) if ensemble.meaning.task == "classifier" else np.empty(0)
+    write = {"classifier": _write_classes, "regression": _write_values, "autoencoder": _write_errors}
     for part in data.parts:
         ensemble.check(part.images)
-    write = _write_classes if ensemble.meaning.task == "classifier" else _write_errors
-    with progress_bar("images", len(data), wanted=progress) as advance:
-        return write(ensemble, data, path, numbers, advance)
+    with progress_bar(data.noun, len(data), wanted=progress) as advance:
+        return write[ensemble.meaning.task](ensemble, data, path, advance)
 
 
 def class_numbers(data: DataToUse, known: Sequence[str]) -> NDArray[np.int64]:
@@ -79,7 +88,7 @@ def class_numbers(data: DataToUse, known: Sequence[str]) -> NDArray[np.int64]:
         labels = part.images.labels
         if labels is None:
             continue
-        used = labels.unique().numpy()
+        used = labels[labels != UNKNOWN].unique().numpy()
         unknown = [data.classes[number] for number in used if numbers[number] < 0]
         if unknown:
             raise DataError(
@@ -89,11 +98,12 @@ def class_numbers(data: DataToUse, known: Sequence[str]) -> NDArray[np.int64]:
     return numbers
 
 
-def _write_classes(ensemble: Ensemble, data: DataToUse, path: Path, numbers: NDArray, advance: Advance) -> Summary:
+def _write_classes(ensemble: Ensemble, data: DataToUse, path: Path, advance: Advance) -> Summary:
     names = ensemble.meaning.classes
+    numbers = class_numbers(data, names)
     has_probabilities = ensemble.meaning.outputs == "logits"
     columns = ["predicted", *(f"probability_{name}" for name in names if has_probabilities)]
-    summary = Summary()
+    summary = Summary(len(data), data.noun)
 
     def compute(images: Images) -> Arrays:
         predicted, probabilities = ensemble.classify(images)
@@ -104,20 +114,42 @@ def _write_classes(ensemble: Ensemble, data: DataToUse, path: Path, numbers: NDA
             for positions, (predicted, *probabilities) in in_blocks(part, compute, advance):
                 cells = [exact_numbers(row) for row in probabilities[0]] if probabilities else [[]] * len(predicted)
                 write(part, positions, [[names[k], *own] for k, own in zip(predicted.tolist(), cells, strict=True)])
-                summary.n += len(positions)
                 if part.images.labels is not None:
-                    summary.n_labelled += len(positions)
-                    labels = numbers[part.images.labels[positions].numpy()]
-                    summary.n_wrong += int((labels != predicted).sum())
+                    labels = part.images.labels[positions].numpy()
+                    known = labels != UNKNOWN
+                    summary.n_labelled += int(known.sum())
+                    summary.n_wrong += int((numbers[labels[known]] != predicted[known]).sum())
     return summary
 
 
-def _write_errors(ensemble: Ensemble, data: DataToUse, path: Path, numbers: NDArray, advance: Advance) -> Summary:
-    summary = Summary()
+def _write_values(ensemble: Ensemble, data: DataToUse, path: Path, advance: Advance) -> Summary:
+    targets = ensemble.meaning.targets
+    assert targets is not None  # of this task
+    summary, sums = Summary(len(data), data.noun), ErrorSums(len(targets.names))
+
+    def compute(images: Images) -> Arrays:
+        values, exact = ensemble.values(images)
+        return values, exact.numpy()
+
+    with image_table(path, data, [f"predicted_{name}" for name in targets.names]) as write:
+        for part in data.parts:
+            for positions, (values, exact) in in_blocks(part, compute, advance):
+                write(part, positions, [exact_numbers(row) for row in values])
+                if part.images.labels is not None:
+                    labels = part.images.labels[positions]
+                    known = labels.isfinite().all(1)
+                    summary.n_labelled += int(known.sum())
+                    sums.update(torch.from_numpy(exact)[known], labels[known].double(), targets.mean.double())
+    if summary.n_labelled:
+        summary.errors = regression_errors(sums.compute())
+    return summary
+
+
+def _write_errors(ensemble: Ensemble, data: DataToUse, path: Path, advance: Advance) -> Summary:
+    total = 0.0
     with image_table(path, data, ["squared_error"]) as write:
         for part in data.parts:
             for positions, (errors,) in in_blocks(part, lambda images: (ensemble.squared_error(images),), advance):
                 write(part, positions, [exact_numbers(errors[k : k + 1]) for k in range(len(errors))])
-                summary.n += len(positions)
-                summary.squared_error += float(errors.astype(np.float64).sum())
-    return summary
+                total += float(errors.astype(np.float64).sum())
+    return Summary(len(data), data.noun, squared_error=total)

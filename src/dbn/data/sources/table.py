@@ -32,7 +32,6 @@ def table(
 
     Raises:
         DataError: the file is missing or damaged, or as :meth:`TableSource.of`.
-        SettingError: a column that is named does not exist.
 
     Example:
         >>> import pandas as pd

@@ -53,8 +53,12 @@ class Column:
         if self.kind == NUMBER:
             return self._numbers(given, missing)[:, None]
         places = {value: place for place, value in enumerate(self.values)}
+        by_text = {_text(value): place for place, value in enumerate(self.values)}
         found = np.array(
-            [math.nan if empty else places.get(value, -1) for value, empty in zip(given, missing, strict=True)]
+            [
+                math.nan if empty else places.get(value, by_text.get(_text(value), -1))
+                for value, empty in zip(given, missing, strict=True)
+            ]
         )
         unknown = found == -1
         if unknown.any():
@@ -99,16 +103,19 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """The columns of a table, number columns first, then binary and category ones.
+    """The columns of a table that are inputs, number columns first, then binary and category ones; and its targets.
 
     Attributes:
-        columns: the columns in this order.
+        columns: the inputs in this order.
         fill: stored values ``(n_features,)`` that stand for missing ones: the mean of a number column, the most
             frequent value of a binary or category column, over the training rows; None: not known yet.
+        targets: the columns to predict, which are no inputs: a category column of classes, or number columns; empty:
+            none.
     """
 
     columns: tuple[Column, ...]
     fill: Tensor | None = field(default=None)
+    targets: tuple[Column, ...] = ()
 
     @property
     def n_features(self) -> int:
@@ -182,14 +189,27 @@ class Columns:
         assert self.fill is not None
         return torch.where(stored.isnan(), self.fill.to(stored), stored)
 
-    def header(self) -> list[dict[str, Any]]:
-        """Entry in a model file's header; :attr:`fill` is a tensor of the file."""
-        return [column.header() for column in self.columns]
+    def header(self) -> dict[str, Any]:
+        """Entries in a model file's header; :attr:`fill` is a tensor of the file."""
+        return {name: [column.header() for column in getattr(self, name)] for name in ("columns", "targets")}
 
     @classmethod
-    def from_file(cls, header: Sequence[Mapping[str, Any]], fill: Tensor) -> "Columns":
+    def from_file(cls, header: Mapping[str, Any], fill: Tensor) -> "Columns":
         """Inverse of :meth:`header`."""
-        return cls(tuple(Column(own["name"], own["kind"], tuple(own["values"])) for own in header), fill)
+        columns, targets = (
+            tuple(Column(own["name"], own["kind"], tuple(own["values"])) for own in header[name])
+            for name in ("columns", "targets")
+        )
+        return cls(columns, fill, targets)
+
+    def matches(self, other: "Columns") -> bool:
+        """Whether rows become features in the same way, and the targets are the same."""
+        return self.header() == other.header()
+
+
+def _text(value: Any) -> str:
+    """A value as it stands in a file: a column is of numbers or texts depending on its other rows."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _plain(value: Any) -> Any:

@@ -37,45 +37,56 @@ def load_tables(
 
 
 def _loaded(source: TableSource, seed: int, validation: int | float | None, test: int | float) -> DataSet:
-    rest, held_out = _take_out("test", torch.arange(len(source.stored)), test, seed, source)
-    train, tuning = _take_out("validation", rest, validation, seed, source)
-    columns = replace(source.columns, fill=typical(source.columns, source.stored[train]))
-    offset, factor = scaling_of(columns, source.stored[train])
-    stored = columns.filled(source.stored)
-
-    def split(index: Tensor) -> Images:
-        labels = None if source.labels is None else source.labels[index]
-        return Images(stored[index], labels, offset, factor)
-
+    rows, index = source.rows, split_rows(source, seed, validation=validation, test=test)
+    columns = replace(rows.columns, fill=typical(rows.columns, rows.stored[index["train"]]))
+    offset, factor = scaling_of(columns, rows.stored[index["train"]])
+    stored = columns.filled(rows.stored)
+    train, tuning, held_out = (
+        Images(stored[index[name]], None if rows.labels is None else rows.labels[index[name]], offset, factor)
+        for name in ("train", "validation", "test")
+    )
     return DataSet(
         name=source.name,
-        train=split(train),
-        validation=split(tuning),
-        test=split(held_out),
-        shape=(1, 1, source.columns.n_features),
-        classes=source.classes,
-        test_index=held_out,
+        train=train,
+        validation=tuning,
+        test=held_out,
+        shape=(1, 1, columns.n_features),
+        classes=rows.classes,
+        test_index=index["test"],
         columns=columns,
-        targets=source.targets,
+        targets=rows.targets,
     )
+
+
+def split_rows(
+    source: TableSource, split_seed: int, *, validation: int | float | None, test: int | float
+) -> dict[str, Tensor]:
+    """Numbers of the ``train``, ``validation`` and ``test`` rows, ``(m,)`` each, in random order.
+
+    Raises:
+        SettingError, DataError: as :func:`load_tables`.
+    """
+    rest, held_out = _take_out("test", torch.arange(len(source.frame)), test, split_seed, source)
+    train, tuning = _take_out("validation", rest, validation, split_seed, source)
+    return {"train": train, "validation": tuning, "test": held_out}
 
 
 def _take_out(
     split: str, index: Tensor, wanted: int | float | None, seed: int, source: TableSource
 ) -> tuple[Tensor, Tensor]:
     """Numbers of the remaining and of the held-out rows, both in random order."""
-    generator, n = split_stream(seed, split), len(index)
+    generator, n, rows = split_stream(seed, split), len(index), source.rows
     size = split_size(split, wanted, n, source.name)
     if size == 0:
         return index, index[:0]
     order = torch.randperm(n, generator=generator)  # so that the first rows of a split are a random sample
     out = torch.zeros(n, dtype=torch.bool)
-    if source.classes:
-        assert source.labels is not None  # classes are theirs
+    if rows.classes:
+        assert rows.labels is not None  # classes are theirs
         out[
             stratified_split(
-                split, source.labels[index], size, generator, name=source.name, classes=source.classes,
-                all_labels=source.labels,
+                split, rows.labels[index], size, generator, name=source.name, classes=rows.classes,
+                all_labels=rows.labels,
             )
         ] = True  # fmt: skip
     else:

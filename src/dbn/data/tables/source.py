@@ -1,14 +1,16 @@
 """The rows of a table as a reader of files returns them, before splitting."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dbn.data.split.label_subset import encode_labels, normalise_labels
-from dbn.data.tables.columns import Columns
+from dbn.data.tables.columns import CATEGORY, NUMBER, Column, Columns
 from dbn.data.tables.find_columns import distinct, find_columns, is_class
 from dbn.errors import DataError, SettingError
 
@@ -19,31 +21,49 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class TableSource:
-    """The rows of a table, encoded; made by :meth:`of`.
+class TableRows:
+    """The rows of a table, encoded by the columns that are found in it.
 
     Attributes:
-        name: name of the data in messages and results.
         stored: ``(n, n_features)`` float32, as :meth:`Columns.encoded` gives them: NaN where missing.
-        columns: the columns that are inputs.
+        columns: the columns that are inputs, and those to predict.
         labels: ``(n,)`` int64 class numbers; ``(n, n_targets)`` float32 values to predict; or None.
         classes: names of the classes; empty without classes.
         targets: names of the values to predict; empty without these.
     """
 
-    name: str
     stored: Tensor
     columns: Columns
     labels: Tensor | None
     classes: tuple[str, ...]
     targets: tuple[str, ...]
 
+
+@dataclass(frozen=True, eq=False)
+class TableSource:
+    """A table as it was read; made by :meth:`of`.
+
+    Training finds its columns, see :attr:`rows`; a trained model reads it by the columns that it knows, see
+    :func:`dbn.data.tables.parts.parts_of_table`.
+
+    Attributes:
+        name: name of the data in messages and results.
+        frame: the table.
+        target: names of the columns to predict; empty: none.
+        given: kinds of columns by name, where they are not as found.
+    """
+
+    name: str
+    frame: "pd.DataFrame"
+    target: tuple[str, ...]
+    given: "Mapping[str, str]"
+
     @classmethod
     def of(
         cls, frame: "pd.DataFrame", target: "str | Sequence[str] | None" = None,
         columns: "Mapping[str, str] | None" = None, name: str = "table",
     ) -> "TableSource":  # fmt: skip
-        """Encode a table.
+        """The rows of a table.
 
         Args:
             frame: the table; missing values are NaN, None or NaT.
@@ -53,25 +73,43 @@ class TableSource:
             name: name of the data.
 
         Raises:
-            DataError: there are fewer than two rows, two columns have one name, a column cannot be read, or a target is
-                missing in a row.
-            SettingError: a column that is named does not exist.
+            DataError: there is no row, or two columns have one name.
         """
         frame = frame.rename(columns=str)
-        where, given = f"data={name}", {} if columns is None else dict(columns)
         twice = frame.columns[frame.columns.duplicated()]
         if len(twice):
-            raise DataError(f"{where}: two columns are called {twice[0]!r}. Give each a name of its own.")
-        if len(frame) < 2:
-            raise DataError(f"{where}: the table has {len(frame)} rows. Give at least two.")
-        wanted = [] if target is None else [target] if isinstance(target, str) else list(target)
+            raise DataError(f"data={name}: two columns are called {twice[0]!r}. Give each a name of its own.")
+        if not len(frame):
+            raise DataError(f"data={name}: the table has no rows. Give at least one, two to train on.")
+        wanted = () if target is None else (target,) if isinstance(target, str) else tuple(target)
+        return cls(name, frame, wanted, {} if columns is None else dict(columns))
+
+    @cached_property
+    def rows(self) -> TableRows:
+        """The rows, encoded for training.
+
+        Raises:
+            DataError: there are fewer than two rows, a column cannot be read, or a target is missing in a row.
+            SettingError: a column that is named does not exist.
+        """
+        where, names = f"data={self.name}", list(self.target)
+        if len(self.frame) < 2:
+            raise DataError(f"{where}: the table has {len(self.frame)} rows. Give at least two.")
         try:
-            found = find_columns(frame, given, wanted)
-            stored = found.encoded(frame)
-            labels, classes, targets = _target(frame, wanted, given)
+            found = find_columns(self.frame, self.given, names)
+            stored = found.encoded(self.frame)
+            labels, classes, targets = _target(self.frame, names, self.given)
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
-        return cls(name, stored, found, labels, classes, targets)
+        columns = [Column(name, CATEGORY, classes) if classes else Column(name, NUMBER) for name in names]
+        return TableRows(stored, replace(found, targets=tuple(columns)), labels, classes, targets)
+
+
+def class_names(values: "pd.Series[Any]") -> NDArray[Any]:
+    """Classes in a target column without missing values, ``(n,)``: whole numbers where all are, otherwise texts."""
+    array = values.to_numpy()
+    whole = array.dtype.kind in "biu" or (array.dtype.kind == "f" and bool((array == np.round(array)).all()))
+    return normalise_labels("labels", array) if whole else array.astype(str)
 
 
 def _target(
@@ -99,10 +137,7 @@ def _target(
             raise DataError(
                 f"the target {names[0]!r} is {distinct(values)[0]!r} in all rows: there is nothing to learn."
             )
-        array = values.to_numpy()
-        whole = array.dtype.kind in "biu" or (array.dtype.kind == "f" and bool((array == np.round(array)).all()))
-        array = normalise_labels("labels", array) if whole else array.astype(str)
-        labels, found = encode_labels({"labels": array})
+        labels, found = encode_labels({"labels": class_names(values)})
         return labels["labels"], found, ()
     numbers = []
     for name in names:

@@ -43,13 +43,13 @@ def people(n: int = 40) -> pd.DataFrame:
 
 def test_kinds_are_found_and_ordered() -> None:
     source = TableSource.of(people(), "ill", {"days": "leave_out"})
-    kinds = {column.name: column.kind for column in source.columns.columns}
+    kinds = {column.name: column.kind for column in source.rows.columns.columns}
     assert kinds == {
         "age": "number", "height": "number", "floor": "number", "cost": "number", "smoker": "binary", "male": "binary",
         "city": "category",
     }  # fmt: skip
-    assert source.columns.names == ["age", "height", "floor", "cost", "smoker", "male", "city"]
-    assert source.columns.units() == {
+    assert source.rows.columns.names == ["age", "height", "floor", "cost", "smoker", "male", "city"]
+    assert source.rows.columns.units() == {
         "kind": "mixed",
         "parts": [
             {"kind": "gaussian_with_variance", "n": 4},
@@ -57,49 +57,49 @@ def test_kinds_are_found_and_ordered() -> None:
             {"kind": "softmax", "n": 3, "categories": [3]},
         ],
     }
-    assert make_units(source.columns.units(), source.columns.n_features).size == 9
-    assert source.classes == ("a", "b")
-    assert source.targets == ()
+    assert make_units(source.rows.columns.units(), source.rows.columns.n_features).size == 9
+    assert source.rows.classes == ("a", "b")
+    assert source.rows.targets == ()
 
 
 def test_kinds_are_as_a_person_says() -> None:
     source = TableSource.of(
         people(), None, {"floor": "category", "city": "leave_out", "ill": "leave_out", "male": "category"}
     )
-    kinds = {column.name: column.kind for column in source.columns.columns}
+    kinds = {column.name: column.kind for column in source.rows.columns.columns}
     assert kinds["floor"] == kinds["male"] == "category"
     assert {"city", "ill"}.isdisjoint(kinds)
-    assert source.labels is None
-    (floor,) = [column for column in source.columns.columns if column.name == "floor"]
+    assert source.rows.labels is None
+    (floor,) = [column for column in source.rows.columns.columns if column.name == "floor"]
     assert floor.values == (1, 2, 3, 4)
 
 
 def test_numbers_alone_and_categories_alone_need_no_mixture() -> None:
     numbers = pd.DataFrame({"a": [1.0, 2, 3], "b": [3.0, 2, 7]})
-    assert TableSource.of(numbers).columns.units() == "gaussian_with_variance"
+    assert TableSource.of(numbers).rows.columns.units() == "gaussian_with_variance"
     texts = pd.DataFrame({"a": ["x", "y", "z"], "b": ["p", "q", "r"]})
-    assert TableSource.of(texts).columns.units() == {"kind": "softmax", "categories": [3, 3]}
-    assert TableSource.of(pd.DataFrame({"a": [0, 1, 1]})).columns.units() == "bernoulli"
+    assert TableSource.of(texts).rows.columns.units() == {"kind": "softmax", "categories": [3, 3]}
+    assert TableSource.of(pd.DataFrame({"a": [0, 1, 1]})).rows.columns.units() == "bernoulli"
 
 
 def test_encoding_is_scikit_learn_s_and_comes_back() -> None:
     frame = people()
     source = TableSource.of(frame, "ill")
-    stored = source.stored.numpy()
+    stored = source.rows.stored.numpy()
     city = OneHotEncoder(sparse_output=False, categories=[["Bern", "Oslo", "Rome"]]).fit_transform(
         frame[["city"]].fillna("Oslo")
     )
     there = frame["city"].notna().to_numpy()
-    np.testing.assert_array_equal(stored[there][:, source.columns.places("category")], city[there])
-    assert np.isnan(stored[~there][:, source.columns.places("category")]).all()
+    np.testing.assert_array_equal(stored[there][:, source.rows.columns.places("category")], city[there])
+    assert np.isnan(stored[~there][:, source.rows.columns.places("category")]).all()
     np.testing.assert_allclose(stored[:, 1], frame["height"], rtol=1e-6)
     assert int(np.isnan(stored[:, 0]).sum()) == 3
-    again = source.columns.decoded(torch.from_numpy(np.nan_to_num(stored)))
+    again = source.rows.columns.decoded(torch.from_numpy(np.nan_to_num(stored)))
     for name in ("smoker", "male", "floor"):
         known = frame[name].notna()
         assert again[name][known].tolist() == frame[name][known].tolist(), name
     reordered = frame[frame.columns[::-1]].assign(more=1)
-    assert torch.equal(source.columns.encoded(reordered).nan_to_num(-9), source.stored.nan_to_num(-9))
+    assert torch.equal(source.rows.columns.encoded(reordered).nan_to_num(-9), source.rows.stored.nan_to_num(-9))
 
 
 def test_statistics_are_those_of_the_training_rows() -> None:
@@ -115,7 +115,7 @@ def test_statistics_are_those_of_the_training_rows() -> None:
     # Find the training rows again by their unfilled neighbours: all rows but those that were held out.
     used = torch.ones(200, dtype=torch.bool)
     used[data.test_index] = False
-    rest, validation = source.stored[used], data.validation.pixels  # type: ignore[attr-defined]
+    rest, validation = source.rows.stored[used], data.validation.pixels  # type: ignore[attr-defined]
     in_validation = (columns_of(data).filled(rest)[:, None] == validation).all(2).any(1)
     rows = rest[~in_validation].numpy()
     assert len(rows) == 128
@@ -169,14 +169,14 @@ def test_seeds_split_otherwise_and_several_as_one() -> None:
 
 def test_targets_are_classes_or_numbers() -> None:
     frame = people()
-    assert TableSource.of(frame, "ill").classes == ("a", "b")
-    assert TableSource.of(frame, "floor").classes == ("1", "2", "3", "4")
-    assert TableSource.of(frame, "floor", {"floor": "number"}).targets == ("floor",)
+    assert TableSource.of(frame, "ill").rows.classes == ("a", "b")
+    assert TableSource.of(frame, "floor").rows.classes == ("1", "2", "3", "4")
+    assert TableSource.of(frame, "floor", {"floor": "number"}).rows.targets == ("floor",)
     several = TableSource.of(frame, ["cost", "days"])
-    assert several.targets == ("cost", "days")
-    assert several.labels is not None
-    np.testing.assert_allclose(several.labels, frame[["cost", "days"]], rtol=1e-6)
-    assert TableSource.of(frame, "cost").classes == ()
+    assert several.rows.targets == ("cost", "days")
+    assert several.rows.labels is not None
+    np.testing.assert_allclose(several.rows.labels, frame[["cost", "days"]], rtol=1e-6)
+    assert TableSource.of(frame, "cost").rows.classes == ()
     data = load_data(TableSource.of(frame, "cost"))
     assert data.train.labels is not None
     assert data.train.labels.shape == (len(data.train), 1)
@@ -195,10 +195,10 @@ def test_scikit_learn_s_own_tables() -> None:
     np.testing.assert_allclose(data.test.labels[:, 0], y[data.test_index], rtol=1e-6)  # type: ignore[index]
     for source, n, classes in ((wine(), 178, 3), (breast_cancer(), 569, 2)):
         loaded = load_data(source)
-        assert len(source.stored) == n
+        assert len(source.rows.stored) == n
         assert len(loaded.classes) == classes
         assert columns_of(loaded).units() == "gaussian_with_variance"
-    assert breast_cancer().classes == ("benign", "malignant")
+    assert breast_cancer().rows.classes == ("benign", "malignant")
 
 
 def test_files_give_the_same_rows(tmp_path: Path) -> None:
@@ -206,11 +206,11 @@ def test_files_give_the_same_rows(tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "people.csv", index=False)
     np.savez(tmp_path / "people.npz", **{name: frame[name].to_numpy(dtype=float) for name in frame})
     from_csv, from_npz = (table(tmp_path / f"people.{kind}", "cost") for kind in ("csv", "npz"))
-    assert from_csv.columns.names == from_npz.columns.names
-    torch.testing.assert_close(from_csv.stored, from_npz.stored, equal_nan=True)
+    assert from_csv.rows.columns.names == from_npz.rows.columns.names
+    torch.testing.assert_close(from_csv.rows.stored, from_npz.rows.stored, equal_nan=True)
     np.savez(tmp_path / "matrix.npz", x=np.random.default_rng(0).random((9, 3)), y=np.arange(9.0) / 3)
     matrix = table(tmp_path / "matrix.npz", "y")
-    assert matrix.columns.names == ["x0", "x1", "x2"]
+    assert matrix.rows.columns.names == ["x0", "x1", "x2"]
 
 
 FRAME = people()
@@ -245,11 +245,11 @@ FRAME = people()
 )
 def test_what_cannot_be_is_refused(frame: Any, target: Any, columns: Any, error: type[Exception], match: str) -> None:
     with pytest.raises(error, match=match):
-        TableSource.of(frame, target, columns)
+        _ = TableSource.of(frame, target, columns).rows
 
 
 def test_new_rows_that_do_not_fit_are_refused() -> None:
-    columns = TableSource.of(people(), "cost").columns
+    columns = TableSource.of(people(), "cost").rows.columns
     with pytest.raises(DataError, match="no column 'age'"):
         columns.encoded(people().drop(columns="age"))
     with pytest.raises(DataError, match="column 'city' holds 'Kyiv' in row 2"):

@@ -8,12 +8,11 @@ from torch import Tensor
 
 from dbn import DBN, RBM, Bernoulli
 from dbn.data import TableSource, load_data
-from dbn.errors import DataError, SettingError
-from dbn.models.autoencoder import TiedAutoencoder
-from dbn.models.connections import Dense
-from dbn.models.imputation import impute, impute_table
+from dbn.errors import SettingError
 from dbn.models.units import Softmax
 from dbn.pretraining import LayerSettings, pretrain_stack
+from dbn.samplers.clamped import clamped_gibbs
+from dbn.samplers.imputation import impute_table
 from helpers import make_rbm, random_states
 
 
@@ -51,29 +50,12 @@ def test_gibbs_sampling_tends_to_the_conditional_mean(visible: str) -> None:
         wanted = expected(rbm, v, missing)
     chains = 500
     given = torch.where(missing, torch.nan, v).repeat_interleave(chains, 0)
-    found = impute(
-        rbm, given, missing.repeat_interleave(chains, 0), steps=400, generator=torch.Generator().manual_seed(1)
-    )
-    found = found.view(4, chains, 5)
+    many = missing.repeat_interleave(chains, 0)
+    found = clamped_gibbs(rbm, given, many, 400, torch.Generator().manual_seed(1)).expected.view(4, chains, 5)
     error = found.std(1) / chains**0.5
     assert missing.any()
     assert ((found.mean(1) - wanted).abs() <= 5 * error + 1e-9).all()
     assert torch.equal(found[:, 0][~missing], v[~missing])
-
-
-def test_mean_field_of_a_real_model_is_its_conditional_mean() -> None:
-    """Where all units are real, means depend linearly on each other, and settle where the joint Gaussian has them."""
-    rbm = make_rbm("gaussian_with_variance", "gaussian_with_variance", 5, 3)
-    v, missing = torch.randn(3, 5, dtype=torch.float64), torch.tensor([[True, False, True, False, False]] * 3)
-    with torch.no_grad():
-        w, precision = rbm.weight, 1 / rbm.visible.variance
-        joint = torch.diag(precision) - w @ torch.diag(rbm.hidden.variance) @ w.T  # hidden units integrated out
-        mean = torch.linalg.solve(joint, precision * rbm.visible.bias + w @ rbm.hidden.bias)
-        a, b = missing[0].nonzero()[:, 0], (~missing[0]).nonzero()[:, 0]
-        shift = torch.linalg.solve(joint[a][:, a], joint[a][:, b] @ (v - mean)[:, b].T).T
-    found = impute(rbm, v, missing, method="mean_field", steps=10_000)
-    torch.testing.assert_close(found[:, a], mean[a] - shift, rtol=0, atol=1e-4)
-    assert torch.equal(found[:, b], v[:, b])
 
 
 def test_without_weights_the_base_rates_are_filled_in() -> None:
@@ -82,8 +64,7 @@ def test_without_weights_the_base_rates_are_filled_in() -> None:
         rbm.weight.zero_()
     v, missing = torch.full((2, 6), torch.nan, dtype=torch.float64), torch.ones(2, 6, dtype=torch.bool)
     rates = rbm.visible.mean(torch.zeros(1, 6, dtype=torch.float64)).expand(2, 6)
-    for method in ("gibbs", "mean_field"):
-        torch.testing.assert_close(impute(rbm, v, missing, method=method, steps=5, burn_in=0), rates)
+    torch.testing.assert_close(clamped_gibbs(rbm, v, missing, 5).expected, rates)
 
 
 def test_a_stack_of_two_layers_carries_what_is_known_through_both() -> None:
@@ -95,33 +76,21 @@ def test_a_stack_of_two_layers_carries_what_is_known_through_both() -> None:
     layers = [LayerSettings(n_hidden=n, epochs=60, learning_rate=0.1, batch_size=20) for n in (12, 12)]
     stack = pretrain_stack(data, layers, visible="as_data", progress=False)
     rows = pd.DataFrame({"b": [None] * 3, "other": [1, 2, 3], "a": ["0", "1", "2"]})
-    for method in ("gibbs", "mean_field"):
-        found = impute_table(stack, rows, method=method, steps=200)
-        assert found["b"].tolist() == ["0", "1", "2"], method
-        assert found[["a", "other"]].equals(rows[["a", "other"]])
+    found = impute_table(stack, rows, steps=200)
+    assert found["b"].tolist() == ["0", "1", "2"]
+    assert found[["a", "other"]].equals(rows[["a", "other"]])
     assert list(rows["b"]) == [None] * 3
 
 
-def test_what_it_cannot_do_is_refused() -> None:
-    rbm, v = RBM(Bernoulli(3), Bernoulli(2)), torch.zeros(2, 3)
-    with pytest.raises(DataError, match=r"missing is torch\.bool of shape"):
-        impute(rbm, v, torch.ones(3, dtype=torch.bool))
-    with pytest.raises(DataError, match=r"missing is torch\.float32"):
-        impute(rbm, v, torch.ones(2, 3))
-    with pytest.raises(SettingError, match=r"method=.mean"):
-        impute(rbm, v, v.bool(), method="mean")
-    with pytest.raises(SettingError, match="burn_in=9"):
-        impute(rbm, v, v.bool(), steps=9, burn_in=9)
-    with pytest.raises(SettingError, match="only RBMs"):
-        impute(DBN([TiedAutoencoder(Bernoulli(3), Bernoulli(2), Dense((3,), 2))]), v, v.bool())
+def test_a_stack_of_images_has_no_table_to_fill_in() -> None:
     with pytest.raises(SettingError, match="not pretrained on a table"):
-        impute_table(DBN([rbm]), pd.DataFrame({"a": [1.0]}))
+        impute_table(DBN([RBM(Bernoulli(3), Bernoulli(2))]), pd.DataFrame({"a": [1.0]}))
 
 
 def test_seeds_decide_the_noise() -> None:
     rbm = RBM(Softmax(6, 3), Bernoulli(2), weight_std=1.0)
     v, missing = torch.zeros(5, 6), torch.ones(5, 6, dtype=torch.bool)
-    runs = [impute(rbm, v, missing, steps=9, burn_in=2, generator=torch.Generator().manual_seed(s)) for s in (1, 1, 2)]
+    runs = [clamped_gibbs(rbm, v, missing, 9, torch.Generator().manual_seed(s)).expected for s in (1, 1, 2)]
     assert torch.equal(runs[0], runs[1])
     assert not torch.equal(runs[0], runs[2])
     np.testing.assert_allclose(runs[0].view(5, 2, 3).sum(2), 1.0, rtol=1e-5)
