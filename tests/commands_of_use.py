@@ -1,4 +1,4 @@
-"""Calls of dbn-predict, dbn-features and dbn-sample, several in one process: importing torch takes the longest."""
+"""Calls of dbn-finetune and of what uses its networks, several in one process: importing torch takes the longest."""
 
 import json
 import os
@@ -24,7 +24,8 @@ for module, *arguments in json.loads(sys.argv[1]):
     answers.append([status, out.getvalue(), error.getvalue()])
 print("\\n" + json.dumps(answers))
 """
-PREDICT, FEATURES, SAMPLE = "finetune.predict", "finetune.features", "dbn.sample"
+TRAIN, PREDICT, FEATURES = "finetune.train", "finetune.predict", "finetune.features"
+SAMPLE, EXPORT = "dbn.sample", "finetune.export.command"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
-from commands_of_use import FEATURES, PREDICT, SAMPLE, Answer, call, call_all
+from commands_of_use import FEATURES, PREDICT, SAMPLE, TRAIN, Answer, call, call_all
 from dbn import DBN
 from dbn.data import digits, load_data
 from dbn.random.streams import stream
@@ -22,7 +22,6 @@ from dbn.samplers.clamped import clamped_gibbs
 from finetune import Network
 from finetune.tasks.predictions import PROBABILITIES_FILE, read_predictions
 
-TRAIN = "finetune.train"
 SMALL = ["stack.layers=[12,9]", "stack.every_layer.epochs=2", "training.epochs=4", "progress=false", "study=s"]
 DIGITS = digits()
 PIXELS = DIGITS.train_images[:, 0].numpy()

@@ -87,8 +87,8 @@ def parts_of(
 def no_seed(split: str, name: str) -> SettingError:
     """The error that a split depends on a seed that is not known."""
     return SettingError(
-        f"split={split}: which images of data={name} these are depends on the seed of the split, and there is no single "
-        "run to take it from. Give data.split_seed=0, or another one."
+        f"split={split}: which images of data={name} these are depends on the seed of the split, and there is no "
+        "single run to take it from. Give data.split_seed=0, or another one."
     )
 
 

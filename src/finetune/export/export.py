@@ -43,7 +43,8 @@ def export_network(
     """Write a trained network with its scaling in a format that other software reads, and a model card beside it.
 
     The exported network takes images as they are stored, ``(batch, channels, height, width)``, or the encoded rows of a
-    table, ``(batch, n_features)``, any number of them, and gives what :class:`ExportedNetwork` says. Each file is written whole or not at all.
+    table, ``(batch, n_features)``, any number of them, and gives what :class:`ExportedNetwork` says. Each file is
+    written whole or not at all.
 
     Args:
         run: directory of a run, or a network's file.

@@ -42,8 +42,9 @@ class ExportedNetwork(nn.Module):
         network: with known meaning; its parameters are copied.
 
     Attributes:
-        input: what goes in: ``images``, or ``rows`` of a table, encoded as :meth:`dbn.data.tables.columns.Columns.encoded`
-            does; NaN, where a value is missing, is filled in as in training.
+        columns: of a table; None: the network takes images.
+        input: what goes in: ``images``, or ``rows`` of a table, as its columns encode them; NaN, where a value is
+            missing, is filled in as in training.
         shape: of an image: channels, height and width; of a row: number of features.
         output: what comes out: ``probabilities`` of classes or their ``scores``, both ``(batch, n_classes)``;
             ``reconstructions``, images or rows in stored units; ``values`` of targets in their own units ``(batch,

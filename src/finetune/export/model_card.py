@@ -118,8 +118,8 @@ def _rows(columns: Columns) -> str:
     """How the columns of a table are given: a line for each, with its features in their order."""
     assert columns.fill is not None  # of a trained network
     lines = [
-        f"- Input `rows`: float32 `(batch, {columns.n_features})`, the columns of a table in this order, each as one or "
-        "more features; numbers are standardised inside of the file, and NaN in all features of a column, where its "
+        f"- Input `rows`: float32 `(batch, {columns.n_features})`, the columns of a table in this order, each as one "
+        "or more features; numbers are standardised inside of the file, and NaN in all features of a column, where its "
         "value is missing, is filled in there",
         "",
         "  | features | column | given as | where missing |",
