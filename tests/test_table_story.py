@@ -122,7 +122,7 @@ def test_a_new_table_is_read_by_the_columns_of_the_network(folder: Path) -> None
     assert list(values) == ["index", "predicted_price"]
     assert np.array_equal(values["predicted_price"].to_numpy(np.float32), np.load(folder / "by_python.npy")[:, 0])
     assert "that the model does not take are ignored: owner." in said[0]
-    assert "50 rows, without labels" in said[0]
+    assert "50 rows, without known values" in said[0]
     assert r2_score(new["price"], values["predicted_price"]) > 0.5
     assert one["predicted_price"][0] == pytest.approx(values["predicted_price"][0], rel=1e-5)
     assert "1 rows, 1 with known values: rmse" in said[1]

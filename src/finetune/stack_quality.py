@@ -40,7 +40,7 @@ def check_proxy(data: DataSet, stack: Mapping[str, Any]) -> None:
     """Check that stacks of a configuration's group ``stack`` can be judged on these data.
 
     Raises:
-        SettingError: there are no validation images, or neither labels nor binary visible units.
+        SettingError: there are no validation images, or neither classes nor binary visible units.
     """
     if not len(data.validation):
         raise SettingError(
@@ -49,8 +49,9 @@ def check_proxy(data: DataSet, stack: Mapping[str, Any]) -> None:
         )
     if proxy_of(data) == LIKELIHOOD and stack["visible"] != "bernoulli":
         raise SettingError(
-            f"stack.visible={stack['visible']}: data={data.name} has no labels, and the pseudo-likelihood that judges "
-            "stacks without is one of bernoulli visible units. Use stack.visible=bernoulli, or images with labels."
+            f"stack.visible={stack['visible']}: data={data.name} has no classes, and the pseudo-likelihood that judges "
+            "stacks without is one of bernoulli visible units. Use stack.visible=bernoulli or data with classes, or search "
+            "by the error after fine-tuning: dbn-finetune sweep=tune."
         )
 
 

@@ -25,6 +25,7 @@ class Summary:
     Attributes:
         n: images, or rows.
         noun: which of them.
+        labels: what they may have, ``labels`` or ``known values``.
         n_labelled: those with a label, or with values.
         n_wrong: labelled ones that were given another class.
         squared_error: of an autoencoder, sum over all images; None: it is none.
@@ -33,6 +34,7 @@ class Summary:
 
     n: int = 0
     noun: str = "images"
+    labels: str = "labels"
     n_labelled: int = 0
     n_wrong: int = 0
     squared_error: float | None = None
@@ -42,11 +44,11 @@ class Summary:
         """A line for a person."""
         if self.squared_error is not None:
             return f"{self.n} {self.noun}: squared error {self.squared_error / self.n:.6g} per {self.noun[:-1]}"
+        if not self.n_labelled:
+            return f"{self.n} {self.noun}, without {self.labels}"
         if self.errors:
             errors = ", ".join(f"{name} {value:.6g}" for name, value in self.errors.items())
-            return f"{self.n} {self.noun}, {self.n_labelled} with known values: {errors}"
-        if not self.n_labelled:
-            return f"{self.n} {self.noun}, without labels"
+            return f"{self.n} {self.noun}, {self.n_labelled} with {self.labels}: {errors}"
         error = self.n_wrong / self.n_labelled
         return (
             f"{self.n} {self.noun}, {self.n_labelled} with labels: error {100 * error:.2f} % "
@@ -125,7 +127,7 @@ def _write_classes(ensemble: Ensemble, data: DataToUse, path: Path, advance: Adv
 def _write_values(ensemble: Ensemble, data: DataToUse, path: Path, advance: Advance) -> Summary:
     targets = ensemble.meaning.targets
     assert targets is not None  # of this task
-    summary, sums = Summary(len(data), data.noun), ErrorSums(len(targets.names))
+    summary, sums = Summary(len(data), data.noun, "known values"), ErrorSums(len(targets.names))
 
     def compute(images: Images) -> Arrays:
         values, exact = ensemble.values(images)

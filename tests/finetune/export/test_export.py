@@ -4,7 +4,7 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +59,10 @@ def elsewhere(file: Path, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, s
         return found[name], found["one"], done.stdout
 
 
-def network_of(data: DataSet, **options: Any) -> Network:
+def network_of(data: DataSet, sizes: Sequence[int] = (64, 20, 15, 10), **options: Any) -> Network:
     """With weights, running averages and scales that are no identity anywhere."""
     generator = torch.Generator().manual_seed(1)
-    network = Network.dense([64, 20, 15, 10], **options)
+    network = Network.dense(sizes, **options)
     with torch.no_grad():
         for name, own in [*network.named_parameters(), *network.named_buffers()]:
             drawn = torch.randn(own.shape, generator=generator) * (2 / own.shape[-1] ** 0.5 if own.dim() > 1 else 1)
@@ -77,8 +77,14 @@ def as_stored(data: DataSet) -> np.ndarray:
     return pixels
 
 
+SOFTMAX = {"kind": "softmax", "categories": 5}
 KINDS: dict[str, Mapping[str, Any]] = {
-    **{kind: {"activation": kind} for kind in sorted(Activation.registry)},
+    **{kind: {"activation": kind} for kind in sorted(set(Activation.registry) - {"softmax", "mixed"})},
+    "softmax": {"activation": SOFTMAX},
+    "mixed": {
+        "activation": {"kind": "mixed", "parts": [{"n": 10, "activation": "relu"}, {"n": 10, "activation": SOFTMAX}]},
+        "sizes": [64, 20, 10],
+    },
     **{f"{kind} norm": {"normalisation": kind, "activation": "relu"} for kind in sorted(Normalisation.registry)},
     "dropout": {"dropout_input": 0.2, "dropout_hidden": 0.5, "activation": "relu"},
 }
