@@ -50,8 +50,8 @@ def check_proxy(data: DataSet, stack: Mapping[str, Any]) -> None:
     if proxy_of(data) == LIKELIHOOD and stack["visible"] != "bernoulli":
         raise SettingError(
             f"stack.visible={stack['visible']}: data={data.name} has no classes, and the pseudo-likelihood that judges "
-            "stacks without is one of bernoulli visible units. Use stack.visible=bernoulli or data with classes, or search "
-            "by the error after fine-tuning: dbn-finetune sweep=tune."
+            "stacks without is one of bernoulli visible units. Use stack.visible=bernoulli or data with classes, or "
+            "search by the error after fine-tuning: dbn-finetune sweep=tune."
         )
 
 

@@ -80,7 +80,7 @@ def as_stored(data: DataSet) -> np.ndarray:
 SOFTMAX = {"kind": "softmax", "categories": 5}
 KINDS: dict[str, Mapping[str, Any]] = {
     **{kind: {"activation": kind} for kind in sorted(set(Activation.registry) - {"softmax", "mixed"})},
-    "softmax": {"activation": SOFTMAX},
+    "softmax": {"activation": SOFTMAX, "sizes": [64, 20, 10]},
     "mixed": {
         "activation": {"kind": "mixed", "parts": [{"n": 10, "activation": "relu"}, {"n": 10, "activation": SOFTMAX}]},
         "sizes": [64, 20, 10],
