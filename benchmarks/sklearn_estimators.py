@@ -48,7 +48,7 @@ def nudged_digits() -> tuple[NDArray, NDArray]:
 
 
 def compare_rbms(seeds: Sequence[int]) -> None:
-    """Processor seconds of the RBM's fit, accuracy of a logistic regression on its features, with the example's settings.
+    """Processor seconds of an RBM's fit, and accuracy of a logistic regression on its features, as in the example.
 
     Three runs of each fit, in alternating order; the fastest counts. Processor time, not the clock's: other processes
     take part of that. Each is given the rows as the example has them, in float32, and in float64.
