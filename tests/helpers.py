@@ -13,7 +13,7 @@ from torch import Tensor
 from dbn import RBM
 from dbn.commands.configuration import config_directory, resolve_config
 from dbn.machine.kernels import kernel_streams
-from dbn.models.units import Units, make_units
+from dbn.models.units import GaussianWithVariance, Mixed, Units, make_units
 from dbn.pretraining.stack_run import pretraining_config, pretraining_directory
 from dbn.random.streams import Source, streams
 
@@ -29,6 +29,9 @@ NORMALISED = [
     if Units.registry[visible].normalised and Units.registry[hidden].normalised
 ]
 """Those that have likelihoods."""
+
+SLOPED = [pair for pair in PAIRS if all(Units.registry[kind].mean_slope is not Units.mean_slope for kind in pair)]
+"""Those that autoencoders can be made of."""
 
 
 def recipe_overrides(file: Path) -> list[str]:
@@ -66,18 +69,48 @@ class Route:
         return streams_of(seeds, "route", device=self.device)
 
 
+def spec_of(kind: str, size: int) -> str | dict[str, Any]:
+    """Kind, or kind and options, of ``size`` units: groups of categories of different size, parts of every type."""
+    if kind == "softmax":
+        return {"kind": kind, "categories": [size] if size < 4 else [2, size - 2]}
+    if kind != "mixed":
+        return kind
+    parts: list[dict[str, Any]] = [
+        {"kind": "gaussian_with_variance", "n": max(1, size - 3)},
+        {"kind": "bernoulli", "n": 1},
+    ]
+    if size == 3:
+        parts.append({"kind": "bernoulli", "n": 1})
+    elif size > 3:
+        parts.append({"kind": "softmax", "n": 2})
+    return {"kind": kind, "parts": parts}
+
+
+def units_of(kind: str, size: int) -> Units:
+    """Units of a type, see :func:`spec_of`."""
+    return make_units(spec_of(kind, size), size)
+
+
+def randomise(units: Units, generator: torch.Generator, std: float = 0.5) -> None:
+    """Biases from N(0, ``std``^2), variances round two thirds."""
+    with torch.no_grad():
+        for name, parameter in units.named_parameters():
+            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            parameter.copy_(0.3 * noise - 0.4 if name.endswith("log_variance") else std * noise)
+
+
 def make_rbm(visible: str = "bernoulli", hidden: str = "bernoulli", n_visible: int = 5, n_hidden: int = 4) -> RBM:
     """A small float64 RBM with weights and biases away from zero.
 
     Weights shrink where both sides are real: the energy must be bounded below.
     """
-    std = 0.8 if "bernoulli" in (visible, hidden) else 0.15
-    rbm = RBM(make_units(visible, n_visible), make_units(hidden, n_hidden)).double()
+    std = 0.8 if {"bernoulli", "softmax"} & {visible, hidden} else 0.15
+    rbm = RBM(units_of(visible, n_visible), units_of(hidden, n_hidden)).double()
     generator = torch.Generator().manual_seed(n_visible * 100 + n_hidden)
     with torch.no_grad():
         rbm.weight.copy_(torch.randn(n_visible, n_hidden, generator=generator, dtype=torch.float64) * std)
-        for units in (rbm.visible, rbm.hidden):
-            units.bias.copy_(torch.randn(units.size, generator=generator, dtype=torch.float64) * 0.5)
+    for units in (rbm.visible, rbm.hidden):
+        randomise(units, generator)
     return rbm
 
 
@@ -85,26 +118,88 @@ def random_states(kind: str, n: int, size: int) -> torch.Tensor:
     """States that units of this type can have."""
     if kind == "bernoulli":
         return torch.randint(2, (n, size)).double()
+    if kind in ("softmax", "mixed"):
+        return units_of(kind, size).double().sample(torch.randn(n, size, dtype=torch.float64)).detach()
     states = torch.randn(n, size, dtype=torch.float64)
     return states.relu() if kind == "relu" else states
 
 
-def exact_gaussian_log_z(rbm: RBM) -> Tensor:
-    """Closed form for Gaussian units on both sides: a joint Gaussian with precision [[I, -W], [-W', I]]."""
-    n, m = rbm.n_visible, rbm.n_hidden
-    eye = torch.eye(n + m, dtype=torch.float64)
-    precision = eye.clone()
-    precision[:n, n:], precision[n:, :n] = -rbm.weight, -rbm.weight.T
-    b = torch.cat([rbm.visible.bias, rbm.hidden.bias])
-    return 0.5 * (
-        b @ torch.linalg.solve(precision, b) - b @ b + (n + m) * math.log(2 * math.pi) - torch.logdet(precision)
+@dataclass
+class Law:
+    """What a layer's units are without a field, written in another way than the units are.
+
+    Attributes:
+        states: of the binary units, ``(states, n_binary)``; one empty state where there are none.
+        binary: their places.
+        real: the places of the real units.
+        precision: of the real units.
+    """
+
+    states: Tensor
+    binary: list[int]
+    real: list[int]
+    precision: Tensor
+
+    @classmethod
+    def of(cls, units: Units) -> "Law":
+        """The law of units of any type; rectified units are taken as real ones."""
+        states, binary, real, precision, start = torch.zeros(1, 0), [], [], [torch.zeros(0)], 0
+        for part in units.units if isinstance(units, Mixed) else [units]:
+            places = range(start, start + part.size)
+            start += part.size
+            if part.kind in ("bernoulli", "softmax"):
+                own = part.states().float()
+                states = torch.cat([states.repeat_interleave(len(own), 0), own.repeat(len(states), 1)], 1)
+                binary += places
+            else:
+                real += places
+                known = isinstance(part, GaussianWithVariance)
+                precision.append(1 / part.variance if known else torch.ones(part.size))
+        return cls(states.double(), binary, real, torch.cat([own.double() for own in precision]))
+
+
+def given_binary_units(rbm: RBM) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The law of the real units of both sides for each combination of the binary ones: a joint Gaussian.
+
+    Returns:
+        The combinations' binary visible units ``(combinations, n_binary)``; their log weights, which add up to ``Z``;
+        means of the real units ``(combinations, n_real)``, those of the visible side first; their precision
+        ``[[P_v, -W], [-W', P_h]]``.
+    """
+    v, h, weight = Law.of(rbm.visible), Law.of(rbm.hidden), rbm.weight
+    b, c = rbm.visible.bias, rbm.hidden.bias
+    n, m = len(v.real), len(h.real)
+    own, other = v.states.repeat_interleave(len(h.states), 0), h.states.repeat(len(v.states), 1)
+    constant = own @ b[v.binary] + other @ c[h.binary] + ((own @ weight[v.binary][:, h.binary]) * other).sum(1)
+    constant = constant - 0.5 * (v.precision @ b[v.real].square() + h.precision @ c[h.real].square())
+    linear = torch.cat(
+        [
+            v.precision * b[v.real] + other @ weight[v.real][:, h.binary].T,
+            h.precision * c[h.real] + own @ weight[v.binary][:, h.real],
+        ],
+        1,
     )
+    between = -weight[v.real][:, h.real]
+    upper, lower = torch.cat([torch.zeros(n, n), between], 1), torch.cat([between.T, torch.zeros(m, m)], 1)
+    precision = torch.diag(torch.cat([v.precision, h.precision])) + torch.cat([upper, lower])
+    mean = torch.linalg.solve(precision, linear.T).T
+    weights = constant + 0.5 * (linear * mean).sum(1) - 0.5 * torch.logdet(precision)
+    return own, weights + 0.5 * (n + m) * math.log(2 * math.pi), mean, precision
 
 
 def log_z(rbm: RBM) -> Tensor:
     """Exact, differentiable ``log Z`` of a small RBM, by a formula of its own."""
-    if rbm.hidden.kind == "bernoulli":
-        return torch.logsumexp(-rbm.free_energy_hidden(rbm.hidden.states()), 0)
-    if rbm.visible.kind == "bernoulli":
-        return torch.logsumexp(-rbm.free_energy(rbm.visible.states()), 0)
-    return exact_gaussian_log_z(rbm)
+    return torch.logsumexp(given_binary_units(rbm)[1], 0)
+
+
+@torch.no_grad()
+def exact_draws(rbm: RBM, n: int, generator: torch.Generator) -> Tensor:
+    """Visible states from the exact distribution, ``(n, n_visible)``."""
+    law = Law.of(rbm.visible)
+    binary, log_weights, mean, precision = given_binary_units(rbm)
+    chosen = torch.multinomial(torch.softmax(log_weights, 0), n, replacement=True, generator=generator)
+    noise = torch.randn(n, len(precision), generator=generator, dtype=torch.float64)
+    real = mean[chosen] + noise @ torch.linalg.cholesky(torch.linalg.inv(precision)).T
+    v = torch.empty(n, rbm.n_visible, dtype=torch.float64)
+    v[:, law.binary], v[:, law.real] = binary[chosen], real[:, : len(law.real)]
+    return v

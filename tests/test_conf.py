@@ -16,7 +16,9 @@ from finetune.runs.network_run import finetune, finetuning_directory
 from helpers import Composer, recipe_overrides
 
 CONF = config_directory()
-PRIMARY = {"finetune", "pretrain", "describe", "report", "status"}
+TRAINING = {"finetune", "pretrain", "describe"}
+"""Commands whose settings are those of a run."""
+PRIMARY = TRAINING | {"export", "report", "status", "predict", "features", "sample"}
 FILES = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml"))
 
 
@@ -47,7 +49,7 @@ def test_every_choice_says_what_it_is(path: Path) -> None:
     assert lines[0].startswith("# "), "the first line is a comment that says what this is"
 
 
-@pytest.mark.parametrize("name", sorted(PRIMARY - {"report", "status"}))
+@pytest.mark.parametrize("name", sorted(TRAINING))
 def test_defaults_compose(name: str, compose: Composer) -> None:
     config = compose(name)
     assert config["data"]["name"] == "digits"
@@ -165,8 +167,8 @@ def test_every_arm_has_a_twin(twins: dict[str, set[str]]) -> None:
     assert twins["random_sigmoid_standard"] == {"dbn"}
 
 
-NO_CONTEST = {"aa", "hidden_units", "ladder", "pretraining_epochs"}
-"""Sweeps of one arm, or of steps that build on each other."""
+NO_CONTEST = {"aa", "hidden_units", "ladder", "pretraining_epochs", "tune_pretraining"}
+"""Sweeps of one arm, of steps that build on each other, or of stacks alone."""
 
 
 @pytest.mark.parametrize("sweep", sorted({path.stem for path in FILES if str(path.parent) == "sweep"} - NO_CONTEST))
@@ -233,7 +235,7 @@ def _swept(sweep: str) -> dict[str, list[str]]:
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         sweeper = hydra.compose("finetune", [f"sweep={sweep}"], return_hydra_config=True).hydra
     assert sweeper.mode.name == "MULTIRUN"
-    return {key: values.split(",") for key, values in sweeper.sweeper.params.items()}
+    return {key: values.split(",") for key, values in (sweeper.sweeper.params or {}).items()}
 
 
 def test_the_compare_sweep_has_ten_seeds_of_pretrained_and_random_arms() -> None:

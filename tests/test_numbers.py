@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from dbn.pretraining.contrastive import rbm_metrics
+from finetune.networks.targets import Targets
 from finetune.report.pages.certainty_table import COLUMNS
 from finetune.report.pages.results_csv import COLUMNS_AFTER_METRICS
 from finetune.tasks.autoencoder import AutoencoderMetrics
 from finetune.tasks.base import TaskMetrics
 from finetune.tasks.classifier import ClassifierMetrics
 from finetune.tasks.losses import LOSSES
+from finetune.tasks.regression import RegressionMetrics
 from helpers import make_rbm
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,6 +28,7 @@ def test_every_metric_is_on_the_page() -> None:
     tasks: list[TaskMetrics] = [ClassifierMetrics(3, loss) for loss in LOSSES]
     tasks += [AutoencoderMetrics(real) for real in (True, False)]
     names = {name for task in tasks for name in task.named}
+    names |= RegressionMetrics(Targets(("a",), torch.zeros(1), torch.ones(1))).compute().keys()
     names |= rbm_metrics(make_rbm(), torch.rand(3, 5).double(), torch.rand(2, 5).double()).keys()
     assert len(names) > 8
     assert names <= NAMED

@@ -9,18 +9,24 @@ import pytest
 
 from dbn.commands.command import is_override
 from dbn.commands.configuration import config_directory
+from dbn.commands.shorthand import expand
+from finetune.runs.network_run import finetune
+from helpers import Composer
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {str(page.relative_to(ROOT)): page.read_text("utf-8") for page in [ROOT / "README.md", *ROOT.glob("docs/*.md")]}
+PROGRAMS = "pretrain|finetune|predict|features|sample"
 COMMANDS = sorted({
     command
     for text in PAGES.values()
-    for command in re.findall(r"^(?:\| )?`?(dbn-(?:pretrain|finetune) [^`#\n]+)", text, flags=re.MULTILINE)
+    for command in re.findall(rf"^(?:\| )?`?(dbn-(?:{PROGRAMS}) [^`#\n]+)", text, flags=re.MULTILINE)
 })  # fmt: skip
 
 
 @pytest.mark.parametrize("page", [page for page, text in PAGES.items() if "```python" in text])
-def test_their_python_runs(page: str) -> None:
+def test_their_python_runs(page: str, compose: Composer) -> None:
+    if "runs/default/finetune/dbn_seed0" in PAGES[page]:
+        finetune(compose("finetune", ["stack.layers=[10]", "stack.every_layer.epochs=1", "training.epochs=1"]))
     for block in re.findall(r"```python\n(.*?)```", PAGES[page], flags=re.DOTALL):
         exec(block, {})
 
@@ -28,11 +34,12 @@ def test_their_python_runs(page: str) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_their_commands_compose(command: str) -> None:
     program, *words = shlex.split(command)
-    overrides = [word for word in words if is_override(word)]
+    name = program.removeprefix("dbn-")
+    overrides = [word for word in expand(name, words) if is_override(word)]
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
         single = [word for word in overrides if "," not in word]  # what sweeps takes one value a run
-        config = hydra.compose(program.removeprefix("dbn-"), single)
-    assert config.study
+        config = hydra.compose(name, single)
+    assert config.study if name in ("pretrain", "finetune") else config.output
 
 
 def test_there_are_commands_to_compose() -> None:

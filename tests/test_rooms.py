@@ -11,16 +11,20 @@ import finetune
 ORDER = {
     "dbn": [
         "lazy", "errors", "settings", "files", "random", "data", "machine", "models", "fitting", "runs", "commands",
-        "samplers", "likelihood", "pretraining", "sklearn", "pretrain", "fetch_data",
+        "samplers", "likelihood", "pretraining", "use", "sklearn", "pretrain", "sample", "fetch_data",
     ],
     "finetune": [
-        "networks", "tasks", "baselines", "runs", "sklearn", "report", "rungs", "climb_steps", "sweep", "halving",
-        "compute_climb", "describe", "train",
+        "networks", "tasks", "baselines", "runs", "sklearn", "report", "use", "export", "stack_quality", "rungs",
+        "climb_steps", "seed_batches", "sweep", "halving", "compute_climb", "until_settled", "pretraining_search",
+        "describe", "train", "predict", "features",
     ],
 }  # fmt: skip
 """Entry points come last."""
 REPORT = ["results", "comparison", "figures", "pages", "status", "command"]
-COMMANDS = ("dbn.pretrain", "dbn.fetch_data", "finetune.train", "finetune.describe", "finetune.report.command")
+COMMANDS = (
+    "dbn.pretrain", "dbn.sample", "dbn.fetch_data", "finetune.train", "finetune.describe", "finetune.predict",
+    "finetune.features", "finetune.export.command", "finetune.report.command",
+)  # fmt: skip
 
 
 def modules(package: Path) -> dict[str, ast.Module]:

@@ -16,7 +16,11 @@ from dbn.commands.configuration import config_directory, resolve_config
 from dbn.commands.texts import TEXTS
 from dbn.errors import UserError
 from dbn.pretraining.check_config import check_pretraining
+from dbn.sample import check_sample
 from dbn.settings import check_text
+from finetune.export.command import check_export
+from finetune.features import check_features
+from finetune.predict import check_predict
 from finetune.report.command import check_report
 from finetune.runs.check_config import check_composed, check_finetuning
 from finetune.runs.description import check_sizes
@@ -63,8 +67,12 @@ CHECKS: dict[str, Callable[[Configuration], None]] = {
     "finetune": of_finetune,
     "describe": of_describe,
     "pretrain": lambda config: check_pretraining(as_dict(config)),
+    "export": lambda config: check_export(as_dict(config)),
     "report": lambda config: check_report(as_dict(config)),
     "status": lambda config: check_text("path", as_dict(config)["path"], what="a study's folder"),
+    "predict": lambda config: check_predict(as_dict(config)),
+    "features": lambda config: check_features(as_dict(config)),
+    "sample": lambda config: check_sample(as_dict(config)),
 }
 
 
@@ -98,6 +106,15 @@ def settings_of_file(path: Path) -> tuple[str, list[str], list[tuple[str, ...]]]
     return "finetune", overrides, list(leaves(content, prefix))
 
 
+NEEDED = {
+    "report": {"path": "runs"},
+    "status": {"path": "runs"},
+    "predict": {"run": "runs/x/finetune/dbn_seed0"},
+    "features": {"run": "runs/x/finetune/dbn_seed0"},
+    "sample": {"stack.file": "dbn.safetensors"},
+    "export": {"run": "runs/x/finetune/dbn_seed0"},
+}
+"""Settings that a command cannot do without."""
 FILES = [path for path in sorted(CONF.rglob("*.yaml")) if "hydra" not in path.relative_to(CONF).parts]
 
 
@@ -105,8 +122,8 @@ def composed(command: str, overrides: list[str]) -> DictConfig:
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         config = hydra.compose(command, overrides)
     OmegaConf.set_struct(config, False)
-    if command in ("report", "status"):
-        config.path = "runs"
+    for key, value in NEEDED.get(command, {}).items():
+        OmegaConf.update(config, key, value)
     return config
 
 

@@ -23,7 +23,8 @@ print("\\n" + json.dumps({"status": status, "loaded": sorted({name.partition("."
 """
 """Runs a command's main(), and says what has been imported by then."""
 
-DBN_STATUS, DBN_REPORT = "finetune.report.status", "finetune.report.command"
+DBN_STATUS, DBN_REPORT, DBN_EXPORT = "finetune.report.status", "finetune.report.command", "finetune.export.command"
+USE = ["finetune.predict", "finetune.features", "dbn.sample"]
 
 
 def run(folder: Path, module: str, *arguments: str) -> tuple[int, set[str], str]:
@@ -37,7 +38,7 @@ def run(folder: Path, module: str, *arguments: str) -> tuple[int, set[str], str]
 
 @pytest.mark.parametrize(
     "module",
-    ["finetune.train", "dbn.pretrain", "finetune.describe", DBN_REPORT, DBN_STATUS, "dbn.fetch_data"],
+    ["finetune.train", "dbn.pretrain", "finetune.describe", *USE, DBN_REPORT, DBN_STATUS, DBN_EXPORT, "dbn.fetch_data"],
 )
 def test_help_imports_nothing_slow(module: str, tmp_path: Path) -> None:
     status, loaded, printed = run(tmp_path, module, "--help")
@@ -54,8 +55,17 @@ def test_help_imports_nothing_slow(module: str, tmp_path: Path) -> None:
         ("dbn.pretrain", "data=nosuch", "data=nosuch: no such choice."),
         ("dbn.pretrain", "stack.layerz=[3]", "Did you mean stack.layers"),
         ("finetune.describe", "arm=nosuch", "arm=nosuch: no such choice."),
+        ("finetune.predict", "rn=runs", "rn: no such setting. Did you mean run"),
+        ("finetune.predict", "data=nosuch", "data=nosuch: no such choice."),
+        ("finetune.predict", "split=all", "run=... or ensemble=...: neither is given."),
+        ("finetune.predict", "arm=dbn", "run=... or ensemble=...: neither is given."),
+        ("finetune.features", "stak=x", "Did you mean stack"),
+        ("finetune.features", "layer=-1", "neither is given"),
+        ("dbn.sample", "task=paint", "stack.file=null"),
+        ("dbn.sample", "maks=[0,0,1,1]", "Did you mean mask"),
         (DBN_REPORT, "referenze=dbn", "Did you mean reference"),
         (DBN_REPORT, "output=here", "path: this needs a value."),
+        (DBN_EXPORT, "format=onx", "run: this needs a value."),
         (DBN_STATUS, "paht=runs", "Did you mean path"),
         (DBN_STATUS, "nosuch", "nosuch: there is no such study."),
     ],

@@ -34,6 +34,7 @@ from dbn.runs.identity import INCIDENTAL
 from dbn.runs.naming import NOT_NAMED, folder_name, label_count
 from finetune.climb_steps import climb_of, first_trials
 from finetune.rungs import first_rung, halving_of
+from finetune.seed_batches import first_batch, seed_batches_of
 
 log = logging.getLogger(__name__)
 
@@ -135,11 +136,13 @@ class Job:
 def planned_jobs(config: DictConfig) -> list[Job]:
     """Every job of a multirun, as Hydra's sweeper will launch them; of an adaptive one, those of the first batch."""
     batch, compose = jobs_in(config), composer()
-    halving, climb = halving_of(config), climb_of(config)
+    halving, climb, seeds = halving_of(config), climb_of(config), seed_batches_of(config)
     if halving is not None:
         batch = [job for own in batch for job in first_rung(own, compose(tuple(own)), halving)]
     elif climb is not None:
         batch = [job for own in batch for job in first_trials(own, compose(tuple(own)), climb)]
+    elif seeds is not None:
+        batch = [job for own in batch for job in first_batch(own, compose(tuple(own)), seeds)]
     return [job for job_overrides in batch for job in jobs_of(job_overrides, compose)]
 
 

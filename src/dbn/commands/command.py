@@ -21,6 +21,7 @@ from dbn.commands.configuration import config_directory
 from dbn.commands.explain import explain
 from dbn.commands.output import safe_output
 from dbn.commands.overrides import check_overrides
+from dbn.commands.shorthand import expand
 from dbn.commands.slurm_array import wait_for_array
 from dbn.commands.texts import quote_texts, quoted
 from dbn.errors import SettingError
@@ -59,8 +60,8 @@ def _run(
 ) -> None:
     traceback_wanted = os.environ.get(FULL_ERROR) == "1"
     os.environ[FULL_ERROR] = "1"  # Hydra then raises errors instead of printing them
-    arguments = sys.argv[1:]
-    command = shlex.join([f"dbn-{config_name}", *arguments])
+    arguments = expand(config_name, sys.argv[1:])
+    command = shlex.join([f"dbn-{config_name}", *sys.argv[1:]])
     if positional is not None and arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
         arguments[0] = f"{positional}={quoted(arguments[0])}"
     overrides: list[str] = []

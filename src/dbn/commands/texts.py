@@ -8,11 +8,14 @@ TEXTS = frozenset(
     {
         "study", "name", "base_name", "arm.name", "labels.name", "ladder.what",
         "data.name", "data.path", "data.root", "data.source.name", "data.source.path", "data.source.root",
-        "continue_from", "output", "paths.runs", "init.stack", "search.chosen",
-        "logger.wandb.project", "logger.wandb.entity", "path", "reference",
+        "continue_from", "output", "paths.runs", "init.stack", "search.chosen", "run", "ensemble", "stack.file",
+        "license", "logger.wandb.project", "logger.wandb.entity", "path", "reference",
     }
 )  # fmt: skip
 """Dotted keys of settings that are text."""
+
+PATHS = frozenset({"run", "ensemble", "stack.file"})
+"""Text settings that are one path, whose signs belong to it: a run may be called ``dbn_training.epochs=5_seed0``."""
 
 LOOKS_LIKE_A_NUMBER = re.compile(r"[-+]?[0-9_.]+([eE][-+]?[0-9_]+)?|[-+]?(inf|nan)|true|false", re.IGNORECASE)
 
@@ -29,6 +32,8 @@ def _quoted(override: str) -> str:
     key, equals, value = override.partition("=")
     if not equals or key.lstrip("+") not in TEXTS:
         return override
+    if key in PATHS and value and value != "null" and value[0] not in "'\"" and "${" not in value:
+        return f"{key}={quoted(value)}"
     words = [f"'{word}'" if LOOKS_LIKE_A_NUMBER.fullmatch(word.strip()) else word for word in value.split(",")]
     return f"{key}={','.join(words)}" if not set(value) & set("[]{}()'\"$") else override
 

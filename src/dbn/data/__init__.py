@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from dbn.data.sources.mnist import fashion_mnist, mnist
     from dbn.data.sources.npz import npz
     from dbn.data.sources.olivetti import olivetti
+    from dbn.data.sources.scikit_learn import breast_cancer, diabetes, wine
+    from dbn.data.sources.table import table
     from dbn.data.split.strata import label_subset
     from dbn.data.streamed.images import StreamedImages
     from dbn.data.streamed.source import StreamedSource
+    from dbn.data.tables.source import TableSource
 
 __all__ = [
     "DataSet",
@@ -33,8 +36,11 @@ __all__ = [
     "Source",
     "StreamedImages",
     "StreamedSource",
+    "TableSource",
     "binarized_mnist",
+    "breast_cancer",
     "check_unit_interval",
+    "diabetes",
     "digits",
     "easypr",
     "fashion_mnist",
@@ -46,6 +52,8 @@ __all__ = [
     "mnist",
     "npz",
     "olivetti",
+    "table",
+    "wine",
 ]
 
 if not TYPE_CHECKING:  # a checker that saw it would let every misspelt name pass
@@ -57,8 +65,11 @@ if not TYPE_CHECKING:  # a checker that saw it would let every misspelt name pas
             "Source": "dbn.data.source",
             "StreamedImages": "dbn.data.streamed.images",
             "StreamedSource": "dbn.data.streamed.source",
+            "TableSource": "dbn.data.tables.source",
             "binarized_mnist": "dbn.data.sources.binarized_mnist",
+            "breast_cancer": "dbn.data.sources.scikit_learn",
             "check_unit_interval": "dbn.data.allowed_values",
+            "diabetes": "dbn.data.sources.scikit_learn",
             "digits": "dbn.data.sources.digits",
             "easypr": "dbn.data.sources.easypr",
             "fashion_mnist": "dbn.data.sources.mnist",
@@ -70,5 +81,7 @@ if not TYPE_CHECKING:  # a checker that saw it would let every misspelt name pas
             "mnist": "dbn.data.sources.mnist",
             "npz": "dbn.data.sources.npz",
             "olivetti": "dbn.data.sources.olivetti",
+            "table": "dbn.data.sources.table",
+            "wine": "dbn.data.sources.scikit_learn",
         },
     )

@@ -110,7 +110,7 @@ def _cure(splits: Mapping[str, StoredImages], ranges: Mapping[str, Interval], al
     if is_standardised(first):
         return (
             "Standardised features (data.standardise=true) are for real visible units: set stack.visible=gaussian as "
-            "well, or data.standardise=false."
+            "well (as_data for a table), or data.standardise=false."
         )
     real = "stack.visible=gaussian with data.standardise=true"
     if min(low for low, _ in ranges.values()) < allowed[0]:

@@ -89,7 +89,7 @@ class Block:
         return self.holding(features, self.labels, self.weights)
 
     def holding(self, images: Tensor | Stored, labels: Tensor | None, weights: Tensor | None = None) -> "Block":
-        """The block with other images, features ``(n, n_features)`` or stored, labels or class probabilities, weights."""
+        """The block with other images (features ``(n, n_features)`` or stored), labels or probabilities, weights."""
         return Block(self.number, images, labels, self.lengths, self.counts, weights)
 
     def minibatches(

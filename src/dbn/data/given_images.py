@@ -1,6 +1,7 @@
 """Images that a person gives to a trained model: as they are stored, or as features."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,14 @@ from torch import Tensor
 
 from dbn.data.allowed_values import ROUNDING
 from dbn.data.block_loader import BlockLoader
-from dbn.data.images import Images, ImageSet
+from dbn.data.images import Images, ImageSet, StoredImages
 from dbn.data.scaling import Scaling
 from dbn.data.tensors import ORDERED, as_floats, check_dimensions
 from dbn.errors import DataError
 
 BATCH = 1000
 """Images that a model computes at once; the last bits of its outputs depend on it."""
+STORED = "the training images were stored"
 
 
 def given_images(given: Any, scaling: Scaling | None, n_features: int, *, are_features: bool = False) -> ImageSet:
@@ -24,7 +26,8 @@ def given_images(given: Any, scaling: Scaling | None, n_features: int, *, are_fe
     Args:
         given: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``: a tensor or a numpy
             array of numbers in the units in which the training images were stored, such as 0 to 255; or an
-            :class:`ImageSet`, such as ``DataSet.test``, which has its own scaling.
+            :class:`ImageSet`, such as ``DataSet.test``, which has its own scaling. Of a model of a table, a table (a
+            pandas DataFrame) with its columns, in which values may be missing.
         scaling: of the model's training images; None: unknown, and ``given`` must be features.
         n_features: number of features of the model's inputs.
         are_features: ``given`` has been scaled already.
@@ -35,17 +38,30 @@ def given_images(given: Any, scaling: Scaling | None, n_features: int, *, are_fe
     if isinstance(given, ImageSet):
         _check_size(given.n_features, n_features, scaling, f"{given.n_features} features")
         return given
+    if scaling is not None and scaling.columns is not None and not are_features and is_table(given):
+        stored = scaling.columns.filled(scaling.columns.encoded(given))
+        return Images(stored, None, scaling.offset.cpu(), scaling.factor.cpu())
     pixels = _as_pixels(given, are_features or scaling is None)
     _check_size(pixels[0].numel() if len(pixels) else n_features, n_features, scaling, f"shape {tuple(pixels.shape)}")
     flat = pixels.flatten(1).contiguous()
-    if flat.is_floating_point() and not bool(torch.isfinite(flat).all()):
-        raise DataError("Images hold NaN or infinite values. Fill in what is missing, or leave those images out.")
+    check_finite(flat)
     if scaling is not None:
-        _check_units(flat, scaling, are_features)
+        maximum = 1.0 if are_features else scaling.value_of_one
+        check_units(flat, scaling, maximum, "features are" if are_features else STORED)
+        if looks_divided(flat, scaling, maximum):
+            raise DataError(
+                f"The images are floats up to {float(flat.max()):.6g}, but {STORED} from 0 to {maximum:.6g}. If they "
+                "are divided by it already, say features=True; otherwise give them as stored."
+            )
     if are_features or scaling is None:
         return Images.of(flat, None)
     device = flat.device
     return Images(flat, None, scaling.offset.to(device), scaling.factor.to(device))
+
+
+def is_table(given: Any) -> bool:
+    """Whether it is a table with named columns, such as a pandas DataFrame."""
+    return not isinstance(given, (Tensor, np.ndarray)) and hasattr(given, "columns") and hasattr(given, "to_numpy")
 
 
 def batches(images: ImageSet, size: int = BATCH) -> Iterator[Tensor]:
@@ -81,20 +97,57 @@ def _check_size(found: int, wanted: int, scaling: Scaling | None, words: str) ->
         )
 
 
-def _check_units(pixels: Tensor, scaling: Scaling, are_features: bool) -> None:
-    """Refuse values that cannot be in the units of the training images, where these are not standardised."""
+def check_finite(pixels: Tensor) -> None:
+    """Raise :class:`DataError` if a value is NaN or infinite."""
+    if pixels.is_floating_point() and not bool(torch.isfinite(pixels).all()):
+        raise DataError("Images hold NaN or infinite values. Fill in what is missing, or leave those images out.")
+
+
+def check_units(pixels: Tensor, scaling: Scaling, maximum: float, what: str = STORED) -> None:
+    """Refuse values outside 0 to ``maximum``, where the training images are not standardised.
+
+    Raises:
+        DataError: the message says that ``what`` go from 0 to ``maximum``.
+    """
     if scaling.is_standardised or not pixels.numel():
         return
     low, high = (float(end) for end in torch.aminmax(pixels))
-    maximum = 1.0 if are_features else scaling.value_of_one
     if low < 0 or high > maximum * (1 + ROUNDING):
-        what = "features are" if are_features else "the training images were stored"
         raise DataError(
             f"The images hold values from {low:.6g} to {high:.6g}, but {what} from 0 to {maximum:.6g}. Convert them to "
             "these units."
         )
-    if pixels.is_floating_point() and maximum > 1 and 0 < high <= 1:
+
+
+def looks_divided(pixels: Tensor, scaling: Scaling, maximum: float) -> bool:
+    """Whether values are floats from 0 to 1, where the training images go from 0 to a larger ``maximum``."""
+    if scaling.is_standardised or not pixels.numel() or not pixels.is_floating_point() or maximum <= 1:
+        return False
+    return 0 < float(pixels.max()) <= 1
+
+
+def check_given(images: StoredImages, scaling: Scaling, n_features: int) -> None:
+    """Check the size of stored images, and the units of the first ones, before a trained model is applied to them.
+
+    Raises:
+        DataError: the model takes another number of features, or the training images were stored in other units.
+    """
+    _check_size(images.n_features, n_features, scaling, f"{images.n_features} features")
+    first = images.take(torch.arange(min(BATCH, len(images)))).pixels
+    if looks_divided(first, scaling, scaling.value_of_one):
         raise DataError(
-            f"The images are floats up to {high:.6g}, but the training images were stored from 0 to {maximum:.6g}. If "
-            "they are divided by it already, say features=True; otherwise give them as stored."
+            f"The images are floats up to {float(first.max()):.6g}, but {STORED} from 0 to {scaling.value_of_one:.6g}. "
+            "Multiply them by that, or train a network on images like these."
         )
+
+
+def read_by(images: Images, scaling: Scaling) -> Images:
+    """Stored images in memory, read by the scaling of a trained model.
+
+    Raises:
+        DataError: a value is not finite, or cannot be in the units of the training images.
+    """
+    check_finite(images.pixels)
+    check_units(images.pixels, scaling, scaling.value_of_one)
+    device = images.device
+    return replace(images, offset=scaling.offset.to(device), factor=scaling.factor.to(device))

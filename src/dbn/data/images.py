@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import torch
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from torch import Tensor
 from dbn.data.block_reader import BlockBuffer, BlockReader, Gather, Gathered
 from dbn.data.scaling import Scaling
 from dbn.data.split.strata import distinct
+from dbn.data.tables.columns import Columns
 from dbn.data.tensors import as_rows, check_dimensions
 from dbn.data.uploads import upload
 from dbn.errors import DataError
@@ -35,12 +36,14 @@ def checked_weights(weights: Tensor, n: int) -> Tensor:
         DataError: they are not ``n`` finite numbers from 0.
     """
     if weights.shape != (n,):
-        raise DataError(f"weights have shape {tuple(weights.shape)}, but there are {n} images. Give one for each: ({n},).")
+        raise DataError(
+            f"weights have shape {tuple(weights.shape)}, but there are {n} images. Give one for each: ({n},)."
+        )
     bad = ~(torch.isfinite(weights) & (weights >= 0))
     if bad.any():
         raise DataError(
-            f"weights hold {float(weights[bad][0])}, that of image {int(bad.nonzero()[0])} (counted from 0). Give finite "
-            "numbers from 0."
+            f"weights hold {float(weights[bad][0])}, that of image {int(bad.nonzero()[0])} (counted from 0). Give "
+            "finite numbers from 0."
         )
     return weights.float()
 
@@ -49,7 +52,7 @@ class ImageSet(ABC):
     """Images in memory, in a file, or computed from others, read as features.
 
     Attributes:
-        labels: ``(n,)`` int64 class numbers, or None where the data has no labels.
+        labels: ``(n,)`` int64 class numbers; ``(n, n_targets)`` float32 values to predict; or None.
         weights: ``(n,)`` float32, weight of each image's loss in fine-tuning; None: 1 for all.
     """
 
@@ -136,6 +139,10 @@ class StoredImages(ImageSet):
     def to(self, device: torch.device | str) -> "StoredImages":
         """The same images, with features on ``device``."""
 
+    def weighted(self, weights: Tensor) -> Self:
+        """The same images, with other weights ``(n,)`` of their losses."""
+        return replace(self, weights=weights)  # type: ignore[type-var]  # subclasses are dataclasses
+
     def decoded(self, pixels: Tensor) -> Tensor:
         """Features of ``pixels`` ``(m, n_features)``; never a view of them."""
         return (pixels - self.offset).mul_(self.factor)  # uint8 - float32 gives float32 in one pass
@@ -183,10 +190,10 @@ class Images(StoredImages):
             pixels = features.flatten(1).contiguous()
         else:
             pixels = as_rows(features, "features")
-        if labels is not None and labels.shape != pixels.shape[:1]:
+        if labels is not None and labels.shape[:1] != pixels.shape[:1]:
             raise DataError(f"labels have shape {tuple(labels.shape)}, but there are {len(pixels)} images.")
         images = cls.of(pixels, labels)
-        return images if weights is None else replace(images, weights=checked_weights(weights, len(pixels)))
+        return images if weights is None else images.weighted(checked_weights(weights, len(pixels)))
 
     @classmethod
     def of(cls, pixels: Tensor, labels: Tensor | None) -> "Images":
@@ -253,7 +260,11 @@ class MemoryReader(BlockReader):
         def gather(positions: Tensor, following: Tensor | None) -> Gathered:
             index = upload(order.index_select(0, positions), device)
             torch.index_select(self.images.pixels, 0, index, out=self.buffer.pixels[: len(index)])
-            return self.buffer.holding(len(index)), rows_of(self.images.labels, index), rows_of(self.images.weights, index)
+            return (
+                self.buffer.holding(len(index)),
+                rows_of(self.images.labels, index),
+                rows_of(self.images.weights, index),
+            )
 
         yield gather
 
@@ -274,6 +285,8 @@ class DataSet:
         test_index: ``(n_test,)`` int64, number of each test image in its source, from 0: among the source's test images
             where it has some, otherwise among its training images; None: as they are stored.
         test_names: a name for each test image, such as its file's; empty: they have none.
+        columns: of a table, whose rows are the images; None: these are images.
+        targets: names of the values to predict, which are then the labels, ``(n, n_targets)`` float32; else empty.
     """
 
     name: str
@@ -286,6 +299,8 @@ class DataSet:
     spare: StoredImages | None = None
     test_index: Tensor | None = None
     test_names: tuple[str, ...] = ()
+    columns: Columns | None = None
+    targets: tuple[str, ...] = ()
 
     @property
     def n_features(self) -> int:
@@ -300,7 +315,7 @@ class DataSet:
     @property
     def scaling(self) -> Scaling:
         """Conversion between stored pixels and features."""
-        return Scaling(self.shape, self.train.offset, self.train.factor, self.maximum)
+        return Scaling(self.shape, self.train.offset, self.train.factor, self.maximum, self.columns)
 
     def to_pixels(self, features: Tensor) -> Tensor:
         """Pictures of features, see :meth:`Scaling.to_pixels`."""

@@ -1,7 +1,7 @@
 """From a source to a data set: split, flatten, scale."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -9,16 +9,18 @@ from torch import Tensor
 from dbn.data.images import DataSet, Images
 from dbn.data.selected_images import SelectedImages
 from dbn.data.source import Source
-from dbn.data.split.groups import GroupedLabels, hold_out_copies, hold_out_groups
-from dbn.data.split.hold_out import offset_and_factor, split_size, split_stream, stratified_split
+from dbn.data.split.hold_out import offset_and_factor
+from dbn.data.split.source_splits import Split, split_source
 from dbn.data.streamed.load import load_streamed
 from dbn.data.streamed.source import StreamedSource
+from dbn.data.tables.load import load_tables
+from dbn.data.tables.source import TableSource
 from dbn.data.value_of_one import Range, value_of_one
 from dbn.errors import DataError
 
 
 def load_data(
-    source: Source | StreamedSource,
+    source: Source | StreamedSource | TableSource,
     *,
     split_seed: int = 0,
     validation: int | float | None = 0.2,
@@ -33,7 +35,8 @@ def load_data(
     sizes count pictures, and each is held out once.
 
     Args:
-        source: what a reader of files returned; the training images of a :class:`StreamedSource` stay in their file.
+        source: what a reader of files returned; the training images of a :class:`StreamedSource` stay in their file; of
+            a table see :func:`dbn.data.tables.load.load_tables`.
         split_seed: seed of the stream ``split``.
         validation: number (int) or fraction (float) of validation images; 0: none. Ignored (pass None) if the source
             has validation images.
@@ -57,7 +60,7 @@ def load_data(
 
 
 def load_splits(
-    source: Source | StreamedSource,
+    source: Source | StreamedSource | TableSource,
     split_seeds: Sequence[int],
     *,
     validation: int | float | None = 0.2,
@@ -75,15 +78,19 @@ def load_splits(
         test: as in :func:`load_data`.
         standardise: as in :func:`load_data`; the statistics are those of each split's own training images.
     """
-    if not isinstance(source, (Source, StreamedSource)):
+    if not isinstance(source, (Source, StreamedSource, TableSource)):
         raise DataError(
             f"source is a {type(source).__name__}: load_data takes what a reader of files returns, such as digits(), "
             "or Source('mine', images, labels, maximum=255) with images (n, channels, height, width) in a tensor."
         )
+    if not isinstance(source, TableSource):  # whose rows are checked when they are encoded
+        source.check_trainable()
     options = {"validation": validation, "test": test, "standardise": standardise}
     seeds = dict.fromkeys(split_seeds)
     if isinstance(source, StreamedSource):
         made = {seed: load_streamed(source, split_seed=seed, **options) for seed in seeds}  # type: ignore[arg-type]
+    elif isinstance(source, TableSource):
+        made = load_tables(source, list(seeds), validation=validation, test=test, standardise=standardise)
     else:
         made = _load_from_memory(source, list(seeds), validation, test, standardise)
     return [made[seed] for seed in split_seeds]
@@ -99,28 +106,31 @@ def _load_from_memory(
     given = _given(source.validation_images, source.validation_labels)
     tested = _given(source.test_images, source.test_labels)
     choose: Callable[[Tensor, Split], Images | SelectedImages] = _copied if len(split_seeds) == 1 else _selected
+
+    def of_split(split: Split | None, own: Images | None) -> Images | SelectedImages:
+        if split is not None:
+            return choose(pixels, split)
+        assert own is not None  # the source gives the images of this split
+        return own
+
     channels, height, width = source.train_images.shape[1:]
     data = {}
     for seed in split_seeds:
-        train = Split(torch.arange(len(pixels)), source.train_labels, source.groups)
-        held_out = tuning = train
-        names = source.test_names
-        if tested is None:
-            train, held_out = _take_out("test", train, test, seed, source)
+        splits = split_source(source, seed, validation=validation, test=test)
+        held_out, names = splits.test, source.test_names
+        if held_out is not None:
             names = tuple(source.names[k] for k in held_out.index.tolist()) if source.names else ()
-        if given is None:
-            train, tuning = _take_out("validation", train, validation, seed, source)
-        stored = choose(pixels, train)
+        stored = choose(pixels, splits.train)
         offset, factor = offset_and_factor(stored, maximum, standardise=standardise)
         data[seed] = DataSet(
             name=source.name,
             train=replace(stored, offset=offset, factor=factor),
-            validation=replace(choose(pixels, tuning) if given is None else given, offset=offset, factor=factor),
-            test=replace(choose(pixels, held_out) if tested is None else tested, offset=offset, factor=factor),
+            validation=replace(of_split(splits.validation, given), offset=offset, factor=factor),
+            test=replace(of_split(held_out, tested), offset=offset, factor=factor),
             shape=(channels, height, width),
             classes=source.classes,
             maximum=seen.magnitude if maximum is None else maximum,
-            test_index=held_out.index if tested is None else None,
+            test_index=None if held_out is None else held_out.index,
             test_names=names,
         )
     return data
@@ -131,72 +141,12 @@ def _given(images: Tensor | None, labels: Tensor | None) -> Images | None:
     return None if images is None else Images.of(images.flatten(1).contiguous(), labels)
 
 
-def _copied(pixels: Tensor, split: "Split") -> Images:
+def _copied(pixels: Tensor, split: Split) -> Images:
     """Copies of the images of a split, without scaling; ``pixels`` themselves if these are all images in order."""
     whole = len(split) == len(pixels) and torch.equal(split.index, torch.arange(len(pixels)))
     return Images.of(pixels if whole else pixels[split.index], split.labels)
 
 
-def _selected(pixels: Tensor, split: "Split") -> SelectedImages:
+def _selected(pixels: Tensor, split: Split) -> SelectedImages:
     """The images of a split, as positions in ``pixels``, without scaling."""
     return SelectedImages(pixels, split.index, split.labels, torch.tensor(0.0), torch.tensor(1.0))
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Images of one split: numbers ``(n,)`` of the source's training images, their labels and groups ``(n,)``."""
-
-    index: Tensor
-    labels: Tensor | None
-    groups: Tensor | None = None
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.index)
-
-    def take(self, index: Tensor) -> "Split":
-        """The images at ``index`` ``(m,)``."""
-        labels = None if self.labels is None else self.labels[index]
-        return Split(self.index[index], labels, None if self.groups is None else self.groups[index])
-
-
-def _take_out(
-    split: str, images: Split, wanted: int | float | None, split_seed: int, source: Source
-) -> tuple[Split, Split]:
-    """The remaining and the held-out images, both in random order."""
-    generator = split_stream(split_seed, split)
-    n = len(images)
-    if images.groups is None:
-        size = split_size(split, wanted, n, source.name)
-        if size == 0:
-            return images, images.take(torch.arange(0))
-        order = torch.randperm(n, generator=generator)  # so that the first images of a split are a random sample
-        out = _single_images(split, images.labels, n, size, generator, source)
-        kept = ~out
-    else:
-        order = torch.randperm(n, generator=generator)
-        grouped = GroupedLabels(source.name, images.groups, images.labels, source.classes)
-        if source.copies:
-            assert source.groups is not None  # images.groups is a part of it
-            whole = GroupedLabels(source.name, source.groups, source.train_labels, source.classes)
-            out, kept = hold_out_copies(split, grouped, wanted, generator, whole=whole)
-        else:
-            out = hold_out_groups(split, grouped, wanted, generator)
-            kept = ~out
-    return images.take(order[kept[order]]), images.take(order[out[order]])
-
-
-def _single_images(
-    split: str, labels: Tensor | None, n: int, size: int, generator: torch.Generator, source: Source
-) -> Tensor:
-    """Mask ``(n,)`` of ``size`` images to hold out, stratified if there are labels."""
-    if labels is None:
-        index = torch.randperm(n, generator=generator)[:size]
-    else:
-        assert source.train_labels is not None  # labels is a part of it
-        index = stratified_split(
-            split, labels, size, generator, name=source.name, classes=source.classes, all_labels=source.train_labels
-        )
-    out = torch.zeros(n, dtype=torch.bool)
-    out[index] = True
-    return out

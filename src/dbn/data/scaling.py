@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dbn.data.tables.columns import Columns
+
 
 @dataclass(frozen=True, eq=False)  # eq: comparing tensors field by field has no single truth value
 class Scaling:
@@ -19,12 +21,14 @@ class Scaling:
             standardised, otherwise 0.
         factor: float32 of the same shape, features per stored unit: 1 / standard deviation, or 1 / ``maximum``.
         maximum: stored value that stands for 1.0; None: ``1 / factor``, for images without standardisation.
+        columns: of a table, whose rows are the "images"; None: these are images.
     """
 
     shape: tuple[int, int, int]
     offset: Tensor
     factor: Tensor
     maximum: float | None = None
+    columns: Columns | None = None
 
     @property
     def n_features(self) -> int:
@@ -60,16 +64,24 @@ class Scaling:
         return unit.clamp(0, 1).reshape(-1, *self.shape)
 
     def header(self) -> dict[str, Any]:
-        """Entry in a model file's header; offset and factor are tensors of the file."""
-        return {"shape": list(self.shape), "maximum": self.maximum, "standardised": self.is_standardised}
+        """Entry in a model file's header; offset, factor and what fills in missing values are tensors of the file."""
+        header = {"shape": list(self.shape), "maximum": self.maximum, "standardised": self.is_standardised}
+        return header if self.columns is None else {**header, "columns": self.columns.header()}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Offset and factor by their names in a model file."""
-        return {"inputs.offset": self.offset, "inputs.factor": self.factor}
+        """Tensors by their names in a model file."""
+        tensors = {"inputs.offset": self.offset, "inputs.factor": self.factor}
+        if self.columns is not None and self.columns.fill is not None:
+            tensors["inputs.fill"] = self.columns.fill
+        return tensors
 
     @classmethod
     def from_file(cls, header: Mapping[str, Any], tensors: dict[str, Tensor]) -> "Scaling":
         """Inverse of :meth:`header` and :meth:`tensors`; removes its entries from ``tensors``."""
         channels, height, width = header["shape"]
         offset, factor = tensors.pop("inputs.offset"), tensors.pop("inputs.factor")
-        return cls((channels, height, width), offset.to(torch.float32), factor.to(torch.float32), header["maximum"])
+        columns = None
+        if header.get("columns") is not None:
+            columns = Columns.from_file(header["columns"], tensors.pop("inputs.fill").to(torch.float32))
+        offset, factor = offset.to(torch.float32), factor.to(torch.float32)
+        return cls((channels, height, width), offset, factor, header["maximum"], columns)

@@ -73,7 +73,9 @@ class SelectedImages(StoredImages):
         labels = None if self.labels is None else self.labels.to(pixels.device)
         weights = None if self.weights is None else self.weights.to(pixels.device)
         scaling = {"offset": self.offset.to(pixels.device), "factor": self.factor.to(pixels.device)}
-        return replace(self, pixels=pixels, index=self.index.to(pixels.device), labels=labels, weights=weights, **scaling)
+        return replace(
+            self, pixels=pixels, index=self.index.to(pixels.device), labels=labels, weights=weights, **scaling
+        )
 
 
 class SelectionReader(BlockReader):

@@ -21,6 +21,7 @@ from dbn.data.sources.olivetti import PEOPLE
 from dbn.data.sources.picture_file import PictureReader, background_colour, picture_size
 from dbn.data.sources.sparse import SPARSE_PARTS
 from dbn.data.split.label_subset import encode_labels, normalise_labels
+from dbn.data.tables.columns import Columns
 from dbn.errors import DataError, UserError
 
 Shape = tuple[int, int, int]
@@ -34,11 +35,15 @@ class DataInfo:
         name: name of the data.
         shape: channels, height, width.
         classes: a name for each label; empty where there are no labels.
+        columns: of a table; None: these are images.
+        targets: names of the values to predict; empty without these.
     """
 
     name: str
     shape: Shape
     classes: tuple[str, ...]
+    columns: Columns | None = None
+    targets: tuple[str, ...] = ()
 
     @property
     def n_features(self) -> int:
@@ -58,7 +63,7 @@ def info_of(data: Mapping[str, Any]) -> DataInfo:
         shape, classes = find(source)
         return DataInfo(data["name"], shape, classes)
     loaded = load_data(hydra.utils.instantiate(data["source"]), validation=0)
-    return DataInfo(loaded.name, loaded.shape, loaded.classes)
+    return DataInfo(loaded.name, loaded.shape, loaded.classes, loaded.columns, loaded.targets)
 
 
 def _olivetti(source: Mapping[str, Any]) -> tuple[Shape, tuple[str, ...]]:

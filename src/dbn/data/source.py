@@ -1,4 +1,4 @@
-"""Images and labels as a reader of files returns them, validated, before splitting."""
+"""Images and labels as a reader of files returns them, before splitting."""
 
 import math
 from dataclasses import dataclass
@@ -12,12 +12,15 @@ from dbn.errors import DataError, SettingError
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Images and labels as read, before splitting; validated when constructed.
+    """Images and labels as read, before splitting; shapes and types are validated when constructed.
+
+    A model can be applied to any source, such as a single image, or images that are all of one class. What training
+    needs beyond that is checked where a source is split, see :meth:`check_trainable`.
 
     Attributes:
         name: name of the data in messages and results.
         train_images: ``(n, channels, height, width)``, uint8 or float32.
-        train_labels: ``(n,)`` int64 class numbers 0 to k-1, each used at least once; None: no labels.
+        train_labels: ``(n,)`` int64 class numbers 0 to k-1; None: no labels.
         test_images: as ``train_images``; None: :func:`dbn.data.load_data` holds out some of the training images.
         test_labels: of ``test_images``; required if and only if there are ``train_labels``.
         validation_images: as ``test_images``.
@@ -32,10 +35,12 @@ class Source:
         names: a name for every training image, such as its file's; empty: images have no names.
         test_names: likewise for ``test_images``.
         validation_names: likewise for ``validation_images``.
+        origin: file that the images were read from, for messages; empty: unknown.
+        two_classes_advice: what to do if all labels are equal, for messages.
 
     Raises:
-        DataError: images are empty, of another dtype or shape, or not finite; labels do not match the images, are all
-            equal, or name a class without training image; groups or names do not match the images.
+        DataError: images are empty, or of another dtype or shape; labels do not match the images; held-out images have
+            a label that no training image has; groups or names do not match the images.
         SettingError: ``maximum`` is not a positive number.
     """
 
@@ -53,6 +58,8 @@ class Source:
     names: tuple[str, ...] = ()
     test_names: tuple[str, ...] = ()
     validation_names: tuple[str, ...] = ()
+    origin: str = ""
+    two_classes_advice: str = "Use labels of two classes or more, or leave the labels out."
 
     def __post_init__(self) -> None:
         number = isinstance(self.maximum, (int, float)) and not isinstance(self.maximum, bool)
@@ -70,6 +77,18 @@ class Source:
         if not self.classes and self.train_labels is not None:
             names = tuple(str(label) for label in range(int(self.train_labels.max()) + 1))
             object.__setattr__(self, "classes", names)  # the dataclass is frozen
+
+    def check_trainable(self) -> None:
+        """Check what training needs beyond a valid source.
+
+        Raises:
+            DataError: values are not finite; training labels are all equal, or a class has no training image.
+        """
+        try:
+            self._check_finite()
+            self._check_classes()
+        except DataError as error:
+            raise DataError(f"{self.origin}: {error}" if self.origin else str(error)) from error
 
     @property
     def held_out(self) -> tuple[Tensor, ...]:
@@ -99,8 +118,6 @@ class Source:
                 f"{where} have shape {tuple(images.shape[1:])} (channels, height, width), but train_images have "
                 f"{tuple(self.train_images.shape[1:])}. Bring all images to one shape."
             )
-        if images.is_floating_point():
-            _check_finite(where, images)
         self._check_labels(split, len(images), labels)
 
     def _check_names(self) -> None:
@@ -145,11 +162,6 @@ class Source:
                 raise DataError(f"data={self.name}: there are names of classes but no train_labels. Add the labels.")
             return
         used = torch.unique(self.train_labels)
-        if len(used) == 1:
-            raise DataError(
-                f"data={self.name}: every training image has the same label, {self._class_name(int(used[0]))}. "
-                "Use labels of two classes or more, or leave the labels out."
-            )
         n_classes = len(self.classes) or len(used)
         strays = used[(used < 0) | (used >= n_classes)]
         if len(strays):
@@ -157,8 +169,27 @@ class Source:
                 f"data={self.name}: train_labels hold {int(strays[0])}, but there are {n_classes} classes. "
                 f"Number them 0 to {n_classes - 1}, without a gap."
             )
-        if len(used) < n_classes:
-            missing = next(label for label in range(n_classes) if label not in used)
+
+    def _check_finite(self) -> None:
+        for split, images in (
+            ("train", self.train_images),
+            ("test", self.test_images),
+            ("validation", self.validation_images),
+        ):
+            if images is not None and images.is_floating_point():
+                _refuse_not_finite(f"data={self.name}: {split}_images", images)
+
+    def _check_classes(self) -> None:
+        if self.train_labels is None:
+            return
+        used = torch.unique(self.train_labels)
+        if len(used) == 1:
+            raise DataError(
+                f"data={self.name}: every training image has the same label, {self._class_name(int(used[0]))}. "
+                f"{self.two_classes_advice}"
+            )
+        if len(used) < len(self.classes):
+            missing = next(label for label in range(len(self.classes)) if label not in used)
             raise DataError(
                 f"data={self.name}: class {self._class_name(missing)} has no training image. "
                 "Add training images of that class, or leave it out of the classes."
@@ -195,7 +226,7 @@ class Source:
         return repr(self.classes[label]) if 0 <= label < len(self.classes) else str(label)
 
 
-def _check_finite(where: str, images: Tensor) -> None:
+def _refuse_not_finite(where: str, images: Tensor) -> None:
     bad = ~torch.isfinite(images).flatten(1).all(1)
     if bad.any():
         raise DataError(

@@ -1,7 +1,7 @@
 """A LightningModule that trains on blocks of minibatches."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
@@ -129,8 +129,8 @@ class BlockModule(pl.LightningModule):
         bad = torch.stack(finite).all(0).logical_not().tolist()
         return f" for seed {', '.join(str(seed) for seed, is_bad in zip(self.seeds, bad, strict=True) if is_bad)}"
 
-    def log_rows(self, rows: Sequence[Mapping[str, float]]) -> None:
-        """Log an epoch's metrics, a row for each model.
+    def log_rows(self, rows: Sequence[Mapping[str, float]], finished: Collection[int] = ()) -> None:
+        """Log an epoch's metrics, a row for each model; the files of those ``finished`` get none.
 
         Writes to the loggers and, averaged over models, to the Trainer's ``callback_metrics``. (Lightning's own ``log``
         takes 0.6 ms per metric, a considerable part of a small model's epoch.)
@@ -138,7 +138,7 @@ class BlockModule(pl.LightningModule):
         self.latest = rows
         for logger in self.loggers:
             if isinstance(logger, MetricsFiles):
-                logger.log_members(rows, self.current_epoch)
+                logger.log_members(rows, self.current_epoch, finished)
             else:
                 logger.log_metrics({**rows[0], "epoch": self.current_epoch}, self.global_step)
         means = {name: torch.tensor(sum(row[name] for row in rows) / len(rows)) for name in rows[0]}

@@ -4,7 +4,7 @@ import csv
 import io
 import time
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +96,17 @@ class MetricsFiles(FileLogger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Do nothing: see :meth:`log_members`."""
 
-    def log_members(self, rows: Sequence[Mapping[str, float]], epoch: int) -> None:
-        """Merge each member's metrics into its row of ``epoch``; write at most every ``len(files)`` seconds."""
-        for file, row in zip(self.files, rows, strict=True):
-            file.merge({**row, "epoch": epoch})
+    def log_members(self, rows: Sequence[Mapping[str, float]], epoch: int, finished: Collection[int] = ()) -> None:
+        """Merge each member's metrics into its row of ``epoch``; write at most every ``len(files)`` seconds.
+
+        Args:
+            rows: metrics of each member.
+            epoch: its number in this fit.
+            finished: numbers of members that have no such epoch.
+        """
+        for number, (file, row) in enumerate(zip(self.files, rows, strict=True)):
+            if number not in finished:
+                file.merge({**row, "epoch": epoch})
         if time.monotonic() - self.written > len(self.files):
             self.flush()
 

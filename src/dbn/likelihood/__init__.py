@@ -1,4 +1,4 @@
-"""Likelihoods of RBMs: exact by enumeration, estimated by annealed importance sampling; pseudo-likelihood."""
+"""Likelihoods of RBMs: exact by enumeration, estimated by annealed importance sampling; pseudo-likelihoods."""
 
 from dbn.likelihood.annealed_sampling import (
     LogPartitionEstimate,

@@ -1,9 +1,10 @@
-"""Pseudo-likelihood of an RBM: the probability of every visible unit given all others."""
+"""Pseudo-likelihood of RBMs: the probability of every visible unit given all others, or of one unit of each image."""
 
 import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from dbn.errors import SettingError
 from dbn.models.rbm import RBM
@@ -17,52 +18,67 @@ TAIL = 9.0
 
 
 @torch.no_grad()
-def pseudo_log_likelihood(rbm: RBM, v: Tensor) -> Tensor:
-    r""":math:`\sum_i \log p(v_i \mid v_{-i})` of visible states ``v`` ``(batch, n_visible)``; ``(batch,)`` in nats.
+def pseudo_log_likelihood(rbm: RBM, v: Tensor, units: Tensor | None = None) -> Tensor:
+    r"""Log pseudo-likelihood :math:`\sum_i \log p(v_i \mid v_{-i})`, which needs no log Z.
 
-    Exact, in ``n_visible`` times the time of a free energy, where an estimate flips a single unit. For binary units
-    :math:`\log p(v_i \mid v_{-i}) = -\log(1 + \exp(F(v) - F(\tilde v^i)))` with unit ``i`` flipped; a value between 0
-    and 1 is flipped to one minus it. For real units the integral over :math:`v_i` is a sum of equidistant points: the
-    density is a mixture of normal ones, for which the trapezoidal rule is exact to rounding.
+    With :math:`p(v) \propto \exp(-F(v))` the logit of :math:`p(v_i = 1 \mid v_{-i})` of a binary unit is
+    :math:`F(v_i{=}0) - F(v_i{=}1)`; a value between 0 and 1 is a probability of a one, and its term the expectation.
+    For real units the integral over :math:`v_i` is a sum of equidistant points: the density is a mixture of normal
+    ones, for which the trapezoidal rule is exact to rounding.
+
+    Args:
+        rbm: with Bernoulli visible units, or with Gaussian visible and Bernoulli hidden ones.
+        v: visible states ``(batch, n_visible)``.
+        units: a visible unit for each state ``(batch,)``, whose term stands for all; None sums all units, in
+            ``n_visible`` times the time. Binary units only.
+
+    Returns:
+        ``(batch,)`` in nats; with ``units`` ``n_visible`` times the unit's term, whose expectation over evenly drawn
+        units is the sum.
 
     Raises:
-        SettingError: visible units other than :class:`Bernoulli` or :class:`Gaussian`, the latter with hidden units
-            other than :class:`Bernoulli`, or hidden units without a likelihood.
+        SettingError: units of other types.
         DataError: ``v`` cannot be states of the visible units.
 
     References:
-        Besag (1975), *Statistical analysis of non-lattice data*, The Statistician 24:179. Trefethen & Weideman (2014),
-        *The exponentially convergent trapezoidal rule*, SIAM Review 56:385.
+        Besag (1975), *Statistical analysis of non-lattice data*, The Statistician 24:179. Marlin et al. (2010),
+        *Inductive principles for restricted Boltzmann machine learning*, AISTATS, section 3.3. Trefethen & Weideman
+        (2014), *The exponentially convergent trapezoidal rule*, SIAM Review 56:385.
     """
     v = rbm.visible_states(v)
-    of_unit = {Bernoulli: _flipped, Gaussian: _integrated}.get(type(rbm.visible))
-    real = of_unit is _integrated
-    if of_unit is None or not rbm.hidden.normalised or (real and type(rbm.hidden) is not Bernoulli):
+    binary = isinstance(rbm.visible, Bernoulli)
+    real = type(rbm.visible) is Gaussian and isinstance(rbm.hidden, Bernoulli) and units is None
+    if not (binary or real):
         raise SettingError(
-            f"The pseudo-likelihood is computed for Bernoulli visible units, and for Gaussian ones with Bernoulli "
-            f"hidden units; this RBM has {rbm.visible} and {rbm.hidden} units. Compare free energies within a "
-            "model instead."
+            "The pseudo-likelihood is computed for bernoulli visible units, and summed over all of them for gaussian "
+            f"ones with bernoulli hidden units; this RBM has {rbm.visible} and {rbm.hidden} units. Compare free "
+            "energies within a model instead."
         )
-    eye = torch.eye(rbm.n_visible, dtype=v.dtype, device=v.device)
-    field = rbm.hidden_field(v)
+    field, eye = rbm.hidden_field(v), torch.eye(rbm.n_visible, dtype=v.dtype, device=v.device)
+    if units is not None:
+        x = v.gather(1, units[:, None]).squeeze(1)
+        return rbm.n_visible * _binary(rbm, x, field, rbm.hidden_field(eye[units]), rbm.visible.bias[units])
+    term = _binary if binary else _real
     total = torch.zeros(len(v), dtype=v.dtype, device=v.device)
     for unit in range(rbm.n_visible):
-        weight = rbm.hidden_field(eye[unit : unit + 1]).squeeze(0)  # any connection
-        total += of_unit(rbm, v[:, unit], field, weight, float(rbm.visible.bias[unit]))
+        weight = rbm.hidden_field(eye[unit : unit + 1])  # of any connection
+        total += term(rbm, v[:, unit], field, weight, rbm.visible.bias[unit])
     return total
 
 
-def _flipped(rbm: RBM, x: Tensor, field: Tensor, weight: Tensor, bias: float) -> Tensor:
-    """``log p(x | others)`` of a binary unit with states ``x`` ``(batch,)``."""
-    change = 1 - 2 * x
-    flipped = rbm.hidden.log_partition(field + change[:, None] * weight)
-    difference = rbm.hidden.log_partition(field) - flipped - bias * change  # F(flipped) - F(v)
-    return torch.nn.functional.logsigmoid(difference)
+def _binary(rbm: RBM, x: Tensor, field: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """``log p(x | others)`` of a binary unit with states ``x`` ``(batch,)``.
+
+    ``field`` ``(batch, n_hidden)`` is that of all visible units, ``weight`` ``(batch or 1, n_hidden)`` the unit's own.
+    """
+    off = field - x[:, None] * weight
+    logit = rbm.hidden.log_partition(off + weight) - rbm.hidden.log_partition(off) + bias
+    return x * logit - F.softplus(logit)
 
 
-def _integrated(rbm: RBM, x: Tensor, field: Tensor, weight: Tensor, bias: float) -> Tensor:
-    """``log p(x | others)`` of a real unit with states ``x`` ``(batch,)``."""
-    low, high = bias + float(weight.clamp(max=0).sum()) - TAIL, bias + float(weight.clamp(min=0).sum()) + TAIL
+def _real(rbm: RBM, x: Tensor, field: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """``log p(x | others)`` of a real unit with states ``x`` ``(batch,)``; as :func:`_binary`."""
+    low, high = float(bias + weight.clamp(max=0).sum()) - TAIL, float(bias + weight.clamp(min=0).sum()) + TAIL
     points = torch.arange(low, high + SPACING, SPACING, dtype=x.dtype, device=x.device)
     others = field - x[:, None] * weight
     logs = [

@@ -117,11 +117,11 @@ class Recording:
 class BlockGraphs:
     """Takes all steps of a block but the last by replaying a recording.
 
-    The caller takes the last step with Lightning's optimiser wrapper, which counts it. Images, labels and weights of each
-    block are copied into fixed buffers that the recorded steps read. Learning rates that a schedule changes are numbers on
-    the device, computed ahead by the schedule itself: one recording serves all of them. Other settings, and which
-    parameters learn, are part of a recording; the first block under new ones is not recorded, since it may allocate
-    what the optimiser keeps.
+    The caller takes the last step with Lightning's optimiser wrapper, which counts it. Images, labels and weights of
+    each block are copied into fixed buffers that the recorded steps read. Learning rates that a schedule changes are
+    numbers on the device, computed ahead by the schedule itself: one recording serves all of them. Other settings, and
+    which parameters learn, are part of a recording; the first block under new ones is not recorded, since it may
+    allocate what the optimiser keeps.
 
     What a step does on the host happens when it is recorded, not when it is replayed.
 

@@ -1,11 +1,13 @@
 """Activations of feed-forward networks, which correspond to the means of unit types."""
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from dbn.models.categories import check_categories, softmax
 from dbn.models.registry import Registered
 
 
@@ -57,3 +59,44 @@ class Identity(Activation):
     def __call__(self, x: Tensor) -> Tensor:
         """``x`` itself."""
         return x
+
+
+class Softmax(Activation):
+    """Probabilities of categories in groups of units, see :class:`dbn.models.units.Softmax`.
+
+    Args:
+        categories: number of units in every group, or a list with that of each.
+    """
+
+    kind: ClassVar[str] = "softmax"
+    options: ClassVar[tuple[str, ...]] = ("categories",)
+
+    def __init__(self, categories: int | Sequence[int]) -> None:
+        check_categories("network.activation.categories", categories)
+        self.categories = categories if isinstance(categories, int) else list(categories)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Softmax of each group."""
+        return softmax(x, check_categories("network.activation.categories", self.categories, x.shape[-1]))
+
+
+class Mixed(Activation):
+    """An activation for each part of the units, see :class:`dbn.models.units.Mixed`.
+
+    Args:
+        parts: for each the number ``n`` of its units, and its ``activation``.
+    """
+
+    kind: ClassVar[str] = "mixed"
+    options: ClassVar[tuple[str, ...]] = ("parts",)
+
+    def __init__(self, parts: Sequence[Mapping[str, Any]]) -> None:
+        self.parts = [{"n": part["n"], "activation": part["activation"]} for part in parts]
+        self.functions: list[Activation] = [
+            Activation.create(part["activation"], "network.activation") for part in parts
+        ]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Each part's activation of its units."""
+        of_parts = x.split([part["n"] for part in self.parts], -1)
+        return torch.cat([function(own) for function, own in zip(self.functions, of_parts, strict=True)], -1)

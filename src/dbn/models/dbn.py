@@ -1,6 +1,6 @@
 """The stack of layers that greedy pretraining produces; a stack of RBMs is a DBN."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dbn.data.given_images import BATCH, batches, given_images
+from dbn.data.given_images import BATCH, batches, given_images, is_table
 from dbn.errors import SettingError
 from dbn.models.autoencoder import TiedAutoencoder  # noqa: F401 (registers its kind, which files name)
 from dbn.models.layer import Layer
@@ -133,14 +133,15 @@ class DBN(nn.Module):
 
         Args:
             images: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``: a tensor or a numpy
-                array in the units of the training images, or an :class:`dbn.data.images.ImageSet`.
+                array in the units of the training images, or an :class:`dbn.data.images.ImageSet`; of a stack of a
+                table, a table.
             layer: number of layers to pass; None: all; 0: none, which gives the visible units' states.
             features: ``images`` have been scaled to features already, as they must be where ``scaling`` is None.
             batch_size: images computed at once.
 
         Returns:
-            Hidden means ``(n, n_hidden)`` float32: a numpy array if ``images`` are one, otherwise a tensor on the
-            stack's device.
+            Hidden means ``(n, n_hidden)`` float32: a numpy array if ``images`` are one or a table, otherwise a tensor
+            on the stack's device.
 
         Raises:
             SettingError: the stack has fewer layers.
@@ -153,20 +154,27 @@ class DBN(nn.Module):
         outputs = torch.cat(
             [self.up(x.to(like), layer).clone() for x in batches(given, batch_size)] or [self.up(empty, layer)]
         )
-        return outputs.cpu().numpy() if isinstance(images, np.ndarray) else outputs
+        return outputs.cpu().numpy() if isinstance(images, np.ndarray) or is_table(images) else outputs
 
     def reconstruct(self, v: Tensor) -> Tensor:
         """Mean-field reconstruction: ``(batch, n_visible)`` -> ``(batch, n_visible)``."""
         return self.down(self.up(v))
 
     @torch.no_grad()
-    def sample(self, n: int, steps: int = 1000, generator: torch.Generator | None = None) -> Tensor:
+    def sample(
+        self,
+        n: int,
+        steps: int = 1000,
+        generator: torch.Generator | None = None,
+        after_step: Callable[[], None] | None = None,
+    ) -> Tensor:
         """Draw from the DBN: Gibbs sampling in the top RBM, then a sampled pass down that ends with visible means.
 
         Args:
             n: number of chains.
             steps: Gibbs steps in the top RBM, from a sample of its visible units without field.
             generator: source of randomness (default: torch's global one).
+            after_step: called after every step, such as to show progress.
 
         Returns:
             Visible means ``(n, n_visible)``.
@@ -175,11 +183,16 @@ class DBN(nn.Module):
             SettingError: ``n`` or ``steps`` is invalid, or a layer is no RBM.
         """
         check_number("n", n, low=1, whole=True)
+        check_number("steps", steps, low=0, whole=True)
         if not self.is_generative:
             raise SettingError("This stack cannot be sampled from: only RBMs have a distribution.")
         top = self[len(self) - 1]
         v = top.visible.sample(top.weight.new_zeros(n, top.n_visible), generator)
-        h = top.sample_hidden(top.gibbs(v, steps, generator), generator)
+        for _ in range(steps):
+            v = top.gibbs(v, 1, generator)
+            if after_step is not None:
+                after_step()
+        h = top.sample_hidden(v, generator)
         for k in reversed(range(1, len(self))):
             h = self[k].sample_visible(h, generator)
         means: Tensor = self[0].mean_visible(h)

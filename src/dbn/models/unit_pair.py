@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
 from dbn.data.tensors import as_states
@@ -10,7 +11,7 @@ from dbn.errors import SettingError
 from dbn.models.connections import Connection, make_connection
 from dbn.models.connections.tf32 import TF32Products
 from dbn.models.layer import Layer
-from dbn.models.linear import WeightLayer
+from dbn.models.linear import Linear, WeightLayer
 from dbn.models.units import Units, make_units
 
 
@@ -86,12 +87,12 @@ class UnitPair(Layer):
         return [self.connection.weight]
 
     def encoder(self) -> tuple[WeightLayer, Any]:
-        """The connection's encoder with the hidden units' bias, and their activation."""
-        return self.connection.encoder(self.hidden.bias), self.hidden.activation
+        """The connection's encoder with the hidden units' bias and gain, and their activation."""
+        return _scaled(self.connection.encoder(self.hidden.bias), self.hidden), self.hidden.activation
 
     def decoder(self) -> tuple[WeightLayer, Any]:
-        """The connection's decoder with the visible units' bias, and their activation."""
-        return self.connection.decoder(self.visible.bias), self.visible.activation
+        """The connection's decoder with the visible units' bias and gain, and their activation."""
+        return _scaled(self.connection.decoder(self.visible.bias), self.visible), self.visible.activation
 
     def up(self, x: Tensor) -> Tensor:
         """Mean of the hidden units given visible states, ``(batch, n_visible)`` -> ``(batch, n_hidden)``."""
@@ -116,8 +117,8 @@ class UnitPair(Layer):
             raise SettingError(
                 f"{cls.__name__}s that train together must be of one shape; these are {', '.join(sorted(shapes))}."
             )
-        visible = Units.group([pair.visible for pair in members])
-        hidden = Units.group([pair.hidden for pair in members])
+        visible = type(members[0].visible).group([pair.visible for pair in members])
+        hidden = type(members[0].hidden).group([pair.hidden for pair in members])
         return cls(visible, hidden, type(members[0].connection).group([pair.connection for pair in members]))
 
     def members(self) -> "list[Self]":
@@ -159,3 +160,22 @@ class UnitPair(Layer):
         return cls(
             make_units(description["visible"], shape), make_units(description["hidden"], hidden_shape), connection
         )
+
+
+def _scaled(layer: WeightLayer, units: Units) -> WeightLayer:
+    """The layer with the units' gains, if they have any, as factors of their incoming weights.
+
+    Raises:
+        SettingError: units have gains, and the layer is not dense.
+    """
+    gain = units.gain()
+    if gain is None:
+        return layer
+    if not isinstance(layer, Linear):
+        raise SettingError(
+            f"{units.kind} units scale their fields, which {type(layer).__name__} has no weights of its own for. Use "
+            "connection=dense, or units without learned variance."
+        )
+    with torch.no_grad():
+        layer.weight.mul_(gain.unsqueeze(-1))
+    return layer

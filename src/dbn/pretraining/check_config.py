@@ -17,11 +17,13 @@ from dbn.data.augment import AUGMENT_CHECKS
 from dbn.data.sources.arrays import ROLES
 from dbn.data.sources.picture_file import background_colour
 from dbn.data.split_settings import AS_TRAINING
+from dbn.data.tables.find_columns import KINDS
 from dbn.errors import SettingError
 from dbn.fitting.trainer import TRAINER_CHECKS
 from dbn.machine.model_memory import check_memory
 from dbn.machine.precision import PRECISIONS
 from dbn.pretraining.check_arguments import check_method
+from dbn.pretraining.check_data import AS_DATA
 from dbn.pretraining.from_config import layers_of, visible_of
 from dbn.pretraining.representations import REPRESENTATIONS
 from dbn.runs.directories import check_run_location
@@ -29,6 +31,7 @@ from dbn.runs.seeds import LARGEST_GROUP
 from dbn.runs.wandb_settings import check_wandb
 from dbn.settings import (
     Check,
+    check_choice,
     check_flag,
     check_group,
     check_number,
@@ -66,6 +69,19 @@ def check_labels_name(key: str, value: Any) -> None:
         check_text(key, value, what="the name of an array")
 
 
+def check_target(key: str, value: Any) -> None:
+    """Raise :class:`SettingError` unless ``value`` is the name of a column, or a list of names."""
+    for name in value if isinstance(value, list | tuple) and value else [value]:
+        check_text(key, name, what="the name of a column, or a list of names")
+
+
+def check_columns(key: str, value: Any) -> None:
+    """Raise :class:`SettingError` unless ``value`` maps names of columns to kinds."""
+    check_group(key, value)
+    for name, kind in value.items():
+        check_choice(f"{key}.{name}", kind, KINDS)
+
+
 def check_n_validation(key: str, value: Any) -> None:
     """Raise :class:`SettingError` unless ``value`` is ``as_training`` or a number of images."""
     if value != AS_TRAINING:
@@ -95,6 +111,7 @@ DATA_CHECKS: dict[str, Check] = {
     "n_validation": optional(check_n_validation),
     "standardise": check_flag,
     "representations": choice(*REPRESENTATIONS),
+    "visible": choice(AS_DATA),
 }
 """Checks of settings that every data set may have."""
 
@@ -112,6 +129,8 @@ SOURCE_CHECKS: dict[str, Check] = {
     "images": check_text,
     "labels": check_labels_name,
     **{role: optional(check_text) for role in ROLES if role not in ("images", "labels")},
+    "target": optional(check_target),
+    "columns": check_columns,
 }
 """Checks of settings of the readers of data."""
 

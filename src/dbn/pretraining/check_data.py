@@ -1,12 +1,15 @@
 """Checks that a data set matches a model's visible units."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dbn.data.allowed_values import Interval, check_interval
+from dbn.data.allowed_values import ROUNDING, Interval, check_interval
 from dbn.data.images import DataSet
-from dbn.errors import DataError
-from dbn.models.units import Units
+from dbn.errors import DataError, SettingError
+from dbn.models.units import Mixed, Units, make_units
+
+if TYPE_CHECKING:
+    from dbn.data.shapes import DataInfo  # reads configurations, which fitting a stack has no use for
 
 
 def check_data(data: DataSet, allowed: Interval, needed_by: str) -> None:
@@ -32,10 +35,31 @@ def check_data(data: DataSet, allowed: Interval, needed_by: str) -> None:
     check_interval(splits, allowed, data_name=data.name, needed_by=needed_by)
 
 
+AS_DATA = "as_data"
+"""Type of visible units that follows from the columns of a table."""
+
+
+def visible_units_of(visible: str | Mapping[str, Any], data: "DataSet | DataInfo") -> str | Mapping[str, Any]:
+    """Type of the visible units of a stack for ``data``: ``visible``, or for ``as_data`` what the table's columns are.
+
+    Raises:
+        SettingError: ``as_data`` of images, which do not say what they are.
+    """
+    if visible != AS_DATA:
+        return visible
+    if data.columns is None:
+        raise SettingError(
+            f"stack.visible={AS_DATA}: only the columns of a table say what they are, and data={data.name} is none. "
+            "Use bernoulli, or gaussian with data.standardise=true."
+        )
+    return data.columns.units()
+
+
 def check_visible(data: DataSet, visible: str | Mapping[str, Any]) -> None:
     """:func:`check_data` for visible units of the type ``visible``.
 
-    Bernoulli units require features in [0, 1], rectified units non-negative ones, Gaussian units any finite ones.
+    Bernoulli and softmax units require features in [0, 1], rectified units non-negative ones, Gaussian units any finite
+    ones.
 
     Raises:
         SettingError: an unknown unit type.
@@ -43,3 +67,24 @@ def check_visible(data: DataSet, visible: str | Mapping[str, Any]) -> None:
     """
     units, _ = Units.resolve(visible, "stack.visible")
     check_data(data, units.interval, f"stack.visible={units.kind}")
+    if units is Mixed:
+        check_parts(data, make_units(visible, data.shape, "stack.visible"))
+
+
+def check_parts(data: DataSet, units: Units) -> None:
+    """Check every feature by the bounds of its own unit.
+
+    Raises:
+        DataError: a feature lies outside.
+    """
+    low, high = units.bounds()
+    for split, images in {"training": data.train, "validation": data.validation, "test": data.test}.items():
+        for chunk in images.chunks() if len(images) else ():
+            outside = ((chunk < low - ROUNDING) | (chunk > high + ROUNDING)).any(0)
+            if outside.any():
+                place = int(outside.nonzero()[0])
+                raise DataError(
+                    f"data={data.name}: feature {place} (counted from 0) of the {split} images is outside of "
+                    f"{float(low[place]):g} to {float(high[place]):g}, which its part of stack.visible=mixed needs. "
+                    "Give it a part of another kind, or scale it."
+                )

@@ -12,15 +12,17 @@ from dbn.data.images import ImageSet
 from dbn.errors import SettingError
 from dbn.fitting.block_module import Optimizer
 from dbn.fitting.processes import add_gradients
+from dbn.likelihood import pseudo_log_likelihood
 from dbn.machine.kernels import kernel_streams
 from dbn.machine.precision import choose_precision
 from dbn.models import flops
 from dbn.models.phases import Phases
 from dbn.models.rbm import RBM
+from dbn.models.units import Bernoulli, Units
 from dbn.pretraining.method import LayerTraining, PretrainingMethod
 from dbn.pretraining.new_unit_pair import new_unit_pair
 from dbn.pretraining.settings import LayerSettings
-from dbn.random.streams import Noise, Source, streams
+from dbn.random.streams import Noise, Source, stream, streams
 from dbn.samplers import ContrastiveDivergence, Sampler
 from dbn.settings import call_factory
 
@@ -133,11 +135,13 @@ class RBMTraining(LayerTraining):
         self.precision, self.precision_decided_by = choice.precision, choice.decided_by
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the states of the sampler's chains."""
+        """Keep the states of the sampler's chains as well."""
+        super().on_save_checkpoint(checkpoint)
         checkpoint["sampler"] = self.sampler.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the sampler's state for :meth:`on_fit_start`: the module is not on its device yet."""
+        super().on_load_checkpoint(checkpoint)
         self.sampler_state = checkpoint["sampler"]
 
     def begin_block(self, block: Block) -> Block:
@@ -160,8 +164,11 @@ class RBMTraining(LayerTraining):
         self.step(batch.features, optimizer, self.generator, batch.count)
 
     def metrics_of(self, member: RBM, train: Tensor, validation: Tensor | None) -> dict[str, float]:
-        """See :func:`rbm_metrics`."""
-        return rbm_metrics(member, train, validation)
+        """See :func:`rbm_metrics`; with ``pseudo_likelihood`` where it is watched, see :func:`watched_likelihood`."""
+        metrics = rbm_metrics(member, train, validation)
+        if self.patience is not None and self.patience.metric == "pseudo_likelihood" and validation is not None:
+            metrics["pseudo_likelihood"] = watched_likelihood(member, validation)
+        return metrics
 
 
 class RBMPretraining(PretrainingMethod):
@@ -194,9 +201,29 @@ class RBMPretraining(PretrainingMethod):
         """See :meth:`PretrainingMethod.new_layer`."""
         return new_unit_pair(RBM, input_type, input_shape, settings, generator, images)
 
+    def watchable(self, input_type: str | Mapping[str, Any]) -> tuple[str, ...]:
+        """The free energy gap, and on binary units the pseudo-likelihood."""
+        is_binary = issubclass(Units.resolve(input_type, "stack.visible")[0], Bernoulli)
+        return ("pseudo_likelihood", "free_energy_gap") if is_binary else ("free_energy_gap",)
+
     def training(self, layer: RBM, settings: LayerSettings, **options: Any) -> RBMTraining:
         """See :meth:`PretrainingMethod.training`."""
         return RBMTraining(layer, settings, call_factory("sampler", self.sampler), **options)
+
+
+WATCHED_TERMS = 2000
+"""Terms of the pseudo-likelihood that are watched, at least."""
+
+
+def watched_likelihood(rbm: RBM, images: Tensor) -> float:
+    """Mean log pseudo-likelihood of ``images`` ``(n, n_visible)``, in nats, estimated from a few terms.
+
+    Each image stands for a few randomly drawn units, at least :data:`WATCHED_TERMS` in all. These are the same in every
+    epoch, arm, seed and resumed fit, so that two epochs differ by what the layer learned, not by the draw.
+    """
+    images = images.repeat(-(-WATCHED_TERMS // len(images)), 1)
+    units = torch.randint(rbm.n_visible, (len(images),), generator=stream(0, "watched_units"))
+    return float(pseudo_log_likelihood(rbm, images, units.to(images.device)).mean())
 
 
 @torch.no_grad()

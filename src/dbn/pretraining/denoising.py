@@ -227,6 +227,10 @@ class DenoisingAutoencoder(PretrainingMethod):
             units.mean_slope(units.bias.detach())  # refuses types without one before training
         return layer
 
+    def watchable(self, input_type: str | Mapping[str, Any]) -> tuple[str, ...]:
+        """The reconstruction error."""
+        return ("validation_reconstruction_error",)
+
     def training(self, layer: Any, settings: LayerSettings, **options: Any) -> DenoisingTraining:
         """See :meth:`PretrainingMethod.training`."""
         return DenoisingTraining(layer, settings, self.corruption, **options)

@@ -103,6 +103,7 @@ def _settings_of_fit(rbm: RBM, sampler: Sampler, settings: dict[str, Any]) -> La
         "hidden": f"{made} RBM({type(rbm.visible).__name__}({rbm.n_visible}), Gaussian({rbm.n_hidden})), for instance.",
         "connection": f"{made} RBM(visible, hidden, connection).",
         "weight_std": f"{made} RBM(visible, hidden, weight_std={settings.get('weight_std')!r}).",
+        **dict.fromkeys(("patience", "watch"), "fit has no validation images to watch. Use pretrain_stack."),
         "steps": f"they are a sampler's. Give sampler={type(sampler).__name__}({settings.get('steps')!r}).",
     }
     for name, words in elsewhere.items():

@@ -1,16 +1,19 @@
 """From a configuration to layer settings, type of the visible units, and pretraining method."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import hydra
 
 from dbn.commands.factories import target_of
+from dbn.data.images import DataSet
+from dbn.data.shapes import DataInfo
 from dbn.errors import SettingError
 from dbn.models.connections import Connection
 from dbn.models.layer import Layer
 from dbn.models.registry import Registered
 from dbn.models.units import Units
+from dbn.pretraining.check_data import AS_DATA, visible_units_of
 from dbn.pretraining.growing import untrained_layers
 from dbn.pretraining.method import PretrainingMethod
 from dbn.pretraining.settings import LAYER_CHECKS, LayerSettings
@@ -40,13 +43,16 @@ def layers_of(stack: Mapping[str, Any]) -> list[LayerSettings]:
 
 
 def visible_of(stack: Mapping[str, Any]) -> str | Mapping[str, Any]:
-    """Type of the visible units, as :func:`dbn.models.units.make_units` takes it.
+    """Type of the visible units, as :func:`dbn.models.units.make_units` takes it, or ``as_data``.
+
+    :func:`dbn.pretraining.check_data.visible_units_of` says what ``as_data`` is.
 
     Raises:
         SettingError: an unknown type or option.
     """
     wanted: str | Mapping[str, Any] = kind_of("stack.visible", stack["visible"], Units)
-    Units.resolve(wanted, "stack.visible")
+    if wanted != AS_DATA:
+        Units.resolve(wanted, "stack.visible")
     return wanted
 
 
@@ -82,7 +88,12 @@ def method_of(config: Mapping[str, Any]) -> PretrainingMethod:
     return method
 
 
-def untrained_of(config: Mapping[str, Any], shape: Sequence[int]) -> list[Layer]:
-    """The layers of a configuration's stack for images of ``shape``, without weights."""
+def untrained_of(config: Mapping[str, Any], data: DataSet | DataInfo) -> list[Layer]:
+    """The layers of a configuration's stack for ``data``, without weights.
+
+    Raises:
+        SettingError: ``stack.visible=as_data`` of images.
+    """
     stack = config["stack"]
-    return untrained_layers(method_of(config), layers_of(stack), visible_of(stack), shape)
+    visible = visible_units_of(visible_of(stack), data)
+    return untrained_layers(method_of(config), layers_of(stack), visible, data.shape)

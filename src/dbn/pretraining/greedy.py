@@ -25,7 +25,8 @@ from dbn.models.dbn import DBN
 from dbn.models.layer import Layer, group_layers
 from dbn.pretraining.augmented import AugmentedBelow
 from dbn.pretraining.check_arguments import check_augment, check_data_sets, check_layers, check_method
-from dbn.pretraining.check_data import check_visible
+from dbn.pretraining.check_data import check_visible, visible_units_of
+from dbn.pretraining.check_patience import check_patience
 from dbn.pretraining.contrastive import RBMPretraining
 from dbn.pretraining.fit import MONITORED_IMAGES
 from dbn.pretraining.growing import GrowingStack, Pretrained, StackRun
@@ -92,7 +93,8 @@ def pretrain_stacks(
             training images are used, labelled or not.
         layers: settings of each layer, from the data upwards.
         runs: seed, directory and tracker of each stack.
-        visible: type of the visible units of the first layer, see :class:`LayerSettings`.
+        visible: type of the visible units of the first layer, see :class:`LayerSettings`; ``as_data``: as the columns
+            of a table are.
         method: pretraining method; None: RBMs by CD-1, :class:`dbn.pretraining.contrastive.RBMPretraining`.
         optimizer: factory of the optimiser.
         precision: of the products: ``auto``, ``float32``, ``bf16`` or ``tf32``, see :mod:`dbn.machine.precision`.
@@ -109,7 +111,7 @@ def pretrain_stacks(
     Raises:
         DataError: ``data`` is no data set, or its images do not match the visible units, see
             :func:`dbn.pretraining.check_data.check_visible`; or images in a file cannot be read.
-        SettingError: an invalid argument, or several runs with streamed images.
+        SettingError: an invalid argument, several runs with streamed images, or ``patience`` with nothing to watch.
         DivergenceError: a layer's parameters became infinite or NaN; its last checkpoint is kept.
 
     References:
@@ -119,6 +121,8 @@ def pretrain_stacks(
     sets = check_data_sets(data, len(runs))
     check_method(method)
     check_augment(augment)
+    if augment is not None and sets[0].columns is not None:
+        raise SettingError(f"augment={augment}: data={sets[0].name} is a table, whose rows are no images. Use None.")
     check_choice("precision", precision, PRECISIONS)
     check_number("checkpoint_seconds", checkpoint_seconds, low=0)
     for run in runs:
@@ -129,12 +133,13 @@ def pretrain_stacks(
             "time. Use n_parallel_seeds=1."
         )
     method = RBMPretraining() if method is None else method
+    visible = visible_units_of(visible, sets[0])  # the others are splits of the same images
+    check_visible(sets[0], visible)
     stacks = [
         GrowingStack(run, method, own, layers, visible, representations, augment)
         for run, own in zip(runs, sets, strict=True)
     ]
-    check_visible(sets[0], visible)  # the others are splits of the same images
-    first_epoch = 0
+    check_patience(layers, method, visible, sets)
     for number, stage in enumerate(stacks[0].stages, start=1):
         waiting = [stack for stack in stacks if not stack.is_trained(number)]
         if waiting:
@@ -143,10 +148,8 @@ def pretrain_stacks(
             train_layer(
                 [stack for stack in stacks if stack.seed in seeds], stage[0], number=number, of=len(layers),
                 optimizer=optimizer, precision=precision, checkpoints=checkpoints,
-                checkpoint_seconds=checkpoint_seconds, first_epoch=first_epoch, trainer_options=trainer_options,
-                progress=progress,
+                checkpoint_seconds=checkpoint_seconds, trainer_options=trainer_options, progress=progress,
             )  # fmt: skip
-        first_epoch += stage[0].epochs
         for stack in stacks:
             stack.finish_layer(number)
     return [stack.finished() for stack in stacks]
@@ -162,7 +165,6 @@ def train_layer(
     precision: str,
     checkpoints: Path | None,
     checkpoint_seconds: float,
-    first_epoch: int,
     trainer_options: dict[str, Any] | None,
     progress: bool,
 ) -> None:
@@ -189,7 +191,7 @@ def train_layer(
         trainer = make_trainer(
             directory=checkpoints,
             max_epochs=settings.epochs,
-            loggers=loggers_of([stack.run.tracker for stack in stacks], first_epoch),
+            loggers=loggers_of([stack.run.tracker for stack in stacks], [stack.epochs for stack in stacks]),
             callbacks=callbacks,
             options=trainer_options,
         )
@@ -217,19 +219,24 @@ def train_layer(
         ]
         fit_resumably(trainer, module, join_loaders(loaders), None, checkpoints)
     below, computed = [own.operations for own in stacks[0].layers], stacks[0].store.kind == "compute"
-    for_inputs = settings.epochs * flops.forward(below) if computed else flops.forward(below[-1:])
-    operations = settings.epochs * module.flops + for_inputs
-    facts: dict[str, Any] = {
+    shared: dict[str, Any] = {
         "seconds": stopwatch.seconds / len(stacks),
         "other_load": stopwatch.other_load,
         "precision": module.precision,
         "precision_decided_by": module.precision_decided_by,
-        "flops": operations * len(train[0]),
-        "epochs": settings.epochs,
     }
     if len(stacks) > 1:
-        facts["together"] = [stack.seed for stack in stacks]
-    for stack, member in zip(stacks, layer.cpu().members(), strict=True):
+        shared["together"] = [stack.seed for stack in stacks]
+    for k, (stack, member) in enumerate(zip(stacks, layer.cpu().members(), strict=True)):
+        epochs, reason = module.ended(k)
+        for_inputs = epochs * flops.forward(below) if computed else flops.forward(below[-1:])
+        facts: dict[str, Any] = {
+            **shared,
+            "flops": (epochs * module.flops + for_inputs) * len(train[0]),
+            "epochs": epochs,
+            "training": {"epochs": epochs, "reason": reason},
+            "warnings": list(module.warnings[k].values()),
+        }
         stack.add(member.layers if isinstance(member, JointLayers) else [member], number, facts)
 
 
@@ -239,13 +246,15 @@ def add_closed_form(
     """Add layers to each stack that their method has computed, with the facts of :class:`Pretrained`."""
     for stack, layers in zip(stacks, each, strict=True):
         below = flops.forward([own.operations for own in stack.layers[-1:]]) * len(stack.train)
-        facts = {
+        facts: dict[str, Any] = {
             "seconds": stopwatch.seconds / len(stacks),
             "other_load": stopwatch.other_load,
             "precision": "float32",
             "precision_decided_by": f"{type(stack.method).__name__} computes its layers in float64",
             "flops": below + sum(stack.method.closed_form_flops(layer, len(stack.train)) for layer in layers),
             "epochs": 0,
+            "training": {"epochs": 0, "reason": "computed in closed form"},
+            "warnings": [],
         }
         stack.add(layers, number, facts)
 

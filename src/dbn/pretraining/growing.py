@@ -44,8 +44,10 @@ class Pretrained:
         stack: the stack.
         facts: for each layer ``seconds`` (including time before interruptions, divided by the number of stacks that
             trained together), ``precision`` of its products and what it was ``precision_decided_by``, ``flops``,
-            ``epochs``, and, if several stacks trained together, their seeds as ``together``. Of layers that were
-            trained jointly the first has the seconds, operations and epochs of all, the others none.
+            ``epochs``, ``training`` (how many epochs it trained, and the ``reason`` why it ended), ``warnings``, and,
+            if several stacks trained together, their seeds as ``together``. Of layers that were trained jointly the
+            first has the seconds, operations, epochs and warnings of all, the others none. Epochs and operations are
+            those of the stack, also where others that it trained with went on.
     """
 
     stack: DBN
@@ -136,7 +138,7 @@ class GrowingStack:
 
     def _append(self, layers: Sequence[Layer], facts: dict[str, Any]) -> None:
         self.layers += layers
-        self.facts += [facts, *({**facts, "seconds": 0.0, "flops": 0, "epochs": 0} for _ in layers[1:])]
+        self.facts += [facts, *({**facts, "seconds": 0.0, "flops": 0, "epochs": 0, "warnings": []} for _ in layers[1:])]
 
     def finish_layer(self, number: int) -> None:
         """Load stage ``number`` from its file if it was trained before, and compute the inputs of the next one."""
@@ -147,6 +149,11 @@ class GrowingStack:
         if number < self.last_untrained:
             layer = self.layers[-1]
             self.train, self.validation = self.store.above(layer, self.train, number), propagate(layer, self.validation)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that its layers trained, in all."""
+        return sum(facts["epochs"] for facts in self.facts)
 
     def finished(self) -> Pretrained:
         """The complete stack; deletes representations on disk."""
@@ -174,6 +181,7 @@ def stages_of(method: PretrainingMethod, settings: Sequence[LayerSettings]) -> l
 
 JOINT_SETTINGS = (
     "learning_rate", "initial_momentum", "initial_momentum_epochs", "momentum", "weight_cost", "epochs", "batch_size",
+    "patience", "watch",
 )  # fmt: skip
 """Settings that layers share which are trained jointly."""
 

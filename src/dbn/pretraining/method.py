@@ -1,5 +1,6 @@
 """The interface of pretraining methods: a method makes a layer, and the LightningModule that trains it."""
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -11,13 +12,19 @@ from dbn.data.blocks import Block, Minibatch
 from dbn.data.images import ImageSet
 from dbn.errors import DivergenceError
 from dbn.fitting.block_module import BlockModule, Optimizer
+from dbn.fitting.checkpoints import any_process
+from dbn.fitting.ranks import is_first
 from dbn.machine.optimizer import SGD
 from dbn.models.layer import Layer
 from dbn.pretraining.augmented import Prepare
 from dbn.pretraining.joint import JointLayers
+from dbn.pretraining.patience import Patience
 from dbn.pretraining.settings import LayerSettings
+from dbn.pretraining.warning_signs import RisingError, Sign, signs_of_inputs, signs_of_layer
 from dbn.random.streams import streams
 from dbn.settings import call_factory
+
+log = logging.getLogger(__name__)
 
 OptimizerFactory = Callable[..., Optimizer]
 """Makes the optimiser from parameter groups and ``lr``."""
@@ -38,6 +45,11 @@ class LayerTraining(BlockModule):
         prepare: applied to a block's features first, with noise from the stream ``pretraining_augment``.
         monitored: training images for metrics, ``(n, n_inputs)`` for each member; None: no metrics.
         monitored_validation: validation images for metrics, ``(m, n_inputs)`` for each member.
+
+    Attributes:
+        patience: decides when members stop; None: they train for all epochs.
+        warnings: of each member, signs that its training fails by their kinds, see
+            :mod:`dbn.pretraining.warning_signs`.
     """
 
     def __init__(
@@ -66,6 +78,10 @@ class LayerTraining(BlockModule):
         self.monitored = monitored
         self.monitored_validation = monitored_validation
         self.generator: Any = None
+        n = len(seeds)
+        self.patience = None if settings.patience is None else Patience(settings.patience, settings.watch, n)
+        self.errors = [RisingError() for _ in range(n)]
+        self.warnings: list[dict[str, str]] = [{} for _ in range(n)]
 
     @property
     @abstractmethod
@@ -97,6 +113,31 @@ class LayerTraining(BlockModule):
         ]
         return call_factory("stack.optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
 
+    def on_train_start(self) -> None:
+        """End the fit at once if patience was exhausted before an interruption."""
+        super().on_train_start()
+        if self.patience is not None and self.patience.all_stopped:
+            self.trainer.should_stop = True
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what decides when to stop, and which warnings were given."""
+        checkpoint["watching"] = {
+            "patience": None if self.patience is None else self.patience.state(),
+            "errors": [own.state() for own in self.errors],
+            "warnings": self.warnings,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore it; checkpoints of earlier versions hold nothing of it."""
+        state = checkpoint.get("watching")
+        if state is None:
+            return
+        if self.patience is not None and state["patience"] is not None:
+            self.patience.load_state(state["patience"])
+        for own, found in zip(self.errors, state["errors"], strict=True):
+            own.load_state(found)
+        self.warnings = state["warnings"]
+
     def on_train_epoch_start(self) -> None:
         """Set the momentum of this epoch, if the optimiser has one."""
         for group in self.lightning_optimizer().optimizer.param_groups:
@@ -117,11 +158,15 @@ class LayerTraining(BlockModule):
         """Update the layer once, with noise from ``self.generator``."""
 
     def on_train_epoch_end(self) -> None:
-        """Raise if parameters are not finite, before a checkpoint is written; otherwise log the metrics.
+        """Raise if parameters are not finite, before a checkpoint is written; otherwise log metrics and warnings.
+
+        Members whose watched metric has not improved for long enough stop, and with the last of them the fit.
 
         Raises:
             DivergenceError: a parameter is infinite or NaN.
         """
+        if self.patience is not None:
+            self.patience.restore(self.layer)
         diverged = self.diverged()
         if diverged is not None:
             raise DivergenceError(
@@ -135,7 +180,55 @@ class LayerTraining(BlockModule):
             validation: Sequence[Tensor | None] = self.monitored_validation or [None] * len(members)
             with torch.no_grad():
                 rows = [self.metrics_of(*own) for own in zip(members, self.monitored, validation, strict=True)]
-            self.log_rows([{f"layer{self.number}/{name}": value for name, value in row.items()} for row in rows])
+            trained = [None] * len(rows) if self.patience is None else list(self.patience.trained)
+            self.log_rows(
+                [{f"layer{self.number}/{name}": value for name, value in row.items()} for row in rows],
+                finished=[number for number, epochs in enumerate(trained) if epochs is not None],
+            )
+            ending = self.stop_members(rows)
+            if self.trainer.fast_dev_run:  # type: ignore[attr-defined]  # Lightning sets it; nothing is learned then
+                return
+            for number, (member, images, row) in enumerate(zip(members, self.monitored, rows, strict=True)):
+                if trained[number] is None:
+                    self.look_for_signs(number, member, images, row, is_last=number in ending)
+
+    def stop_members(self, rows: Sequence[Mapping[str, float]]) -> list[int]:
+        """Stop members whose patience is exhausted; returns the numbers of those that have had their last epoch."""
+        everyone, last = list(range(len(rows))), self.current_epoch + 1 == self.trainer.max_epochs
+        if self.patience is None:
+            return everyone if last else []
+        exhausted = self.patience.exhausted([row[self.patience.metric] for row in rows], self.current_epoch)
+        if self.trainer.world_size > 1:  # rounding may differ between processes, which must stop together
+            exhausted = everyone if any_process(self.trainer, bool(exhausted)) else []
+        if not last:
+            for number in exhausted:
+                self.patience.stop(number, self.current_epoch, self.layer)
+            self.trainer.should_stop = self.trainer.should_stop or self.patience.all_stopped
+        return everyone if last else exhausted
+
+    def ended(self, number: int) -> tuple[int, str]:
+        """Number of epochs that member ``number`` trained in a fit that is over, and why it ended, for results."""
+        if self.patience is not None and (trained := self.patience.trained[number]) is not None:
+            return trained, self.patience.reason(number)
+        return self.settings.epochs, f"all of stack.every_layer.epochs={self.settings.epochs}"
+
+    def look_for_signs(
+        self, number: int, member: Any, images: Tensor, row: Mapping[str, float], *, is_last: bool
+    ) -> None:
+        """Warn of each new sign that the training of member ``number`` fails."""
+        signs: list[Sign | None] = [self.errors[number].sign(member, row, self.settings)]
+        if self.current_epoch == 0 and self.number == 1:
+            signs += signs_of_inputs(member, images)
+        if is_last:
+            signs += signs_of_layer(member, images, self.settings)
+        for sign in signs:
+            if sign is None or sign.kind in self.warnings[number] or (sign.is_consequence and self.warnings[number]):
+                continue
+            text = f"Layer {self.number}: {sign.text}."
+            self.warnings[number][sign.kind] = text
+            if is_first():
+                seed = f"seed {self.seeds[number]}, " if len(self.seeds) > 1 else ""
+                log.warning("%s%s", seed, text)
 
 
 class PretrainingMethod(ABC):
@@ -172,6 +265,14 @@ class PretrainingMethod(ABC):
             images: training images as inputs of the layer, to initialise biases from; None where they are unknown: for
                 upper layers that are trained jointly with those below.
         """
+
+    def watchable(self, input_type: str | Mapping[str, Any]) -> tuple[str, ...]:
+        """Metrics of validation images that :attr:`LayerSettings.watch` may name, for a layer on units of this type.
+
+        They are among :meth:`LayerTraining.metrics_of`; lower is better, except for
+        :data:`dbn.pretraining.patience.HIGHER_IS_BETTER`.
+        """
+        return ()
 
     def closed_form_flops(self, layer: Layer, n_images: int) -> int:
         """Operations of a :attr:`is_closed_form` method's :meth:`new_layer` with ``n_images`` training images."""

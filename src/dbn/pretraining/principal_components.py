@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dbn.data.images import ImageSet
 from dbn.errors import SettingError
@@ -66,7 +66,7 @@ class PrincipalComponents(PretrainingMethod):
         """See :meth:`PretrainingMethod.new_layer`; with ``images`` the layer is complete.
 
         Raises:
-            SettingError: the connection is not dense.
+            SettingError: the connection is not dense, or hidden units are mixed.
         """
         if settings.connection != Dense.kind:
             raise SettingError(
@@ -75,6 +75,10 @@ class PrincipalComponents(PretrainingMethod):
             )
         visible = make_units(input_type, input_shape, "stack.visible")
         hidden = make_units(settings.hidden, settings.n_hidden, "stack.every_layer.hidden")
+        if not isinstance(hidden.bias, nn.Parameter):
+            raise SettingError(
+                f"stack.every_layer.hidden={hidden.kind}: principal components set the bias of units of one type."
+            )
         layer = TiedAutoencoder(visible, hidden, Dense(input_shape, settings.n_hidden))
         if images is not None:
             mean, directions = self.directions(images, settings.n_hidden, is_rectified(hidden), generator)

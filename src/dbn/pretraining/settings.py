@@ -7,7 +7,7 @@ from typing import Any
 from dbn.models.connections import Connection
 from dbn.models.registry import Registered
 from dbn.models.units import Units
-from dbn.settings import Check, check_flag, check_table, within
+from dbn.settings import Check, check_flag, check_table, choice, optional, within
 
 
 def check_kind(family: type[Registered]) -> Check:
@@ -32,6 +32,8 @@ LAYER_CHECKS: dict[str, Check] = {
     "batch_size": within(low=1, whole=True),
     "weight_std": within(low=0),
     "bias_from_data": check_flag,
+    "patience": optional(within(low=1, whole=True)),
+    "watch": choice("pseudo_likelihood", "free_energy_gap", "validation_reconstruction_error"),
 }
 """Checks of the settings of a layer."""
 
@@ -54,6 +56,10 @@ class LayerSettings:
         weight_std: standard deviation of the initial weights.
         bias_from_data: initialise the visible biases from the training images' mean (Hinton 2012, section 8.1), not at
             zero.
+        patience: stop after so many epochs in which ``watch`` has not improved; None: train for all ``epochs``.
+        watch: the metric of validation images that ``patience`` watches, see
+            :meth:`dbn.pretraining.method.PretrainingMethod.watchable`. ``pseudo_likelihood`` rises while a layer learns
+            and falls when it overfits; ``free_energy_gap`` only says how far it overfits, and starts at zero.
 
     Raises:
         SettingError: an invalid value.
@@ -71,6 +77,8 @@ class LayerSettings:
     batch_size: int = 100
     weight_std: float = 0.1
     bias_from_data: bool = False
+    patience: int | None = None
+    watch: str = "pseudo_likelihood"
 
     def __post_init__(self) -> None:
         """Check every value."""

@@ -35,13 +35,15 @@ def stack_identity(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def layer_identity(layer: LayerSettings) -> dict[str, Any]:
-    """Settings of a layer, without a momentum that no epoch uses."""
+    """Settings of a layer, without a momentum that no epoch uses, and without a patience that no layer can exhaust."""
     n_first = min(layer.initial_momentum_epochs, layer.epochs)
     own = {**vars(layer), "initial_momentum_epochs": n_first}
     if n_first == 0:
         del own["initial_momentum"]
     if n_first == layer.epochs:
         del own["momentum"]
+    if layer.patience is None or layer.patience > layer.epochs - 2:  # the first epoch improves, the last ends anyway
+        del own["patience"], own["watch"]
     return own
 
 

@@ -33,6 +33,9 @@ from dbn.settings import settings_of
 STACK_KEYS = frozenset({"data", "stack", "sampler", "method", "trainer", "precision", "seed", "study"})
 """Top-level keys of a configuration that determine how its stack is pretrained."""
 
+NOT_RECORDED = "not recorded"
+"""In place of what files of earlier versions do not hold."""
+
 
 def pretraining_directory(config: Mapping[str, Any]) -> Path:
     """Directory of a pretraining run: ``<runs>/<study>/pretrain/<name>_seed<k>``.
@@ -142,15 +145,19 @@ def _finish(
     description = {
         "data": data.name,
         "seed": config["seed"],
-        "layers": [{**vars(layer), "precision": fact["precision"]} for layer, fact in zip(layers, facts, strict=True)],
+        "layers": [
+            {**vars(layer), "precision": fact["precision"], "training": fact.get("training", NOT_RECORDED)}
+            for layer, fact in zip(layers, facts, strict=True)
+        ],
         "method": config["method"],
         "augment": config["stack"]["augment"],
         "version": metadata.version("layerwise-dbn"),
     }
     stack.save(directory / DBN_FILE, description)
-    pictures = pictures_of_stack(stack, data, config["seed"])
-    save_pictures(directory, pictures)
-    tracker.log_pictures(sheets(pictures))
+    if data.columns is None:
+        pictures = pictures_of_stack(stack, data, config["seed"])
+        save_pictures(directory, pictures)
+        tracker.log_pictures(sheets(pictures))
     metrics = tracker.last_metrics()
     tracker.log_summary(metrics)
     return {
@@ -168,9 +175,11 @@ def _finish(
         "flops": sum(fact["flops"] for fact in facts),
         "trained_together": max(len(fact.get("together", [0])) for fact in facts),
         "precision": [fact["precision"] for fact in facts],
-        "precision_decided_by": [fact.get("precision_decided_by", "not recorded") for fact in facts],
+        "precision_decided_by": [fact.get("precision_decided_by", NOT_RECORDED) for fact in facts],
         "n_parameters": sum(parameter.numel() for parameter in stack.parameters()),
         "epochs": sum(fact["epochs"] for fact in facts),
+        "layers": [fact.get("training", NOT_RECORDED) for fact in facts],
+        "warnings": [text for fact in facts for text in fact.get("warnings", [])],
         "stack": DBN_FILE,
     }
 

@@ -38,9 +38,9 @@ LOCATION_KEYS = frozenset({"name", "path", "root", "source"})
 
 
 def with_content(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with hashes of the user's files added: ``data.content``, and ``init.content`` of a DBN file."""
+    """The configuration with hashes of the user's files added: ``data.content``, ``init.content`` of a model's file."""
     known = dict(config)
-    for group, key in (("data", "path"), ("init", "stack")):
+    for group, key in (("data", "path"), ("init", "stack"), ("init", "run")):
         settings = config.get(group)
         if isinstance(settings, Mapping) and isinstance(settings.get(key), str | Path):
             known[group] = {**settings, "content": content_of(settings[key])}
@@ -57,12 +57,9 @@ def run_identity(config: Mapping[str, Any]) -> dict[str, Any]:
         kept["data"] = {**data_identity(config["data"]), **labels}
     if isinstance(config.get("trainer"), Mapping):
         kept["trainer"] = trainer_identity(config["trainer"])
-    for group, where in (
-        ("init", "stack"),
-        ("search", "chosen"),
-    ):  # paths; the content of the files is compared instead
+    for group, paths in (("init", ("stack", "run")), ("search", ("chosen",))):  # the files' content is compared instead
         if isinstance(config.get(group), Mapping):
-            kept[group] = {key: value for key, value in config[group].items() if key != where}
+            kept[group] = {key: value for key, value in config[group].items() if key not in paths}
     return kept
 
 

@@ -87,12 +87,18 @@ class Tracker:
             self.wandb_run.summary.update(dict(metrics))
 
 
-def loggers_of(trackers: Sequence[Tracker | None], first_epoch: int = 0) -> list[Logger]:
-    """Loggers for one fit of one run, or of several runs that train together."""
-    present = [tracker for tracker in trackers if tracker is not None and is_first()]
+def loggers_of(trackers: Sequence[Tracker | None], first_epochs: Sequence[int] | None = None) -> list[Logger]:
+    """Loggers for one fit of one run, or of several runs that train together.
+
+    Args:
+        trackers: of each run, or None.
+        first_epochs: number of the fit's first epoch in each run; None: 0.
+    """
+    firsts = [0] * len(trackers) if first_epochs is None else first_epochs
+    present = [(own, first) for own, first in zip(trackers, firsts, strict=True) if own is not None and is_first()]
     if len(trackers) == 1:
-        return present[0].loggers(first_epoch) if present else []
-    files = [MetricsFile(tracker.directory / METRICS, first_epoch) for tracker in present]
+        return [logger for own, first in present for logger in own.loggers(first)]
+    files = [MetricsFile(own.directory / METRICS, first) for own, first in present]
     return [MetricsFiles(files)] if files else []
 
 

@@ -14,7 +14,8 @@ class ContrastiveDivergence(Sampler):
 
     Hidden states are always sampled: real-valued ones would carry more than one bit each from the data to the
     reconstruction. The visible states of the last step are means by default, which removes sampling noise from the
-    statistics (Hinton 2012, section 3); those in between are sampled.
+    statistics (Hinton 2012, section 3); those in between are sampled. Units with learned variances are always sampled,
+    see :meth:`dbn.models.units.Units.reconstruction`.
 
     Args:
         steps: ``k``, from 1.
@@ -49,4 +50,4 @@ class ContrastiveDivergence(Sampler):
         if self.sample_visible:
             rbm.visible.sample(v, generator, out=v)
         else:
-            rbm.visible.mean(v, out=v)
+            rbm.visible.reconstruction(v, generator, out=v)

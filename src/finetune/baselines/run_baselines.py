@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dbn.data import DataSet, StreamedImages
+from dbn.data.allowed_values import is_standardised
 from dbn.data.images import StoredImages
 from dbn.data.split_settings import split_seed_of
 from dbn.errors import SettingError
@@ -30,9 +31,10 @@ from finetune.baselines.pca import pca
 from finetune.tasks.predictions import write_predictions
 
 Baseline = Callable[[Tensor, Tensor, int], Tensor]
+LOGISTIC = "logistic_pca"
 BASELINES: dict[str, Baseline] = {
     "pca": pca,
-    "logistic_pca": lambda train, test, code_size: logistic_pca(train, test, code_size, seed=0),
+    LOGISTIC: lambda train, test, code_size: logistic_pca(train, test, code_size, seed=0),
 }
 """Baselines of autoencoders: (training images, test images, code size) -> reconstructions of the test images."""
 RECOGNISERS = {"easypr": train_easypr}
@@ -43,8 +45,8 @@ def check_baselines(config: Mapping[str, Any], data: DataSet) -> None:
     """Check that the baselines of ``task.baselines`` can be run.
 
     Raises:
-        SettingError: a baseline is unknown for the task or made for other data, there are no test images, or the
-            training images are not held in memory.
+        SettingError: a baseline is unknown for the task or made for other data, there are no test images, the training
+            images are not held in memory, or their range is not that of the baseline.
     """
     names = config["task"]["baselines"]
     autoencoder = config["task"]["name"] == "autoencoder"
@@ -64,6 +66,12 @@ def check_baselines(config: Mapping[str, Any], data: DataSet) -> None:
         raise SettingError(
             f"task.baselines={list(names)}: they need all training images in memory, and those of data={data.name} "
             "stay in their file. Use task.baselines=[]."
+        )
+    if LOGISTIC in names and is_standardised(data.train):
+        others = [name for name in names if name != LOGISTIC]
+        raise SettingError(
+            f"task.baselines={list(names)}: {LOGISTIC} is for features from 0 to 1, and those of data={data.name} are "
+            f"standardised. Use task.baselines=[{','.join(others)}]."
         )
 
 

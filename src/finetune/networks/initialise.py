@@ -28,6 +28,16 @@ class Initialisation(ABC):
     layers: int | None = None
     """Number of the stack's lowest layers that are used; None: all."""
 
+    def network_for(self, wanted: Network, task: str, classes: tuple[str, ...]) -> Network:
+        """The network to be initialised: the configuration's own.
+
+        Args:
+            wanted: the network of the configuration.
+            task: ``classifier``, ``autoencoder``, ...
+            classes: names of the data's classes.
+        """
+        return wanted
+
     @abstractmethod
     def __call__(self, network: Network, seed: int, stack: DBN | None = None) -> None:
         """Set every weight and bias of ``network``, drawing from the stream ``network`` of ``seed``."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dbn.data.given_images import BATCH, batches, given_images
+from dbn.data.given_images import BATCH, batches, given_images, is_table
 from dbn.data.images import ImageSet
 from dbn.errors import SettingError
 from dbn.settings import check_number
@@ -37,17 +37,18 @@ class UsableNetwork(nn.Module):
         """Outputs of every block."""
 
     def predict(self, images: Any, *, features: bool = False, batch_size: int = BATCH) -> Any:
-        """Class numbers ``(n,)`` int64; of an autoencoder as :meth:`reconstruct`.
+        """Class numbers ``(n,)`` int64, or values of targets ``(n, n_targets)``; of an autoencoder :meth:`reconstruct`.
 
         Args:
             images: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``: a tensor, a numpy
-                array, in the units of the training images, or an :class:`dbn.data.images.ImageSet`.
+                array, in the units of the training images, or an :class:`dbn.data.images.ImageSet`; for a network of a
+                table, a table (a pandas DataFrame) with its columns, in which values may be missing.
             features: ``images`` have been scaled to features already.
             batch_size: images computed at once.
 
         Returns:
-            A numpy array if ``images`` are one, otherwise a tensor on the network's device. The same holds for the other
-            methods that take images.
+            A numpy array if ``images`` are one or a table, otherwise a tensor on the network's device. The same holds
+            for the other methods that take images.
 
         Raises:
             DataError: images of another shape or range.
@@ -67,6 +68,26 @@ class UsableNetwork(nn.Module):
         meaning = self.known_meaning
         return self._applied(images, lambda x: meaning.probabilities(self(x)), features, batch_size)
 
+    def outputs(self, images: Any, *, features: bool = False, batch_size: int = BATCH) -> Any:
+        """Outputs of the last block, ``(n, sizes[-1])`` float32; what they are says ``meaning.outputs``.
+
+        Arguments and errors of :meth:`predict`.
+        """
+        return self._applied(images, self, features, batch_size)
+
+    def squared_error(self, images: Any, *, features: bool = False, batch_size: int = BATCH) -> Any:
+        """Squared error of an autoencoder's reconstruction of each image, summed over features, ``(n,)`` float32.
+
+        Arguments and errors of :meth:`predict`.
+
+        Raises:
+            SettingError: the network is no autoencoder.
+        """
+        meaning = self.known_meaning
+        return self._applied(
+            images, lambda x: (meaning.reconstructed(self(x)) - x).square().sum(1), features, batch_size
+        )
+
     def transform(
         self, images: Any, layer: int | None = None, *, features: bool = False, batch_size: int = BATCH
     ) -> Any:
@@ -74,22 +95,21 @@ class UsableNetwork(nn.Module):
 
         Args:
             images: as in :meth:`predict`.
-            layer: 0 are the network's inputs, 1 is the first hidden block; None: the code of an autoencoder, or the last
-                hidden block.
+            layer: 0 are the network's inputs, 1 is the first hidden block; None: the code of an autoencoder, or the
+                last hidden block.
             features: as in :meth:`predict`.
             batch_size: as in :meth:`predict`.
 
         Raises:
             SettingError: there is no such layer.
         """
-        self.known_meaning
         if layer is None:
             layer = self.code or len(self.blocks) - 1
         check_number("layer", layer, low=0, high=len(self.blocks), whole=True)
         return self._applied(images, lambda x: [x, *self.hidden(x)][layer].clone(), features, batch_size)
 
     def reconstruct(self, images: Any, *, features: bool = False, batch_size: int = BATCH) -> Any:
-        """An autoencoder's reconstructions, in the shape and units of ``images``; arguments of :meth:`predict`.
+        """An autoencoder's reconstructions in the shape and units of ``images``; arguments of :meth:`predict`.
 
         Raises:
             SettingError: the network is no autoencoder.
@@ -101,6 +121,9 @@ class UsableNetwork(nn.Module):
             return found if features else meaning.scaling.stored(found)
 
         flat = self._applied(images, reconstructed, features, batch_size)
+        if is_table(images):
+            assert meaning.scaling.columns is not None  # it was read by them
+            return meaning.scaling.columns.decoded(torch.from_numpy(flat))
         return flat if isinstance(images, ImageSet) else flat.reshape(images.shape)
 
     def _applied(self, images: Any, function: Callable[[Tensor], Tensor], features: bool, batch_size: int) -> Any:
@@ -119,7 +142,7 @@ class UsableNetwork(nn.Module):
         finally:
             self.train(training)
         outputs = torch.cat(found)
-        return outputs.cpu().numpy() if isinstance(images, np.ndarray) else outputs
+        return outputs.cpu().numpy() if isinstance(images, np.ndarray) or is_table(images) else outputs
 
     @property
     def known_meaning(self) -> Meaning:

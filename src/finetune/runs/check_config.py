@@ -40,7 +40,7 @@ from finetune.runs.search_space import check_space
 from finetune.runs.starting_networks import NETWORK_KEYS, network_options
 from finetune.tasks.settings import TrainingSettings
 
-TASKS = ("classifier", "autoencoder")
+TASKS = ("classifier", "autoencoder", "regression")
 GROUPS = ("task", "init", "optimizer", "schedule", "augment", "space", "search", "arm", "network", "training")
 STEPS_TRIED = 3
 """Steps of a schedule that are tried to check it."""
@@ -125,6 +125,8 @@ def check_task_group(task: Any) -> None:
     """
     check_table("task", task, {"name": choice(*TASKS), "baselines": check_list}, needed=["name", "baselines"])
     for name in task["baselines"]:
+        if task["name"] == "regression":
+            raise SettingError(f"task.baselines=[{name}]: regression has none. Use task.baselines=[].")
         check_choice("task.baselines", name, BASELINES if task["name"] == "autoencoder" else RECOGNISERS)
 
 

@@ -27,7 +27,7 @@ def describe(config: Mapping[str, Any]) -> Network:
         check_finetuning(config)
         data = info_of(config["data"])
         check_memory("stack.layers", [data.n_features, *(layer.n_hidden for layer in layers_of(config["stack"]))])
-        return build_network(data, config, untrained_of(config, data.shape))
+        return build_network(data, config, untrained_of(config, data))
     check_sizes(config["sizes"])
     return Network.dense(config["sizes"], **network_options(config))
 

@@ -20,11 +20,12 @@ from dbn.runs.tracking import Tracker, loggers_of
 from dbn.settings import format_value, settings_of
 from finetune.networks.group import NetworkGroup, group_networks
 from finetune.networks.network import Network
+from finetune.networks.targets import Targets
 from finetune.runs.continued_run import Earlier, copy_checkpoint
 from finetune.runs.early_stopping import BestMembers, PatientStopping, best_checkpoint, restore_best
 from finetune.runs.fit_module import fit_module
 from finetune.runs.trajectory import Trajectory
-from finetune.tasks import Autoencoder, Classifier, FineTuning, SemiSupervised
+from finetune.tasks import Autoencoder, Classifier, FineTuning, Regression, SemiSupervised
 from finetune.tasks.check_data import has_real_outputs
 from finetune.tasks.learning_rate_schedule import Schedule
 from finetune.tasks.semi_supervised import UseOfUnlabelled
@@ -65,19 +66,25 @@ def check_task(settings: TrainingSettings, task: str) -> None:
     """Refuse settings that do not apply to a task.
 
     Raises:
-        SettingError: a classifier's setting is given for an autoencoder.
+        SettingError: a classifier's setting is given for another task.
     """
     if task == "classifier":
         return
+    a_task = "an autoencoder" if task == "autoencoder" else "regression"
     if settings.class_weights is not None:
-        raise SettingError(f"training.class_weights={settings.class_weights}: task={task} has no classes. Leave it at null.")
-    if settings.mixup is not None:
-        raise SettingError(f"training.mixup={settings.mixup}: an autoencoder has no labels to mix. Leave it at null.")
-    if settings.head_epochs or settings.label_smoothing or settings.trajectory or settings.loss != "cross_entropy":
         raise SettingError(
-            f"training.head_epochs={settings.head_epochs}, training.label_smoothing={settings.label_smoothing}, "
-            f"training.trajectory={settings.trajectory}, training.loss={settings.loss}: an autoencoder has neither a "
-            "new output layer nor labels nor class probabilities. Leave them at 0, 0, 0 and cross_entropy."
+            f"training.class_weights={settings.class_weights}: task={task} has no classes. Leave it at null."
+        )
+    if settings.mixup is not None:
+        raise SettingError(f"training.mixup={settings.mixup}: {a_task} has no labels to mix. Leave it at null.")
+    if settings.label_smoothing or settings.trajectory or settings.loss != "cross_entropy":
+        raise SettingError(
+            f"training.label_smoothing={settings.label_smoothing}, training.trajectory={settings.trajectory}, "
+            f"training.loss={settings.loss}: {a_task} has no class probabilities. Leave them at 0, 0 and cross_entropy."
+        )
+    if settings.head_epochs and task == "autoencoder":
+        raise SettingError(
+            f"training.head_epochs={settings.head_epochs}: an autoencoder has no new output layer. Leave it at 0."
         )
 
 
@@ -107,14 +114,25 @@ def check_unlabelled(unlabelled: Mapping[str, Any] | None, settings: TrainingSet
 
 def make_module(
     network: Network,
-    data: DataSet,
+    data: DataSet | Sequence[DataSet],
     settings: TrainingSettings,
     config: Mapping[str, Any],
     seeds: Sequence[int],
     epochs_before: int = 0,
 ) -> FineTuning:
-    """The LightningModule of the task; ``epochs_before`` are those of the run that this one continues."""
+    """The LightningModule of the task.
+
+    Args:
+        network: a network, or a group of them.
+        data: its data set; of a group that of each member.
+        settings: training settings.
+        config: of the run.
+        seeds: of the network, or of each member.
+        epochs_before: those of the run that this one continues.
+    """
     check_task(settings, config["task"]["name"])
+    sets = [data] if isinstance(data, DataSet) else list(data)
+    data = sets[0]
     augment = settings_of("augment", Augment, config["augment"])
     schedule = settings_of("schedule", Schedule, hydra.utils.instantiate(config["schedule"]))
     options: dict[str, Any] = {
@@ -131,7 +149,15 @@ def make_module(
         return SemiSupervised(network, settings, use=hydra.utils.instantiate(config["unlabelled"]), **options)
     if config["task"]["name"] == "classifier":
         return Classifier(network, settings, **options)
-    return Autoencoder(network, settings, real=has_real_outputs(config), **options)
+    if config["task"]["name"] == "regression":
+        return Regression(network, settings, targets=[targets_of(own) for own in sets], **options)
+    return Autoencoder(network, settings, real=has_real_outputs(config, data), **options)
+
+
+def targets_of(data: DataSet) -> Targets:
+    """Means and deviations of the targets over the training rows."""
+    assert data.train.labels is not None  # the network would have no outputs
+    return Targets.of(data.targets, data.train.labels.cpu())
 
 
 def fit_networks(
@@ -170,7 +196,7 @@ def fit_networks(
     checkpoints = folder / "checkpoints"
     network = group_networks(networks)
     epochs_before = 0 if earlier is None else earlier.epochs
-    module = make_module(network, data[0], settings, config, seeds, epochs_before)
+    module = make_module(network, data, settings, config, seeds, epochs_before)
     if earlier is not None:
         copy_checkpoint(
             earlier, folder, fresh_schedule=module.schedule is not None and module.schedule.length is not None
@@ -192,9 +218,11 @@ def fit_networks(
         title = f"{config['name']} {seed}  {'-'.join(map(str, network.sizes))}"
         callbacks.append(
             FitProgress(
-                title, metric, metric.replace("/", " ").replace("_", " "),
+                title,
+                metric,
+                metric.replace("/", " ").replace("_", " "),
                 percent=metric.endswith(("/error", "/balanced_error")),
-            )  # fmt: skip
+            )
         )
     trainer = fit_module(
         module, [own.train for own in data], [own.validation for own in data], unlabelled=unlabelled,

@@ -13,7 +13,7 @@ import torch
 from dbn.commands.texts import with_texts
 from dbn.data import DataSet, label_subset
 from dbn.data.images import ImageSet
-from dbn.data.split.strata import stratified
+from dbn.data.split.strata import distinct, stratified
 from dbn.data.split_settings import n_validation_of
 from dbn.data.without_labels import without_labels
 from dbn.errors import SettingError
@@ -70,7 +70,7 @@ def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
     """
     config = with_texts(config)
     check_run_location(config)
-    config = with_content(config)
+    config = with_content(with_network_file(config))
     if config["pretrain_only"]:
         check_finetuning(config)
         seeds = by_seed(config)
@@ -85,6 +85,14 @@ def finetune_seeds(config: dict[str, Any], overrides: Sequence[str] | None = Non
         return execute_all(runs, lambda waiting: _work(runs, waiting, folder, earlier), overrides, folder)
 
 
+def with_network_file(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with the file of the network that ``init.run`` names, where that is a run's directory."""
+    run = config["init"].get("run")
+    if run is None or not Path(run).expanduser().is_dir():
+        return config
+    return {**config, "init": {**config["init"], "run": str(Path(run) / NETWORK_FILE)}}
+
+
 def _work(
     runs: Sequence[Run], waiting: Sequence[Run], folder: Path, earlier: Earlier | None
 ) -> Iterator[dict[str, Any]]:
@@ -93,9 +101,7 @@ def _work(
     check_finetuning(config)
     settings = settings_of("training", TrainingSettings, config["training"])
     data = inputs_of([run.config for run in runs])
-    sets = [
-        weighted(labelled(own, run.config), settings.class_weights) for run, own in zip(runs, data, strict=True)
-    ]
+    sets = [weighted(labelled(own, run.config), settings.class_weights) for run, own in zip(runs, data, strict=True)]
     others: list[ImageSet] = []
     if config["unlabelled"] is not None:
         others = [unlabelled_images(own, run.config) for run, own in zip(runs, data, strict=True)]
@@ -169,16 +175,7 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
         if images is not None and len(images)
         for quantity, value in module.evaluate(images).items()
     }
-    first_layers = {"filters_start": before.layers[0], "filters": network.layers[0]}
-    pictures = {
-        name: filters(layer.weight.T, data.shape) for name, layer in first_layers.items() if isinstance(layer, Linear)
-    }
-    if config["features"]:
-        pictures |= start_and_end_pictures(
-            *(features_of(own, data, config["features"], config["seed"]) for own in (before, network))
-        )
-    if isinstance(module, Autoencoder):
-        pictures |= reconstructions(module, data)
+    pictures = {} if data.columns is not None else pictures_of(module, data, before, config)
     meaning = network.meaning = module.meaning(data)
     network.save(directory / NETWORK_FILE)
     mistakes = None
@@ -186,10 +183,11 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
         predicted = network.predict(data.test)
         probabilities = network.predict_proba(data.test) if meaning.outputs == "logits" else None
         write_predictions(directory, data, predicted, probabilities)
-        if probabilities is not None:
+        if probabilities is not None and data.columns is None:
             mistakes, pictures["mistakes"] = worst_mistakes(data, predicted, probabilities)
-    save_pictures(directory, pictures)
-    tracker.log_pictures(sheets(pictures))
+    if pictures:
+        save_pictures(directory, pictures)
+        tracker.log_pictures(sheets(pictures))
     tracker.log_summary(metrics)
     run_baselines(config, data)
     return {
@@ -208,8 +206,22 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
         "trial": trial_of(config),
         "weights": weight_changes(before, network),
         "classes": list(data.classes),
+        "targets": list(data.targets),
         "mistakes": mistakes,
     }
+
+
+def pictures_of(module: FineTuning, data: DataSet, before: Network, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Filters, features where they are asked for, and an autoencoder's reconstructions, as pictures."""
+    first_layers = {"filters_start": before.layers[0], "filters": module.network.layers[0]}
+    pictures = {
+        name: filters(layer.weight.T, data.shape) for name, layer in first_layers.items() if isinstance(layer, Linear)
+    }
+    if config["features"]:
+        pictures |= start_and_end_pictures(
+            *(features_of(own, data, config["features"], config["seed"]) for own in (before, module.network))
+        )
+    return pictures | reconstructions(module, data) if isinstance(module, Autoencoder) else pictures
 
 
 def trial_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -239,12 +251,17 @@ def labelled(data: DataSet, config: Mapping[str, Any]) -> DataSet:
     n_validation = n_validation_of(config["data"])
     if n_validation is not None and n_validation < len(data.validation):
         assert data.validation.labels is not None  # they have labels where training images have
+        generator = stream(config["seed"], "validation labels")
         if n_validation < len(data.classes):
             raise SettingError(
                 f"data.n_validation={n_validation}: every one of the {len(data.classes)} classes of "
                 f"data={data.name} needs a validation image. Use {len(data.classes)} or more, or null for all."
             )
-        chosen = stratified(data.validation.labels, n_validation, stream(config["seed"], "validation labels"))
+        chosen = (
+            stratified(data.validation.labels, n_validation, generator)
+            if data.classes
+            else distinct(len(data.validation), n_validation, generator)
+        )
         rest = torch.ones(len(data.validation), dtype=torch.bool)
         rest[chosen] = False
         spare = data.validation.take(rest.nonzero().squeeze(1))

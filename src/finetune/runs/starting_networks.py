@@ -16,6 +16,7 @@ from dbn.models.dbn import DBN
 from dbn.models.layer import Layer
 from dbn.models.linear import Linear
 from dbn.models.registry import Registered
+from dbn.pretraining.check_data import visible_units_of
 from dbn.pretraining.from_config import kind_of, untrained_of, visible_of
 from dbn.pretraining.stack_run import pretrain_together, pretraining_config, pretraining_directory
 from dbn.settings import call_factory, check_keys
@@ -58,7 +59,7 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: 
     """
     config = configs[0]
     initialise, file = initialisation_of(config), config["init"].get("stack")
-    layers: Sequence[Layer] = untrained_of(config, data.shape)
+    layers: Sequence[Layer] = untrained_of(config, data)
     if not layers and (initialise.needs_stack or config["task"]["name"] == "autoencoder"):
         code = "[200,{n_hidden:30,hidden:gaussian,learning_rate:0.001}]"
         raise SettingError(
@@ -76,14 +77,17 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: 
                 f"init.stack={file}: the stack has {stack.sizes[0]} visible units, an image of data={data.name} "
                 f"{data.n_features} pixels. Choose a stack that was pretrained on such images."
             )
-        visible, wanted = stack[0].input_type, visible_of(config["stack"])
+        visible, wanted = stack[0].input_type, visible_units_of(visible_of(config["stack"]), data)
         if config["task"]["name"] == "autoencoder" and visible != wanted:
             raise SettingError(
                 f"stack.visible={wanted}: init.stack={file} has {visible} visible units, and an autoencoder's outputs "
                 f"are means of those. Set stack.visible={visible}."
             )
         stacks, layers = [stack] * len(configs), [stack[k] for k in range(len(stack))]
-    networks = [build_network(data, config, layers) for _ in configs]
+    networks = [
+        initialise.network_for(build_network(data, config, layers), config["task"]["name"], data.classes)
+        for _ in configs
+    ]
     if file is None and initialise.needs_stack:
         if initialise.layers is not None and initialise.layers > len(layers):
             raise SettingError(
@@ -153,13 +157,9 @@ def build_network(data: DataSet | DataInfo, config: Mapping[str, Any], layers: S
         layers: of the stack, trained or not; their encoders are the hidden layers.
 
     Raises:
-        SettingError: a classifier of data without labels.
+        SettingError: as :func:`number_of_outputs`.
     """
-    if config["task"]["name"] == "classifier" and not data.classes:
-        raise SettingError(
-            f"task=classifier: data={data.name} has no labels to train a classifier on. Use task=autoencoder, or "
-            "dbn-pretrain for a stack alone."
-        )
+    n_outputs = number_of_outputs(data, config["task"]["name"])
     options = network_options(config)
     check_keys("network", options, NETWORK_KEYS)
     encoders = [layer.encoder()[0] for layer in layers]
@@ -167,7 +167,29 @@ def build_network(data: DataSet | DataInfo, config: Mapping[str, Any], layers: S
         decoders = [layer.decoder()[0] for layer in reversed(layers)]
         return Network.of_layers([*encoders, *decoders], code=len(layers), **options)
     n_inputs = encoders[-1].out_features if encoders else data.n_features
-    return Network.of_layers([*encoders, Linear(n_inputs, len(data.classes))], **options)
+    return Network.of_layers([*encoders, Linear(n_inputs, n_outputs)], **options)
+
+
+def number_of_outputs(data: DataSet | DataInfo, task: str) -> int:
+    """Number of a network's outputs: classes, values to predict, or an autoencoder's features.
+
+    Raises:
+        SettingError: the data have no labels of the task's kind.
+    """
+    n = {"classifier": len(data.classes), "regression": len(data.targets)}.get(task, data.n_features)
+    if n:
+        return n
+    if task == "regression" and data.classes:
+        cure = "its labels are classes. Use task=classifier"
+        cure += ", or data.columns.<target>=number." if data.columns is not None else "."
+    elif task == "classifier" and data.targets:
+        names = ", ".join(data.targets)
+        cure = f"it has numbers to predict, {names}. Use task=regression, or data.columns.{data.targets[0]}=category."
+    elif data.columns is not None:
+        cure = "it has no column to predict. Name one, data.target=..., or use dbn-pretrain for a stack alone."
+    else:
+        cure = "it has no labels to train on. Use task=autoencoder, or dbn-pretrain for a stack alone."
+    raise SettingError(f"task={task}: data={data.name} cannot be used: {cure}")
 
 
 def network_options(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -298,8 +298,8 @@ def hold_out(n: int, fraction: float, strata: NDArray | None, seed: int) -> tupl
         size = max(size, len(counts))
         if counts.min() < 2 or n - size < len(counts):
             raise DataError(
-                f"early_stopping: {n} rows, of which a class has {counts.min()}, are too few to hold out one of each of "
-                f"{len(counts)} classes. Use early_stopping=False."
+                f"early_stopping: {n} rows, of which a class has {counts.min()}, are too few to hold out one of each "
+                f"of {len(counts)} classes. Use early_stopping=False."
             )
     if size >= n:
         raise DataError(f"early_stopping: {n} rows are too few to hold out {size}. Use early_stopping=False.")

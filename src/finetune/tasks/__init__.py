@@ -5,6 +5,7 @@ from finetune.tasks.base import FineTuning
 from finetune.tasks.classifier import Classifier
 from finetune.tasks.fixmatch import FixMatch
 from finetune.tasks.pseudo_labels import PseudoLabels
+from finetune.tasks.regression import Regression
 from finetune.tasks.semi_supervised import SemiSupervised
 
-__all__ = ["Autoencoder", "Classifier", "FineTuning", "FixMatch", "PseudoLabels", "SemiSupervised"]
+__all__ = ["Autoencoder", "Classifier", "FineTuning", "FixMatch", "PseudoLabels", "Regression", "SemiSupervised"]

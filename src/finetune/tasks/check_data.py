@@ -5,9 +5,11 @@ from typing import Any
 
 from dbn.data import DataSet
 from dbn.data.allowed_values import UNIT, is_standardised
+from dbn.data.augment import Augment
+from dbn.errors import SettingError
 from dbn.models.dbn import DBN
-from dbn.models.units import Gaussian, Units
-from dbn.pretraining.check_data import check_data, check_visible
+from dbn.models.units import Gaussian, Mixed, Softmax, Units
+from dbn.pretraining.check_data import check_data, check_visible, visible_units_of
 from dbn.pretraining.from_config import visible_of
 
 
@@ -29,25 +31,60 @@ def check_inputs(data: DataSet, config: Mapping[str, Any], *, needs_stack: bool)
 
     Raises:
         DataError: a feature is outside the allowed interval.
-        SettingError: an unknown unit type.
+        SettingError: an unknown unit type, or an autoencoder of units of several types.
         ModelFileError: ``init.stack`` is no DBN file.
     """
-    visible = visible_units(config)
+    if data.columns is not None:
+        check_for_table(data, config)
+    visible = visible_units(config, data)
     autoencoder = config["task"]["name"] == "autoencoder"
-    if autoencoder and not has_real_outputs(config):
+    if autoencoder and not has_real_outputs(config, data):
         check_data(data, UNIT, f"an autoencoder's cross-entropy (stack.visible={config['stack']['visible']})")
     if needs_stack or not is_standardised(data.train):
         check_visible(data, visible)
 
 
-def visible_units(config: Mapping[str, Any]) -> str | Mapping[str, Any]:
+def check_for_table(data: DataSet, config: Mapping[str, Any]) -> None:
+    """Refuse settings that are for images.
+
+    Raises:
+        SettingError: images would be deformed, or features shown as pictures.
+    """
+    unlabelled = config["unlabelled"] or {}
+    wanted = {
+        "augment": "none" if Augment(**config["augment"]).is_nothing else "...",
+        "stack.augment": "none" if Augment(**config["stack"]["augment"]).is_nothing else "...",
+        "features": config.get("features", 0) or "none",
+        "unlabelled": "fixmatch" if "strong" in unlabelled else "none",
+    }
+    for key, value in wanted.items():
+        if value != "none":
+            neutral = 0 if key == "features" else "none"
+            raise SettingError(
+                f"{key}={value}: data={data.name} is a table, whose rows are no images. Use {key}={neutral}."
+            )
+
+
+def visible_units(config: Mapping[str, Any], data: DataSet) -> str | Mapping[str, Any]:
     """Type of the visible units: those of the file ``init.stack`` if given, otherwise ``stack.visible``."""
     file = config["init"].get("stack")
-    wanted: str | Mapping[str, Any] = visible_of(config["stack"]) if file is None else DBN.load(file)[0].input_type
+    if file is None:
+        return visible_units_of(visible_of(config["stack"]), data)
+    wanted: str | Mapping[str, Any] = DBN.load(file)[0].input_type
     return wanted
 
 
-def has_real_outputs(config: Mapping[str, Any]) -> bool:
-    """Whether an autoencoder's outputs are means of real pixels (squared error), not probabilities (cross-entropy)."""
-    units, _ = Units.resolve(visible_of(config["stack"]), "stack.visible")
+def has_real_outputs(config: Mapping[str, Any], data: DataSet) -> bool:
+    """Whether an autoencoder's outputs are means of real pixels (squared error), not probabilities (cross-entropy).
+
+    Raises:
+        SettingError: they would be both, side by side, or categories.
+    """
+    units, _ = Units.resolve(visible_units_of(visible_of(config["stack"]), data), "stack.visible")
+    if units in (Mixed, Softmax):
+        raise SettingError(
+            f"task=autoencoder: the visible units are {units.kind}, and an autoencoder's outputs are either all real "
+            "or all binary. Leave out the other columns (data.columns.<name>=leave_out), or use a stack alone, which "
+            "reconstructs columns of any kind: dbn-pretrain."
+        )
     return bool(units.interval == Gaussian.interval)

@@ -51,8 +51,8 @@ def class_weights(wanted: str | Sequence[float], labels: Tensor, classes: Sequen
         return (len(labels) / (len(classes) * counts)).float()
     if len(wanted) != len(classes):
         raise SettingError(
-            f"training.class_weights={format_value(list(wanted))}: there are {len(wanted)}, for {len(classes)} classes: "
-            f"{', '.join(classes)}. Give a number for each, in this order."
+            f"training.class_weights={format_value(list(wanted))}: there are {len(wanted)}, for {len(classes)} "
+            f"classes: {', '.join(classes)}. Give a number for each, in this order."
         )
     return torch.tensor(wanted, dtype=torch.float32)
 
@@ -69,4 +69,4 @@ def weighted(data: DataSet, wanted: str | Sequence[float] | None) -> DataSet:
     assert labels is not None  # a classifier is refused on data without labels
     weights = class_weights(wanted, labels.cpu(), data.classes).to(labels.device)[labels]
     own = data.train.weights
-    return replace(data, train=replace(data.train, weights=weights if own is None else own * weights))
+    return replace(data, train=data.train.weighted(weights if own is None else own * weights))

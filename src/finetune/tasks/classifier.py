@@ -65,8 +65,8 @@ class ClassifierMetrics(TaskMetrics):
     """Metrics of a classifier.
 
     ``error``: fraction of wrong labels; ``balanced_error``, see :class:`BalancedError`. With cross-entropy also
-    ``nll``, mean negative log-likelihood in nats, and ``calibration_error``, see :class:`CalibrationError`; with squared
-    loss ``squared_loss``, its mean.
+    ``nll``, mean negative log-likelihood in nats, and ``calibration_error``, see :class:`CalibrationError`; with
+    squared loss ``squared_loss``, its mean.
     """
 
     def __init__(self, n_classes: int, loss: str = "cross_entropy") -> None:

@@ -17,8 +17,8 @@ def mix(block: Block, alpha: float, n_classes: int, generators: Generators) -> B
 
     Each minibatch has one :math:`\lambda \sim \mathrm{Beta}(\alpha, \alpha)`, and :math:`j` from a random permutation
     of its images; of several processes, each mixes its own share. Cross-entropy is linear in the label, so that the
-    loss is the mixture of the losses, each with its image's weight where images have some: these are then factors of the
-    labels. All is drawn at once on the block's device.
+    loss is the mixture of the losses, each with its image's weight where images have some: these are then factors of
+    the labels. All is drawn at once on the block's device.
 
     Args:
         block: features ``(n, n_features)`` and labels ``(n,)``; in a group both with the members as first dimension.
@@ -38,8 +38,10 @@ def mix(block: Block, alpha: float, n_classes: int, generators: Generators) -> B
     if not isinstance(generators, Sequence):
         return block.holding(*_mixed(features, labels, block.weights, lengths, alpha, n_classes, generators))
     weights = [None] * len(features) if block.weights is None else block.weights
-    members = zip(features, labels, weights, generators, strict=True)
-    mixed = [_mixed(*own, lengths, alpha, n_classes, generator) for *own, generator in members]
+    mixed = [
+        _mixed(own, classes, factors, lengths, alpha, n_classes, generator)
+        for own, classes, factors, generator in zip(features, labels, weights, generators, strict=True)
+    ]
     return block.holding(*map(torch.stack, zip(*mixed, strict=True)))
 
 

@@ -22,8 +22,8 @@ class TrainingSettings:
         label_smoothing: probability mass spread over all classes, in [0, 1).
         mixup: parameter of the beta distribution of the mixing share, see :mod:`finetune.tasks.mixup`; None: no mixing.
             For cross-entropy only, which is linear in the label.
-        class_weights: weight of each class's images in the loss, see :mod:`finetune.tasks.class_weights`: ``balanced``, a
-            number for each class, or None: 1 for all.
+        class_weights: weight of each class's images in the loss, see :mod:`finetune.tasks.class_weights`: ``balanced``,
+            a number for each class, or None: 1 for all.
         max_norm: largest norm of a hidden unit's incoming weights (Srivastava et al. 2014); None: no limit.
         patience: validations without improvement before training stops; None: no early stopping.
         weights: weights to keep: ``best`` by the validation metric, or ``last``.

@@ -33,7 +33,7 @@ def test_classes_get_names_where_none_are_given():
         ({"train_images": with_value(-math.inf)}, r"the first is image 2"),
         ({"train_labels": LABELS[:3]}, r"train_labels have shape \(3,\), but there are 4 train_images"),
         ({"train_labels": LABELS.int()}, r"train_labels are torch\.int32"),
-        ({"train_labels": LABELS * 0}, r"same label, 0"),
+        ({"train_labels": LABELS * 0}, r"same label, '0'"),
         ({"train_labels": LABELS * 0, "classes": ("cat", "dog")}, r"same label, 'cat'"),
         ({"train_labels": LABELS * 2}, r"train_labels hold 2, but there are 2 classes"),
         ({"train_labels": LABELS - 1}, r"train_labels hold -1"),
@@ -54,7 +54,7 @@ def test_classes_get_names_where_none_are_given():
 )
 def test_what_cannot_be_used_is_named(fields, message):
     with pytest.raises(DataError, match=message) as caught:
-        Source("mine", **{"train_images": IMAGES, "maximum": 1.0, **fields})
+        Source("mine", **{"train_images": IMAGES, "maximum": 1.0, **fields}).check_trainable()
     assert str(caught.value).startswith("data=mine: ")
 
 

@@ -14,24 +14,7 @@ from dbn.likelihood import (
     reverse_annealed_importance_sampling,
 )
 from dbn.models.units import Gaussian
-from helpers import NORMALISED, PAIRS, log_z, make_rbm
-
-
-def exact_draws(rbm: RBM, n: int, generator: torch.Generator) -> torch.Tensor:
-    """Independent visible states from the model itself."""
-    if rbm.visible.kind == "bernoulli":
-        states = rbm.visible.states()
-        p = torch.softmax(-rbm.free_energy(states), 0)
-        return states[torch.multinomial(p, n, replacement=True, generator=generator)]
-    if rbm.hidden.kind == "bernoulli":
-        states = rbm.hidden.states()
-        p = torch.softmax(-rbm.free_energy_hidden(states), 0)
-        return rbm.sample_visible(states[torch.multinomial(p, n, replacement=True, generator=generator)], generator)
-    precision = torch.eye(rbm.n_visible, dtype=torch.float64) - rbm.weight @ rbm.weight.T
-    covariance = torch.linalg.inv(precision)
-    mean = covariance @ (rbm.visible.bias + rbm.weight @ rbm.hidden.bias)
-    noise = torch.randn(n, rbm.n_visible, generator=generator, dtype=torch.float64)
-    return mean + noise @ torch.linalg.cholesky(covariance).T
+from helpers import NORMALISED, PAIRS, exact_draws, log_z, make_rbm
 
 
 @pytest.mark.parametrize(("visible", "hidden"), NORMALISED)

@@ -12,13 +12,26 @@ from torch import Tensor
 from dbn import RBM
 from dbn.likelihood import log_likelihood, log_partition_function
 from dbn.models.phases import Phases
+from dbn.models.units import Mixed, Units
 from dbn.random.streams import stream
-from helpers import NORMALISED, PAIRS, Route, log_z, make_rbm, random_states
+from helpers import (
+    NORMALISED,
+    PAIRS,
+    Law,
+    Route,
+    exact_draws,
+    given_binary_units,
+    log_z,
+    make_rbm,
+    random_states,
+    units_of,
+)
 
-DISCRETE = [pair for pair in NORMALISED if "bernoulli" in pair]
+BINARY = ("bernoulli", "softmax")
+DISCRETE = [pair for pair in NORMALISED if pair[0] in BINARY or pair[1] in BINARY]
 
 
-def gaussian_grid(size: int, points: int = 61, limit: float = 9.0) -> tuple[Tensor, float]:
+def gaussian_grid(size: int, points: int, limit: float) -> tuple[Tensor, float]:
     """States on a grid over ``[-limit, limit]^size``, and the volume of a cell."""
     axis = torch.linspace(-limit, limit, points, dtype=torch.float64)
     return torch.tensor(list(product(axis.tolist(), repeat=size)), dtype=torch.float64), float(
@@ -26,9 +39,20 @@ def gaussian_grid(size: int, points: int = 61, limit: float = 9.0) -> tuple[Tens
     ) ** size
 
 
+def all_states(kind: str, size: int, points: int = 121, limit: float = 14.0) -> tuple[Tensor, float]:
+    """States of a layer on a grid where they are real, and the volume of a cell."""
+    units = units_of(kind, size)
+    states, volume = torch.zeros(1, 0, dtype=torch.float64), 1.0
+    for part in units.units if isinstance(units, Mixed) else [units]:
+        own, cell = (part.states().double(), 1.0) if part.kind in BINARY else gaussian_grid(part.size, points, limit)
+        states = torch.cat([states.repeat_interleave(len(own), 0), own.repeat(len(states), 1)], 1)
+        volume *= cell
+    return states, volume
+
+
 def log_sum_over(kind: str, size: int, minus_energy: object) -> Tensor:
     """``log sum`` (or integral) over all states of a layer of ``exp(minus_energy(states))``."""
-    states, cell = (make_rbm(kind, kind, size, 1).visible.states(), 1.0) if kind == "bernoulli" else gaussian_grid(size)
+    states, cell = all_states(kind, size)
     return torch.logsumexp(minus_energy(states), 0) + math.log(cell)  # type: ignore[operator]
 
 
@@ -44,7 +68,7 @@ def test_free_energy_sums_the_hidden_units_out(visible: str, hidden: str) -> Non
         assert rbm_small.free_energy_hidden(h[None]).item() == pytest.approx(expected.item(), abs=1e-8)
 
 
-@pytest.mark.parametrize("visible", ["bernoulli", "gaussian", "relu"])
+@pytest.mark.parametrize("visible", sorted(Units.registry))
 def test_free_energy_of_rectified_hidden_units_is_that_of_their_best_state(visible: str) -> None:
     rbm = make_rbm(visible, "relu", 4, 2)
     axis = torch.linspace(0, 6, 1201, dtype=torch.float64)
@@ -57,12 +81,7 @@ def test_free_energy_of_rectified_hidden_units_is_that_of_their_best_state(visib
 @pytest.mark.parametrize(("visible", "hidden"), DISCRETE)
 def test_partition_function_against_the_sum_over_both_layers(visible: str, hidden: str) -> None:
     rbm = make_rbm(visible, hidden, 2, 2)
-    sides = []
-    for kind in (visible, hidden):
-        sides.append(
-            (make_rbm(kind, kind, 2, 1).visible.states(), 1.0) if kind == "bernoulli" else gaussian_grid(2, 181, 12.0)
-        )
-    (v, cell_v), (h, cell_h) = sides
+    (v, cell_v), (h, cell_h) = (all_states(kind, 2, 181, 12.0) for kind in (visible, hidden))
     energies = rbm.energy(v.repeat_interleave(len(h), 0), h.repeat(len(v), 1))
     expected = torch.logsumexp(-energies, 0) + math.log(cell_v * cell_h)
     assert log_partition_function(rbm).item() == pytest.approx(expected.item(), abs=1e-6)
@@ -234,7 +253,7 @@ def test_gibbs_leaves_the_joint_gaussian_where_it_is(steps: int, route: Route) -
     assert ((moved.T.cov() - covariance).abs() < 5 * error.sqrt()).all()
 
 
-@pytest.mark.parametrize("visible", ["bernoulli", "gaussian"])
+@pytest.mark.parametrize("visible", ["bernoulli", "gaussian", "gaussian_with_variance", "softmax"])
 def test_without_weights_the_likelihood_is_that_of_independent_units(visible: str) -> None:
     rbm = make_rbm(visible, "bernoulli", 4, 3)
     with torch.no_grad():
@@ -243,9 +262,55 @@ def test_without_weights_the_likelihood_is_that_of_independent_units(visible: st
     mean = rbm.visible.mean(torch.zeros(1, 4, dtype=torch.float64))
     if visible == "bernoulli":
         expected = torch.distributions.Bernoulli(mean).log_prob(v).sum(1)
+    elif visible == "softmax":
+        groups = zip(mean.split(2, 1), v.split(2, 1), strict=True)
+        expected = sum(torch.distributions.OneHotCategorical(p).log_prob(x) for p, x in groups)
     else:
-        expected = torch.distributions.Normal(mean, 1.0).log_prob(v).sum(1)
+        deviation = getattr(rbm.visible, "variance", torch.ones(4)).sqrt()
+        expected = torch.distributions.Normal(mean, deviation).log_prob(v).sum(1)
     torch.testing.assert_close(log_likelihood(rbm, v), expected, rtol=0, atol=1e-10)
+
+
+LEARNED = [
+    ("gaussian_with_variance", "bernoulli"),
+    ("softmax", "bernoulli"),
+    ("mixed", "bernoulli"),
+    ("mixed", "softmax"),
+]
+LEARNED += [(hidden, visible) for visible, hidden in LEARNED] + [("softmax", "softmax"), ("softmax", "gaussian")]
+LEARNED += [("gaussian_with_variance", "gaussian"), ("mixed", "gaussian_with_variance"), ("mixed", "mixed")]
+
+
+@pytest.mark.parametrize("steps", [1, 4, 16])
+@pytest.mark.parametrize(("visible", "hidden"), LEARNED)
+def test_gibbs_leaves_distributions_of_several_types_where_they_are(visible: str, hidden: str, steps: int) -> None:
+    """From exact draws: first and second moments of all units stay where sums over states and integrals say they are.
+
+    Within five standard errors, which come from the draws themselves: values are bounded, or nearly normal.
+    """
+    rbm, generator = make_rbm(visible, hidden, 4, 3), torch.Generator().manual_seed(7)
+    draws = 200_000
+    v = rbm.gibbs(exact_draws(rbm, draws, generator), steps, generator)
+    n = len(v)
+    mean, second = exact_moments(rbm)
+    for found, expected in ((v, mean), (v[:, :, None] * v[:, None], second)):
+        error = found.std(0) / n**0.5 + 1e-9
+        assert ((found.mean(0) - expected).abs() < 5 * error).all(), (found.mean(0) - expected) / error
+
+
+@torch.no_grad()
+def exact_moments(rbm: RBM) -> tuple[Tensor, Tensor]:
+    """Mean ``(n,)`` and mean product ``(n, n)`` of visible units, by the law of real units given the binary ones."""
+    law = Law.of(rbm.visible)
+    binary, log_weights, real, precision = given_binary_units(rbm)
+    p, k = torch.softmax(log_weights, 0), len(law.real)
+    given = torch.empty(len(p), rbm.n_visible, dtype=torch.float64)
+    given[:, law.binary], given[:, law.real] = binary, real[:, :k]
+    second = (p[:, None] * given).T @ given
+    covariance = torch.linalg.inv(precision)[:k, :k]
+    for row, own in enumerate(law.real):
+        second[own, law.real] += covariance[row]
+    return p @ given, second
 
 
 def test_probabilities_of_all_states_sum_to_one() -> None:

@@ -27,7 +27,7 @@ from dbn.pretraining.denoising import Corruption, DenoisingStep, DenoisingTraini
 from dbn.pretraining.joint import JointLayers
 from dbn.pretraining.stack_run import pretrain, pretrain_seeds, pretraining_directory
 from dbn.random.streams import stream, streams
-from helpers import PAIRS, Composer
+from helpers import SLOPED, Composer
 
 
 class StoppedError(Exception):
@@ -56,7 +56,7 @@ def reconstructed_field(layers: Sequence[TiedAutoencoder], x: Tensor) -> Tensor:
     return layers[0].connection.visible_field(x)
 
 
-STACKS = [([visible, hidden], [6, 4]) for visible, hidden in PAIRS] + [
+STACKS = [([visible, hidden], [6, 4]) for visible, hidden in SLOPED] + [
     (["bernoulli", "relu", "relu"], [6, 5, 4]),
     (["gaussian", "bernoulli", "relu", "gaussian"], [6, 5, 4, 3]),
     (["bernoulli", "bernoulli", "bernoulli"], [6, 5, 7]),

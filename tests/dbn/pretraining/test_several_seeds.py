@@ -12,14 +12,14 @@ from dbn.data import DataSet, Images, digits, load_data
 from dbn.data.block_loader import BlockLoader
 from dbn.data.group_loader import GroupLoader
 from dbn.errors import DivergenceError, SettingError
-from dbn.models.units import Bernoulli, Units, make_units
+from dbn.models.units import Bernoulli, Units
 from dbn.pretraining import LayerSettings, StackRun, pretrain_stack, pretrain_stacks
 from dbn.pretraining.contrastive import ContrastiveStep, RBMTraining
 from dbn.pretraining.stack_run import pretrain_seeds, pretraining_directory
 from dbn.random.streams import stream, streams
 from dbn.runs.seeds import SEEDS, ranges, seeds_to_resume
 from dbn.samplers import ContrastiveDivergence
-from helpers import PAIRS, Composer
+from helpers import PAIRS, Composer, randomise, units_of
 
 
 class StoppedError(Exception):
@@ -31,10 +31,9 @@ def new_rbms(visible: str = "bernoulli", hidden: str = "bernoulli") -> list[RBM]
     rbms = []
     for seed in range(3):
         generator = stream(seed, "init")
-        rbm = RBM(make_units(visible, 6), make_units(hidden, 4), weight_std=0.2, generator=generator).double()
-        with torch.no_grad():
-            for units in (rbm.visible, rbm.hidden):
-                units.bias.copy_(torch.randn(units.size, generator=generator))
+        rbm = RBM(units_of(visible, 6), units_of(hidden, 4), weight_std=0.2, generator=generator).double()
+        for units in (rbm.visible, rbm.hidden):
+            randomise(units, generator, 1.0)
         rbms.append(rbm)
     return rbms
 

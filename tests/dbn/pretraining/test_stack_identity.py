@@ -47,6 +47,7 @@ CHOICES: list[list[list[str]]] = [
         ["stack.every_layer.initial_momentum_epochs=0", "stack.every_layer.initial_momentum=0.6"],
         ["stack.every_layer.bias_from_data=true"],
     ],
+    [[], ["stack.every_layer.patience=1"], ["stack.every_layer.watch=free_energy_gap"]],  # two epochs cannot exhaust it
     [[], ["sampler=pcd"], ["sampler.steps=2"], ["sampler.sample_visible=true"]],
     [[], ["augment@stack.augment=affine"], ["stack.augment.elastic_sigma=9"]],
     [[], ["trainer=cpu"], ["trainer.devices=1", "progress=false"], ["checkpoint_seconds=3"], ["logger=csv"]],

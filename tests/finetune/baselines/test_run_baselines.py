@@ -13,6 +13,7 @@ from dbn.errors import SettingError
 from finetune.baselines import run_baselines as module
 from finetune.baselines.easypr.recogniser import EasyPRNetwork, train_easypr
 from finetune.baselines.run_baselines import check_baselines, run_baselines
+from finetune.runs.network_run import finetune
 from finetune.tasks.predictions import read_predictions
 from helpers import Composer
 
@@ -40,7 +41,9 @@ def test_a_study_has_it_once_for_each_seed_with_predictions(
     assert result["classes"] == ["i", "zh_yi", "x"]
     predictions = read_predictions(folder / "easypr_seed1")
     assert predictions is not None
-    assert np.array_equal(predictions.label, data.test.labels.numpy())  # type: ignore[union-attr]
+    assert data.test.labels is not None
+    assert data.test_index is not None
+    assert np.array_equal(predictions.label, data.test.labels[data.test_index.argsort()])
     assert result["metrics"]["test/error"] == (predictions.label != predictions.predicted).mean()
     assert "validation/error" not in result["metrics"]
 
@@ -51,3 +54,10 @@ def test_a_recogniser_of_other_data_or_of_no_name_is_refused(compose: Composer) 
         check_baselines(compose("finetune", ["task.baselines=[easypr]"]), data)
     with pytest.raises(SettingError, match=r"task\.baselines='pca': no such choice"):
         check_baselines(compose("finetune", ["task.baselines=[pca]"]), data)
+
+
+def test_a_baseline_for_other_features_is_refused_before_training(compose: Composer) -> None:
+    options = ["task=autoencoder", "data.standardise=true", "stack.visible=gaussian", "stack.layers=[12,4]"]
+    with pytest.raises(SettingError, match=r"logistic_pca is for features from 0 to 1.*Use task.baselines=\[pca\]"):
+        finetune(compose("finetune", options))
+    assert not list(Path("runs").rglob("*.ckpt")), "nothing was trained"

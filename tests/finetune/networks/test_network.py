@@ -9,9 +9,10 @@ from dbn import DBN, RBM
 from dbn.errors import SettingError
 from dbn.models.units import Bernoulli
 from dbn.random.streams import stream
+from finetune.networks.dropout import Dropout
 from finetune.networks.group import group_networks
 from finetune.networks.initialise import FromStack, Glorot, He, Initialisation, Marginals, Normal, unroll
-from finetune.networks.network import Dropout, Network
+from finetune.networks.network import Network
 from helpers import make_rbm
 
 

@@ -96,7 +96,7 @@ def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_network_without_meaning_says_so(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="network.meaning"):
+    with pytest.raises(SettingError, match=r"network\.meaning"):
         Network.dense([64, 10]).save(tmp_path / "network.safetensors")
-    with pytest.raises(SettingError, match="network.meaning"):
+    with pytest.raises(SettingError, match=r"network\.meaning"):
         Network.dense([64, 10]).predict(torch.zeros(3, 64))

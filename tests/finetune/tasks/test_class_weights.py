@@ -55,7 +55,7 @@ def test_the_loss_of_an_image_is_multiplied_by_its_weight(loss: str) -> None:
 
 
 def test_class_weights_are_those_of_torch() -> None:
-    """torch's own cross-entropy takes a weight for each class; its mean is over weights, ours over images."""
+    """Torch's own cross-entropy takes a weight for each class; its mean is over weights, ours over images."""
     module, own = module_of(), torch.tensor([0.5, 1.0, 3.0])
     outputs, labels = torch.randn(9, 3), torch.randint(3, (9,))
     found = module.losses(outputs, Minibatch(torch.zeros(9, 4), labels, 9, own[labels])).sum()
@@ -111,7 +111,9 @@ def test_weights_stay_with_their_images() -> None:
         assert without_labels(own, chosen).weights is None
 
 
-@pytest.mark.parametrize("weights", [torch.ones(4), torch.tensor([1.0, -1.0, 1.0]), torch.tensor([1.0, torch.nan, 1.0])])
+@pytest.mark.parametrize(
+    "weights", [torch.ones(4), torch.tensor([1.0, -1.0, 1.0]), torch.tensor([1.0, torch.nan, 1.0])]
+)
 def test_bad_weights_of_images_are_refused(weights: torch.Tensor) -> None:
     with pytest.raises(DataError, match="weights"):
         Images.from_features(torch.zeros(3, 2), torch.zeros(3).long(), weights)

@@ -127,6 +127,7 @@ def source_of(
         SettingError: ``maximum`` is not a positive number.
     """
     renamed = ", ".join(f"{role}={own}" for role, own in names.items() if role != own)
+    origin = f"{path}{f' ({renamed})' if renamed else ''}"
     try:
         images = {role: as_pictures(role, array) for role, array in arrays.items() if role.endswith("images")}
         labels = {role: normalise_labels(role, array) for role, array in arrays.items() if role.endswith("labels")}
@@ -142,9 +143,10 @@ def source_of(
             validation_labels=numbers.get("validation_labels"),
             classes=classes,
             maximum=maximum,
+            origin=origin,
         )
     except DataError as error:
-        raise DataError(f"{path}{f' ({renamed})' if renamed else ''}: {error}") from error
+        raise DataError(f"{origin}: {error}") from error
 
 
 def as_pictures(role: str, array: NDArray) -> NDArray:

@@ -79,11 +79,6 @@ def image_folder(
                 f"{folders[split] / unseen[0]}: there is no folder {unseen[0]!r} in {folders['train']}. "
                 "Add training images of that class, or take the folder away."
             )
-    if labels and len(classes) == 1:
-        raise DataError(
-            f"data={name}: every training image has the same label, {classes[0]!r}. Put images of two classes or more "
-            f"into {folders['train']}, a folder each, or set data.labels=false: folders are no classes then."
-        )
     dropped.warn(path)
     first = listed["train"][classes[0]][0]
     read = {split: _read_all(by_class, classes, reader, first) for split, by_class in listed.items()}
@@ -110,6 +105,8 @@ def image_folder(
         names=names["train"],
         test_names=names.get("test", ()),
         validation_names=names.get("validation", ()),
+        two_classes_advice=f"Put images of two classes or more into {folders['train']}, a folder each, or set "
+        "data.labels=false: folders are no classes then.",
     )
 
 

@@ -63,11 +63,6 @@ def memmap(
         numbers, classes = encode_labels(labels)
     except DataError as error:
         raise DataError(f"{folder}: {error}") from error
-    if len(classes) == 1:
-        raise DataError(
-            f"{folder / 'labels.npy'}: every image has the same label, {classes[0]}. Use labels of two classes or "
-            "more, or leave the file out."
-        )
     images = {}
     for split, prefix in PREFIXES.items():
         number = numbers.get(f"{prefix}labels")
@@ -83,6 +78,7 @@ def memmap(
         shape=train.shape,
         classes=classes,
         maximum=maximum,
+        label_file=str(folder / "labels.npy"),
     )
 
 

@@ -51,8 +51,10 @@ def distinct(n: int, size: int, generator: torch.Generator) -> Tensor:
 def label_subset(labels: Tensor | None, n_labelled: int | None, seed: int, *, data_name: str = "data") -> Tensor:
     """Choose the training images that keep their label, stratified by class, at least one of each.
 
+    Of values to predict, which have no classes, any.
+
     Args:
-        labels: ``(n,)`` int64, of the training images.
+        labels: of the training images, ``(n,)`` int64, or ``(n, n_targets)`` float32.
         n_labelled: number of images that keep their label; None: all.
         seed: seed of the stream ``label subset``.
         data_name: for messages.
@@ -72,11 +74,13 @@ def label_subset(labels: Tensor | None, n_labelled: int | None, seed: int, *, da
     labels = labels.cpu()
     if n_labelled is None:
         return torch.arange(len(labels))
-    n_classes = len(torch.unique(labels))
+    n_classes = 1 if labels.is_floating_point() else len(torch.unique(labels))
     if n_labelled < n_classes:
         reason = f"too few for data={data_name}: every one of its {n_classes} classes needs a label"
     elif n_labelled > len(labels):
         reason = f"too many for data={data_name}: it has {len(labels)} training images"
+    elif labels.is_floating_point():
+        return distinct(len(labels), n_labelled, stream(seed, "label subset"))
     else:
         return stratified(labels, n_labelled, stream(seed, "label subset"))
     raise SettingError(f"data.n_labelled={n_labelled} is {reason}. Use {n_classes} to {len(labels)}, or null for all.")

@@ -1,7 +1,7 @@
 """From a streamed source to a data set: hold out images, determine the scaling."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -21,6 +21,46 @@ SAMPLED_IMAGES, SAMPLED_BYTES = 1000, 64 << 20
 AnyImages = TypeVar("AnyImages", Images, StreamedImages)
 
 
+@dataclass(frozen=True, eq=False)
+class StreamedSplits:
+    """How the images of a streamed source are split.
+
+    Attributes:
+        train: what remains to train on, in stored order.
+        validation: held-out images, in random order and in memory, or those that the source has.
+        test: likewise.
+        validation_index: ``(n,)`` int64, numbers of the validation images among the images of the source; None: the
+            source has validation images of its own.
+        test_index: likewise.
+    """
+
+    train: StreamedImages
+    validation: Images
+    test: Images
+    validation_index: Tensor | None
+    test_index: Tensor | None
+
+
+def split_streamed(
+    source: StreamedSource, split_seed: int, *, validation: int | float | None, test: int | float
+) -> StreamedSplits:
+    """Hold out what a source does not give by itself: test images first, then validation images from the rest.
+
+    Raises:
+        SettingError: ``validation`` or ``test`` is invalid, or leaves no training images.
+        DataError: a class has too few images to be in every split, or a file cannot be read.
+    """
+    train, held_out, tuning = source.train, source.test, source.validation
+    test_index = validation_index = None
+    if held_out is None:
+        train, held_out, test_index = _take_out("test", train, test, split_seed, source)
+    if tuning is None:
+        before = train
+        train, tuning, index = _take_out("validation", before, validation, split_seed, source)
+        validation_index = before.rows.row_of(index)
+    return StreamedSplits(train, tuning, held_out, validation_index, test_index)
+
+
 def load_streamed(
     source: StreamedSource,
     *,
@@ -36,11 +76,8 @@ def load_streamed(
         DataError: as :func:`dbn.data.load_data`; or a file cannot be read. Values of training images outside 0 to the
             maximum are found here if they occur in a random sample of a thousand images, else when they are read.
     """
-    train, held_out, tuning, test_index = source.train, source.test, source.validation, None
-    if held_out is None:
-        train, held_out, test_index = _take_out("test", train, test, split_seed, source)
-    if tuning is None:
-        train, tuning, _ = _take_out("validation", train, validation, split_seed, source)
+    splits = split_streamed(source, split_seed, validation=validation, test=test)
+    train, tuning, held_out = splits.train, splits.validation, splits.test
     seen = _sampled_range(train, (held_out, tuning))
     maximum = value_of_one(seen, source.maximum, data_name=source.name, standardise=standardise)
     offset, factor = offset_and_factor(train, maximum, standardise=standardise)
@@ -58,7 +95,7 @@ def load_streamed(
         shape=source.shape,
         classes=source.classes,
         maximum=seen.magnitude if maximum is None else maximum,
-        test_index=test_index,
+        test_index=splits.test_index,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from dbn.data.images import Images
 from dbn.data.streamed.images import StreamedImages
+from dbn.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,6 +19,7 @@ class StreamedSource:
         shape: channels, height, width.
         classes: names of the classes; empty without labels.
         maximum: stored value that stands for 1.0; None: inferred, as in :class:`dbn.data.Source`.
+        label_file: file that the labels were read from, for messages.
     """
 
     name: str
@@ -27,3 +29,16 @@ class StreamedSource:
     shape: tuple[int, int, int]
     classes: tuple[str, ...]
     maximum: float | None
+    label_file: str = "labels"
+
+    def check_trainable(self) -> None:
+        """Check what training needs beyond a valid source.
+
+        Raises:
+            DataError: all labels are equal.
+        """
+        if len(self.classes) == 1:
+            raise DataError(
+                f"{self.label_file}: every image has the same label, {self.classes[0]}. Use labels of two classes or "
+                "more, or leave the file out."
+            )

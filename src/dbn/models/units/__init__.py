@@ -6,7 +6,10 @@ from typing import Any
 from dbn.models.units.base import Units
 from dbn.models.units.bernoulli import Bernoulli
 from dbn.models.units.gaussian import Gaussian
+from dbn.models.units.gaussian_with_variance import GaussianWithVariance
+from dbn.models.units.mixed import Mixed
 from dbn.models.units.relu import ReLU
+from dbn.models.units.softmax import Softmax
 
 
 def make_units(wanted: str | Mapping[str, Any], shape: int | Sequence[int], key: str = "units") -> Units:
@@ -24,4 +27,4 @@ def make_units(wanted: str | Mapping[str, Any], shape: int | Sequence[int], key:
     return units
 
 
-__all__ = ["Bernoulli", "Gaussian", "ReLU", "Units", "make_units"]
+__all__ = ["Bernoulli", "Gaussian", "GaussianWithVariance", "Mixed", "ReLU", "Softmax", "Units", "make_units"]

@@ -14,6 +14,18 @@ from dbn.models.registry import Registered
 from dbn.random.streams import Noise
 
 
+def checked_shape(name: str, shape: int | Sequence[int]) -> tuple[int, ...]:
+    """Shape of units of type ``name``.
+
+    Raises:
+        SettingError: ``shape`` is neither a positive whole number nor a list of such numbers.
+    """
+    sizes = tuple(shape) if isinstance(shape, (list, tuple)) else (shape,)
+    if not sizes or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in sizes):
+        raise SettingError(f"{name}({shape!r}): the number of units must be a whole number from 1.")
+    return sizes
+
+
 class Units(Registered, nn.Module, ABC):
     r"""A layer of units that are independent given their field (an exponential family).
 
@@ -45,11 +57,8 @@ class Units(Registered, nn.Module, ABC):
 
     def __init__(self, shape: int | Sequence[int]) -> None:
         super().__init__()
-        sizes = tuple(shape) if isinstance(shape, (list, tuple)) else (shape,)
-        if not sizes or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in sizes):
-            raise SettingError(f"{type(self).__name__}({shape!r}): the number of units must be a whole number from 1.")
-        self.shape: tuple[int, ...] = sizes
-        self.size: int = math.prod(sizes)
+        self.shape: tuple[int, ...] = checked_shape(type(self).__name__, shape)
+        self.size: int = math.prod(self.shape)
         self.bias = nn.Parameter(torch.zeros(self.size))
 
     @abstractmethod
@@ -68,6 +77,15 @@ class Units(Registered, nn.Module, ABC):
             field: ``(batch, n)``.
             out: destination; may be ``field`` itself.
         """
+
+    def gain(self) -> Tensor | None:
+        """Factors ``(n,)`` of the field in a unit's mean, ``activation(gain * field + bias)``; None: 1 for all."""
+        return None
+
+    def bounds(self) -> tuple[Tensor, Tensor]:
+        """Smallest and largest value of every unit, ``(n,)`` each; see :attr:`interval`."""
+        low, high = (torch.full((self.size,), end) for end in self.interval)
+        return low, high
 
     def mean_slope(self, mean: Tensor) -> Tensor:
         """Derivative of the mean with respect to the field where the mean is ``mean``, ``(batch, n)``.
@@ -96,6 +114,19 @@ class Units(Registered, nn.Module, ABC):
     def mean_and_sample(self, field: Tensor, generator: Noise, mean: Tensor, out: Tensor) -> None:
         """Write ``mean(field)`` into ``mean`` and a sample of ``x | field`` into ``out``, both ``(batch, n)``."""
         self.sample(field, generator, out=out, mean=self.mean(field, out=mean))
+
+    def reconstruction(self, field: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:
+        """The units at the end of a short chain, ``(batch, n)``: their mean, which has no sampling noise.
+
+        That is enough where the energy is linear in the states but for terms without parameters. Types whose parameters
+        depend on more of the states, such as a variance, return a sample (Hinton 2012, section 3).
+
+        Args:
+            field: ``(batch, n)``.
+            generator: source of randomness (default: torch's global one).
+            out: destination; may be ``field`` itself.
+        """
+        return self.mean(field, out)
 
     @abstractmethod
     def write_minus_energy_gradient(self, x: Tensor, weights: Tensor) -> None:

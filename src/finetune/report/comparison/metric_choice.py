@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dbn.errors import SettingError
 from finetune.report.results.run_result import RunResult
 
-DEFAULT_METRIC = {"classifier": "test/error", "autoencoder": "test/squared_error"}
+DEFAULT_METRIC = {"classifier": "test/error", "autoencoder": "test/squared_error", "regression": "test/rmse"}
 """Metric by task."""
+MORE_IS_BETTER = {"accuracy": "error", "r2": "rmse"}
+"""Quantities of which more is better, and one of which less is, in their place."""
 
 
 def choose_metric(runs: Sequence[RunResult], task: str, metric: str | None) -> str:
@@ -30,10 +32,11 @@ def check_metric(metric: str, runs: Sequence[RunResult]) -> None:
     present = {key for run in runs for key in run.metrics}
     if metric not in present:
         raise SettingError(f"metric={metric}: no run has it. {_choices(metric, present)}")
-    if metric.endswith("accuracy"):
+    split, _, quantity = metric.rpartition("/")
+    if quantity in MORE_IS_BETTER:
         raise SettingError(
             f"metric={metric}: the report compares metrics of which less is better. "
-            f"Use {metric.removesuffix('accuracy')}error."
+            f"Use {split}/{MORE_IS_BETTER[quantity]}."
         )
 
 

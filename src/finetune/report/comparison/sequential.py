@@ -14,12 +14,15 @@ def at_this_look(sections: Sequence[Section], looks: Looks) -> tuple[list[Sectio
 
     A look is a number of seeds that a section was not seen with before, five at least: fewer settle nothing, whatever
     they show. The level of a look depends on the looks before it, and on the planned largest number of seeds. Where the
-    planned number was seen, nothing is left for more seeds: their level is zero.
+    planned number was seen, nothing is left for more seeds: their level is zero. That nothing matters is said with the
+    planned number of seeds only: said at every look, it would be wrong too often.
     """
     levelled, recorded = [], dict(looks.sections)
     for section in sections:
         own = looks.sections.get(section.title, ())
         n = seeds_of(section)
+        if n < looks.max_seeds:
+            section = replace(section, margin=None)
         earlier = [look for look in own if look.seeds < n]
         if earlier and earlier[-1].seeds >= looks.max_seeds:
             section = replace(section, level=0.0)

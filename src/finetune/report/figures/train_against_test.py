@@ -1,4 +1,4 @@
-"""Test against training error and NLL, a point per run."""
+"""Test against training error, NLL or RMSE, a point per run."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ from finetune.report.comparison.sections import Section
 from finetune.report.figures.axis_scale import scale_axis
 from finetune.report.figures.style import COLOURS, TINTS, Screen, panels, write_above
 from finetune.report.figures.svg import draw_for_screens
-from finetune.report.results.formatting import axis_label, is_percent
+from finetune.report.results.formatting import axis_label, is_percent, join_words, metric_label
 
-_QUANTITIES = ("error", "nll")
+_QUANTITIES = ("error", "nll", "rmse")
 
 
 def train_against_test_figure(section: Section, name: str) -> Markup | None:
@@ -27,7 +27,7 @@ def train_against_test_figure(section: Section, name: str) -> Markup | None:
     return draw_for_screens(
         lambda screen: _draw(section, quantities, screen),
         name,
-        "test against training error and NLL, a point for each run",
+        f"test against training {join_words([metric_label(own) for own in quantities])}, a point for each run",
     )
 
 

@@ -152,6 +152,9 @@ def _other_metrics(section: Section) -> list[str]:
         "test/cross_entropy",
         "test/nll",
         "test/calibration_error",
+        "test/rmse",
+        "test/mae",
+        "test/r2",
         f"validation/{quantity}",
         f"train/{quantity}",
     ]

@@ -13,10 +13,15 @@ from finetune.report.results.study import Study
 
 @dataclass(frozen=True)
 class StackView:
-    """A pretrained stack: number of seeds, time, precision and reconstruction errors, and its learning curves."""
+    """A pretrained stack: number of seeds, time, epochs, precision and reconstruction errors; its learning curves.
+
+    Attributes:
+        warnings: signs that training failed, each with its seeds.
+    """
 
     name: str
     facts: list[tuple[str, str]]
+    warnings: list[str]
     curves: Markup | None
 
 
@@ -32,12 +37,31 @@ def stack_views(study: Study) -> list[StackView]:
         seconds = [own_seconds for run in own if (own_seconds := run.comparable_seconds) is not None]
         if seconds:
             facts.append(("time", seconds_text(sum(seconds) / len(seconds))))
+        if all(run.layer_epochs for run in own):
+            facts.append(("epochs", _epochs(own)))
         if precision:
             facts.append(("precision", ", ".join(dict.fromkeys(precision))))
         facts += _reconstruction_errors(own)
         title = name if names.count(name) == 1 else f"{name}, {', '.join(precision) or 'precision not stated'}"
-        views.append(StackView(title, facts, pretraining_curves(title, own, f"stack{index}")))
+        views.append(StackView(title, facts, _warnings(own), pretraining_curves(title, own, f"stack{index}")))
     return views
+
+
+def _epochs(runs: Sequence[RunResult]) -> str:
+    """Epochs of each layer, as in ``12 to 15, 30``: seeds may stop at different ones."""
+    return ", ".join(
+        str(min(layer)) if len(set(layer)) == 1 else f"{min(layer)} to {max(layer)}"
+        for layer in zip(*(run.layer_epochs for run in runs), strict=True)
+    )
+
+
+def _warnings(runs: Sequence[RunResult]) -> list[str]:
+    """Warnings of all runs; where seeds have the same one, with all their numbers."""
+    seeds: dict[str, list[int]] = {}
+    for run in runs:
+        for text in run.warnings:
+            seeds.setdefault(text, []).append(run.seed)
+    return [f"{'Seed' if len(own) == 1 else 'Seeds'} {', '.join(map(str, own))}: {text}" for text, own in seeds.items()]
 
 
 def _reconstruction_errors(runs: Sequence[RunResult]) -> list[tuple[str, str]]:

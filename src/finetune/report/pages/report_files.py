@@ -38,6 +38,7 @@ class ReportFiles:
         text: headlines, main tables and problems in plain text.
         tables: heads and rows of every table, by title.
         figures: HTML of the figures of the study as a whole, by title.
+        sections: what is compared, with the level of this look where the study grows.
         latex: the files with the tables in LaTeX; empty where these were not asked for.
     """
 
@@ -48,6 +49,7 @@ class ReportFiles:
     text: str
     tables: dict[str, tuple[tuple[str, ...], list[tuple[str, ...]]]]
     figures: dict[str, str]
+    sections: tuple[Section, ...]
     latex: tuple[Path, ...] = ()
 
 
@@ -108,6 +110,7 @@ def write_report(
         text=terminal_text(found, sections, parts, problems),
         tables=(tables := _tables(sections, parts, problems)),
         latex=tuple(folder / latex_file_name(title) for title in tables) if latex else (),
+        sections=tuple(sections),
         figures={part.title: str(part.figure) for part in parts if part.figure is not None},
     )
     page = render_page(found, sections, parts, problems)

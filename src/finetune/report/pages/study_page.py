@@ -9,6 +9,7 @@ from finetune.report.comparison.class_errors import SectionClassErrors, class_er
 from finetune.report.comparison.sections import Section
 from finetune.report.figures.durations import duration_figure
 from finetune.report.figures.learning_curves import LearningCurves, learning_curves
+from finetune.report.figures.mistake_gallery import MistakeGallery, mistake_galleries
 from finetune.report.figures.picture_gallery import picture_galleries
 from finetune.report.figures.seed_dots import dot_figure
 from finetune.report.pages.arm_table import FOOTNOTE, ArmTable, build_arm_table
@@ -51,6 +52,8 @@ class SectionView:
     curves: LearningCurves | None
     durations: Markup | None
     interval_bar: "IntervalBar | None"
+    mistakes: Sequence[MistakeGallery] = ()
+    mistake_errors: Sequence[str] = ()
 
     @property
     def trained_together(self) -> list[int]:
@@ -128,6 +131,7 @@ def times_left_out(study: Study) -> str:
 
 def _section_view(section: Section, name: str, problems: Sequence[Problem]) -> SectionView:
     headline = write_headline(section)
+    mistakes, mistake_errors = mistake_galleries(section)
     return SectionView(
         section=section,
         headline=headline,
@@ -138,6 +142,8 @@ def _section_view(section: Section, name: str, problems: Sequence[Problem]) -> S
         curves=learning_curves(section, f"{name}-curves"),
         durations=duration_figure(section, f"{name}-time"),
         interval_bar=_interval_bar(headline),
+        mistakes=mistakes,
+        mistake_errors=mistake_errors,
     )
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 PERCENT = frozenset({"error", "balanced_error", "calibration_error", "accuracy"})
-NON_NEGATIVE = frozenset({"nll", "squared_error", "squared_loss", "cross_entropy"})
+NON_NEGATIVE = frozenset({"nll", "squared_error", "squared_loss", "cross_entropy", "rmse", "mae"})
 MINUS = "\N{MINUS SIGN}"
-_ACRONYMS = {"nll": "NLL"}
+_ACRONYMS = {"nll": "NLL", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}
 
 
 def is_percent(metric: str) -> bool:

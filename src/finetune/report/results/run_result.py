@@ -36,6 +36,10 @@ class RunResult:
         other_load: cores that other processes kept busy during fine-tuning; None where that is not known.
         pretrain_other_load: the same of pretraining.
         precision: precision of each layer's matrix products.
+        mistakes: test images that the network was most sure of in a wrong class, worst first, see
+            :func:`finetune.tasks.mistakes.worst_mistakes`.
+        layer_epochs: epochs that each layer of a stack trained; empty for other runs, and where it is not known.
+        warnings: signs that the pretraining of a layer failed.
         path: directory relative to the study, with forward slashes.
     """
 
@@ -67,11 +71,14 @@ class RunResult:
     settings: dict[str, Any] = field(default_factory=dict)
     trained_together: int | None = None
     precision: tuple[str, ...] = ()
+    layer_epochs: tuple[int, ...] = ()
+    warnings: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, Any] = field(default_factory=dict)
     git: dict[str, Any] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
+    mistakes: tuple[dict[str, Any], ...] = ()
 
     @property
     def hidden(self) -> tuple[int, ...]:
@@ -151,11 +158,14 @@ def read_run_result(directory: Path, stage: str, study: Path) -> RunResult:
         settings=_mapping(_mapping(content.get("trial")).get("settings")),
         trained_together=_integer(content.get("trained_together")),
         precision=_strings(content.get("precision")),
+        layer_epochs=_layer_epochs(content.get("layers")),
+        warnings=_strings(content.get("warnings")),
         config=_mapping(content.get("config")),
         versions=_mapping(content.get("versions")),
         git=_mapping(content.get("git")),
         machine=_mapping(content.get("machine")),
         classes=_strings(content.get("classes")),
+        mistakes=tuple(one for one in content.get("mistakes") or () if isinstance(one, dict)),
     )
 
 
@@ -182,6 +192,8 @@ def _kind_from_flag(content: dict[str, Any]) -> Kind:
 def _task_from(metrics: dict[str, float]) -> str:
     if any(key.endswith("/error") for key in metrics):
         return "classifier"
+    if any(key.endswith("/rmse") for key in metrics):
+        return "regression"
     return "autoencoder" if any(key.endswith("/squared_error") for key in metrics) else ""
 
 
@@ -212,6 +224,10 @@ def _integer(value: object) -> int | None:
 
 def _integers(value: object) -> tuple[int, ...]:
     return tuple(value) if isinstance(value, list) and all(_integer(one) is not None for one in value) else ()
+
+
+def _layer_epochs(value: object) -> tuple[int, ...]:
+    return _integers([_mapping(layer).get("epochs") for layer in value]) if isinstance(value, list) else ()
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def test_without_labels_images_may_lie_anywhere(tmp_path):
     for value, name in ((3, "2.png"), (1, "1.png"), (2, "sub/9.png")):
         picture(tmp_path / name, value)
     with pytest.raises(DataError, match=r"same label, 'sub'.*data\.labels=false"):
-        image_folder(tmp_path)
+        image_folder(tmp_path).check_trainable()
     source = image_folder(tmp_path, labels=False)
     assert source.train_images[:, 0, 0, 0].tolist() == [1, 3, 2]
     assert source.train_labels is None
@@ -187,7 +187,7 @@ def test_folders_without_images(tmp_path):
 def test_one_class_only(tmp_path):
     picture(tmp_path / "only/0.png")
     with pytest.raises(DataError, match="same label, 'only'"):
-        image_folder(tmp_path)
+        image_folder(tmp_path).check_trainable()
 
 
 def test_a_class_that_is_tested_but_not_trained(tmp_path):

@@ -209,7 +209,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("arrays", "message"), FAULTS, ids=[message for _, message in FAULTS])
 def test_a_fault_is_named_with_its_file(save: Save, arrays: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        memmap(save(**arrays))
+        memmap(save(**arrays)).check_trainable()
 
 
 def test_no_folder(tmp_path: Path) -> None:

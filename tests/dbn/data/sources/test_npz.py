@@ -139,7 +139,7 @@ def bad(**arrays):
 )
 def test_what_cannot_be_used_is_named_with_its_file(save, arrays, message):
     with pytest.raises(DataError, match=message) as caught:
-        npz(save(**arrays))
+        npz(save(**arrays)).check_trainable()
     assert "mine.npz" in str(caught.value)
 
 

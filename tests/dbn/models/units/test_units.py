@@ -1,5 +1,6 @@
 """Unit types against quadrature, autograd and sampling."""
 
+import json
 import math
 
 import numpy as np
@@ -8,32 +9,44 @@ import torch
 from scipy import integrate, optimize, stats
 
 from dbn.errors import SettingError
-from dbn.models.units import Bernoulli, Gaussian, ReLU, Units, make_units
-from helpers import Route
+from dbn.models.units import Bernoulli, Gaussian, GaussianWithVariance, Mixed, ReLU, Softmax, Units, make_units
+from helpers import Route, units_of
 
 
 def made(kind: str, size: int) -> Units:
-    """Units with biases away from zero, in float64."""
-    units = make_units(kind, size).double()
+    """Units with biases away from zero and variances from 0.2 to 3.3, in float64."""
+    units = units_of(kind, size).double()
     with torch.no_grad():
-        units.bias.copy_(torch.linspace(-1.5, 1.2, size, dtype=torch.float64))
+        for parameter in units.parameters():
+            parameter.copy_(torch.linspace(-1.5, 1.2, parameter.numel(), dtype=torch.float64))
     return units
 
 
 @pytest.mark.parametrize("field", [-3.0, -0.4, 0.0, 2.5])
 def test_log_partition_is_the_sum_or_integral_over_states(field: float) -> None:
-    binary, real = made("bernoulli", 1), made("gaussian", 1)
+    binary = made("bernoulli", 1)
     f = torch.tensor([[field]], dtype=torch.float64)
     total = sum(
         math.exp(-binary.energy(torch.tensor([[x]], dtype=torch.float64)).item() + field * x) for x in (0.0, 1.0)
     )
     assert binary.log_partition(f).item() == pytest.approx(math.log(total), abs=1e-12)
 
-    def integrand(x: float) -> float:
-        return math.exp(-real.energy(torch.tensor([[x]], dtype=torch.float64)).item() + field * x)
+    for kind in ("gaussian", "gaussian_with_variance"):
+        real = made(kind, 1)
 
-    integral, _ = integrate.quad(integrand, -30, 30, epsabs=1e-12)
-    assert real.log_partition(f).item() == pytest.approx(math.log(integral), abs=1e-9)
+        def integrand(x: float, real: Units = real) -> float:
+            return math.exp(-real.energy(torch.tensor([[x]], dtype=torch.float64)).item() + field * x)
+
+        integral, _ = integrate.quad(integrand, -30, 30, epsabs=1e-12)
+        assert real.log_partition(f).item() == pytest.approx(math.log(integral), abs=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["softmax", "bernoulli"])
+def test_log_partition_of_units_with_states_is_the_sum_over_them(kind: str) -> None:
+    units, fields = made(kind, 5), torch.randn(4, 5, dtype=torch.float64)
+    states = units.states()
+    expected = torch.logsumexp(fields @ states.T - units.energy(states), 1)
+    torch.testing.assert_close(units.log_partition(fields), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("field", [-3.0, -0.4, 0.0, 2.5])
@@ -77,12 +90,18 @@ def test_parameter_gradients_against_autograd(kind: str) -> None:
             torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=1e-11)
 
 
+REAL = ("gaussian", "gaussian_with_variance")
+
+
 @pytest.mark.parametrize("kind", sorted(Units.registry))
 def test_moments_of_a_million_samples(kind: str, route: Route) -> None:
     """Mean and variance within five standard errors, for fields on both sides of zero."""
     units = made(kind, 3)
     drawn = units
     if route.in_kernels:
+        pytest.importorskip("triton")
+        if kind not in ("bernoulli", "gaussian", "relu"):
+            pytest.skip("there is no kernel for it")
         from dbn.models.units.in_kernels import KernelUnits
 
         drawn = KernelUnits(made(kind, 3).to(route.device))
@@ -93,8 +112,10 @@ def test_moments_of_a_million_samples(kind: str, route: Route) -> None:
         check_rectified_normal(units, field[0], draws)
         return
     mean = units.mean(field)[0]
-    variance = mean * (1 - mean) if kind == "bernoulli" else torch.ones(3, dtype=torch.float64)
-    fourth = variance * (1 - 3 * variance) + 3 * variance**2 if kind == "bernoulli" else 3 * variance**2
+    real = torch.tensor([kind in REAL or (kind == "mixed" and place == 0) for place in range(3)])
+    own = units.gain()
+    variance = torch.where(real, torch.ones(3).double() if own is None else own, mean * (1 - mean))
+    fourth = torch.where(real, 3 * variance**2, variance * (1 - 3 * variance) + 3 * variance**2)
     assert ((draws.mean(0) - mean).abs() < 5 * (variance / n).sqrt()).all()
     assert ((draws.var(0) - variance).abs() < 5 * ((fourth - variance**2).clamp(min=1e-12) / n).sqrt() + 1e-5).all()
 
@@ -123,8 +144,8 @@ def test_a_rectified_draw_is_near_a_sum_of_shifted_binary_units() -> None:
 
 @pytest.mark.parametrize("kind", sorted(Units.registry))
 def test_bias_from_data_gives_the_base_rates(kind: str) -> None:
-    units = make_units(kind, 4).double()
-    rates = torch.tensor([0.1, 0.5, 0.73, 0.99], dtype=torch.float64)
+    units = units_of(kind, 4).double()
+    rates = torch.tensor([0.01, 0.99, 0.27, 0.73], dtype=torch.float64)
     units.initialise_bias(rates)
     torch.testing.assert_close(units.mean(torch.zeros(1, 4, dtype=torch.float64))[0], rates, rtol=0, atol=1e-12)
 
@@ -144,7 +165,10 @@ def test_states_are_all_different_and_in_counting_order() -> None:
     assert len({tuple(state) for state in Bernoulli(6).states().tolist()}) == 64
 
 
-@pytest.mark.parametrize("units", [Bernoulli(21), Gaussian(2)])
+@pytest.mark.parametrize(
+    "units",
+    [Bernoulli(21), Gaussian(2), Softmax(44, 2), units_of("mixed", 3), Mixed(40, [{"kind": "bernoulli", "n": 20}] * 2)],
+)
 def test_too_many_states_are_refused(units: Units) -> None:
     with pytest.raises(SettingError, match="states"):
         units.states()
@@ -157,5 +181,73 @@ def test_bad_sizes_are_refused(size: object) -> None:
 
 
 def test_an_unknown_unit_type_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(SettingError, match="bernoulli, gaussian, relu"):
+    with pytest.raises(SettingError, match="bernoulli, gaussian, gaussian_with_variance, mixed, relu, softmax"):
         make_units("binary", 3)
+
+
+def test_every_draw_of_categories_has_one_in_each_group() -> None:
+    """Also where probabilities are 0 or 1 in float32, and for means given beforehand."""
+    units = Softmax(9, [4, 2, 3])
+    field = 200 * torch.randn(5000, 9, generator=torch.Generator().manual_seed(1))
+    draws = units.sample(field, torch.Generator().manual_seed(2)).detach()
+    assert {tuple(group.sum(1).unique().tolist()) for group in draws.split([4, 2, 3], 1)} == {(1.0,)}
+    assert (units.mean(field)[draws == 1] > 0).all()
+    again = units.sample(field, torch.Generator().manual_seed(2), mean=units.mean(field))
+    assert torch.equal(again, draws)
+
+
+def test_writing_over_the_field_gives_what_a_new_tensor_does() -> None:
+    """Samplers write means and draws into the memory of the field."""
+    for kind in sorted(Units.registry):
+        units, field = made(kind, 6), torch.randn(7, 6, dtype=torch.float64)
+        with torch.no_grad():
+            for function in (
+                units.mean,
+                lambda f, out=None, u=units: u.sample(f, torch.Generator().manual_seed(3), out),
+            ):
+                expected, over = function(field), field.clone()
+                assert function(over, out=over) is over
+                assert torch.equal(over, expected), kind
+
+
+def test_variances_start_at_one_and_stay_above_their_floor() -> None:
+    units = GaussianWithVariance(3, floor=0.05)
+    torch.testing.assert_close(units.variance, torch.ones(3))
+    with torch.no_grad():
+        units.log_variance.copy_(torch.tensor([-200.0, 0.0, 3.0]))
+    assert units.variance.tolist() == pytest.approx([0.05, 1.05, 0.05 + math.exp(3)])
+
+
+@pytest.mark.parametrize("categories", [1, 4, [3, 3], [3, 1, 1], "a", 2.5, [], True, [2.0, 3.0]])
+def test_categories_that_do_not_fit_are_refused(categories: object) -> None:
+    with pytest.raises(SettingError, match="categories="):
+        Softmax(5, categories)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("parts", "match"),
+    [
+        ([], "made of parts"),
+        (["bernoulli"], "number of its units"),
+        ([{"kind": "bernoulli", "n": 3}], "3 units together, of 5"),
+        ([{"kind": "bernoulli", "n": 0}], r"parts\.n=0"),
+        ([{"kind": "nothing", "n": 5}], "no such choice"),
+        ([{"kind": "mixed", "n": 5, "parts": [{"kind": "bernoulli", "n": 5}]}], "side by side"),
+        ([{"kind": "softmax", "n": 5, "categories": [4, 4]}], "should be 8"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(parts: list[object], match: str) -> None:
+    with pytest.raises(SettingError, match=match):
+        make_units({"kind": "mixed", "parts": parts}, 5)
+
+
+@pytest.mark.parametrize("kind", sorted(Units.registry))
+def test_units_are_made_again_from_their_description(kind: str) -> None:
+    units = units_of(kind, 6)
+    again = make_units(json.loads(json.dumps(units.spec())), [6])
+    assert again.matches(units)
+    assert {name: p.shape for name, p in again.named_parameters()} == {
+        name: p.shape for name, p in units.named_parameters()
+    }
+    low, high = again.bounds()
+    assert low.shape == high.shape == (6,)

@@ -1,0 +1,1 @@
+"""Tables: rows of numbers, binary values and categories, some of them missing."""

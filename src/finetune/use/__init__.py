@@ -1,0 +1,1 @@
+"""Applying fine-tuned networks, from the command line: predictions and features."""
