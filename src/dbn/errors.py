@@ -30,3 +30,7 @@ class TrackingError(UserError, RuntimeError):
 
 class DivergenceError(UserError, ArithmeticError):
     """Parameters became infinite or NaN during training."""
+
+
+class WorkerError(UserError, RuntimeError):
+    """A process that ran a job of a multirun ended in the middle of it, killed or out of memory."""

@@ -104,6 +104,15 @@ class Phases:
         else:
             rbm.write_gradient(self.v, self.field, self.mean, weights)
 
+    def condition_on_visible(self, rbm: RBM) -> None:
+        """As :meth:`Phase.condition_on_visible` for both phases at once: one product, where there is a single model."""
+        if self.field.dim() > 2:
+            self.positive.condition_on_visible(rbm)
+            self.negative.condition_on_visible(rbm)
+        else:
+            rbm.hidden_field(self.v, out=self.field)
+            self.positive._hidden = self.negative._hidden = rbm.hidden
+
     @property
     def mean(self) -> Tensor:
         """Hidden means ``(2 * batch, n_hidden)``."""

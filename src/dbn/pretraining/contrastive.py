@@ -64,9 +64,13 @@ class ContrastiveStep:
         rbm.connection.refresh()
         if v.data_ptr() != positive.v.data_ptr():
             positive.v.copy_(v)
-        positive.condition_on_visible(rbm)
-        self.sampler.write_negative_states(rbm, positive, negative.v, generator)
-        negative.condition_on_visible(rbm)
+        if self.sampler.starts_at_data:
+            positive.condition_on_visible(rbm)
+            self.sampler.write_negative_states(rbm, positive, negative.v, generator)
+            negative.condition_on_visible(rbm)
+        else:
+            self.sampler.write_negative_states(rbm, positive, negative.v, generator)
+            phases.condition_on_visible(rbm)
         self.sampler.continue_chains(rbm, phases, generator)
         phases.write_gradient(rbm, count)
         add_gradients(rbm)

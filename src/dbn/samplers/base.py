@@ -16,6 +16,8 @@ class Sampler(ABC):
 
     persistent: ClassVar[bool] = False
     """Whether its chains continue from minibatch to minibatch."""
+    starts_at_data: ClassVar[bool] = True
+    """Whether it needs the positive phase's hidden field. Without it, the fields of both phases are one product."""
 
     @property
     @abstractmethod
@@ -28,7 +30,8 @@ class Sampler(ABC):
 
         Args:
             rbm: the model.
-            positive: the positive phase of the minibatch; only its buffer ``h`` may be overwritten.
+            positive: the positive phase of the minibatch; only its buffer ``h`` may be overwritten. Its hidden field is
+                there only for a sampler that :attr:`starts_at_data`.
             out: ``(batch, n_visible)``.
             generator: source of randomness (default: torch's global one).
         """

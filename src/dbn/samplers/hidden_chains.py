@@ -1,5 +1,7 @@
 """Persistent contrastive divergence with chains of hidden states, which saves a product with the weights."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -30,6 +32,8 @@ class HiddenChains(PersistentContrastiveDivergence):
     References:
         Tieleman (2008), *Training restricted Boltzmann machines using approximations to the likelihood gradient*, ICML.
     """
+
+    starts_at_data: ClassVar[bool] = False
 
     @property
     def products(self) -> int:

@@ -92,7 +92,7 @@ class Inputs:
         return 0.01 if self.visible == "gaussian" else 1.0
 
     def images(self, X: Any, labels: Tensor | None = None, weights: Tensor | None = None) -> Images | SparseImages:
-        """Images of a validated ``X`` ``(n, n_features)``; labels and weights of their losses are ``(n,)``."""
+        """Images of a validated ``X`` ``(n, n_features)``, with labels or targets ``(n, ...)``, weights ``(n,)``."""
         offset, factor = self.scaling.offset, self.scaling.factor
         return replace(rows_of(X), labels=labels, offset=offset, factor=factor, weights=weights)
 

@@ -14,8 +14,11 @@ from dbn.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from finetune.sklearn.classifier import DBNClassifier
+    from finetune.sklearn.regressor import DBNRegressor
 
-__all__ = ["DBNClassifier"]
+__all__ = ["DBNClassifier", "DBNRegressor"]
 
 if not TYPE_CHECKING:  # a checker that saw it would let every misspelt name pass
-    __getattr__, __dir__ = lazy_attributes(__name__, {"DBNClassifier": "finetune.sklearn.classifier"})
+    __getattr__, __dir__ = lazy_attributes(
+        __name__, {"DBNClassifier": "finetune.sklearn.classifier", "DBNRegressor": "finetune.sklearn.regressor"}
+    )

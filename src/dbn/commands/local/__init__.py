@@ -1,0 +1,1 @@
+"""Jobs of a multirun side by side on one machine: ``hydra/launcher=local``."""
