@@ -20,7 +20,8 @@ from dbn.commands.configuration import config_directory, resolve_config
 from dbn.data.from_config import data_of
 from dbn.likelihood import annealed_importance_sampling
 from dbn.models.dbn import DBN
-from dbn.pretraining.stack_run import STACK_FILE, pretraining_config, pretraining_directory
+from dbn.models.model_file import DBN_FILE
+from dbn.pretraining.stack_run import pretraining_config, pretraining_directory
 from dbn.random.streams import stream
 from dbn.runs.run import software_and_machine
 from finetune.report.comparison.statistics.mean_difference import estimate_difference
@@ -59,7 +60,7 @@ def measure(precision: str, seed: int, length: Length, device: str, runs: str) -
     result = finetune(config)
     assert result["precision"][0] == precision
     directory = pretraining_directory(pretraining_config(config))
-    (rbm,) = DBN.load(directory / STACK_FILE)
+    (rbm,) = DBN.load(directory / DBN_FILE)
     data = data_of(config)
     test = data.test.features()
     z = annealed_importance_sampling(rbm, torch.linspace(0, 1, length.betas), 100, stream(seed, "ais"))

@@ -27,21 +27,32 @@ class Predictions:
     Attributes:
         label: true classes, ``(n_test,)`` int64.
         predicted: predicted classes, ``(n_test,)`` int64.
-        index: number of each image in its source, ``(n_test,)`` int64, see :attr:`dbn.data.DataSet.test_index`.
+        index: number of each image in its source, ``(n_test,)`` int64, see :attr:`dbn.data.DataSet.test_index`; None:
+            0 to n - 1.
         names: name of each image, such as its file's; empty where images have none.
     """
 
     label: NDArray[np.int64]
     predicted: NDArray[np.int64]
-    index: NDArray[np.int64]
+    index: NDArray[np.int64] | None = None
     names: tuple[str, ...] = ()
+
+    def save(self, directory: Path) -> None:
+        """Write ``predictions.safetensors``.
+
+        It holds ``label``, ``predicted`` (int16) and ``index`` (int32), ``(n_test,)`` each; the images' names are
+        metadata.
+        """
+        index = np.arange(len(self.label)) if self.index is None else self.index
+        content = {"label": self.label.astype(np.int16), "predicted": self.predicted.astype(np.int16)}
+        arrays = {**content, "index": index.astype(np.int32)}
+        write_bytes(directory / PREDICTIONS_FILE, serialise(arrays, metadata={NAMES: json.dumps(list(self.names))}))
 
 
 def write_predictions(directory: Path, data: DataSet, predicted: Tensor, probabilities: Tensor | None = None) -> None:
     """Write ``predictions.safetensors`` and ``probabilities.safetensors``, sorted by the images' numbers in the source.
 
-    The first holds ``label``, ``predicted`` (int16) and ``index`` (int32), ``(n_test,)`` each, and the images' names as
-    metadata; the second ``probabilities`` ``(n_test, n_classes)`` float32.
+    The first is that of :meth:`Predictions.save`; the second holds ``probabilities`` ``(n_test, n_classes)`` float32.
 
     Args:
         directory: of the run.
@@ -51,13 +62,9 @@ def write_predictions(directory: Path, data: DataSet, predicted: Tensor, probabi
     """
     assert data.test.labels is not None
     index, order = _in_order(data)
-    content = {"label": data.test.labels.cpu(), "predicted": predicted.cpu()}
-    arrays: dict[str, NDArray[np.generic]] = {
-        name: values[order].numpy().astype(np.int16) for name, values in content.items()
-    }
-    arrays["index"] = index
-    names = [data.test_names[k] for k in order.tolist()] if data.test_names else []
-    write_bytes(directory / PREDICTIONS_FILE, serialise(arrays, metadata={NAMES: json.dumps(names)}))
+    label, classes = (numbers.cpu()[order].numpy().astype(np.int64) for numbers in (data.test.labels, predicted))
+    names = tuple(data.test_names[k] for k in order.tolist()) if data.test_names else ()
+    Predictions(label, classes, index.astype(np.int64), names).save(directory)
     if probabilities is not None:
         in_order = {"probabilities": probabilities.cpu()[order].numpy()}
         write_bytes(directory / PROBABILITIES_FILE, serialise(in_order))

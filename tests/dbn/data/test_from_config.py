@@ -43,7 +43,7 @@ def test_the_choices():
 @pytest.mark.parametrize("choice", CHOICES)
 def test_a_choice_composes_and_every_interpolation_resolves(composed, choice, monkeypatch):
     monkeypatch.setenv("DBN_DATA", "somewhere")
-    needs_path = choice in ("npz", "mat", "image_folder", "memmap")
+    needs_path = choice in ("npz", "mat", "image_folder", "memmap", "table")
     config = composed(f"data={choice}", *(["data.path=of/mine"] if needs_path else []))
     data = OmegaConf.to_container(config.data, resolve=True, throw_on_missing=True)
     assert data["name"] == choice

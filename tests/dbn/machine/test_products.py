@@ -118,6 +118,7 @@ def test_models_choose_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
         told.append(multiplications)
         return products.TORCH_DEFAULT
 
+    monkeypatch.setattr(products, "SMALLEST_PRODUCT", 1)  # smaller ones do not ask
     monkeypatch.setattr(products, "faster_products", listening)
     monkeypatch.setattr("dbn.models.linear.faster_products", listening)
     rbm = RBM(Bernoulli(7), Bernoulli(5))

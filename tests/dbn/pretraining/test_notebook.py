@@ -178,7 +178,9 @@ def test_the_value_that_stands_for_one_is_inside(maximum: float) -> None:
 
 def test_real_visible_units_take_standardised_digits() -> None:
     data = load_data(digits(), standardise=True)
-    with pytest.raises(DataError, match=r"set stack\.visible=gaussian as well, or data\.standardise=false"):
+    with pytest.raises(
+        DataError, match=r"set stack\.visible=gaussian as well \(as_data for a table\), or data\.standardise=false"
+    ):
         pretrain_stack(data, SMALL)
     stack = pretrain_stack(data, [LayerSettings(n_hidden=5, epochs=1, learning_rate=0.001)], visible="gaussian")
     assert isinstance(stack[0].visible, Gaussian)

@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
 
 from finetune.report import write_report
 from finetune.report.comparison.class_errors import SectionClassErrors, class_errors, class_groups, confusion_matrix
-from finetune.tasks.predictions import PREDICTIONS_FILE, write_predictions
+from finetune.tasks.predictions import PREDICTIONS_FILE, Predictions
 
 NAMES = ["0", "8", "B", "D", "zh_jing"]
 
@@ -23,7 +22,7 @@ def with_predictions(study: Any, name: str, seed: int, mistakes: dict[int, int],
     predicted = [mistakes.get(place, label) for place, label in enumerate(LABELS)]
     error = sum(label != guess for label, guess in zip(LABELS, predicted, strict=True)) / len(LABELS)
     directory: Path = study.run(name, seed, error, classes=NAMES, data="easypr", **content)
-    write_predictions(directory, torch.tensor(LABELS), torch.tensor(predicted))
+    Predictions(np.array(LABELS), np.array(predicted)).save(directory)
     return directory
 
 
@@ -95,7 +94,7 @@ def test_without_names_classes_are_numbers_and_without_predictions_there_is_noth
     study.arm("dbn", [0.1, 0.2])
     assert errors_of(study) is None
     directory = study.directory / "finetune" / "dbn_seed0"
-    write_predictions(directory, torch.arange(20) % 20, torch.arange(20).roll(1) % 20)
+    Predictions(np.arange(20), np.roll(np.arange(20), 1)).save(directory)
     view = errors_of(study)
     assert view is not None
     assert [row.name for row in view.every] == [str(label) for label in range(20)]

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from scipy import stats
 
 from finetune.report.comparison.against_reference import mcnemar_of_arms
 from finetune.report.pages.certainty_table import build_certainty_table
 from finetune.report.results.formatting import MINUS
-from finetune.tasks.predictions import write_predictions
+from finetune.tasks.predictions import Predictions
 
 N_TEST = 500
 
@@ -22,8 +21,7 @@ RIGHT = 3
 
 def predicting(directory: Path, wrong: np.ndarray) -> None:
     """Predictions of a run: class 3 where it is right, which is always the label, else class 5."""
-    predicted = torch.from_numpy(np.where(wrong, 5, RIGHT))
-    write_predictions(directory, torch.full((N_TEST,), RIGHT), predicted)
+    Predictions(np.full(N_TEST, RIGHT), np.where(wrong, 5, RIGHT)).save(directory)
 
 
 @pytest.fixture

@@ -4,11 +4,10 @@ import re
 
 import numpy as np
 import pytest
-import torch
 
 from finetune.report.pages.headline_text import write_headline
 from finetune.report.results.formatting import MINUS
-from finetune.tasks.predictions import write_predictions
+from finetune.tasks.predictions import Predictions
 
 CLAIMS = re.compile(r"\b(wins|better|lower|beats|outperforms)\b")
 
@@ -91,8 +90,7 @@ def test_what_a_verdict_is_judged_by_stands_beside_it(study):
             wrong = rng.random(500) < rate
             flops = {"pretraining": 1e12, "fine_tuning": 2e12} if name != "glorot" else {"fine_tuning": 2e12}
             directory = study.run(name, seed, float(wrong.mean()), flops=flops)
-            label = torch.zeros(500, dtype=torch.int64)
-            write_predictions(directory, label, torch.from_numpy(wrong.astype(np.int64)))
+            Predictions(np.zeros(500, np.int64), wrong.astype(np.int64)).save(directory)
     found = headline(study)
     facts = " ".join(found.facts)
     assert "500 test images, of which one is worth 0.20 percentage points." in facts

@@ -3,13 +3,13 @@
 import io
 import tarfile
 
+import numpy as np
 import pytest
-import torch
 
 from dbn.errors import DataError
 from finetune.report import write_report
 from finetune.report.results.archive import unpack, write_archive
-from finetune.tasks.predictions import write_predictions
+from finetune.tasks.predictions import Predictions
 
 
 @pytest.fixture
@@ -17,7 +17,8 @@ def filled(study):
     study.arm("dbn", [0.1, 0.2, 0.15])
     study.arm("glorot", [0.3, 0.2, 0.25])
     for number, directory in enumerate(sorted(study.directory.glob("finetune/*"))):
-        write_predictions(directory, torch.arange(50) % 10, (torch.arange(50) + (torch.arange(50) < number)) % 10)
+        label = np.arange(50) % 10
+        Predictions(label, (label + (np.arange(50) < number)) % 10).save(directory)
         (directory / "metrics.csv").write_text("epoch,train/loss\n0,1.5\n")
         (directory / "network.safetensors").write_bytes(b"weights")
     return study
