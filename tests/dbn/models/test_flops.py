@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from dbn import RBM
 from dbn.data.from_config import data_of
 from dbn.fitting.trainer import fit_resumably
+from dbn.machine.products import onednn_is_faster
 from dbn.models import flops
 from dbn.models.units import Bernoulli
 from dbn.pretraining.contrastive import ContrastiveStep
@@ -61,6 +62,7 @@ def test_a_step_in_which_only_the_upper_layers_learn(learning: int) -> None:
 
 def counted(fit: Callable[[], object]) -> int:
     """Operations that torch counts in a fit whose Trainer sees no validation images."""
+    onednn_is_faster()  # multiplies once in a process
     with FlopCounterMode(display=False) as counter:
         fit()
     return int(counter.get_total_flops())
