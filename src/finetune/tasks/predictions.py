@@ -44,8 +44,10 @@ class Predictions:
         metadata.
         """
         index = np.arange(len(self.label)) if self.index is None else self.index
-        content = {"label": self.label.astype(np.int16), "predicted": self.predicted.astype(np.int16)}
-        arrays = {**content, "index": index.astype(np.int32)}
+        arrays: dict[str, NDArray[np.generic]] = {
+            "label": self.label.astype(np.int16), "predicted": self.predicted.astype(np.int16),
+            "index": index.astype(np.int32),
+        }  # fmt: skip
         write_bytes(directory / PREDICTIONS_FILE, serialise(arrays, metadata={NAMES: json.dumps(list(self.names))}))
 
 
