@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 
 from dbn.errors import DivergenceError
-from dbn.files import write_json
-from dbn.runs.seeds import by_seed
+from fake_training import FakeTraining
 from finetune import train
-from finetune.runs.network_run import finetuning_directory, trial_of
 
 CLIMB = ["dbn-finetune", "sweep=compute", "stack.layers=[9]", "training.epochs=10", "n_parallel_seeds=5"]
 CLIMB += ["hydra.sweeper.times=[1,3,10,30]", "training.learning_rate=0.1", "optimizer.weight_decay=0.001"]
@@ -25,48 +23,33 @@ def _messages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
 
 
-class Training:
-    """In place of training: the best learning rate falls with the epochs, 0.1 for 10 of them; decay is best at 1e-4.
+class Training(FakeTraining):
+    """The best learning rate falls with the epochs, 0.1 for 10 of them; decay is best at 1e-4.
 
     An arm's error falls as the inverse of its epochs to ``plateau``; at another rate or decay it is larger.
 
     Args:
         plateau: lowest error of each arm.
         diverging: learning rate above which training diverges.
-
-    Attributes:
-        started: name, first seed and epochs of every job, in order.
-        stop_after: number of jobs after which the user interrupts.
     """
 
     def __init__(self, plateau: dict[str, float], diverging: float = math.inf) -> None:
+        super().__init__()
         self.plateau = plateau
         self.diverging = diverging
-        self.started: list[tuple[str, int, int]] = []
-        self.stop_after = math.inf
 
-    def __call__(self, config: dict[str, Any], _: list[str]) -> list[dict[str, Any]]:
-        directories = [finetuning_directory(own) for own in by_seed(config)]
-        if all((directory / "result.json").is_file() for directory in directories):
-            return []
-        if len(self.started) == self.stop_after:
-            raise KeyboardInterrupt
+    def result(self, config: dict[str, Any]) -> dict[str, Any]:
         epochs, arm = config["training"]["epochs"], config["arm"]["name"]
-        self.started.append((config["name"], config["seed"], epochs))
         rate, decay = config["training"]["learning_rate"], config["optimizer"]["weight_decay"]
         if rate > self.diverging:
             raise DivergenceError("diverged")
         wrong = abs(math.log(rate * epochs)) + abs(math.log(decay / 1e-4))
-        for own, directory in zip(by_seed(config), directories, strict=True):
-            error = self.plateau[arm] + 0.1 / epochs + 0.01 * wrong + own["seed"] % 7 / 1e5
-            write_json(directory / "result.json", {
-                "study": own["study"], "stage": "finetune", "task": "classifier", "name": own["name"], "arm": arm,
-                "seed": own["seed"], "data": "digits", "n_labelled": own["data"]["n_labelled"], "epochs": epochs,
-                "kind": "pretrained" if arm.startswith("dbn") else "random", "trial": trial_of(own), "config": own,
-                "metrics": {"validation/error": error, "test/error": error},
-                "flops": {"fine_tuning": 1e9 * epochs, "pretraining": 3e10 if arm.startswith("dbn") else 0},
-            })  # fmt: skip
-        return []
+        error = self.plateau[arm] + 0.1 / epochs + 0.01 * wrong + config["seed"] % 7 / 1e5
+        return {
+            "epochs": epochs, "kind": "pretrained" if arm.startswith("dbn") else "random",
+            "metrics": {"validation/error": error, "test/error": error},
+            "flops": {"fine_tuning": 1e9 * epochs, "pretraining": 3e10 if arm.startswith("dbn") else 0},
+        }  # fmt: skip
 
 
 def run(

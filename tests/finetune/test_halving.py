@@ -10,11 +10,9 @@ from typing import Any
 import pytest
 
 from dbn.errors import DivergenceError
-from dbn.files import write_json
-from dbn.runs.seeds import by_seed
+from fake_training import FakeTraining
 from finetune import train
 from finetune.rungs import Halving
-from finetune.runs.network_run import finetuning_directory, trial_of
 
 TUNE = ["dbn-finetune", "sweep=tune", "stack.layers=[9]", "training.epochs=90", "hydra.sweeper.n_widened=3"]
 TUNE += ["hydra.sweeper.n_settings=9"]
@@ -27,43 +25,25 @@ def _messages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
 
 
-class Training:
-    """In place of training: runs are best at ``best`` as learning rate, better with more epochs, and may diverge.
+class Training(FakeTraining):
+    """Runs are best at ``best`` as learning rate, better with more epochs, and may diverge.
 
     Args:
         best: the best learning rate.
         diverging: learning rate above which training diverges.
-
-    Attributes:
-        started: name, first seed and epochs of every job, in order.
-        stop_after: number of jobs after which the user interrupts.
     """
 
     def __init__(self, best: float, diverging: float = math.inf) -> None:
+        super().__init__()
         self.best = best
         self.diverging = diverging
-        self.started: list[tuple[str, int, int]] = []
-        self.stop_after = math.inf
 
-    def __call__(self, config: dict[str, Any], _: list[str]) -> list[dict[str, Any]]:
-        directories = [finetuning_directory(own) for own in by_seed(config)]
-        if all((directory / "result.json").is_file() for directory in directories):
-            return []
-        if len(self.started) == self.stop_after:
-            raise KeyboardInterrupt
-        self.started.append((config["name"], config["seed"], config["training"]["epochs"]))
+    def result(self, config: dict[str, Any]) -> dict[str, Any]:
         rate = config["training"]["learning_rate"]
         if rate > self.diverging:
             raise DivergenceError("diverged")
-        for own, directory in zip(by_seed(config), directories, strict=True):
-            error = abs(math.log(rate / self.best)) + 1 / own["training"]["epochs"] + own["seed"] / 1e6
-            write_json(directory / "result.json", {
-                "study": "tune", "stage": "finetune", "task": "classifier", "name": own["name"],
-                "arm": own["arm"]["name"], "seed": own["seed"], "data": "digits", "pretrained": False,
-                "n_labelled": own["data"]["n_labelled"], "metrics": {"validation/error": error, "test/error": 1.0},
-                "trial": trial_of(own), "config": own,
-            })  # fmt: skip
-        return []
+        error = abs(math.log(rate / self.best)) + 1 / config["training"]["epochs"] + config["seed"] / 1e6
+        return {"pretrained": False, "metrics": {"validation/error": error, "test/error": 1.0}}
 
 
 def tune(monkeypatch: pytest.MonkeyPatch, training: Training, *more: str) -> None:

@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dbn.files import write_json
-from dbn.runs.seeds import by_seed
+from fake_training import FakeTraining
 from finetune import train
-from finetune.runs.network_run import finetuning_directory
 
 GROW = ["dbn-finetune", "seeds=until_settled", "arm=dbn,random_relu", "stack.layers=[9]", "study=growing"]
 
@@ -23,40 +21,36 @@ def _messages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
 
 
-class Training:
-    """In place of training: normal errors round a mean for each arm, the same for a seed whenever it is trained.
+class Training(FakeTraining):
+    """Normal errors round a mean for each arm, the same for a seed whenever it is trained.
 
     Args:
         means: error of each arm.
-
-    Attributes:
-        started: arm, first seed and number of seeds of every job, in order.
-        stop_after: number of jobs after which the user interrupts.
     """
 
     def __init__(self, means: dict[str, float]) -> None:
+        super().__init__()
         self.means = means
-        self.started: list[tuple[str, int, int]] = []
-        self.stop_after = math.inf
 
-    def __call__(self, config: dict[str, Any], _: list[str]) -> list[dict[str, Any]]:
-        directories = [finetuning_directory(own) for own in by_seed(config)]
-        if all((directory / "result.json").is_file() for directory in directories):
-            return []
-        if len(self.started) == self.stop_after:
-            raise KeyboardInterrupt
+    @property
+    def batches(self) -> list[tuple[str, int]]:
+        """Name and first seed of every job, in order."""
+        return [(name, seed) for name, seed, _ in self.started]
+
+    def result(self, config: dict[str, Any]) -> dict[str, Any]:
         arm = config["arm"]["name"]
-        self.started.append((arm, config["seed"], config["n_parallel_seeds"]))
-        for own, directory in zip(by_seed(config), directories, strict=True):
-            noise = np.random.default_rng([own["seed"], len(arm)]).standard_normal()
-            error = self.means[arm] + 0.001 * noise
-            write_json(directory / "result.json", {
-                "study": own["study"], "stage": "finetune", "task": "classifier", "name": own["name"], "arm": arm,
-                "seed": own["seed"], "data": "digits", "n_labelled": None, "config": own,
-                "kind": "pretrained" if arm.startswith("dbn") else "random",
-                "metrics": {"validation/error": error, "test/error": error},
-            })  # fmt: skip
-        return []
+        noise = np.random.default_rng([config["seed"], len(arm)]).standard_normal()
+        error = self.means[arm] + 0.001 * noise
+        kind = "pretrained" if arm.startswith("dbn") else "random"
+        return {"kind": kind, "metrics": {"validation/error": error, "test/error": error}}
+
+
+def seeds(there: Path) -> list[int]:
+    """Seeds of the runs of each arm, which are the same."""
+    found = {arm: sorted(int(path.name.rpartition("seed")[2]) for path in there.glob(f"runs/growing/finetune/{arm}_*"))
+             for arm in ("dbn", "random_relu")}  # fmt: skip
+    assert found["dbn"] == found["random_relu"]
+    return found["dbn"]
 
 
 def run(training: Training, *overrides: str, monkeypatch: pytest.MonkeyPatch, there: Path) -> int:
@@ -79,7 +73,8 @@ def looks(there: Path) -> list[int]:
 def test_a_large_difference_ends_at_the_first_look(tmp_path, monkeypatch, capsys):
     training = Training({"dbn": 0.01, "random_relu": 0.05})
     assert run(training, monkeypatch=monkeypatch, there=tmp_path) == 0
-    assert training.started == [("dbn", 0, 5), ("random_relu", 0, 5)]
+    assert training.batches == [("dbn", 0), ("random_relu", 0)]
+    assert seeds(tmp_path) == [0, 1, 2, 3, 4]
     assert looks(tmp_path) == [5]
     assert "Pretraining wins" in capsys.readouterr().out
 
@@ -87,7 +82,8 @@ def test_a_large_difference_ends_at_the_first_look(tmp_path, monkeypatch, capsys
 def test_no_difference_takes_all_seeds_and_is_said_at_the_end_only(tmp_path, monkeypatch, capsys):
     training = Training({"dbn": 0.05, "random_relu": 0.05})
     assert run(training, "seed=100", "report.margin=0.2", monkeypatch=monkeypatch, there=tmp_path) == 0
-    assert training.started == [(arm, 100 + 5 * k, 5) for k in range(4) for arm in ("dbn", "random_relu")]
+    assert training.batches == [(arm, 100 + 5 * k) for k in range(4) for arm in ("dbn", "random_relu")]
+    assert seeds(tmp_path) == list(range(100, 120))
     assert looks(tmp_path) == [5, 10, 15, 20]
     assert capsys.readouterr().out.count("No difference that matters") == 1
 
@@ -99,9 +95,8 @@ def test_an_interrupted_study_goes_on_and_looks_no_more_often(tmp_path, monkeypa
     assert run(training, *options, monkeypatch=monkeypatch, there=tmp_path) == 130
     training.stop_after = math.inf
     assert run(training, *options, monkeypatch=monkeypatch, there=tmp_path) == 0
-    assert training.started == [
-        (arm, start, n) for start, n in ((0, 6), (6, 3), (9, 1)) for arm in ("dbn", "random_relu")
-    ]
+    assert training.batches == [(arm, start) for start in (0, 6, 9) for arm in ("dbn", "random_relu")]
+    assert seeds(tmp_path) == list(range(10))
     assert looks(tmp_path) == [6, 9, 10]
 
 

@@ -1,6 +1,6 @@
 """Images that a person gives to a trained model: as they are stored, or as features."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -72,6 +72,34 @@ def batches(images: ImageSet, size: int = BATCH) -> Iterator[Tensor]:
     if len(images):
         for block in BlockLoader(images, batch_size=size, minibatches_per_block=1):
             yield block.features
+
+
+def applied(
+    function: Callable[[Tensor], Tensor], images: Any, scaling: Scaling | None, like: Tensor, n_features: int, *,
+    are_features: bool, batch_size: int,
+) -> Any:  # fmt: skip
+    """What a model computes of images, batch after batch.
+
+    Args:
+        function: of features ``(batch, n_features)`` of the type and on the device of ``like``; may not return them
+            uncopied.
+        images: as in :func:`given_images`.
+        scaling: as in :func:`given_images`.
+        like: a parameter of the model.
+        n_features: number of features of the model's inputs.
+        are_features: as in :func:`given_images`.
+        batch_size: images computed at once.
+
+    Returns:
+        A numpy array if ``images`` are one or a table, otherwise a tensor on the device of ``like``.
+
+    Raises:
+        DataError: as :func:`given_images`.
+    """
+    given = given_images(images, scaling, n_features, are_features=are_features)
+    found = [function(x.to(like)) for x in batches(given, batch_size)] or [function(like.new_empty(0, n_features))]
+    outputs = torch.cat(found)
+    return outputs.cpu().numpy() if isinstance(images, np.ndarray) or is_table(images) else outputs
 
 
 def _as_pixels(given: Any, are_features: bool) -> Tensor:

@@ -5,11 +5,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dbn.data.given_images import BATCH, batches, given_images, is_table
+from dbn.data.given_images import BATCH, applied
 from dbn.errors import SettingError
 from dbn.models.autoencoder import TiedAutoencoder  # noqa: F401 (registers its kind, which files name)
 from dbn.models.layer import Layer
@@ -148,13 +147,10 @@ class DBN(nn.Module):
             DataError: images of another shape or range.
         """
         self._check_layers(layer)
-        given = given_images(images, self.scaling, self.sizes[0], are_features=features)
-        like = next(self.parameters())
-        empty = like.new_empty(0, self.sizes[0])
-        outputs = torch.cat(
-            [self.up(x.to(like), layer).clone() for x in batches(given, batch_size)] or [self.up(empty, layer)]
-        )
-        return outputs.cpu().numpy() if isinstance(images, np.ndarray) or is_table(images) else outputs
+        return applied(
+            lambda v: self.up(v, layer).clone(), images, self.scaling, next(self.parameters()), self.sizes[0],
+            are_features=features, batch_size=batch_size,
+        )  # fmt: skip
 
     def reconstruct(self, v: Tensor) -> Tensor:
         """Mean-field reconstruction: ``(batch, n_visible)`` -> ``(batch, n_visible)``."""

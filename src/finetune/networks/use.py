@@ -4,11 +4,10 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dbn.data.given_images import BATCH, batches, given_images, is_table
+from dbn.data.given_images import BATCH, applied, is_table
 from dbn.data.images import ImageSet
 from dbn.errors import SettingError
 from dbn.settings import check_number
@@ -128,21 +127,16 @@ class UsableNetwork(nn.Module):
 
     def _applied(self, images: Any, function: Callable[[Tensor], Tensor], features: bool, batch_size: int) -> Any:
         """``function`` of the features of images, in evaluation mode, batch after batch."""
-        meaning = self.known_meaning
-        like = self.blocks[0].layer.weight
-        n_features = self.blocks[0].layer.in_features
-        given = given_images(images, meaning.scaling, n_features, are_features=features)
-        training = self.training
+        scaling, layer, training = self.known_meaning.scaling, self.blocks[0].layer, self.training
         self.eval()
         try:
             with torch.no_grad():
-                found = [function(x.to(like)) for x in batches(given, batch_size)] or [
-                    function(like.new_empty(0, n_features))
-                ]
+                return applied(
+                    function, images, scaling, layer.weight, layer.in_features, are_features=features,
+                    batch_size=batch_size,
+                )  # fmt: skip
         finally:
             self.train(training)
-        outputs = torch.cat(found)
-        return outputs.cpu().numpy() if isinstance(images, np.ndarray) or is_table(images) else outputs
 
     @property
     def known_meaning(self) -> Meaning:
