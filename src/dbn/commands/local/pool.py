@@ -70,14 +70,14 @@ class Pool:
             PreemptedError: Ctrl-C; the workers have written their checkpoints.
             WorkerError: all workers have died.
         """
-        waiting = list(enumerate(jobs))[::-1]
+        waiting = list(reversed(jobs))
         places = {job[0]: place for place, job in enumerate(jobs)}
         with passing_on(self.workers):
             try:
                 while waiting or any(worker.job is not None for worker in self.workers):
                     for worker in self.workers:
                         if worker.job is None and waiting:
-                            _, job = waiting.pop()
+                            job = waiting.pop()
                             worker.start(job[0], cloudpickle.dumps(job))
                     self._receive(places, done)
                     if waiting and not self.workers:
