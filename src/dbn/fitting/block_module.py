@@ -10,6 +10,7 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 
 from dbn.data.blocks import Block, Destination, Minibatch
 from dbn.fitting.metrics_file import MetricsFiles
+from dbn.fitting.quick_attributes import quick_attributes
 from dbn.machine.capturable import make_capturable, set_capturable
 from dbn.machine.cuda_graphs import BlockGraphs, recorder_for, say_once
 from dbn.machine.hooks import has_hooks
@@ -89,6 +90,11 @@ class BlockModule(pl.LightningModule):
 
     def training_step(self, block: Block, index: int) -> None:
         """Take an optimiser step for each minibatch of the block."""
+        with quick_attributes(self):
+            self._take_steps(block)
+
+    def _take_steps(self, block: Block) -> None:
+        """See :meth:`training_step`."""
         lightning_optimizer = self.lightning_optimizer()
         optimizer = lightning_optimizer.optimizer
         block = self.begin_block(block)

@@ -9,7 +9,7 @@ from dbn.machine.kernels import has_kernels
 
 
 class SGD(torch.optim.SGD):
-    """:class:`torch.optim.SGD` with one fused call per parameter group and without torch's bookkeeping.
+    """:class:`torch.optim.SGD` with one fused call for all parameters of equal settings, without torch's bookkeeping.
 
     Results, settings, parameter groups and checkpoints are those of ``torch.optim.SGD(fused=True)``, whose Python
     overhead takes as long as the whole minibatch of a small model. Where :mod:`dbn.machine.kernels` has a kernel, one
@@ -37,13 +37,17 @@ class SGD(torch.optim.SGD):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; returns the loss of ``closure``, if given."""
         loss = None if closure is None else closure()
-        first = next(parameter for group in self.param_groups for parameter in group["params"])
-        if has_kernels(first.device) and self._step_in_kernels():
+        if has_kernels(self.param_groups[0]["params"][0].device) and self._step_in_kernels():
             return loss
+        calls: dict[tuple[Any, ...], Lists] = {}
         for group in self.param_groups:
             momentum = group["momentum"]
-            fresh: Lists = ([], [], [])  # first step: momentum starts at the undampened gradient
-            running: Lists = ([], [], [])
+            settings = (
+                group["lr"], group["weight_decay"], momentum, group["dampening"], group["nesterov"], group["maximize"]
+            )  # fmt: skip
+            running = calls.get((settings, False))
+            if running is None:
+                running = calls[settings, False] = ([], [], [])
             for parameter in group["params"]:
                 gradient = parameter.grad
                 if gradient is None:
@@ -51,24 +55,19 @@ class SGD(torch.optim.SGD):
                 lists = running
                 if momentum:
                     state = self.state[parameter]
-                    if state.get("momentum_buffer") is None:
+                    if state.get("momentum_buffer") is None:  # first step: momentum starts at the undampened gradient
                         state["momentum_buffer"] = torch.empty_like(gradient)
-                        lists = fresh
+                        lists = calls.setdefault((settings, True), ([], [], []))
                     lists[2].append(state["momentum_buffer"])
                 lists[0].append(parameter)
                 lists[1].append(gradient)
-            for lists in (fresh, running):
-                if lists[0]:
-                    torch._fused_sgd_(
-                        *lists,
-                        weight_decay=group["weight_decay"],
-                        momentum=momentum,
-                        lr=group["lr"],
-                        dampening=group["dampening"],
-                        nesterov=group["nesterov"],
-                        maximize=group["maximize"],
-                        is_first_step=lists is fresh,
-                    )
+        for (settings, is_first_step), lists in calls.items():
+            if lists[0]:
+                lr, weight_decay, momentum, dampening, nesterov, maximize = settings
+                torch._fused_sgd_(
+                    *lists, lr=lr, weight_decay=weight_decay, momentum=momentum, dampening=dampening,
+                    nesterov=nesterov, maximize=maximize, is_first_step=is_first_step,
+                )  # fmt: skip
         return loss
 
     def _step_in_kernels(self) -> bool:

@@ -32,8 +32,10 @@ def matmul(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
         b: ``(..., k, m)``.
         out: destination ``(..., n, m)``.
     """
-    multiplications = a.numel() * b.shape[-1]
+    multiplications = a.numel() * b.size(-1)
     if multiplications < SMALLEST_PRODUCT:  # entering a context takes as long as the smallest products
+        if a.dim() == 2 == b.dim():
+            return torch.mm(a, b, out=out)
         return torch.matmul(a, b, out=out)
     with faster_products(multiplications):
         return torch.matmul(a, b, out=out)

@@ -5,10 +5,12 @@ from torch import Tensor, nn
 
 
 def gradient_of(parameter: nn.Parameter) -> Tensor:
-    """The parameter's ``grad``, allocated as zeros if it is None."""
-    if parameter.grad is None:
-        parameter.grad = torch.zeros_like(parameter)
-    return parameter.grad
+    """The parameter's ``grad``, allocated as zeros if it is None; autograd may add to it later."""
+    gradient = parameter.grad
+    if gradient is None:
+        with torch.inference_mode(False):
+            gradient = parameter.grad = torch.zeros_like(parameter)
+    return gradient
 
 
 def write_weighted_sum(parameter: nn.Parameter, x: Tensor, weights: Tensor) -> None:

@@ -116,10 +116,12 @@ class Phases:
     @property
     def mean(self) -> Tensor:
         """Hidden means ``(2 * batch, n_hidden)``."""
-        hidden = self.positive._hidden
-        if hidden is not None and self.negative._hidden is not None:  # both at once
-            hidden.mean(self.field, out=self._mean)
-            self.positive._hidden = self.negative._hidden = None
-        for phase in (self.positive, self.negative):
+        positive, negative = self.positive, self.negative
+        if positive._hidden is None is negative._hidden:
+            return self._mean
+        if positive._hidden is not None and negative._hidden is not None:  # both at once
+            positive._hidden.mean(self.field, out=self._mean)
+            positive._hidden = negative._hidden = None
+        for phase in (positive, negative):
             phase.mean  # noqa: B018  # computed where it is not yet known
         return self._mean

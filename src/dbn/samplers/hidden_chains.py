@@ -74,8 +74,9 @@ class HiddenChains(PersistentContrastiveDivergence):
                 f"sampler: its chains have {self.chains.shape[-1]} hidden units, those of another RBM; this one has "
                 f"{like.shape[-1]}. Give every RBM a sampler of its own."
             )
-        if self.chains is None:
-            self.chains = torch.zeros_like(like)
-        elif self.chains.shape[-2] < n:
-            self.chains = torch.cat([self.chains, torch.zeros_like(like[..., self.chains.shape[-2] :, :])], -2)
+        with torch.inference_mode(False):  # chains outlive training
+            if self.chains is None:
+                self.chains = torch.zeros_like(like)
+            elif self.chains.shape[-2] < n:
+                self.chains = torch.cat([self.chains, torch.zeros_like(like[..., self.chains.shape[-2] :, :])], -2)
         return self.chains[..., :n, :]

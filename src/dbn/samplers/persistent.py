@@ -57,7 +57,8 @@ class PersistentContrastiveDivergence(Sampler):
         if self.chains is None:
             positive.sample_hidden(rbm, generator)
             rbm.visible.sample(rbm.visible_field(h, out=v), generator, out=v)
-            self.chains = v.clone()
+            with torch.inference_mode(False):  # chains outlive training
+                self.chains = v.clone()
         if v.shape[:-2] != self.chains.shape[:-2] or v.shape[-1] != self.chains.shape[-1]:
             raise SettingError(
                 f"sampler: its chains have {self.chains.shape[-1]} visible units, those of another RBM; this one has "
