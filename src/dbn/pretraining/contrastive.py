@@ -29,8 +29,11 @@ from dbn.settings import call_factory
 
 
 def without_autograd(device: torch.device) -> AbstractContextManager[Any]:
-    """For steps that write their gradients: inference mode on a CPU, where torch's bookkeeping takes a quarter of a
-    small step; elsewhere, where steps are recorded, no more than without gradients."""
+    """Context for steps that write their gradients themselves.
+
+    On a CPU inference mode, since torch's bookkeeping takes a quarter of a small step; elsewhere, where steps are
+    recorded and generators outlive them, no more than no gradients.
+    """
     return torch.inference_mode() if device.type == "cpu" else torch.no_grad()
 
 
