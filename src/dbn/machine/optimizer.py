@@ -37,7 +37,8 @@ class SGD(torch.optim.SGD):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; returns the loss of ``closure``, if given."""
         loss = None if closure is None else closure()
-        if has_kernels(self.param_groups[0]["params"][0].device) and self._step_in_kernels():
+        first = next(parameter for group in self.param_groups for parameter in group["params"])
+        if has_kernels(first.device) and self._step_in_kernels():
             return loss
         calls: dict[tuple[Any, ...], Lists] = {}
         for group in self.param_groups:

@@ -58,3 +58,10 @@ def test_the_closure_s_loss_is_returned() -> None:
 
     assert SGD([parameter], lr=0.25).step(closure) == 1
     assert parameter.item() == 0.5
+
+
+def test_a_group_without_parameters_is_passed_over():
+    parameter = torch.nn.Parameter(torch.ones(3))
+    parameter.grad = torch.ones(3)
+    SGD([{"params": []}, {"params": [parameter], "weight_decay": 0.5}], lr=0.25).step()
+    torch.testing.assert_close(parameter.detach(), torch.full((3,), 1 - 0.25 * 1.5))
