@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from dbn.models.linear import WeightLayer
+from dbn.models.pooling import Pooling
 from dbn.models.registry import Registered
 
 
@@ -18,6 +19,9 @@ class Layer(Registered, nn.Module, ABC):
     """
 
     registry: ClassVar[dict[str, type[Any]]] = {}
+
+    pooling: Pooling | None = None
+    """Pooling between the fields of the encoder and its activation; None: none."""
 
     @property
     @abstractmethod
@@ -58,7 +62,10 @@ class Layer(Registered, nn.Module, ABC):
 
     @abstractmethod
     def encoder(self) -> tuple[WeightLayer, Any]:
-        """Network layer that computes :meth:`up`, with copies of the parameters, and its activation."""
+        """Network layer that computes :meth:`up`, with copies of the parameters, and its activation.
+
+        Its fields are pooled before the activation where the layer has a :attr:`pooling`.
+        """
 
     @abstractmethod
     def decoder(self) -> tuple[WeightLayer, Any]:

@@ -1,0 +1,116 @@
+"""Convolutional layers of feed-forward networks."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dbn.errors import SettingError
+from dbn.models.linear import WeightLayer
+from dbn.models.maps import as_pictures, channels_last, checked_maps, flattened
+from dbn.settings import check_number
+
+
+def checked_geometry(
+    name: str, shape: Sequence[int], maps: int, kernel: int, stride: int, padding: int, *, maps_first: bool
+) -> tuple[int, int, int]:
+    """Shape (height, width, maps) of a convolution's outputs.
+
+    Args:
+        name: of the layer, for messages.
+        shape: of the inputs.
+        maps: number of filters.
+        kernel: side of a filter.
+        stride: distance of neighbouring positions of a filter.
+        padding: zeros on each side of the inputs.
+        maps_first: whether ``shape`` is (channels, height, width).
+
+    Raises:
+        SettingError: a value is invalid, or the filter is larger than the padded inputs.
+    """
+    check_number("maps", maps, low=1, whole=True)
+    check_number("kernel", kernel, low=1, whole=True)
+    check_number("stride", stride, low=1, whole=True)
+    check_number("padding", padding, low=0, whole=True)
+    height, width, _ = checked_maps(name, shape, maps_first=maps_first)
+    if min(height, width) + 2 * padding < kernel:
+        raise SettingError(
+            f"kernel={kernel}: the filters are larger than their inputs of {height}x{width} with padding={padding}. "
+            "Use smaller kernels, less pooling below, or fewer convolutional layers."
+        )
+    sides = ((side + 2 * padding - kernel) // stride + 1 for side in (height, width))
+    return (*sides, maps)  # type: ignore[return-value]  # two sides
+
+
+class Convolution2d(WeightLayer):
+    """Filters that are moved over pictures, with one bias for each map; states and fields are flat.
+
+    Args:
+        input_shape: (height, width, maps) of the inputs; with ``maps_first``, (channels, height, width).
+        maps: number of filters.
+        kernel: side of a filter.
+        stride: distance of neighbouring positions of a filter.
+        padding: zeros on each side of the inputs.
+        maps_first: whether the inputs are images as they are stored, channels first.
+
+    Attributes:
+        weight: ``(maps, channels, kernel, kernel)``.
+        bias: ``(maps,)``.
+        input_shape: of the inputs.
+        output_shape: (height, width, maps) of the outputs.
+
+    Raises:
+        SettingError: a value is invalid, or the filters are larger than their inputs.
+
+    Shape:
+        ``(batch, n_inputs)`` -> ``(batch, height * width * maps)``.
+
+    References:
+        LeCun, Bottou, Bengio & Haffner (1998), *Gradient-based learning applied to document recognition*.
+    """
+
+    kind: ClassVar[str] = "convolution"
+    options: ClassVar[tuple[str, ...]] = ("input_shape", "maps", "kernel", "stride", "padding", "maps_first")
+    precisions: ClassVar[tuple[str, ...]] = ("float32", "bf16")
+
+    def __init__(
+        self, input_shape: Sequence[int], maps: int, kernel: int, stride: int = 1, padding: int = 0,
+        *, maps_first: bool = False, device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.output_shape = checked_geometry(
+            type(self).__name__, input_shape, maps, kernel, stride, padding, maps_first=maps_first
+        )
+        *_, channels = checked_maps(type(self).__name__, input_shape, maps_first=maps_first)
+        self.input_shape = list(input_shape)
+        self.maps, self.kernel, self.stride, self.padding, self.maps_first = maps, kernel, stride, padding, maps_first
+        self.in_features = torch.Size(input_shape).numel()
+        self.out_features = torch.Size(self.output_shape).numel()
+        self.weight = nn.Parameter(torch.zeros(maps, channels, kernel, kernel, device=device, dtype=dtype))
+        self.bias = nn.Parameter(torch.zeros(maps, device=device, dtype=dtype))
+
+    @property
+    def fan_in(self) -> int:
+        """Inputs per output: the size of a filter."""
+        return self.weight[0].numel()
+
+    @property
+    def fan_out(self) -> int:
+        """Outputs per input, but for those at the borders."""
+        return self.maps * self.kernel**2 // self.stride**2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The filters' responses at every position, plus bias."""
+        pictures, weight, bias = as_pictures(x, self.input_shape, maps_first=self.maps_first), self.weight, self.bias
+        if self.precision == "bf16" and self.training:
+            pictures, weight, bias = (each.to(torch.bfloat16) for each in (pictures, weight, bias))
+        outputs = F.conv2d(pictures, channels_last(weight), bias, self.stride, self.padding)
+        return flattened(outputs).to(x.dtype)
+
+    @torch.no_grad()
+    def limit_norms(self, max_norm: float) -> None:
+        """Rescale each filter to norm ``max_norm`` if it exceeds it, see :meth:`WeightLayer.limit_norms`."""
+        norms = torch.linalg.vector_norm(self.weight, dim=(1, 2, 3), keepdim=True)
+        self.weight.mul_(norms.div_(max_norm).clamp_(min=1.0).reciprocal_())
