@@ -103,11 +103,10 @@ class Convolution2d(WeightLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         """The filters' responses at every position, plus bias."""
-        pictures, weight, bias = as_pictures(x, self.input_shape, maps_first=self.maps_first), self.weight, self.bias
-        if self.precision == "bf16" and self.training:
-            pictures, weight, bias = (each.to(torch.bfloat16) for each in (pictures, weight, bias))
-        outputs = F.conv2d(pictures, channels_last(weight), bias, self.stride, self.padding)
-        return flattened(outputs).to(x.dtype)
+        factor = torch.bfloat16 if self.precision == "bf16" and self.training else x.dtype
+        pictures = as_pictures(x, self.input_shape, maps_first=self.maps_first).to(factor)
+        weight, bias = channels_last(self.weight).to(factor), self.bias.to(factor)
+        return flattened(F.conv2d(pictures, weight, bias, self.stride, self.padding)).to(x.dtype)
 
     @torch.no_grad()
     def limit_norms(self, max_norm: float) -> None:

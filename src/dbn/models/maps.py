@@ -25,9 +25,11 @@ def as_pictures(x: Tensor, shape: Sequence[int], *, maps_first: bool = False) ->
         ``(batch, maps, height, width)``, channels last in memory unless they come first in ``shape``.
     """
     if maps_first and shape[0] > 1:
-        return x.unflatten(-1, tuple(shape))
+        pictures: Tensor = x.unflatten(-1, tuple(shape))
+        return pictures
     height, width, maps = (*shape[1:], 1) if maps_first else shape  # of one channel both orders are the same memory
-    return x.unflatten(-1, (height, width, maps)).movedim(-1, 1)
+    last: Tensor = x.unflatten(-1, (height, width, maps))
+    return last.movedim(-1, 1)
 
 
 def flattened(pictures: Tensor, *, maps_first: bool = False) -> Tensor:

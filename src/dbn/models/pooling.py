@@ -81,7 +81,8 @@ class MaxPooling(Pooling):
     def __call__(self, field: Tensor) -> Tensor:
         """The largest field of each block; ``field`` may have further dimensions before the batch."""
         pictures = as_pictures(field.flatten(0, -2), self.shape)
-        return flattened(F.max_pool2d(pictures, self.size, self.stride)).unflatten(0, field.shape[:-1])
+        largest: Tensor = flattened(F.max_pool2d(pictures, self.size, self.stride)).unflatten(0, field.shape[:-1])
+        return largest
 
 
 class ProbabilisticMaxPooling(Pooling):
@@ -116,7 +117,8 @@ class ProbabilisticMaxPooling(Pooling):
 def blocks(x: Tensor, shape: Sequence[int], size: int) -> Tensor:
     """States ``(..., n)`` by block, a view: ``(..., height / size, size, width / size, size, maps)``."""
     height, width, maps = shape
-    return x.unflatten(-1, (height // size, size, width // size, size, maps))
+    by_block: Tensor = x.unflatten(-1, (height // size, size, width // size, size, maps))
+    return by_block
 
 
 def check_blocks(shape: Sequence[int], size: int) -> None:
