@@ -35,6 +35,16 @@ class WeightLayer(Registered, nn.Module):
     """Values that ``precision`` may take."""
 
     @property
+    def shape_in(self) -> tuple[int, ...]:
+        """Shape of the inputs: ``(in_features,)``, or of maps, (height, width, maps)."""
+        return (self.in_features,)
+
+    @property
+    def shape_out(self) -> tuple[int, ...]:
+        """Shape of the outputs: ``(out_features,)``, or of maps, (height, width, maps)."""
+        return (self.out_features,)
+
+    @property
     def fan_in(self) -> int:
         """Inputs per output, for initialisation."""
         return self.in_features

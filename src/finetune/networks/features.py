@@ -21,7 +21,7 @@ MEAN_NORM_OF = 1000
 def features_of(network: Network, data: DataSet, n_units: int, seed: int) -> dict[str, np.ndarray]:
     """Pictures of the features of the first units of each layer above the first (whose filters are pictures).
 
-    For an autoencoder, the layers up to the code. For a DBN, use :func:`finetune.networks.initialise.unroll` first.
+    For an autoencoder, the layers up to the code. For a DBN, use :func:`finetune.networks.unrolling.unroll` first.
 
     Args:
         network: a single network.

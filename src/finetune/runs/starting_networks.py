@@ -20,9 +20,10 @@ from dbn.pretraining.check_data import visible_units_of
 from dbn.pretraining.from_config import kind_of, untrained_of, visible_of
 from dbn.pretraining.stack_run import pretrain_together, pretraining_config, pretraining_directory
 from dbn.settings import call_factory, check_keys
-from finetune.networks.initialise import Initialisation, start_normalisation, unroll
+from finetune.networks.initialise import Initialisation, start_normalisation
 from finetune.networks.network import Network
 from finetune.networks.normalisation import Normalisation
+from finetune.networks.unrolling import unroll
 from finetune.tasks.check_data import check_inputs
 
 NETWORK_KEYS = ("activation", "dropout_input", "dropout_hidden", "normalisation")

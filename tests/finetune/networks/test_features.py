@@ -14,8 +14,8 @@ from dbn.models.dbn import DBN
 from dbn.models.units import Bernoulli
 from dbn.pretraining.pictures import sheets
 from finetune.networks.features import combine, features_of, field, maximise
-from finetune.networks.initialise import unroll
 from finetune.networks.network import Network
+from finetune.networks.unrolling import unroll
 from finetune.networks.weight_changes import weight_changes
 from finetune.runs.network_run import finetune, finetuning_directory
 from helpers import Composer
