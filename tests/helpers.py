@@ -20,8 +20,13 @@ from dbn.random.streams import Source, streams
 Composer = Callable[..., dict[str, Any]]
 """Composes a configuration; the fixture ``compose``."""
 
-PAIRS = [(visible, hidden) for visible in sorted(Units.registry) for hidden in sorted(Units.registry)]
-"""Every pair of unit types."""
+OF_MAPS = ("max_pooled", "per_map")
+"""Unit types of feature maps, which have tests of their own, see test_convolution.py and test_map_units.py."""
+KINDS = sorted(set(Units.registry) - set(OF_MAPS))
+"""All others."""
+
+PAIRS = [(visible, hidden) for visible in KINDS for hidden in KINDS]
+"""Every pair of them."""
 
 NORMALISED = [
     (visible, hidden)

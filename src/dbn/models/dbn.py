@@ -193,7 +193,7 @@ class DBN(nn.Module):
                 after_step()
         h = top.sample_hidden(v, generator)
         for k in reversed(range(1, len(self))):
-            h = self[k].sample_visible(h, generator)
+            h = self[k - 1].hidden.states_below(self[k].sample_visible(h, generator), generator)
         drawn: Tensor = self[0].mean_visible(h) if means else self[0].sample_visible(h, generator)
         return drawn
 

@@ -190,14 +190,6 @@ class RBM(UnitPair):
         self.write_gradients_of_units(self.visible, self.hidden, v, field, buffer, state_weights)
         self.connection.write_weighted_gradient(v, buffer)
 
-    def up(self, x: Tensor) -> Tensor:
-        """:meth:`mean_hidden`."""
-        return self.mean_hidden(x)
-
-    def down(self, h: Tensor) -> Tensor:
-        """:meth:`mean_visible`."""
-        return self.mean_visible(h)
-
     def in_kernels(self) -> "RBM":
         """For training on a GPU: an RBM with the same parameters whose units are computed by kernels.
 

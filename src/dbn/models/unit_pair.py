@@ -1,5 +1,6 @@
 """Two layers of units and the connection between them: what RBMs and tied autoencoders have in common."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from dbn.models.connections import Connection, make_connection
 from dbn.models.connections.tf32 import TF32Products
 from dbn.models.layer import Layer
 from dbn.models.linear import Linear, WeightLayer
+from dbn.models.pooling import Pooling
 from dbn.models.units import Units, make_units
 
 
@@ -64,18 +66,23 @@ class UnitPair(Layer):
 
     @property
     def output_shape(self) -> tuple[int, ...]:
-        """Shape of the hidden units."""
-        return self.hidden.shape
+        """Shape of the hidden units, or of the blocks that the layer above sees."""
+        return self.hidden.output_shape
 
     @property
     def input_type(self) -> Any:
-        """Type of the visible units."""
-        return self.visible.spec()
+        """Type of the visible units' values."""
+        return self.visible.value_type
 
     @property
     def output_type(self) -> Any:
-        """Type of the hidden units."""
-        return self.hidden.spec()
+        """Type of the hidden units' values, as the layer above sees them."""
+        return self.hidden.value_type
+
+    @property
+    def pooling(self) -> Pooling | None:  # type: ignore[override]
+        """That of the hidden units."""
+        return self.hidden.pooling
 
     @property
     def operations(self) -> int:
@@ -95,12 +102,13 @@ class UnitPair(Layer):
         return _scaled(self.connection.decoder(self.visible.bias), self.visible), self.visible.activation
 
     def up(self, x: Tensor) -> Tensor:
-        """Mean of the hidden units given visible states, ``(batch, n_visible)`` -> ``(batch, n_hidden)``."""
-        return self.hidden.mean(self.connection.hidden_field(self.visible_states(x)))
+        """What the layer above sees of the hidden units, ``(batch, n_visible)`` -> ``(batch, n_outputs)``."""
+        return self.hidden.outputs(self.connection.hidden_field(self.visible_states(x)))
 
     def down(self, h: Tensor) -> Tensor:
-        """Mean of the visible units given hidden states, ``(batch, n_hidden)`` -> ``(batch, n_visible)``."""
-        return self.visible.mean(self.connection.visible_field(self.hidden_states(h)))
+        """Mean of the visible units given outputs, ``(batch, n_outputs)`` -> ``(batch, n_visible)``."""
+        states = as_states(h, self.weight, math.prod(self.output_shape), "hidden")
+        return self.visible.mean(self.connection.visible_field(self.hidden.spread(states)))
 
     @classmethod
     def group(cls, members: Sequence[Any]) -> Self:
@@ -156,7 +164,7 @@ class UnitPair(Layer):
     def from_description(cls, description: dict[str, Any]) -> Self:
         """An untrained layer, see :meth:`Layer.from_description`."""
         shape, hidden_shape = description["visible_shape"], description["hidden_shape"]
-        connection = make_connection(description["connection"], shape, hidden_shape[0])
+        connection = make_connection(description["connection"], shape, hidden_shape[-1])
         return cls(
             make_units(description["visible"], shape), make_units(description["hidden"], hidden_shape), connection
         )

@@ -9,7 +9,7 @@ from dbn.commands.factories import target_of
 from dbn.data.images import DataSet
 from dbn.data.shapes import DataInfo
 from dbn.errors import SettingError
-from dbn.models.connections import Connection
+from dbn.models.connections import Connection, Convolution
 from dbn.models.layer import Layer
 from dbn.models.registry import Registered
 from dbn.models.units import Units
@@ -18,6 +18,10 @@ from dbn.pretraining.growing import untrained_layers
 from dbn.pretraining.method import PretrainingMethod
 from dbn.pretraining.settings import LAYER_CHECKS, LayerSettings
 from dbn.settings import check_list, check_table, format_value
+
+
+CONVOLUTION = ("kernel", "stride", "padding")
+"""Settings of a convolutional layer's filters, beside the number of its maps."""
 
 
 def layers_of(stack: Mapping[str, Any]) -> list[LayerSettings]:
@@ -31,7 +35,7 @@ def layers_of(stack: Mapping[str, Any]) -> list[LayerSettings]:
     check_table("stack.upper_layers", upper, LAYER_CHECKS)
     check_list("stack.layers", stack["layers"])
     layers = [
-        with_kinds("stack.layers", layer if isinstance(layer, Mapping) else {"n_hidden": layer})
+        with_kinds("stack.layers", with_connection(layer) if isinstance(layer, Mapping) else {"n_hidden": layer})
         for layer in stack["layers"]
     ]
     uppers = [{}, *[upper] * len(layers)]
@@ -40,6 +44,38 @@ def layers_of(stack: Mapping[str, Any]) -> list[LayerSettings]:
         check_table("stack.layers", layer, LAYER_CHECKS)
         check_table("stack.layers", whole, {}, needed=["n_hidden"], others=LAYER_CHECKS)
     return [LayerSettings(**layer) for layer in merged]
+
+
+def with_connection(layer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings of a layer in which ``{kind: convolution, maps: 24, kernel: 5}`` has become its connection.
+
+    Raises:
+        SettingError: settings of a connection without its kind, or a layer that says twice what connects it.
+    """
+    given = {name: layer[name] for name in ("maps", *CONVOLUTION) if name in layer}
+    if "kind" not in layer:
+        if given:
+            name, value = next(iter(given.items()))
+            raise SettingError(
+                f"stack.layers.{name}={format_value(value)}: only convolutional layers have it. Say that the layer is "
+                f"one, {{kind: convolution, maps: 24, kernel: 5}}, or leave it out."
+            )
+        return layer
+    for name in ("connection", "n_hidden"):
+        if name in layer:
+            raise SettingError(
+                f"stack.layers.{name}={format_value(layer[name])}: kind={format_value(layer['kind'])} says what "
+                "connects the layer, and maps how many filters it has. Leave it out."
+            )
+    if layer["kind"] != Convolution.kind:
+        raise SettingError(
+            f"stack.layers.kind={format_value(layer['kind'])}: no such choice. Use convolution; a dense layer is a "
+            "number of units, 500, or {n_hidden: 500}."
+        )
+    check_table("stack.layers", given, {}, needed=["maps", "kernel"], others=("maps", *CONVOLUTION))
+    rest = {name: value for name, value in layer.items() if name not in ("kind", *given)}
+    options = {name: given[name] for name in CONVOLUTION if name in given}
+    return {**rest, "n_hidden": given["maps"], "connection": {"kind": Convolution.kind, **options}}
 
 
 def visible_of(stack: Mapping[str, Any]) -> str | Mapping[str, Any]:

@@ -88,6 +88,7 @@ class GrowingStack:
         self.run = run
         self.seed = run.seed
         self.method = method
+        settings = of_lowest(settings)
         self.stages = stages_of(method, settings)
         self.visible = visible
         self.augment = augment
@@ -186,6 +187,11 @@ JOINT_SETTINGS = (
 """Settings that layers share which are trained jointly."""
 
 
+def of_lowest(settings: Sequence[LayerSettings]) -> list[LayerSettings]:
+    """The settings, the first of them as those of a layer on images."""
+    return [*(own.on_images() for own in settings[:1]), *settings[1:]]
+
+
 def untrained_layers(
     method: PretrainingMethod,
     settings: Sequence[LayerSettings],
@@ -201,7 +207,7 @@ def untrained_layers(
         shape: of an image.
     """
     layers: list[Layer] = []
-    for own in settings:
+    for own in of_lowest(settings):
         layer = method.new_layer(visible, shape, own)
         layers.append(layer)
         visible, shape = layer.output_type, layer.output_shape

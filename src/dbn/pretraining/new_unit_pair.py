@@ -23,9 +23,10 @@ def new_unit_pair(
     images: ImageSet | None,
 ) -> Pair:
     """An untrained layer of class ``kind``, see :meth:`dbn.pretraining.method.PretrainingMethod.new_layer`."""
-    visible = make_units(input_type, input_shape, "stack.visible")
     connection = make_connection(settings.connection, input_shape, settings.n_hidden, "stack.every_layer.connection")
-    hidden = make_units(settings.hidden, connection.hidden_shape, "stack.every_layer.hidden")
+    visible = make_units(connection.units_of_visible(input_type), input_shape, "stack.visible")
+    of_hidden = connection.units_of_hidden(settings.hidden, settings.pool)
+    hidden = make_units(of_hidden, connection.hidden_shape, "stack.every_layer.hidden")
     if generator is not None:
         connection.initialise(settings.weight_std, generator)
     if images is not None and settings.bias_from_data:

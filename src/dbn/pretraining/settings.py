@@ -1,7 +1,7 @@
 """Settings of a layer's pretraining; the defaults are the recipe of Hinton & Salakhutdinov (2006)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dbn.models.connections import Connection
@@ -23,6 +23,7 @@ LAYER_CHECKS: dict[str, Check] = {
     "n_hidden": within(low=1, whole=True),
     "hidden": check_kind(Units),
     "connection": check_kind(Connection),
+    "pool": optional(within(low=2, whole=True)),
     "learning_rate": within(low=0, above=True),
     "initial_momentum": within(low=0, high=1, below=True),
     "initial_momentum_epochs": within(low=0, whole=True),
@@ -46,6 +47,7 @@ class LayerSettings:
         n_hidden: number of hidden units, or of feature maps, depending on the connection.
         hidden: kind of the hidden units, ``"bernoulli"``, or with options ``{"kind": "softmax", "categories": 4}``.
         connection: kind of the connection, or kind and options.
+        pool: of a convolutional layer, side of the blocks of a map that the layer above sees one unit of; None: all.
         learning_rate: of weights and biases.
         initial_momentum: momentum of the first epochs.
         initial_momentum_epochs: number of these epochs.
@@ -68,6 +70,7 @@ class LayerSettings:
     n_hidden: int
     hidden: str | Mapping[str, Any] = "bernoulli"
     connection: str | Mapping[str, Any] = "dense"
+    pool: int | None = None
     learning_rate: float = 0.1
     initial_momentum: float = 0.5
     initial_momentum_epochs: int = 5
@@ -83,6 +86,13 @@ class LayerSettings:
     def __post_init__(self) -> None:
         """Check every value."""
         check_table("stack.layers", vars(self), LAYER_CHECKS)
+
+    def on_images(self) -> "LayerSettings":
+        """The settings of the lowest layer, whose inputs are images as they are stored: channels first."""
+        found, options = Connection.resolve(self.connection, "connection")
+        if "maps_first" not in found.options:
+            return self
+        return replace(self, connection={"kind": found.kind, **options, "maps_first": True})
 
     def momentum_at(self, epoch: int) -> float:
         """Momentum of ``epoch``, counted from 0."""

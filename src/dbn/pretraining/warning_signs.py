@@ -129,7 +129,7 @@ def signs_of_layer(layer: Layer | JointLayers, images: Tensor, settings: LayerSe
                 )
             )
         variance = float(inputs.var(0, correction=0).sum())
-        kept = float(pair.down(hidden).var(0, correction=0).sum())
+        kept = float(pair.visible.mean(pair.connection.visible_field(hidden)).var(0, correction=0).sum())
         if variance > 0 and kept < IGNORED_INPUT * variance:
             signs.append(
                 Sign(

@@ -12,14 +12,14 @@ from dbn.data import DataSet, Images, digits, load_data
 from dbn.data.block_loader import BlockLoader
 from dbn.data.group_loader import GroupLoader
 from dbn.errors import DivergenceError, SettingError
-from dbn.models.units import Bernoulli, Units
+from dbn.models.units import Bernoulli
 from dbn.pretraining import LayerSettings, StackRun, pretrain_stack, pretrain_stacks
 from dbn.pretraining.contrastive import ContrastiveStep, RBMTraining
 from dbn.pretraining.stack_run import pretrain_seeds, pretraining_directory
 from dbn.random.streams import stream, streams
 from dbn.runs.seeds import SEEDS, ranges, seeds_to_resume
 from dbn.samplers import ContrastiveDivergence
-from helpers import PAIRS, Composer, randomise, units_of
+from helpers import KINDS, PAIRS, Composer, randomise, units_of
 
 
 class StoppedError(Exception):
@@ -67,7 +67,7 @@ def test_every_member_takes_the_steps_it_would_take_alone(
             torch.testing.assert_close(found, alone, rtol=0, atol=1e-12, msg=name)
 
 
-@pytest.mark.parametrize("kind", sorted(Units.registry))
+@pytest.mark.parametrize("kind", KINDS)
 def test_members_are_the_group_s_memory(kind: str) -> None:
     rbms = new_rbms(kind, kind)
     group = RBM.group(rbms)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dbn.models.connections.base import Connection
+from dbn.models.connections.convolution import Convolution
 from dbn.models.connections.dense import Dense
 
 
@@ -28,4 +29,4 @@ def make_connection(
     return connection
 
 
-__all__ = ["Connection", "Dense", "make_connection"]
+__all__ = ["Connection", "Convolution", "Dense", "make_connection"]

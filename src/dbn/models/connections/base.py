@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -93,6 +93,27 @@ class Connection(Registered, nn.Module, ABC):
     @abstractmethod
     def decoder(self, bias: Tensor) -> WeightLayer:
         """Network layer that computes ``visible_field(h) + bias``, with copies of weight and bias."""
+
+    def units_of_visible(self, wanted: str | Mapping[str, Any]) -> str | Mapping[str, Any]:
+        """Type of visible units whose values have the type ``wanted``: that type itself."""
+        return wanted
+
+    def units_of_hidden(self, wanted: str | Mapping[str, Any], pool: int | None) -> str | Mapping[str, Any]:
+        """Type of hidden units of the type ``wanted``.
+
+        Args:
+            wanted: kind, or kind and options.
+            pool: side of the blocks that the layer above sees one unit of; None: it sees all units.
+
+        Raises:
+            SettingError: hidden units are pooled that do not lie as maps.
+        """
+        if pool is not None:
+            raise SettingError(
+                f"pool={pool}: only convolutional layers are pooled. Leave it out, or give the layer maps, as in "
+                "'stack.layers=[{kind: convolution, maps: 24, kernel: 5, pool: 2}]'."
+            )
+        return wanted
 
     def initialise(self, std: float, generator: torch.Generator | None = None) -> None:
         """Draw the weight from N(0, ``std``^2)."""

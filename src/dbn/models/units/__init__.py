@@ -7,7 +7,9 @@ from dbn.models.units.base import Units
 from dbn.models.units.bernoulli import Bernoulli
 from dbn.models.units.gaussian import Gaussian
 from dbn.models.units.gaussian_with_variance import GaussianWithVariance
+from dbn.models.units.max_pooled import MaxPooled
 from dbn.models.units.mixed import Mixed
+from dbn.models.units.per_map import PerMap
 from dbn.models.units.relu import ReLU
 from dbn.models.units.softmax import Softmax
 
@@ -27,4 +29,4 @@ def make_units(wanted: str | Mapping[str, Any], shape: int | Sequence[int], key:
     return units
 
 
-__all__ = ["Bernoulli", "Gaussian", "GaussianWithVariance", "Mixed", "ReLU", "Softmax", "Units", "make_units"]
+__all__ = ["Bernoulli", "Gaussian", "GaussianWithVariance", "MaxPooled", "Mixed", "PerMap", "ReLU", "Softmax", "Units", "make_units"]

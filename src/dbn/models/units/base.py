@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dbn.errors import SettingError
+from dbn.models.pooling import Pooling
 from dbn.models.registry import Registered
 from dbn.random.streams import Noise
 
@@ -53,6 +54,9 @@ class Units(Registered, nn.Module, ABC):
     interval: ClassVar[tuple[float, float]]
     """Smallest and largest value of a unit; means are allowed as values."""
 
+    pooling: Pooling | None = None
+    """What the layer above sees of the units, one output for each block; None: all of them."""
+
     bias: nn.Parameter
 
     def __init__(self, shape: int | Sequence[int]) -> None:
@@ -60,6 +64,28 @@ class Units(Registered, nn.Module, ABC):
         self.shape: tuple[int, ...] = checked_shape(type(self).__name__, shape)
         self.size: int = math.prod(self.shape)
         self.bias = nn.Parameter(torch.zeros(self.size))
+
+    @property
+    def value_type(self) -> Any:
+        """Type of what the layer above sees, which its visible units must have."""
+        return self.spec()
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of what the layer above sees."""
+        return self.shape if self.pooling is None else self.pooling.output_shape
+
+    def outputs(self, field: Tensor) -> Tensor:
+        """What the layer above sees, at its mean: ``(batch, n)`` -> ``(batch, n_outputs)``."""
+        return self.mean(field)
+
+    def spread(self, outputs: Tensor) -> Tensor:
+        """Means of the units, from what the layer above sees: ``(batch, n_outputs)`` -> ``(batch, n)``."""
+        return outputs
+
+    def states_below(self, outputs: Tensor, generator: Noise = None) -> Tensor:
+        """States of the units, given states of what the layer above sees, of the same shapes as :meth:`spread`."""
+        return self.spread(outputs)
 
     @abstractmethod
     def energy(self, x: Tensor) -> Tensor:

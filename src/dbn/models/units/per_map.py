@@ -1,0 +1,189 @@
+"""Units of feature maps, which share their parameters over all positions."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from dbn.errors import SettingError
+from dbn.models.activations import Activation
+from dbn.models.maps import checked_maps
+from dbn.models.pooling import MaxPooling, check_blocks
+from dbn.models.units.base import Units
+from dbn.models.units.bernoulli import MAX_ENUMERABLE
+from dbn.random.streams import Noise
+
+
+class PerMap(Units):
+    r"""Units of any other type whose parameters are those of their map, at all positions.
+
+    Energies and log partitions are sums over the positions. A state ``(batch, n)`` is, to the units of a map, ``batch *
+    height * width`` states of one unit each.
+
+    With ``pool``, the layer above sees the largest unit of each block of a map, see
+    :class:`dbn.models.pooling.MaxPooling`. Downwards, what is above a block is spread evenly over its units: which of
+    them was the largest is lost.
+
+    Args:
+        shape: (height, width, maps).
+        units: type of the units, kind, or kind and options.
+        pool: side of the blocks that the layer above sees one unit of; None: it sees all units.
+
+    Raises:
+        SettingError: the shape has no maps, the type does not exist or cannot be pooled, or blocks do not fill the maps.
+
+    Example:
+        >>> import torch
+        >>> from dbn.models.units import PerMap
+        >>> units = PerMap((4, 4, 3), "relu", pool=2)
+        >>> units.bias.shape, units.outputs(torch.zeros(5, 48)).shape
+        (torch.Size([3]), torch.Size([5, 12]))
+    """
+
+    kind: ClassVar[str] = "per_map"
+
+    def __init__(
+        self, shape: int | Sequence[int], units: str | Mapping[str, Any] = "bernoulli", pool: int | None = None
+    ) -> None:
+        sizes = checked_maps("per_map", [shape] if isinstance(shape, int) else shape, maps_first=False)
+        nn.Module.__init__(self)  # not that of Units: the units of a position have the biases
+        self.shape = sizes
+        self.size = torch.Size(sizes).numel()
+        self.own: Units = Units.create(units, "per_map.units", sizes[-1])
+        self.units = self.own.spec()
+        self.activation = self.own.activation
+        self.normalised = self.own.normalised  # type: ignore[misc]  # of an instance
+        self.interval = self.own.interval  # type: ignore[misc]
+        self.pool = pool
+        if pool is not None:
+            if not isinstance(self.activation, str) or self.own.gain() is not None:
+                raise SettingError(f"pool={pool}: {self.own.kind} units cannot be pooled. Use bernoulli or relu units.")
+            check_blocks(sizes, pool)
+            self.pooling = MaxPooling(sizes, pool)
+
+    options: ClassVar[tuple[str, ...]] = ("units", "pool")
+
+    @property
+    def bias(self) -> Tensor:  # type: ignore[override]
+        """Biases of the maps ``(maps,)``; in a group ``(members, 1, maps)``."""
+        return self.own.bias
+
+    @property
+    def value_type(self) -> Any:
+        """Type of the units of a map."""
+        return self.own.value_type
+
+    def _positions(self, *values: Tensor) -> Iterator[Tensor]:
+        """States of the units of a map: ``(..., batch, n)`` -> ``(..., batch * positions, maps)``, views."""
+        for own in values:
+            yield own.reshape(*own.shape[:-2], -1, self.shape[-1]) if own.dim() > 1 else own.view(-1, self.shape[-1])
+
+    def _per_state(self, values: Tensor, batch: Sequence[int]) -> Tensor:
+        """Sums over positions: ``(..., batch * positions)`` -> ``(..., batch)``."""
+        return values.view(*batch, -1).sum(-1)
+
+    def _weights(self, weights: Tensor) -> Tensor:
+        """Weights of states, at every position: ``(..., batch)`` -> ``(..., batch * positions)``."""
+        positions = self.size // self.shape[-1]
+        return weights.unsqueeze(-1).expand(*weights.shape, positions).flatten(-2)
+
+    def energy(self, x: Tensor) -> Tensor:
+        """Energy of states ``x`` ``(batch, n)``; returns ``(batch,)`` in nats."""
+        (own,) = self._positions(x)
+        return self._per_state(self.own.energy(own), x.shape[:-1])
+
+    def log_partition(self, field: Tensor) -> Tensor:
+        """Sum of those of all positions; ``field`` ``(batch, n)`` -> ``(batch,)`` in nats."""
+        (own,) = self._positions(field)
+        return self._per_state(self.own.log_partition(own), field.shape[:-1])
+
+    def mean(self, field: Tensor, out: Tensor | None = None) -> Tensor:
+        """``E[x | field]``, ``(batch, n)``."""
+        (own,) = self._positions(field)
+        return self._into(self.own.mean(own, None if out is None else next(self._positions(out))), field, out)
+
+    def sample(
+        self, field: Tensor, generator: Noise = None, out: Tensor | None = None, mean: Tensor | None = None
+    ) -> Tensor:
+        """Sample of ``x | field``, ``(batch, n)``."""
+        (own,) = self._positions(field)
+        own_mean = None if mean is None else next(self._positions(mean))
+        own_out = None if out is None else next(self._positions(out))
+        return self._into(self.own.sample(own, generator, own_out, own_mean), field, out)
+
+    def reconstruction(self, field: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:
+        """That of the units of a map, ``(batch, n)``."""
+        (own,) = self._positions(field)
+        own_out = None if out is None else next(self._positions(out))
+        return self._into(self.own.reconstruction(own, generator, own_out), field, out)
+
+    def _into(self, own: Tensor, like: Tensor, out: Tensor | None) -> Tensor:
+        return own.view(like.shape) if out is None else out
+
+    def mean_slope(self, mean: Tensor) -> Tensor:
+        """That of the units of a map."""
+        (own,) = self._positions(mean)
+        return self.own.mean_slope(own).view(mean.shape)
+
+    def write_minus_energy_gradient(self, x: Tensor, weights: Tensor) -> None:
+        """Sums over states and positions."""
+        (own,) = self._positions(x)
+        self.own.write_minus_energy_gradient(own, self._weights(weights))
+
+    def write_log_partition_gradient(self, field: Tensor, mean: Tensor, weights: Tensor) -> None:
+        """Sums over states and positions."""
+        own_field, own_mean = self._positions(field, mean)
+        self.own.write_log_partition_gradient(own_field, own_mean, self._weights(weights))
+
+    def initialise_bias(self, data_mean: Tensor) -> None:
+        """From the mean over the positions of each map."""
+        self.own.initialise_bias(data_mean.view(-1, self.shape[-1]).mean(0))
+
+    def outputs(self, field: Tensor) -> Tensor:
+        """What the layer above sees: means, or the largest of each block, ``(batch, n_outputs)``."""
+        if self.pooling is None:
+            return self.mean(field)
+        (own,) = self._positions(field)
+        function: Activation = Activation.create(self.activation, "hidden.activation")
+        return function(self.pooling((own + self.own.bias).view(field.shape)))
+
+    def spread(self, outputs: Tensor) -> Tensor:
+        """Means of the units, a block's sum being what is above it, ``(batch, n_outputs)`` -> ``(batch, n)``."""
+        return outputs if self.pool is None else evenly(outputs, self.shape, self.pool)
+
+    def states(self) -> Tensor:
+        """All combinations of the states of all positions, in counting order.
+
+        Raises:
+            SettingError: there are infinitely many states, or more than 2^20.
+        """
+        own, positions = self.own.states(), self.size // self.shape[-1]
+        if len(own) ** positions > 2**MAX_ENUMERABLE:
+            raise SettingError(f"{self} units have {len(own)}^{positions} states: enumeration stops at 2^20.")
+        chosen = torch.cartesian_prod(*[torch.arange(len(own), device=own.device)] * positions)
+        return own[chosen.view(-1, positions)].flatten(1)
+
+    @classmethod
+    def group(cls, members: Sequence[Any]) -> Self:
+        """Units of a group, see :meth:`Units.group`."""
+        return members[0].holding(type(members[0].own).group([member.own for member in members]))  # type: ignore[no-any-return]
+
+    def member(self, number: int) -> Self:
+        """Units of member ``number`` of a group, whose parameters are views of the group's."""
+        return self.holding(self.own.member(number))
+
+    def holding(self, own: Units) -> Self:
+        """Units of maps with ``own`` in place of the units of a position."""
+        other = copy(self)
+        other._modules = {"own": own}
+        return other
+
+
+def evenly(outputs: Tensor, shape: Sequence[int], size: int) -> Tensor:
+    """What is above each block, spread evenly over its units: ``(..., n_outputs)`` -> ``(..., n)``."""
+    height, width, maps = shape
+    lower = outputs.div(size**2).unflatten(-1, (height // size, 1, width // size, 1, maps))
+    units: Tensor = lower.expand(*lower.shape[:-5], height // size, size, width // size, size, maps).flatten(-5)
+    return units
