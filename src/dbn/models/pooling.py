@@ -40,8 +40,8 @@ class Pooling(Registered):
         self.size = size
         if min(self.shape[:2]) < size:
             raise SettingError(
-                f"pool={size}: blocks of {size}x{size} are larger than the maps, {self._maps()}. Use less pooling here or "
-                "below, more padding, or larger images."
+                f"pool={size}: blocks of {size}x{size} are larger than the maps, {self._maps()}. Use less pooling here "
+                "or below, more padding, or larger images."
             )
         self.output_shape = (self.shape[0] // size, self.shape[1] // size, self.shape[2])
 

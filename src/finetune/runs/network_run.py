@@ -37,7 +37,7 @@ from finetune.networks.weight_changes import weight_changes
 from finetune.runs.check_config import check_finetuning, check_schedule
 from finetune.runs.continued_run import Earlier, advice, earlier_run
 from finetune.runs.fitting import check_training, fit_networks
-from finetune.runs.starting_networks import inputs_of, starting_points
+from finetune.runs.starting_networks import has_written_blocks, inputs_of, starting_points
 from finetune.runs.trajectory import trajectory_of
 from finetune.tasks import Autoencoder, FineTuning
 from finetune.tasks.class_weights import weighted
@@ -154,7 +154,8 @@ def _train(
 
 def _tracked(run: Run, data: DataSet) -> AbstractContextManager[Tracker]:
     config = run.config
-    hidden = "-".join(str(layer.n_hidden) for layer in layers_of(config["stack"]))
+    written = has_written_blocks(config)
+    hidden = config["network"]["name"] if written else "-".join(str(own.n_hidden) for own in layers_of(config["stack"]))
     tags = [data.name, *([hidden] if hidden else []), config["arm"]["name"]]
     name = f"{config['name']}_seed{config['seed']}"
     options = {"study": config["study"], "stage": "finetune", "name": name, "tags": tags, "config": config}
