@@ -65,7 +65,7 @@ def show(network: Network) -> None:
 
 def sizes_table(network: Network) -> Table:
     """For each layer its kind, shapes of inputs and units, parameters, and multiplications for an image."""
-    table = Table(title="-".join(map(in_words, network.shapes)))
+    table = Table(title="-".join(map(in_words, network.shapes)), collapse_padding=True)
     for head in ("layer", "kind", "inputs", "units", "weights", "biases", "multiplications"):
         table.add_column(head, justify="left" if head in ("layer", "kind") else "right")
     for name, block in _named(network):
@@ -79,10 +79,11 @@ def sizes_table(network: Network) -> Table:
 
 def parts_table(network: Network) -> Table:
     """For each layer its filters and pooling, if the network has any, normalisation, activation and dropout."""
-    table = Table()
+    table = Table(collapse_padding=True)
     maps = ("filters", "pool") if network.is_convolutional else ()
     for head in ("layer", *maps, "normalisation", "activation", "dropout of inputs"):
-        table.add_column(head, justify="right" if head.startswith("dropout") else "left")
+        whole = head in ("pool", "normalisation")  # others may be broken where a terminal is narrow
+        table.add_column(head, justify="right" if head.startswith("dropout") else "left", no_wrap=whole)
     for name, block in _named(network):
         normalisation = "none" if block.normalisation is None else block.normalisation.kind
         own = (_filters(block), _pool(block)) if maps else ()
@@ -113,11 +114,11 @@ def _filters(block: NetworkBlock) -> str:
 
 
 def _pool(block: NetworkBlock) -> str:
-    """``max 3x3, stride 2 -> 13x13x6``: kind, blocks, and shape after it."""
+    """``max 3x3, stride 2``: kind, size of blocks, and their stride where they overlap or leave units out."""
     pooling = block.pooling
     if pooling is None:
         return "none" if len(block.layer.shape_out) > 1 else ""
     stride = getattr(pooling, "stride", None)
     words = [f"{pooling.kind} {pooling.size}x{pooling.size}"]
     words += [] if stride in (None, pooling.size) else [f"stride {stride}"]
-    return f"{', '.join(words)} -> {in_words(pooling.output_shape)}"
+    return ", ".join(words)

@@ -16,6 +16,7 @@ from dbn.models.activations import Activation
 from dbn.models.dbn import DBN
 from dbn.models.layer import Layer
 from dbn.models.linear import Linear
+from dbn.models.pooling import MaxPooling, Pooling, ProbabilisticMaxPooling
 from dbn.models.registry import Registered
 from dbn.pretraining.check_data import visible_units_of
 from dbn.pretraining.from_config import kind_of, untrained_of, visible_of
@@ -178,8 +179,20 @@ def build_network(data: DataSet | DataInfo, config: Mapping[str, Any], layers: S
         decoders = [layer.decoder()[0] for layer in reversed(layers)]
         return Network.of_layers([*encoders, *decoders], code=len(layers), **options)
     n_inputs = math.prod(layers[-1].output_shape) if layers else data.n_features
-    poolings = [*(layer.pooling for layer in layers), None]
+    poolings = [*(pooling_for(layer, options["activation"]) for layer in layers), None]
     return Network.of_layers([*encoders, Linear(n_inputs, n_outputs)], poolings=poolings, **options)
+
+
+def pooling_for(layer: Layer, activation: Any) -> Pooling | None:
+    """Pooling of a stack's layer in a network; its untrained units need not be of the network's kind.
+
+    Probabilistic pooling is the mean of logistic units of which one at most is on. For other activations the largest
+    unit of a block stands for it, as in a stack of such units.
+    """
+    pooling = layer.pooling
+    if isinstance(pooling, ProbabilisticMaxPooling) and activation != "sigmoid":
+        return MaxPooling(pooling.shape, pooling.size)
+    return pooling
 
 
 def inputs_shape(data: DataSet | DataInfo) -> tuple[int, ...]:
