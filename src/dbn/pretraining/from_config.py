@@ -19,7 +19,6 @@ from dbn.pretraining.method import PretrainingMethod
 from dbn.pretraining.settings import LAYER_CHECKS, LayerSettings
 from dbn.settings import check_list, check_table, format_value
 
-
 CONVOLUTION = ("kernel", "stride", "padding")
 """Settings of a convolutional layer's filters, beside the number of its maps."""
 

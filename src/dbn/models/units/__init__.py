@@ -29,4 +29,7 @@ def make_units(wanted: str | Mapping[str, Any], shape: int | Sequence[int], key:
     return units
 
 
-__all__ = ["Bernoulli", "Gaussian", "GaussianWithVariance", "MaxPooled", "Mixed", "PerMap", "ReLU", "Softmax", "Units", "make_units"]
+__all__ = [
+    "Bernoulli", "Gaussian", "GaussianWithVariance", "MaxPooled", "Mixed", "PerMap", "ReLU", "Softmax", "Units",
+    "make_units",
+]  # fmt: skip
