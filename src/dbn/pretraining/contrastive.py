@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dbn.data.blocks import Block, Minibatch
@@ -17,6 +17,7 @@ from dbn.likelihood import pseudo_log_likelihood
 from dbn.machine.kernels import kernel_streams
 from dbn.machine.precision import choose_precision
 from dbn.models import flops
+from dbn.models.gradients import gradient_of
 from dbn.models.phases import Phases
 from dbn.models.rbm import RBM
 from dbn.models.units import Bernoulli, Units
@@ -40,7 +41,9 @@ def without_autograd(device: torch.device) -> AbstractContextManager[Any]:
 class ContrastiveStep:
     """One update of an RBM from one minibatch: positive phase, negative phase, gradient, optimiser.
 
-    Buffers are allocated at the first minibatch of a size and reused.
+    Buffers are allocated at the first minibatch of a size and reused. Gradients of parameters that all positions of a
+    feature map share are means over the positions, so that a learning rate means the same whatever the size of images,
+    and the same as in a dense layer.
 
     Args:
         rbm: the model, updated in place; in a group (:meth:`dbn.models.rbm.RBM.group`) every member is updated.
@@ -52,6 +55,7 @@ class ContrastiveStep:
         self.rbm = rbm.in_precision(precision).in_kernels()
         self.sampler = sampler
         self.phases: dict[int, Phases] = {}
+        self.shared = shared_parameters(self.rbm)
 
     def __call__(
         self, v: Tensor, optimizer: Optimizer | Any, generator: Noise = None, count: int | None = None
@@ -83,6 +87,8 @@ class ContrastiveStep:
             phases.condition_on_visible(rbm)
         self.sampler.continue_chains(rbm, phases, generator)
         phases.write_gradient(rbm, count)
+        for parameter, positions in self.shared:
+            gradient_of(parameter).div_(positions)
         add_gradients(rbm)
         optimizer.step()
 
@@ -96,6 +102,12 @@ class ContrastiveStep:
         if phases is None:
             phases = self.phases[batch] = Phases(self.rbm, batch)
         return phases
+
+
+def shared_parameters(rbm: RBM) -> list[tuple[nn.Parameter, int]]:
+    """Parameters that several positions share, each with their number."""
+    own = [(part, part.positions) for part in (rbm.visible, rbm.hidden, rbm.connection)]
+    return [(parameter, positions) for part, positions in own if positions > 1 for parameter in part.parameters()]
 
 
 class RBMTraining(LayerTraining):

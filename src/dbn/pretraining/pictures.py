@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from dbn.data import DataSet
 from dbn.files import replacing
+from dbn.models.convolution_layer import Convolution2d
 from dbn.models.dbn import DBN
 from dbn.models.linear import Linear
 from dbn.random.streams import stream
@@ -34,18 +36,71 @@ def pictures_of_stack(stack: DBN, data: DataSet, seed: int) -> dict[str, np.ndar
     """Filters, images with their reconstructions, and samples of a pretrained stack.
 
     Returns:
-        ``images``, ``reconstructions`` ``(m, c, h, w)`` in [0, 1]; for a dense first layer ``filters``
-        ``(k, c, h, w)``; for a stack of RBMs ``samples`` ``(m, c, h, w)`` in [0, 1].
+        ``images``, ``reconstructions`` ``(m, c, h, w)`` in [0, 1]; what :func:`pictures_of_weights` gives; for a stack
+        of RBMs ``samples`` ``(m, c, h, w)`` in [0, 1].
     """
     features = data.validation_or_train.sample(20)
-    encoder, _ = stack[0].encoder()
-    pictures = {"filters": filters(encoder.weight.T, data.shape)} if isinstance(encoder, Linear) else {}
+    pictures = pictures_of_weights(stack, data.shape)
     pictures["images"] = data.to_pixels(features).numpy()
     pictures["reconstructions"] = data.to_pixels(stack.reconstruct(features)).numpy()
     if stack.is_generative:
         samples = stack.sample(20, steps=500, generator=stream(seed, "samples"))
         pictures["samples"] = data.to_pixels(samples).numpy()
     return pictures
+
+
+def pictures_of_weights(stack: DBN, shape: tuple[int, int, int]) -> dict[str, np.ndarray]:
+    """What the units of a stack look for.
+
+    Args:
+        stack: the stack.
+        shape: channels, height, width of its images.
+
+    Returns:
+        ``filters`` of a dense or convolutional first layer, ``(k, c, h, w)``; above a convolutional one ``features2``,
+        ``features3``, ... of the higher layers, see :func:`projections`.
+    """
+    encoder, _ = stack[0].encoder()
+    if isinstance(encoder, Linear):
+        return {"filters": filters(encoder.weight.T, shape)}
+    if not isinstance(encoder, Convolution2d):
+        return {}
+    higher = {f"features{k}": projections(stack, k, shape) for k in range(2, len(stack) + 1)}
+    return {"filters": encoder.weight[:MOST].detach().cpu().numpy().astype(np.float32), **higher}
+
+
+@torch.no_grad()
+def projections(stack: DBN, layer: int, shape: tuple[int, int, int]) -> np.ndarray:
+    """Units of a layer projected down to the image by the weights alone: weighted sums of the features below.
+
+    Of a convolutional layer one unit for each map, in the middle, cut to what it sees.
+
+    Args:
+        stack: a stack of RBMs or autoencoders.
+        layer: number of the layer, from 1.
+        shape: channels, height, width of the images.
+
+    Returns:
+        ``(k, c, h, w)`` float32, k at most 64, without rescaling.
+
+    References:
+        Lee et al. (2009), figures 2 and 3: higher layers as weighted combinations of those below.
+    """
+    sizes = stack[layer - 1].output_shape
+    count = min(sizes[-1], MOST)
+    x = torch.zeros(count, *sizes, device=stack[0].weight.device)
+    middle = [size // 2 for size in sizes[:-1]]
+    for number in range(count):
+        x[(number, *middle, number)] = 1
+    x = x.flatten(1)
+    for k in reversed(range(layer)):
+        x = stack[k].connection.visible_field(stack[k].hidden.spread(x))
+    pictures = x.view(count, *shape).cpu()
+    seen = pictures.abs().amax((0, 1)) > 0
+    rows, columns = seen.any(1).nonzero().flatten(), seen.any(0).nonzero().flatten()
+    if len(rows):
+        pictures = pictures[:, :, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return pictures.numpy().astype(np.float32)
 
 
 def save_pictures(directory: Path, pictures: Mapping[str, np.ndarray]) -> None:

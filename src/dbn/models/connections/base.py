@@ -31,6 +31,8 @@ class Connection(Registered, nn.Module, ABC):
 
     weight: nn.Parameter
     """The only parameter; the weight cost applies to it."""
+    positions: int = 1
+    """Places at which each weight is applied."""
     members: tuple[int, ...] = ()
     """Leading dimensions of states and weight: ``(members,)`` in a group, else empty."""
 

@@ -55,6 +55,7 @@ class Convolution(Connection):
             "connection=convolution", visible_shape, maps, kernel, stride, padding, maps_first=maps_first
         )
         super().__init__(visible_shape, hidden_shape)
+        self.positions = hidden_shape[0] * hidden_shape[1]
         self.maps, self.kernel, self.stride, self.padding, self.maps_first = maps, kernel, stride, padding, maps_first
         *sides, channels = checked_maps("connection=convolution", visible_shape, maps_first=maps_first)
         self.weight = nn.Parameter(torch.zeros(maps, channels, kernel, kernel))
@@ -175,6 +176,7 @@ class ConvolutionGroup(Connection):
         super().__init__(connections[0].visible_shape, connections[0].hidden_shape)
         self.weight = nn.Parameter(torch.stack([connection.weight.detach() for connection in connections]))
         self.members = (len(connections),)
+        self.positions = connections[0].positions
         first = connections[0]
         self.arguments = (first.visible_shape, first.maps, first.kernel, first.stride, first.padding)
         self.maps_first = first.maps_first

@@ -30,14 +30,6 @@ def make_units(wanted: str | Mapping[str, Any], shape: int | Sequence[int], key:
 
 
 __all__ = [
-    "Bernoulli",
-    "Gaussian",
-    "GaussianWithVariance",
-    "MaxPooled",
-    "Mixed",
-    "PerMap",
-    "ReLU",
-    "Softmax",
-    "Units",
+    "Bernoulli", "Gaussian", "GaussianWithVariance", "MaxPooled", "Mixed", "PerMap", "ReLU", "Softmax", "Units",
     "make_units",
-]
+]  # fmt: skip

@@ -54,6 +54,8 @@ class Units(Registered, nn.Module, ABC):
     interval: ClassVar[tuple[float, float]]
     """Smallest and largest value of a unit; means are allowed as values."""
 
+    positions: int = 1
+    """Units that share each parameter."""
     pooling: Pooling | None = None
     """What the layer above sees of the units, one output for each block; None: all of them."""
 

@@ -22,11 +22,11 @@ BLOCK = (-4, -2)
 
 
 class MaxPooled(Units):
-    r"""Binary units :math:`x \in \{0, 1\}^n` of maps, at most one of each block on, with :math:`E(x) = -\sum_i b_i x_i`.
+    r"""Binary units :math:`x \in \{0, 1\}^n` of maps, of each block at most one on: :math:`E(x) = -\sum_i b_i x_i`.
 
     Given a field :math:`f`, the blocks are independent: unit :math:`i` of a block :math:`B` is on with probability
-    :math:`e^{b_i + f_i} / (1 + \sum_{j \in B} e^{b_j + f_j})`, and none is with the rest. What the layer above sees of a
-    block is its pooling unit, which is on if one of its units is. The bias is that of the map.
+    :math:`e^{b_i + f_i} / (1 + \sum_{j \in B} e^{b_j + f_j})`, and none is with the rest. What the layer above sees of
+    a block is its pooling unit, which is on if one of its units is. The bias is that of the map.
 
     Downwards, a pooling unit that is on turns on one unit of its block, each with the same probability: without a field
     from below they have the same bias.
@@ -59,6 +59,7 @@ class MaxPooled(Units):
         nn.Module.__init__(self)  # not that of Units: there is a bias for each map
         self.shape = sizes
         self.size = torch.Size(sizes).numel()
+        self.positions = sizes[0] * sizes[1]
         self.pool = pool
         self.pooling = ProbabilisticMaxPooling(sizes, pool)
         self.bias = nn.Parameter(torch.zeros(sizes[-1]))

@@ -32,7 +32,7 @@ class PerMap(Units):
         pool: side of the blocks that the layer above sees one unit of; None: it sees all units.
 
     Raises:
-        SettingError: the shape has no maps, the type does not exist or cannot be pooled, or blocks do not fill the maps.
+        SettingError: the shape has no maps, the type does not exist or cannot be pooled, or blocks do not fill maps.
 
     Example:
         >>> import torch
@@ -43,6 +43,7 @@ class PerMap(Units):
     """
 
     kind: ClassVar[str] = "per_map"
+    options: ClassVar[tuple[str, ...]] = ("units", "pool")
 
     def __init__(
         self, shape: int | Sequence[int], units: str | Mapping[str, Any] = "bernoulli", pool: int | None = None
@@ -51,6 +52,7 @@ class PerMap(Units):
         nn.Module.__init__(self)  # not that of Units: the units of a position have the biases
         self.shape = sizes
         self.size = torch.Size(sizes).numel()
+        self.positions = sizes[0] * sizes[1]
         self.own: Units = Units.create(units, "per_map.units", sizes[-1])
         self.units = self.own.spec()
         self.activation = self.own.activation
@@ -62,8 +64,6 @@ class PerMap(Units):
                 raise SettingError(f"pool={pool}: {self.own.kind} units cannot be pooled. Use bernoulli or relu units.")
             check_blocks(sizes, pool)
             self.pooling = MaxPooling(sizes, pool)
-
-    options: ClassVar[tuple[str, ...]] = ("units", "pool")
 
     @property
     def bias(self) -> Tensor:  # type: ignore[override]
@@ -86,8 +86,7 @@ class PerMap(Units):
 
     def _weights(self, weights: Tensor) -> Tensor:
         """Weights of states, at every position: ``(..., batch)`` -> ``(..., batch * positions)``."""
-        positions = self.size // self.shape[-1]
-        return weights.unsqueeze(-1).expand(*weights.shape, positions).flatten(-2)
+        return weights.unsqueeze(-1).expand(*weights.shape, self.positions).flatten(-2)
 
     def energy(self, x: Tensor) -> Tensor:
         """Energy of states ``x`` ``(batch, n)``; returns ``(batch,)`` in nats."""
@@ -159,11 +158,11 @@ class PerMap(Units):
         Raises:
             SettingError: there are infinitely many states, or more than 2^20.
         """
-        own, positions = self.own.states(), self.size // self.shape[-1]
-        if len(own) ** positions > 2**MAX_ENUMERABLE:
-            raise SettingError(f"{self} units have {len(own)}^{positions} states: enumeration stops at 2^20.")
-        chosen = torch.cartesian_prod(*[torch.arange(len(own), device=own.device)] * positions)
-        return own[chosen.view(-1, positions)].flatten(1)
+        own = self.own.states()
+        if len(own) ** self.positions > 2**MAX_ENUMERABLE:
+            raise SettingError(f"{self} units have {len(own)}^{self.positions} states: enumeration stops at 2^20.")
+        chosen = torch.cartesian_prod(*[torch.arange(len(own), device=own.device)] * self.positions)
+        return own[chosen.view(-1, self.positions)].flatten(1)
 
     @classmethod
     def group(cls, members: Sequence[Any]) -> Self:
