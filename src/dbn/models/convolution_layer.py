@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dbn.errors import SettingError
+from dbn.machine.precision_table import Work
 from dbn.models.linear import WeightLayer
 from dbn.models.maps import as_pictures, channels_last, checked_maps, flattened
 from dbn.settings import check_number
@@ -74,6 +75,7 @@ class Convolution2d(WeightLayer):
     kind: ClassVar[str] = "convolution"
     options: ClassVar[tuple[str, ...]] = ("input_shape", "maps", "kernel", "stride", "padding", "maps_first")
     precisions: ClassVar[tuple[str, ...]] = ("float32", "bf16")
+    work: ClassVar[Work] = "convolution"
 
     def __init__(
         self, input_shape: Sequence[int], maps: int, kernel: int, stride: int = 1, padding: int = 0,
@@ -147,6 +149,7 @@ class ConvolutionGroup(WeightLayer):
     """
 
     precisions: ClassVar[tuple[str, ...]] = Convolution2d.precisions
+    work: ClassVar[Work] = Convolution2d.work
 
     def __init__(self, layers: Sequence[Convolution2d]) -> None:
         super().__init__()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dbn.errors import SettingError
+from dbn.machine.precision_table import Work
 from dbn.machine.products import TF32, faster_products
 from dbn.models.registry import Registered
 
@@ -33,6 +34,8 @@ class WeightLayer(Registered, nn.Module):
     precision: str = "float32"
     precisions: ClassVar[tuple[str, ...]] = ("float32",)
     """Values that ``precision`` may take."""
+    work: ClassVar[Work] = "network"
+    """What was measured to decide its precision."""
 
     @property
     def shape_in(self) -> tuple[int, ...]:

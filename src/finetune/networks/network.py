@@ -160,7 +160,7 @@ class Network(UsableNetwork):
         Raises:
             SettingError: a layer or the device does not support it.
         """
-        choices = [choose_precision(wanted, layer, batch, device, "network") for layer in self.layers]
+        choices = [choose_precision(wanted, layer, batch, device, layer.work) for layer in self.layers]
         for layer, choice in zip(self.layers, choices, strict=True):
             layer.precision = choice.precision
         return choices
