@@ -24,6 +24,7 @@ from dbn.models.units import Bernoulli, Units
 from dbn.pretraining.method import LayerTraining, PretrainingMethod
 from dbn.pretraining.new_unit_pair import new_unit_pair
 from dbn.pretraining.settings import LayerSettings
+from dbn.pretraining.sparsity import Sparsity
 from dbn.random.streams import Noise, Source, stream, streams
 from dbn.samplers import ContrastiveDivergence, Sampler
 from dbn.settings import call_factory
@@ -49,13 +50,22 @@ class ContrastiveStep:
         rbm: the model, updated in place; in a group (:meth:`dbn.models.rbm.RBM.group`) every member is updated.
         sampler: sampler of the negative phase.
         precision: of the matrix products, ``float32``, ``bf16`` or ``tf32``.
+        sparsity: how often hidden units should be on; None: as it comes.
+
+    Raises:
+        SettingError: the hidden units have no such fraction.
     """
 
-    def __init__(self, rbm: RBM, sampler: Sampler, precision: str = "float32") -> None:
+    def __init__(
+        self, rbm: RBM, sampler: Sampler, precision: str = "float32", sparsity: Sparsity | None = None
+    ) -> None:
         self.rbm = rbm.in_precision(precision).in_kernels()
         self.sampler = sampler
         self.phases: dict[int, Phases] = {}
         self.shared = shared_parameters(self.rbm)
+        self.sparsity = sparsity
+        if sparsity is not None:
+            sparsity.check(rbm)
 
     def __call__(
         self, v: Tensor, optimizer: Optimizer | Any, generator: Noise = None, count: int | None = None
@@ -86,9 +96,14 @@ class ContrastiveStep:
             self.sampler.write_negative_states(rbm, positive, negative.v, generator)
             phases.condition_on_visible(rbm)
         self.sampler.continue_chains(rbm, phases, generator)
+        pull = None
+        if self.sparsity is not None:
+            pull = self.sparsity.pull(rbm, positive.mean, 1 if count is None else v.shape[-2] / count)
         phases.write_gradient(rbm, count)
         for parameter, positions in self.shared:
             gradient_of(parameter).div_(positions)
+        if self.sparsity is not None and pull is not None:
+            self.sparsity.add(rbm, pull)
         add_gradients(rbm)
         optimizer.step()
 
@@ -141,7 +156,7 @@ class RBMTraining(LayerTraining):
             SettingError: persistent chains with several processes, or a precision that is not supported here.
         """
         self.choose_precision()
-        self.step = ContrastiveStep(self.layer, self.sampler, self.precision)
+        self.step = ContrastiveStep(self.layer, self.sampler, self.precision, self.settings.sparsity)
         self.destination = self.step.destination
         if self.sampler.persistent and self.trainer.world_size > 1:
             raise SettingError(

@@ -7,6 +7,7 @@ from typing import Any
 from dbn.models.connections import Connection
 from dbn.models.registry import Registered
 from dbn.models.units import Units
+from dbn.pretraining.sparsity import Sparsity
 from dbn.settings import Check, check_flag, check_table, choice, optional, within
 
 
@@ -33,6 +34,8 @@ LAYER_CHECKS: dict[str, Check] = {
     "batch_size": within(low=1, whole=True),
     "weight_std": within(low=0),
     "bias_from_data": check_flag,
+    "sparsity_target": optional(within(low=0, high=1, above=True, below=True)),
+    "sparsity_cost": within(low=0, above=True),
     "patience": optional(within(low=1, whole=True)),
     "watch": choice("pseudo_likelihood", "free_energy_gap", "validation_reconstruction_error"),
 }
@@ -58,6 +61,9 @@ class LayerSettings:
         weight_std: standard deviation of the initial weights.
         bias_from_data: initialise the visible biases from the training images' mean (Hinton 2012, section 8.1), not at
             zero.
+        sparsity_target: mean activation that binary hidden units are moved to, see
+            :class:`dbn.pretraining.sparsity.Sparsity`; None: as it comes.
+        sparsity_cost: how strongly.
         patience: stop after so many epochs in which ``watch`` has not improved; None: train for all ``epochs``.
         watch: the metric of validation images that ``patience`` watches, see
             :meth:`dbn.pretraining.method.PretrainingMethod.watchable`. ``pseudo_likelihood`` rises while a layer learns
@@ -80,12 +86,19 @@ class LayerSettings:
     batch_size: int = 100
     weight_std: float = 0.1
     bias_from_data: bool = False
+    sparsity_target: float | None = None
+    sparsity_cost: float = 0.1
     patience: int | None = None
     watch: str = "pseudo_likelihood"
 
     def __post_init__(self) -> None:
         """Check every value."""
         check_table("stack.layers", vars(self), LAYER_CHECKS)
+
+    @property
+    def sparsity(self) -> Sparsity | None:
+        """The target for the hidden units' activation, if there is one."""
+        return None if self.sparsity_target is None else Sparsity(self.sparsity_target, self.sparsity_cost)
 
     def on_images(self) -> "LayerSettings":
         """The settings of the lowest layer, whose inputs are images as they are stored: channels first."""

@@ -35,7 +35,7 @@ def stack_identity(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def layer_identity(layer: LayerSettings) -> dict[str, Any]:
-    """Settings of a layer, without a momentum that no epoch uses, and without a patience that no layer can exhaust."""
+    """Settings of a layer that have an effect: no momentum that no epoch uses, no patience that cannot be exhausted."""
     n_first = min(layer.initial_momentum_epochs, layer.epochs)
     own = {**vars(layer), "initial_momentum_epochs": n_first}
     if n_first == 0:
@@ -44,6 +44,10 @@ def layer_identity(layer: LayerSettings) -> dict[str, Any]:
         del own["momentum"]
     if layer.patience is None or layer.patience > layer.epochs - 2:  # the first epoch improves, the last ends anyway
         del own["patience"], own["watch"]
+    if layer.pool is None:
+        del own["pool"]
+    if layer.sparsity_target is None:
+        del own["sparsity_target"], own["sparsity_cost"]
     return own
 
 

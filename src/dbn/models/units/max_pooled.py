@@ -70,10 +70,17 @@ class MaxPooled(Units):
         return "bernoulli"
 
     def _with_bias(self, field: Tensor) -> Tensor:
-        """Fields by block with biases ``(..., height / pool, pool, width / pool, pool, maps)``."""
-        by_map = field.unflatten(-1, (-1, self.shape[-1]))
-        bias = self.bias if self.bias.dim() == 1 else self.bias.unsqueeze(-2)  # in a group (members, 1, maps)
-        return blocks((by_map + bias).flatten(-2), self.shape, self.pool)
+        """Fields with biases, by place in the block: ``(pool^2, ..., height / pool, width / pool, maps)``."""
+        by_place = self._by_place(field)
+        bias = self.bias if self.bias.dim() == 1 else self.bias[:, :, None, None]  # in a group (members, 1, maps)
+        if torch.is_grad_enabled():
+            return (by_place + bias).flatten(0, 1)
+        own = torch.empty(by_place.shape, dtype=field.dtype, device=field.device)
+        return torch.add(by_place, bias, out=own).flatten(0, 1)
+
+    def _by_place(self, x: Tensor) -> Tensor:
+        """A view of states ``(..., n)``, ``(pool, pool, ..., height / pool, width / pool, maps)``."""
+        return blocks(x, self.shape, self.pool).movedim(BLOCK, (0, 1))
 
     def energy(self, x: Tensor) -> Tensor:
         """Energy of states ``x`` ``(batch, n)``; returns ``(batch,)`` in nats."""
@@ -82,31 +89,54 @@ class MaxPooled(Units):
 
     def log_partition(self, field: Tensor) -> Tensor:
         """``log sum_x exp(-E(x) + field . x)``; ``field`` ``(batch, n)`` -> ``(batch,)`` in nats."""
-        return F.softplus(self._with_bias(field).logsumexp(BLOCK)).flatten(-3).sum(-1)
+        return F.softplus(self._with_bias(field).logsumexp(0)).flatten(-3).sum(-1)
+
+    def _means(self, field: Tensor) -> Tensor:
+        """Means by place in the block, see :meth:`_with_bias`; in memory of their own."""
+        fields = self._with_bias(field)
+        largest = fields.detach().amax(0).clamp_(min=0)
+        none_on = (-largest).exp()
+        if fields.requires_grad:
+            exponentials = (fields - largest).exp()
+            return exponentials / (exponentials.sum(0) + none_on)
+        fields.sub_(largest).exp_()  # new memory takes as long as the arithmetic
+        return fields.div_(fields.sum(0).add_(none_on))
 
     def mean(self, field: Tensor, out: Tensor | None = None) -> Tensor:
         """``E[x | field]``, ``(batch, n)``."""
-        with_bias = self._with_bias(field)
-        largest = with_bias.amax(BLOCK, keepdim=True).clamp_(min=0)
-        exponentials = (with_bias - largest).exp_()
-        total = exponentials.sum(BLOCK, keepdim=True) + (-largest).exp_()
-        mean = (exponentials / total).view(field.shape)
-        return mean if out is None else out.copy_(mean)
+        return self._from_places(self._means(field), torch.empty_like(field) if out is None else out)
 
     def sample(
         self, field: Tensor, generator: Noise = None, out: Tensor | None = None, mean: Tensor | None = None
     ) -> Tensor:
         """Zeros and ones, at most a one in a block, ``(batch, n)``, by the inverse of each block's distribution."""
-        by_block = blocks(self.mean(field) if mean is None else mean, self.shape, self.pool)
-        out = torch.empty_like(field) if out is None else out
-        drawn = blocks(out, self.shape, self.pool)
-        point = uniform(by_block[..., :, 0, :, 0, :], generator)
-        reached = torch.zeros_like(point)
-        for row in range(self.pool):
-            for column in range(self.pool):
-                above = reached + by_block[..., :, row, :, column, :]
-                drawn[..., :, row, :, column, :] = (reached <= point) & (point < above)
-                reached = above
+        if mean is None:
+            means = self._means(field).detach()
+        else:
+            by_place = self._by_place(mean)
+            means = torch.empty(by_place.shape, dtype=mean.dtype, device=mean.device).copy_(by_place).flatten(0, 1)
+        return self._draw(means, generator, torch.empty_like(field) if out is None else out)
+
+    def mean_and_sample(self, field: Tensor, generator: Noise, mean: Tensor, out: Tensor) -> None:
+        """Write ``mean(field)`` into ``mean`` and a sample of ``x | field`` into ``out``, both ``(batch, n)``."""
+        means = self._means(field)
+        self._from_places(means, mean)
+        self._draw(means, generator, out)
+
+    def _draw(self, means: Tensor, generator: Noise, out: Tensor) -> Tensor:
+        """Write states into ``out``; ``means`` are overwritten."""
+        point = uniform(means[0], generator)
+        reached = torch.lt(point, torch.cumsum(means, 0, out=means), out=means)  # ones from the one that is on
+        for place in range(len(reached) - 1, 0, -1):
+            reached[place].sub_(reached[place - 1])
+        return self._from_places(reached, out)
+
+    def _from_places(self, values: Tensor, out: Tensor) -> Tensor:
+        """Write values by place in the block into states ``out`` ``(..., n)``; returns those."""
+        by_place = self._by_place(out)
+        if values.requires_grad:
+            return _states(values.unflatten(0, by_place.shape[:2]))
+        by_place.copy_(values.view(by_place.shape))
         return out
 
     def write_minus_energy_gradient(self, x: Tensor, weights: Tensor) -> None:
@@ -128,7 +158,7 @@ class MaxPooled(Units):
 
     def outputs(self, field: Tensor) -> Tensor:
         """Probability that each pooling unit is on, ``(batch, n_outputs)``."""
-        return torch.sigmoid(self._with_bias(field).logsumexp(BLOCK).flatten(-3))
+        return torch.sigmoid(self._with_bias(field).logsumexp(0).flatten(-3))
 
     def spread(self, outputs: Tensor) -> Tensor:
         """Means of the units: a pooling unit's, evenly over its block, ``(batch, n_outputs)`` -> ``(batch, n)``."""
@@ -156,3 +186,8 @@ class MaxPooled(Units):
         rows, columns = height // self.pool, width // self.pool
         by_block = one_hot.view(-1, rows, columns, maps, self.pool, self.pool)
         return by_block.permute(0, 1, 4, 2, 5, 3).flatten(1)
+
+
+def _states(by_place: Tensor) -> Tensor:
+    """``(pool, pool, ..., height / pool, width / pool, maps)`` -> states ``(..., n)``, through which gradients pass."""
+    return by_place.movedim((0, 1), BLOCK).flatten(-5)
