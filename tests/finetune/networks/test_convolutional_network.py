@@ -17,18 +17,31 @@ from dbn.data.scaling import Scaling
 from dbn.errors import SettingError
 from dbn.models import flops
 from dbn.models.convolution_layer import Convolution2d
+from dbn.models.dbn import DBN
 from dbn.models.linear import Linear
 from dbn.models.model_file import read_model, write_model
 from dbn.models.pooling import MaxPooling, ProbabilisticMaxPooling
+from dbn.pretraining import LayerSettings, RBMPretraining
+from dbn.pretraining.growing import untrained_layers
 from dbn.random.streams import stream, streams
 from finetune.networks.block import NetworkBlock
 from finetune.networks.group import NetworkGroup
-from finetune.networks.initialise import Glorot, He, Initialisation, Normal, Orthogonal, start_normalisation
+from finetune.networks.initialise import (
+    FirstLayers,
+    Glorot,
+    He,
+    Initialisation,
+    Marginals,
+    Normal,
+    Orthogonal,
+    start_normalisation,
+)
 from finetune.networks.meaning import Meaning
 from finetune.networks.network import Network
 from finetune.networks.network_file import FORMAT, KEY
 from finetune.networks.normalisation import Normalisation, running_statistics
 from finetune.networks.response_normalisation import ResponseNormalisation
+from finetune.networks.unrolling import unroll
 
 SCALING = Scaling(SHAPE, torch.zeros(N_FEATURES), torch.ones(N_FEATURES))
 
@@ -347,3 +360,78 @@ def test_bfloat16_is_near_and_only_in_training() -> None:
     torch.testing.assert_close(rounded, exact, rtol=0, atol=0.05)
     assert all(layer.weight.grad is not None and layer.weight.grad.dtype == torch.float32 for layer in network.layers)
     assert torch.equal(network.eval()(images()), exact)
+
+
+def stack_of_maps(pool: int | None = 2, hidden: str = "bernoulli") -> DBN:
+    """One convolutional RBM and a dense one, with weights."""
+    layers = [
+        LayerSettings(
+            n_hidden=3, connection={"kind": "convolution", "kernel": 3, "padding": 1}, pool=pool, hidden=hidden
+        ),
+        LayerSettings(n_hidden=4, hidden=hidden),
+    ]
+    stack = DBN(untrained_layers(RBMPretraining(), layers, "bernoulli", (1, 6, 6)))
+    for layer in stack:
+        nn.init.normal_(layer.weight, generator=torch.Generator().manual_seed(0))
+    return stack
+
+
+def network_for(stack: DBN, activation: str = "sigmoid", **changes: Any) -> Network:
+    """The network of a stack's shape, with other weights; ``changes`` of its first layer and pooling."""
+    first = Convolution2d((1, 6, 6), maps=3, kernel=3, padding=1, maps_first=True)
+    pooling = changes.get("pooling", stack[0].pooling)
+    second = Linear(stack.sizes[1], 4)
+    return Network.of_layers(
+        [changes.get("first", first), second, Linear(4, 2)], activation=activation, poolings=[pooling, None, None]
+    )
+
+
+def test_an_unrolled_stack_is_the_stack_at_every_layer() -> None:
+    for pool, hidden in ((2, "bernoulli"), (None, "bernoulli"), (3, "relu")):
+        stack = stack_of_maps(pool, hidden)
+        network = network_for(stack, "relu" if hidden == "relu" else "sigmoid")
+        unroll(stack, network)
+        x = torch.rand(5, 36, generator=torch.Generator().manual_seed(1))
+        for layer, own in enumerate(network.eval().hidden(x)[:-1], start=1):
+            torch.testing.assert_close(own, stack.up(x, layer), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"pooling": MaxPooling((6, 6, 3), 2)}, r"pool=.*max.*pretrained with pool=.*probabilistic.*from_stack"),
+        (
+            {
+                "first": Convolution2d((1, 6, 6), maps=12, kernel=3, stride=2, padding=1, maps_first=True),
+                "pooling": None,
+            },
+            "shape 3x3x12",
+        ),
+        ({"activation": "relu"}, r"network.activation=relu.*sigmoid units"),
+    ],
+)
+def test_a_network_that_is_not_the_stacks_is_refused(changes: dict[str, Any], words: str) -> None:
+    stack = stack_of_maps()
+    network = network_for(stack, **changes)
+    if "first" in changes:  # 108 units, as many as 6x6x3, if it were not for pooling
+        stack = stack_of_maps(None)
+        network = Network.of_layers([changes["first"], Linear(108, 4), Linear(4, 2)])
+    with pytest.raises(SettingError, match=words):
+        unroll(stack, network)
+
+
+def test_weights_drawn_from_the_pretrained_values_keep_their_marginals() -> None:
+    stack = stack_of_maps()
+    network = network_for(stack)
+    Marginals()(network, 0, stack)
+    (own, _), (layer, *_) = stack[0].encoder(), network.layers
+    assert set(layer.weight.flatten().tolist()) <= set(own.weight.flatten().tolist())
+    assert not torch.equal(layer.weight, own.weight)
+
+
+def test_the_lowest_layers_may_come_from_the_stack_and_the_others_from_random_weights() -> None:
+    stack = stack_of_maps(None, "relu")
+    network = network_for(stack, "relu")
+    FirstLayers(1)(network, 0, DBN([stack[0]]))
+    assert torch.equal(network.layers[0].weight, stack[0].encoder()[0].weight)
+    assert 0.5 < float(network.layers[1].weight.detach().std()) / (2 / 108) ** 0.5 < 1.5
