@@ -55,12 +55,11 @@ class ResponseNormalisation(Normalisation):
     def forward(self, field: Tensor) -> Tensor:
         """Responses ``(..., positions * size)``, normalised."""
         responses = field.unflatten(-1, (-1, self.size))
-        below = self.neighbours // 2
-        squares = F.pad(responses.square(), (below, self.neighbours - 1 - below))
-        summed = squares[..., : self.size]
-        for shift in range(1, self.neighbours):
-            summed = summed + squares[..., shift : shift + self.size]
-        normalised: Tensor = responses * summed.mul(self.alpha).add(self.offset).pow(-self.beta)
+        settings = (self.neighbours, self.offset, self.alpha, self.beta)
+        if torch.is_grad_enabled() and field.requires_grad:
+            normalised: Tensor = NormalisedResponses.apply(responses, *settings)
+        else:  # the same in operations that exporters can follow
+            normalised = responses * divisors(responses, *settings[:3]).pow(-self.beta)
         return normalised.flatten(-2)
 
     @property
@@ -75,3 +74,47 @@ class ResponseNormalisation(Normalisation):
     def group(cls, members: Sequence[Any]) -> Any:
         """The same for all members: it has no parameters."""
         return cls(members[0].size, **{name: getattr(members[0], name) for name in cls.options})
+
+
+class NormalisedResponses(torch.autograd.Function):
+    r"""Responses ``(..., maps)`` by those of their neighbours; the gradient is written by hand.
+
+    With :math:`d_i` for the divisor before its power, the gradient is :math:`g_i d_i^{-\beta} - 2 \alpha \beta a_i
+    \sum_j g_j b_j / d_j` over the maps :math:`j` of which :math:`i` is a neighbour. Autograd would fill a tensor with
+    zeros for each neighbour.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, responses: Tensor, neighbours: int, offset: float, alpha: float, beta: float) -> Tensor:
+        """See :class:`ResponseNormalisation`."""
+        divisor = divisors(responses, neighbours, offset, alpha)
+        factor = divisor.pow(-beta)
+        ctx.save_for_backward(responses, divisor, factor)
+        ctx.settings = neighbours, alpha, beta
+        return responses * factor
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradient of the responses."""
+        responses, divisor, factor = ctx.saved_tensors
+        neighbours, alpha, beta = ctx.settings
+        own = gradient * factor
+        others = sum_of_neighbours((own * responses).div_(divisor), neighbours, above=neighbours // 2)
+        own.addcmul_(responses, others, value=-2 * alpha * beta)
+        return own, None, None, None, None
+
+
+def divisors(responses: Tensor, neighbours: int, offset: float, alpha: float) -> Tensor:
+    """What responses ``(..., maps)`` are divided by, before its power."""
+    squares = sum_of_neighbours(responses.square(), neighbours, above=(neighbours - 1) // 2)
+    return squares.mul(alpha).add(offset)
+
+
+def sum_of_neighbours(x: Tensor, neighbours: int, *, above: int) -> Tensor:
+    """Sums of ``x`` ``(..., maps)`` over so many neighbouring maps, ``above`` of them above; missing ones are zero."""
+    size = x.shape[-1]
+    padded = F.pad(x, (neighbours - 1 - above, above))
+    total = padded[..., :size]
+    for shift in range(1, neighbours):
+        total = total + padded[..., shift : shift + size]
+    return total

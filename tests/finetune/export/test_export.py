@@ -77,6 +77,8 @@ def as_stored(data: DataSet) -> np.ndarray:
     return pixels
 
 
+DENSE_NORMALISATIONS = sorted(kind for kind, own in Normalisation.registry.items() if own.of_units)
+"""That of responses is exported with a convolutional network, in tests/finetune/runs/test_convolutional_runs.py."""
 SOFTMAX = {"kind": "softmax", "categories": 5}
 KINDS: dict[str, Mapping[str, Any]] = {
     **{kind: {"activation": kind} for kind in sorted(set(Activation.registry) - {"softmax", "mixed"})},
@@ -85,7 +87,7 @@ KINDS: dict[str, Mapping[str, Any]] = {
         "activation": {"kind": "mixed", "parts": [{"n": 10, "activation": "relu"}, {"n": 10, "activation": SOFTMAX}]},
         "sizes": [64, 20, 10],
     },
-    **{f"{kind} norm": {"normalisation": kind, "activation": "relu"} for kind in sorted(Normalisation.registry)},
+    **{f"{kind} norm": {"normalisation": kind, "activation": "relu"} for kind in DENSE_NORMALISATIONS},
     "dropout": {"dropout_input": 0.2, "dropout_hidden": 0.5, "activation": "relu"},
 }
 

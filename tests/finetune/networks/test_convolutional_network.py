@@ -153,6 +153,9 @@ def test_response_normalisation_is_torchs_whose_alpha_is_divided_by_the_number_o
     expected = torchs(responses.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).flatten(1)
     torch.testing.assert_close(own(responses.flatten(1)), expected, rtol=0, atol=1e-12)
     assert not list(own.parameters())
+    learning = responses.flatten(1).requires_grad_()
+    torch.testing.assert_close(own(learning), expected, rtol=0, atol=1e-12)
+    assert torch.autograd.gradcheck(own, learning[:, : 2 * maps].detach().requires_grad_())
 
 
 def test_response_normalisation_follows_the_activation_and_precedes_the_pooling() -> None:
@@ -181,14 +184,15 @@ def test_pooling_for_another_shape_is_refused() -> None:
         NetworkBlock(Convolution2d((6, 6, 1), maps=3, kernel=3), "relu", 0.0, None, MaxPooling((8, 8, 3)))
 
 
-class OwnNormalisation(Normalisation):
-    kind = "own_for_dense_layers"
+def test_a_users_normalisation_that_knows_no_maps_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Normalisation, "registry", dict(Normalisation.registry))
 
-    def forward(self, field: torch.Tensor) -> torch.Tensor:
-        return field
+    class OwnNormalisation(Normalisation):
+        kind = "own_for_dense_layers"
 
+        def forward(self, field: torch.Tensor) -> torch.Tensor:
+            return field
 
-def test_a_users_normalisation_that_knows_no_maps_is_refused() -> None:
     with pytest.raises(SettingError, match=r"own_for_dense_layers.*of_maps"):
         network_of(normalisation="own_for_dense_layers")
     assert Network.dense([3, 2, 2], normalisation="own_for_dense_layers").blocks[0].normalisation is not None
@@ -278,11 +282,10 @@ def test_the_convolutions_of_a_group_are_equal_bit_by_bit() -> None:
     torch.testing.assert_close(norms, torch.ones(5))
 
 
-class OwnConvolution(Convolution2d):
-    kind = "own_convolution"
-
-
 def test_a_users_convolution_is_not_grouped_as_if_it_were_ours() -> None:
+    class OwnConvolution(Convolution2d):
+        """Registered under no kind of its own."""
+
     layer = OwnConvolution((6, 6, 1), maps=3, kernel=3)
     with pytest.raises(SettingError, match=r"n_parallel_seeds=2: OwnConvolution"):
         OwnConvolution.group([layer, layer])
