@@ -104,14 +104,15 @@ class Augment:
     ) -> Tensor:
         """Change every image independently; pixels outside an image repeat its border.
 
-        Colours change as intensities, within the range of the stored values, whatever the scaling of the features.
+        Crops, mirror images and changes of colour are those of the stored picture, whatever the scaling of its
+        features; colours stay in the range of stored values. Warps are of the features.
 
         Args:
             features: ``(batch, n_features)``, or ``(members, batch, n_features)`` in a group.
             shape: channels, height, width.
             generator: source of randomness, on the device of ``features``; in a group one for each member.
             scaling: of the features, in a group one for all or one for each member; None: they are intensities from 0
-                to 1. Used where colours change.
+                to 1.
 
         Returns:
             Features of the same shape.
@@ -124,12 +125,10 @@ class Augment:
             ])  # fmt: skip
         if self.warps or self.is_nothing:  # nothing at all draws as it always did: other draws of its stream follow
             features = self.warp(features, shape, generator)
-        if self.crop or self.flip:
-            features = crop_and_flip(features, shape, self.crop, self.flip, generator)
-        if self.changes_colour:
+        if self.crop or self.flip or self.changes_colour:
             if scaling is not None and not isinstance(scaling, Scaling):
                 (scaling,) = scaling
-            features = self.jitter(features, shape, generator, scaling)
+            features = self.change_pictures(features, shape, generator, scaling)
         return features
 
     def warp(self, features: Tensor, shape: tuple[int, int, int], generator: torch.Generator) -> Tensor:
@@ -141,15 +140,20 @@ class Augment:
         warped = remap(images, x, y, mode="bilinear", padding_mode="border", align_corners=True)
         return warped.reshape(features.shape)
 
-    def jitter(
+    def change_pictures(
         self, features: Tensor, shape: tuple[int, int, int], generator: torch.Generator, scaling: Scaling | None
     ) -> Tensor:
-        """Brightness, contrast and saturation of features ``(batch, n_features)``."""
-        intensities = features if scaling is None else scaling.intensities(features)
-        images = intensities.reshape(-1, *shape)
-        changed = colour_jitter(images, self.brightness, self.contrast, self.saturation, generator)
-        changed = changed.reshape(features.shape)
-        return changed if scaling is None else scaling.of_intensities(changed)
+        """Crops, mirror images and other colours of features ``(batch, n_features)``."""
+        # Where every pixel has a mean of its own, a feature that moved would stand for another intensity.
+        if scaling is not None and not self.changes_colour and scaling.offset.ndim == 0:
+            scaling = None
+        x = features if scaling is None else scaling.intensities(features)
+        if self.crop or self.flip:
+            x = crop_and_flip(x, shape, self.crop, self.flip, generator)
+        if self.changes_colour:
+            images = x.reshape(-1, *shape)
+            x = colour_jitter(images, self.brightness, self.contrast, self.saturation, generator).reshape(x.shape)
+        return x if scaling is None else scaling.of_intensities(x)
 
     def sampling_points(self, batch: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Source coordinates x and y, in pixels, of each pixel of the deformed images: ``(batch, height, width)``."""
