@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+from dbn.data.augment import AUGMENT_CHECKS
 from finetune.report.comparison.arm import Arm
 from finetune.report.comparison.rule import MIN_SEEDS, SIGNIFICANCE_LEVEL
 from finetune.report.comparison.sections import Section
 from finetune.report.comparison.statistics.intervals import Estimate, estimate_mean, t_p_value
 from finetune.report.comparison.statistics.significance import holm_adjusted
 
-_AUGMENTATIONS = ("rotation", "translation", "scale", "shear", "elastic_alpha")
+_AUGMENTATIONS = sorted(AUGMENT_CHECKS.keys() - {"elastic_sigma"})  # the last is a width, no strength
 
 
 @dataclass(frozen=True)
