@@ -14,7 +14,13 @@ from pathlib import Path
 import dbn
 from dbn.runs.run import software_and_machine
 
-REFERENCES = ("five products", "bare torch loop", "16 RBMs one after another", "16 networks one after another")
+REFERENCES = (
+    "five products",
+    "bare torch loop",
+    "bare torch loop, convolutions",
+    "16 RBMs one after another",
+    "16 networks one after another",
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,7 @@ def fingerprint() -> str:
     source = Path(dbn.__path__[0]).parent
     files = [file for folder in MEASURED_CODE for file in sorted((source / folder).rglob("*.py"))]
     found = hashlib.sha256()
-    for file in [*files, Path(__file__).with_name("subjects.py")]:
+    for file in [*files, *(Path(__file__).with_name(f"{name}.py") for name in ("subjects", "convolution_subjects"))]:
         tree = ast.parse(file.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:

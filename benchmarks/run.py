@@ -58,6 +58,12 @@ def contests(quick: bool, mnist: bool) -> list[Contest]:
         subjects = ("bare torch loop", *FINE_TUNING, "scikit-learn MLP")
         arguments = {"batch": batch, "data": "noise"}
         found.append(Contest(f"network 784-500-500-2000-10, batch {batch}", subjects, arguments, {"": 20000}))
+    subjects = (
+        "bare torch loop, convolutions",
+        *(f"our fine-tuning of convolutions, {own}" for own in ("float32", "bf16", "auto")),
+    )
+    arguments = {"batch": 100, "data": "noise"}
+    found.append(Contest("convolutional network 24-40-256 on 28x28, batch 100", subjects, arguments, {"": 3000}))
     small = {"n_visible": 64, "n_hidden": 100, "batch": 10, "data": "noise"}
     subjects = ("16 RBMs one after another", "16 RBMs at once")
     found.append(Contest("16 seeds of RBM 64 x 100, batch 10", subjects, small, {"": 1500}))

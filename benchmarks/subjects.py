@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from convolution_subjects import convolution_bare, convolution_public
 
 Work = Callable[[], int]
 
@@ -358,6 +359,7 @@ SUBJECTS: dict[str, Callable[..., Work]] = {
     "rbms": rbms,
     "learnergy": learnergy,
     "bare torch loop": network_bare,
+    "bare torch loop, convolutions": convolution_bare,
     "scikit-learn MLP": network_sklearn,
     "16 RBMs one after another": lambda **arguments: seeds(**arguments, at_once=False),
     "16 RBMs at once": lambda **arguments: seeds(**arguments, at_once=True),
@@ -370,6 +372,7 @@ SUBJECTS: dict[str, Callable[..., Work]] = {
             ("our public path", public),
             ("our layer", layer),
             ("our fine-tuning", network_public),
+            ("our fine-tuning of convolutions", convolution_public),
         )
         for precision in ("float32", "bf16", "tf32", "auto")
     },

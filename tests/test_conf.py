@@ -93,7 +93,15 @@ NO_CONTENDERS = {
     "random_tanh": "nothing pretrains for tanh",
     **dict.fromkeys(OTHER_USES, "another use of unlabelled images"),
 }
-ARMS = FACTORIAL | MODERN | OTHER_USES | {
+CONVOLUTIONAL = {
+    f"conv_{arm}": of_arm
+    for arm, of_arm in (FACTORIAL | MODERN).items()
+    if not (arm.startswith("random_sigmoid") and "dropout" in arm)
+    and arm not in ("dbn_dropout", "dbn_dropout_augment")
+    and not {"layernorm", "adamw", "mixup"} & set(arm.split("_"))
+    and not {"batchnorm", "dropout"} <= set(arm.split("_"))
+}
+ARMS = FACTORIAL | MODERN | OTHER_USES | CONVOLUTIONAL | {
     "dbn_batchnorm": ("FromStack", "sigmoid", False, False),
     "dbn_relu_augment_both": ("FromStack", "relu", False, True),
     "dbn_relu_dropout_augment_both": ("FromStack", "relu", True, True),
@@ -129,6 +137,12 @@ def test_an_arm_is_what_its_name_says(arm: str, compose: Composer) -> None:
     assert config["optimizer"]["_target_"].endswith(".AdamW" if "adamw" in words else ".SGD")
     assert any(config["stack"]["augment"][key] > 0 for key in ("rotation", "scale")) == ("both" in words)
     assert config["arm"]["name"] == config["name"] == arm
+    assert (config["stack"] == compose("finetune", [f"arm={arm}", "stack=convolutional"])["stack"]) == ("conv" in words)
+
+
+def is_pretrained(arm: str) -> bool:
+    """Whether an arm starts from a stack of RBMs, by its name."""
+    return arm.removeprefix("conv_").startswith("dbn")
 
 
 def without_start(arm: str) -> str:
@@ -138,6 +152,7 @@ def without_start(arm: str) -> str:
     """
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         config = resolve_config(hydra.compose("finetune", [f"arm={arm}"]))
+    config["layers"] = config["stack"]["layers"]
     for key in ("init", "stack", "arm", "base_name", "name"):
         del config[key]
     config["space"] = {key: own for key, own in config["space"].items() if not key.startswith(("stack.", "sampler."))}
@@ -154,7 +169,7 @@ def twins() -> dict[str, set[str]]:
         arm: {
             other
             for other in settings
-            if settings[other] == settings[arm] and other.startswith("dbn") != arm.startswith("dbn")
+            if settings[other] == settings[arm] and is_pretrained(other) != is_pretrained(arm)
         }
         for arm in settings
     }
@@ -165,6 +180,8 @@ def test_every_arm_has_a_twin(twins: dict[str, set[str]]) -> None:
     assert twins["dbn_relu_batchnorm_augment"] == {"random_relu_batchnorm_augment"}
     assert twins["random_relu_orthogonal_augment"] == {"dbn_relu_augment", "dbn_relu_augment_both"}
     assert twins["random_sigmoid_standard"] == {"dbn"}
+    assert twins["conv_dbn_relu_dropout_augment"] == {"conv_random_relu_dropout_augment"}
+    assert twins["conv_random_sigmoid"] == {"conv_dbn"}
 
 
 NO_CONTEST = {"aa", "hidden_units", "ladder", "pretraining_epochs", "tune_pretraining"}
@@ -176,7 +193,7 @@ def test_a_sweep_has_as_many_contenders_a_side_and_twins_of_all(sweep: str, twin
     arms = set(_swept(sweep)["arm"])
     contenders = arms & twins.keys()
     assert arms - contenders <= {"marginals"}
-    assert sum(arm.startswith("dbn") for arm in contenders) * 2 == len(contenders)
+    assert sum(is_pretrained(arm) for arm in contenders) * 2 == len(contenders)
     assert [arm for arm in contenders if not twins[arm] & contenders] == []
 
 
@@ -184,6 +201,15 @@ def test_a_sweep_has_as_many_contenders_a_side_and_twins_of_all(sweep: str, twin
     ("overrides", "name"),
     [
         ([], "dbn"),
+        (["start=dbn_relu", "stack=convolutional", "augment=affine"], "conv_dbn_relu_augment"),
+        (
+            ["stack.layers=[{n_hidden:9,connection:{kind:convolution,kernel:3}},20]", "augment@stack.augment=affine"],
+            "conv_dbn_stack_augment",
+        ),
+        (["network=lenet", "start=random_relu", "dropout=hidden"], "lenet_random_relu_dropout"),
+        (["network=lenet", "start=random_relu", "stack=convolutional"], "lenet_random_relu"),
+        (["network=alexnet_small", "start=random_relu", "augment@stack.augment=affine"], "alexnet_small_random_relu"),
+        (["start=random_relu", "network.blocks=[30]", "network.name=mine"], "mine_random_relu"),
         (["start=random_relu", "dropout=hidden", "augment=affine"], "random_relu_dropout_augment"),
         (["start=random_tanh", "dropout=hidden", "augment=affine_elastic"], "random_tanh_dropout_augment_elastic"),
         (["start=random_relu", "augment=crop"], "random_relu_augment_crop"),

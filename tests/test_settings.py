@@ -95,7 +95,7 @@ def settings_of_file(path: Path) -> tuple[str, list[str], list[tuple[str, ...]]]
     group, choice = str(relative.parent), relative.stem
     if group == ".":
         return choice, [], list(leaves(content))
-    overrides = [f"{group}={choice}"]
+    overrides = [f"{group}={choice}", *(["start=random_relu"] if group == "network" else [])]
     if group.startswith("recipe/"):
         overrides = recipe_overrides(relative)
     if choice == "base":

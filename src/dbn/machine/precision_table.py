@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Work = Literal["rbm", "network"]
-"""Steps of an RBM's contrastive divergence, or a network's layer in fine-tuning."""
+Work = Literal["rbm", "network", "convolution"]
+"""Steps of an RBM's contrastive divergence, or a network's dense or convolutional layer in fine-tuning."""
 
 AMX = "GenuineIntel, amx_bf16"
 INTEL_WITHOUT_AMX = "GenuineIntel, avx512_bf16"

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dbn.errors import SettingError
+from dbn.machine.precision_table import Work
 from dbn.models.linear import WeightLayer
 from dbn.models.maps import as_pictures, channels_last, checked_maps, flattened
 from dbn.settings import check_number
@@ -74,6 +75,7 @@ class Convolution2d(WeightLayer):
     kind: ClassVar[str] = "convolution"
     options: ClassVar[tuple[str, ...]] = ("input_shape", "maps", "kernel", "stride", "padding", "maps_first")
     precisions: ClassVar[tuple[str, ...]] = ("float32", "bf16")
+    work: ClassVar[Work] = "convolution"
 
     def __init__(
         self, input_shape: Sequence[int], maps: int, kernel: int, stride: int = 1, padding: int = 0,
@@ -92,6 +94,16 @@ class Convolution2d(WeightLayer):
         self.bias = nn.Parameter(torch.zeros(maps, device=device, dtype=dtype))
 
     @property
+    def shape_in(self) -> tuple[int, ...]:
+        """Height, width and maps of the inputs, in this order also where the inputs have the channels first."""
+        return checked_maps(type(self).__name__, self.input_shape, maps_first=self.maps_first)
+
+    @property
+    def shape_out(self) -> tuple[int, ...]:
+        """Height, width and maps of the outputs."""
+        return self.output_shape
+
+    @property
     def fan_in(self) -> int:
         """Inputs per output: the size of a filter."""
         return self.weight[0].numel()
@@ -103,9 +115,13 @@ class Convolution2d(WeightLayer):
 
     def forward(self, x: Tensor) -> Tensor:
         """The filters' responses at every position, plus bias."""
-        factor = torch.bfloat16 if self.precision == "bf16" and self.training else x.dtype
+        return self.convolved(x, self.weight, self.bias, in_bfloat16=self.precision == "bf16" and self.training)
+
+    def convolved(self, x: Tensor, weight: Tensor, bias: Tensor, *, in_bfloat16: bool) -> Tensor:
+        """:meth:`forward` with given parameters."""
+        factor = torch.bfloat16 if in_bfloat16 else x.dtype
         pictures = as_pictures(x, self.input_shape, maps_first=self.maps_first).to(factor)
-        weight, bias = channels_last(self.weight).to(factor), self.bias.to(factor)
+        weight, bias = channels_last(weight).to(factor), bias.to(factor)
         return flattened(F.conv2d(pictures, weight, bias, self.stride, self.padding)).to(x.dtype)
 
     @torch.no_grad()
@@ -113,3 +129,70 @@ class Convolution2d(WeightLayer):
         """Rescale each filter to norm ``max_norm`` if it exceeds it, see :meth:`WeightLayer.limit_norms`."""
         norms = torch.linalg.vector_norm(self.weight, dim=(1, 2, 3), keepdim=True)
         self.weight.mul_(norms.div_(max_norm).clamp_(min=1.0).reciprocal_())
+
+    @classmethod
+    def group(cls, members: Sequence[Any]) -> Any:
+        """See :class:`ConvolutionGroup`. Subclasses are refused: they may compute something else."""
+        return ConvolutionGroup(members) if cls is Convolution2d else super().group(members)
+
+
+class ConvolutionGroup(WeightLayer):
+    """Convolutions of a group, one after the other: each computes the very numbers that it computes alone.
+
+    Weights are ``(members, maps, channels, kernel, kernel)``, biases ``(members, 1, maps)``.
+
+    Args:
+        layers: one layer for each member; their parameters are copied.
+
+    Shape:
+        ``(members, batch, n_inputs)`` -> ``(members, batch, height * width * maps)``.
+    """
+
+    precisions: ClassVar[tuple[str, ...]] = Convolution2d.precisions
+    work: ClassVar[Work] = Convolution2d.work
+
+    def __init__(self, layers: Sequence[Convolution2d]) -> None:
+        super().__init__()
+        self.like = [layers[0]]  # in a list: its parameters are not this module's
+        self.in_features, self.out_features = layers[0].in_features, layers[0].out_features
+        self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))
+        self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers]).unsqueeze(1))
+
+    @property
+    def shape_in(self) -> tuple[int, ...]:
+        """Height, width and maps of a member's inputs."""
+        return self.like[0].shape_in
+
+    @property
+    def shape_out(self) -> tuple[int, ...]:
+        """Height, width and maps of a member's outputs."""
+        return self.like[0].shape_out
+
+    @property
+    def fan_in(self) -> int:
+        """Inputs per output of a member."""
+        return self.like[0].fan_in
+
+    @property
+    def fan_out(self) -> int:
+        """Outputs per input of a member."""
+        return self.like[0].fan_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Each member's convolution of its own inputs."""
+        single, in_bfloat16 = self.like[0], self.precision == "bf16" and self.training
+        own = zip(x, self.weight, self.bias[:, 0], strict=True)
+        return torch.stack([single.convolved(*each, in_bfloat16=in_bfloat16) for each in own])
+
+    @torch.no_grad()
+    def limit_norms(self, max_norm: float) -> None:
+        """Rescale each filter to norm ``max_norm`` if it exceeds it, see :meth:`WeightLayer.limit_norms`."""
+        norms = torch.linalg.vector_norm(self.weight, dim=(2, 3, 4), keepdim=True)
+        self.weight.mul_(norms.div_(max_norm).clamp_(min=1.0).reciprocal_())
+
+    @torch.no_grad()
+    def copy_member(self, number: int, layer: Convolution2d) -> None:
+        """Copy parameters and precision of member ``number`` into ``layer``."""
+        layer.weight.copy_(self.weight[number])
+        layer.bias.copy_(self.bias[number, 0])
+        layer.precision = self.precision

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dbn.errors import SettingError
+from dbn.machine.precision_table import Work
 from dbn.machine.products import TF32, faster_products
 from dbn.models.registry import Registered
 
@@ -33,6 +34,18 @@ class WeightLayer(Registered, nn.Module):
     precision: str = "float32"
     precisions: ClassVar[tuple[str, ...]] = ("float32",)
     """Values that ``precision`` may take."""
+    work: ClassVar[Work] = "network"
+    """What was measured to decide its precision."""
+
+    @property
+    def shape_in(self) -> tuple[int, ...]:
+        """Shape of the inputs: ``(in_features,)``, or of maps, (height, width, maps)."""
+        return (self.in_features,)
+
+    @property
+    def shape_out(self) -> tuple[int, ...]:
+        """Shape of the outputs: ``(out_features,)``, or of maps, (height, width, maps)."""
+        return (self.out_features,)
 
     @property
     def fan_in(self) -> int:

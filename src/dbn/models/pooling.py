@@ -38,8 +38,11 @@ class Pooling(Registered):
         check_number("pool", size, low=1, whole=True)
         self.shape = checked_maps(f"pool={size}", shape, maps_first=False)
         self.size = size
-        if max(self.shape[:2]) < size:
-            raise SettingError(f"pool={size}: blocks of {size}x{size} are larger than the maps, {self._maps()}.")
+        if min(self.shape[:2]) < size:
+            raise SettingError(
+                f"pool={size}: blocks of {size}x{size} are larger than the maps, {self._maps()}. Use less pooling here "
+                "or below, more padding, or larger images."
+            )
         self.output_shape = (self.shape[0] // size, self.shape[1] // size, self.shape[2])
 
     def _maps(self) -> str:

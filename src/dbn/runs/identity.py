@@ -32,6 +32,10 @@ MACHINE_KEYS = frozenset({"accelerator", "devices", "num_nodes", "profiler", "st
 """Keys of the group ``trainer`` that determine devices and processes."""
 NO_LIMIT = {"fast_dev_run": False, "limit_train_batches": 1.0, "limit_val_batches": 1.0, "overfit_batches": 0.0}
 """Values of the group ``trainer`` that are equivalent to leaving out the key."""
+STACK_KEYS = frozenset({"method", "sampler", "stack"})
+"""Top-level keys of pretraining, which a network with blocks of its own has no use for."""
+NO_BLOCKS = ("blocks", None)
+"""Setting of the group ``network`` that is equivalent to leaving it out."""
 LABEL_KEYS = frozenset({"n_labelled", "n_validation"})
 """Keys of the group ``data`` that do not affect pretraining."""
 LOCATION_KEYS = frozenset({"name", "path", "root", "source"})
@@ -56,6 +60,11 @@ def run_identity(config: Mapping[str, Any]) -> dict[str, Any]:
             "n_labelled": config["data"].get("n_labelled"), "n_validation": n_validation_of(config["data"])
         }  # fmt: skip
         kept["data"] = {**data_identity(config["data"]), **labels}
+    network = config.get("network")
+    if isinstance(network, Mapping):
+        kept["network"] = {key: value for key, value in network.items() if key != "name" and (key, value) != NO_BLOCKS}
+        if network.get("blocks") is not None:  # they are no stack's
+            kept = {key: value for key, value in kept.items() if key not in STACK_KEYS}
     if isinstance(config.get("trainer"), Mapping):
         kept["trainer"] = trainer_identity(config["trainer"])
     if isinstance(config.get("augment"), Mapping):

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -143,6 +143,8 @@ def arm_name(
     stack_augment: Any,
     training: Any,
     optimizer: Any,
+    network: Any = None,
+    layers: Any = None,
 ) -> str:
     """Resolver ``${arm_name:...}``: an arm's name from its components, ``random_relu_batchnorm_dropout_augment``.
 
@@ -157,15 +159,36 @@ def arm_name(
         stack_augment: group of the deformation in pretraining; the word is ``both`` if fine-tuning has one as well.
         training: group that may have ``mixup``.
         optimizer: group of the optimiser; the word is ``adamw`` for that one.
+        network: group of the network; one with blocks of its own comes first, by its ``name``, and has no stack.
+        layers: of the stack; ``conv`` comes first where one of them is a convolution.
     """
     word, of_stack = _augmentation(augment), _augmentation(stack_augment)
-    words = [start, unlabelled, normalisation, dropout, word]
+    if isinstance(network, DictConfig) and network.get("blocks") is not None:
+        kind, of_stack = network.get("name"), None
+    else:
+        kind = "conv" if has_convolution(layers) else None
+    words = [kind, start, unlabelled, normalisation, dropout, word]
     words.append(("both" if word else f"stack_{of_stack}") if of_stack else None)
     if isinstance(training, DictConfig) and training.get("mixup") is not None:
         words.append("mixup")
     if isinstance(optimizer, DictConfig) and str(optimizer.get("_target_")).endswith(".AdamW"):
         words.append("adamw")
     return "_".join(str(word) for word in words if word)
+
+
+def has_convolution(layers: Any) -> bool:
+    """Whether one of ``stack.layers`` is a convolution."""
+    found = layers if isinstance(layers, list | ListConfig) else []
+    return any(
+        "convolution" in (layer.get("kind"), kind_named(layer.get("connection")))
+        for layer in found
+        if isinstance(layer, Mapping | DictConfig)
+    )
+
+
+def kind_named(wanted: Any) -> Any:
+    """The kind that ``kind`` or ``{kind: ..., option: value}`` names."""
+    return wanted.get("kind") if isinstance(wanted, Mapping | DictConfig) else wanted
 
 
 def _augmentation(settings: Any) -> str | None:
@@ -189,10 +212,12 @@ def label_count(n_labelled: int | None) -> str:
 
 
 def sizes(layers: Any) -> str:
-    """Resolver ``${sizes:${stack.layers}}``: sizes of layers in a name, ``500_500_2000``."""
+    """Resolver ``${sizes:${stack.layers}}``: units or maps of layers in a name, ``500_500_2000``."""
     if not isinstance(layers, list | ListConfig):
         return "layers"  # refused by the checks
-    return "_".join(str(layer.get("n_hidden") if isinstance(layer, DictConfig) else layer) for layer in layers)
+    return "_".join(
+        str(layer.get("n_hidden", layer.get("maps")) if isinstance(layer, DictConfig) else layer) for layer in layers
+    )
 
 
 for _name, _resolver in (

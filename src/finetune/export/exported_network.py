@@ -7,12 +7,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dbn.models.linear import Linear
-from finetune.networks.block import NetworkBlock
+from finetune.networks.block import NetworkBlock, outputs_of
 from finetune.networks.network import Network
 
 
 class ExportedBlock(nn.Module):
-    """What a block computes in evaluation mode: expectation of dropout, weights, normalisation, activation.
+    """What a block computes in evaluation mode: expectation of dropout, weights, normalisation, pooling, activation.
 
     Args:
         block: whose parameters are copied.
@@ -23,7 +23,7 @@ class ExportedBlock(nn.Module):
         self.keep = block.dropout.keep
         self.layer = deepcopy(block.layer)
         self.normalisation = deepcopy(block.normalisation)
-        self.function = block.function
+        self.pooling, self.function = block.pooling, block.function
 
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, n_inputs)`` -> ``(batch, n_outputs)``."""
@@ -32,7 +32,7 @@ class ExportedBlock(nn.Module):
         # A dense layer's own forward chooses products by the size of the batch, which exporters cannot follow.
         dense = type(self.layer) is Linear
         field = F.linear(x, self.layer.weight, self.layer.bias) if dense else self.layer(x)
-        return self.function(field if self.normalisation is None else self.normalisation(field))
+        return outputs_of(field, self.normalisation, self.pooling, self.function)
 
 
 class ExportedNetwork(nn.Module):

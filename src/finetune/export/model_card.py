@@ -14,6 +14,7 @@ import yaml
 
 from dbn.data.tables.columns import BINARY, CATEGORY, NUMBER, Columns
 from finetune.export.exported_network import ExportedNetwork
+from finetune.networks.block import in_words
 from finetune.networks.network import Network
 from finetune.report.comparison.arm import Arm
 from finetune.report.results.formatting import choose_format, count_text, metric_label, operations_text, seconds_text
@@ -93,7 +94,7 @@ def _network(network: Network, exported: ExportedNetwork, dtype: str, run: RunRe
     if meaning.classes:
         lines.append(f"- Classes, in the order of the output: {', '.join(map(str, meaning.classes))}")
     lines += [
-        f"- Units, inputs first: {'-'.join(map(str, network.sizes))}; hidden: {', '.join(activations) or 'none'}"
+        f"- Units, inputs first: {'-'.join(map(in_words, network.shapes))}; hidden: {', '.join(activations) or 'none'}"
         + (f"; normalisation: {', '.join(normalisations)}" if normalisations else ""),
         f"- Parameters: {sum(parameter.numel() for parameter in network.parameters())}",
     ]

@@ -1,15 +1,21 @@
 """Visualisation of the features of higher layers: activation maximisation, and linear combination of filters."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from dbn.data import DataSet
+from dbn.models.convolution_layer import Convolution2d
+from dbn.models.linear import Linear, WeightLayer
+from dbn.models.maps import as_pictures, flattened
+from dbn.models.pooling import MaxPooling, Pooling
 from dbn.pretraining.pictures import MOST, filters
 from dbn.random.streams import stream
 from dbn.settings import check_number
+from finetune.networks.block import NetworkBlock
 from finetune.networks.network import Network
 
 STEPS, RESTARTS = 100, 3
@@ -21,12 +27,13 @@ MEAN_NORM_OF = 1000
 def features_of(network: Network, data: DataSet, n_units: int, seed: int) -> dict[str, np.ndarray]:
     """Pictures of the features of the first units of each layer above the first (whose filters are pictures).
 
-    For an autoencoder, the layers up to the code. For a DBN, use :func:`finetune.networks.initialise.unroll` first.
+    For an autoencoder, the layers up to the code. For a DBN, use :func:`finetune.networks.unrolling.unroll` first.
 
     Args:
         network: a single network.
         data: gives the shape of an image and the mean norm of images.
-        n_units: number of units of each hidden layer; of a classifier's output layer all units are used (at most 64).
+        n_units: number of units of each hidden layer, of a convolutional one of maps, of which the unit in the middle
+            is shown; of a classifier's output layer all units are used (at most 64).
         seed: the run's seed.
 
     Returns:
@@ -38,12 +45,37 @@ def features_of(network: Network, data: DataSet, n_units: int, seed: int) -> dic
     pictures = {}
     for layer in range(2, (network.code or n_layers) + 1):
         name = "output" if layer == n_layers else f"layer{layer}"
-        n = min(network.sizes[layer], MOST if layer == n_layers else n_units)
+        units = units_shown(network.shapes[layer], MOST if layer == n_layers else n_units)
         generator = stream(seed, "features", layer)
-        maximised = maximise(network, layer, torch.arange(n), norm=norm, generator=generator)
+        maximised = maximise(network, layer, units, norm=norm, generator=generator)
         pictures[f"maximised_{name}"] = filters(maximised.T, data.shape)
-        pictures[f"combined_{name}"] = filters(combine(network, layer, torch.arange(n)).T, data.shape)
+        pictures[f"combined_{name}"] = filters(combine(network, layer, units).T, data.shape)
     return pictures
+
+
+def units_shown(shape: Sequence[int], most: int) -> Tensor:
+    """Numbers of the units whose features are shown: the first ones; of maps those in the middle of the first maps."""
+    *space, n = shape
+    middle = 0
+    for side in space:
+        middle = middle * side + side // 2
+    return middle * n + torch.arange(min(n, most))
+
+
+def filters_of(layer: WeightLayer, shape: tuple[int, int, int]) -> np.ndarray | None:
+    """Filters of a first layer as pictures; None if its units have no weight for each feature.
+
+    Args:
+        layer: of a network.
+        shape: channels, height, width of an image.
+
+    Returns:
+        ``(k, c, h, w)`` float32, k at most 64: of a dense layer as large as images, of a convolution as its kernel.
+    """
+    if isinstance(layer, Convolution2d):
+        _, channels, height, width = layer.weight.shape
+        return filters(layer.weight.flatten(1).T, (channels, height, width))
+    return filters(layer.weight.T, shape) if isinstance(layer, Linear) else None
 
 
 def check_features(n_units: int) -> None:
@@ -69,7 +101,7 @@ def field(network: Network, x: Tensor, layer: int) -> Tensor:
         layer: 1 is the first hidden one, ``len(sizes) - 1`` the output layer.
 
     Returns:
-        ``(batch, sizes[layer])``.
+        ``(batch, sizes[layer])``, after pooling; without a normalisation of responses, which follows the activation.
     """
     *below, last = network.blocks[:layer]
     for block in below:
@@ -142,6 +174,7 @@ def combine(network: Network, layer: int, units: Tensor) -> Tensor:
     r"""Linear combinations of first-layer filters: the units' rows of :math:`W_k \cdots W_2 W_1`.
 
     This is the feature of a unit if all layers below were linear. A normalised layer's units enter with their slopes.
+    Of pooled units, all in a block have the same share: which of them is the largest depends on the image.
 
     Args:
         network: a single network.
@@ -154,8 +187,40 @@ def combine(network: Network, layer: int, units: Tensor) -> Tensor:
     References:
         Lee, Ekanadham & Ng (2008); Erhan et al. (2009), section 3.3.
     """
-    rows = network.layers[layer - 1].weight[units]
+    top = network.blocks[layer - 1]
+    rows = to_inputs(top, F.one_hot(units, top.out_features).to(top.layer.weight), slopes=False)
     for below in reversed(network.blocks[: layer - 1]):
-        slopes = rows if below.normalisation is None else rows * below.normalisation.slope
-        rows = slopes @ below.layer.weight
+        rows = to_inputs(below, rows)
     return rows
+
+
+def to_inputs(block: NetworkBlock, rows: Tensor, *, slopes: bool = True) -> Tensor:
+    """Weights of a block's outputs, ``(k, out_features)``, as weights of its inputs, ``(k, layer.in_features)``.
+
+    Args:
+        block: taken as linear.
+        rows: to pass down.
+        slopes: whether the units' normalisation counts.
+    """
+    layer, pooling = block.layer, block.pooling
+    if pooling is not None:
+        rows = transposed(lambda x: mean_of_blocks(x, pooling), layer.out_features, rows)
+    if slopes and block.normalisation is not None:
+        slope = block.normalisation.slope.to(rows)
+        rows = (rows.unflatten(1, (-1, len(slope))) * slope).flatten(1)
+    return rows @ layer.weight if isinstance(layer, Linear) else transposed(layer, layer.in_features, rows)
+
+
+def transposed(function: Callable[[Tensor], Tensor], n_inputs: int, rows: Tensor) -> Tensor:
+    """Product of ``rows`` with the Jacobian of ``function`` at zero, ``(k, n_outputs)`` -> ``(k, n_inputs)``."""
+    with torch.enable_grad():
+        x = rows.new_zeros(len(rows), n_inputs, requires_grad=True)
+        (found,) = torch.autograd.grad(function(x), x, rows)
+    return found
+
+
+def mean_of_blocks(x: Tensor, pooling: Pooling) -> Tensor:
+    """What pooling would be if all units of a block counted the same; that of exponentials is so at equal fields."""
+    if not isinstance(pooling, MaxPooling):
+        return pooling(x)
+    return flattened(F.avg_pool2d(as_pictures(x, pooling.shape), pooling.size, pooling.stride))

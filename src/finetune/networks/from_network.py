@@ -65,12 +65,10 @@ class FromNetwork(Initialisation):
             )
         if len(earlier.blocks) > 1 and len(wanted.blocks) > 1:
             self._check_options(earlier.blocks[0], wanted.blocks[0], where)
-        dropouts = [block.dropout.probability for block in wanted.blocks]
-        first, others = dropouts[0], dropouts[1] if len(dropouts) > 1 else 0.0
         network = Network(deepcopy(list(earlier.blocks)), earlier.code).train()  # files are read in evaluation mode
-        for number, block in enumerate(network.blocks):
+        for block, probability in zip(network.blocks, self._dropouts(network, wanted), strict=True):
             keep = block.dropout.keep
-            block.dropout = Dropout(first if number == 0 else 0.0 if number == network.code else others)
+            block.dropout = Dropout(probability)
             with torch.no_grad():
                 block.layer.weight.mul_(keep)  # as in evaluation; compensate_dropout divides by the new one
         self.new_output = task == "classifier" and meaning.classes != classes
@@ -78,6 +76,15 @@ class FromNetwork(Initialisation):
             outputs = network.blocks[-1]
             outputs.layer = Linear(outputs.layer.in_features, len(classes))
         return network
+
+    @staticmethod
+    def _dropouts(network: Network, wanted: Network) -> list[float]:
+        """Each block's dropout of ``wanted``; where there are other numbers of blocks, its first and its second."""
+        own = [block.dropout.probability for block in wanted.blocks]
+        if len(own) == len(network.blocks):
+            return own
+        first, others = own[0], own[1] if len(own) > 1 else 0.0
+        return [first, *(0.0 if number == network.code else others for number in range(1, len(network.blocks)))]
 
     def _check_options(self, earlier: NetworkBlock, wanted: NetworkBlock, where: str) -> None:
         kinds = [None if block.normalisation is None else block.normalisation.spec() for block in (earlier, wanted)]

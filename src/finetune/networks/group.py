@@ -25,7 +25,8 @@ class NetworkGroup(Network):
             layer = type(column[0].layer).group([block.layer for block in column])
             first = column[0].normalisation
             normalisation = None if first is None else type(first).group([block.normalisation for block in column])
-            blocks.append(NetworkBlock(layer, column[0].activation, column[0].dropout.probability, normalisation))
+            like = column[0]
+            blocks.append(NetworkBlock(layer, like.activation, like.dropout.probability, normalisation, like.pooling))
         super().__init__(blocks, networks[0].code)
         self.networks = list(networks)  # a plain list: not registered as submodules
 

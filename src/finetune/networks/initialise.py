@@ -12,7 +12,9 @@ from dbn.models.dbn import DBN
 from dbn.models.linear import WeightLayer
 from dbn.random.streams import stream
 from dbn.settings import check_number
+from finetune.networks.block import outputs_of
 from finetune.networks.network import Network
+from finetune.networks.unrolling import unroll
 
 Kind = Literal["pretrained", "random", "control"]
 """Where starting weights come from: a pretrained stack, random numbers, or a stack in a way that is no contender."""
@@ -108,7 +110,8 @@ class Orthogonal(Initialisation):
     r"""Random orthogonal matrices times ``gain``, biases zero.
 
     Rows, or columns where there are fewer of these, are orthogonal and of norm ``gain``: :math:`W W^T = g^2 I` or
-    :math:`W^T W = g^2 I`. They are drawn evenly from all such matrices (Haar measure).
+    :math:`W^T W = g^2 I`. They are drawn evenly from all such matrices (Haar measure). The rows of a convolution are
+    its filters.
 
     Args:
         gain: ``g``; 1 for linear units and tanh, :math:`\sqrt 2` for ReLU.
@@ -128,11 +131,11 @@ class Orthogonal(Initialisation):
         """Draw the weights of every layer."""
         for number, layer in enumerate(network.layers, start=1):
             draw_normal(layer, 1.0, seed, number)
-            matrix = layer.weight.double()
+            matrix = layer.weight.double().flatten(1)  # (outputs or maps, inputs of one)
             tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
             q, r = torch.linalg.qr(tall)
             q = q * torch.sign(torch.diagonal(r))
-            layer.weight.copy_(self.gain * (q if tall is matrix else q.T))
+            layer.weight.copy_((self.gain * (q if tall is matrix else q.T)).view_as(layer.weight))
 
 
 class FromStack(Initialisation):
@@ -224,7 +227,8 @@ def start_normalisation(network: Network, features: Tensor) -> None:
 
     Layer by layer, from its weights. Batch normalisation with the mean and variance of these fields undoes itself, up
     to rounding and for any image; layer normalisation comes as near as scales and shifts of units can, see
-    :meth:`finetune.networks.normalisation.LayerNorm.start_at`.
+    :meth:`finetune.networks.normalisation.LayerNorm.start_at`. Normalisation of responses has neither, and stays as
+    it is.
 
     Args:
         network: a single network with its initial weights.
@@ -234,55 +238,12 @@ def start_normalisation(network: Network, features: Tensor) -> None:
     network.eval()
     x = wanted = features
     for block in network.blocks:
-        field, wanted = block.layer(block.dropout(x)), block.layer(block.dropout(wanted))
+        field, wanted = block.units_field(x), block.units_field(wanted)
         if block.normalisation is not None:
             block.normalisation.start_at(field, wanted)
-            field = block.normalisation(field)
-        x, wanted = block.function(field), block.function(wanted)
+        x = outputs_of(field, block.normalisation, block.pooling, block.function)
+        wanted = outputs_of(wanted, None, block.pooling, block.function)
     network.train(training)
-
-
-def unroll(stack: DBN, network: Network) -> None:
-    """Replace a network's layers by a stack's encoders, and in an autoencoder by its decoders in reverse order, too.
-
-    The network then computes the stack's mean-field pass in every layer. The decoder of an RBM has the transposed
-    weights and the visible biases; encoder and decoder are separate parameters.
-
-    Args:
-        stack: the pretrained stack.
-        network: its first hidden layers must have the stack's sizes and activations; in an autoencoder the further
-            layers mirror them.
-
-    Raises:
-        SettingError: sizes or activations do not match.
-
-    References:
-        Hinton & Salakhutdinov (2006), Science 313:504, figure 1.
-    """
-    depth = len(stack)
-    mirrored = [*stack.sizes, *reversed(stack.sizes[:-1])]
-    if network.sizes[: depth + 1] != stack.sizes or (network.code is not None and network.sizes != mirrored):
-        raise SettingError(
-            f"A stack of {'-'.join(map(str, stack.sizes))} units does not fit a network of "
-            f"{'-'.join(map(str, network.sizes))}: choose the stack that the network's sizes come from (stack=...)."
-        )
-    encoders = [stack[k].encoder() for k in range(depth)]
-    decoders = [stack[k].decoder() for k in reversed(range(depth))] if network.code is not None else []
-    parts = [*encoders, *decoders]
-    for number, (block, (layer, activation)) in enumerate(zip(network.blocks, parts, strict=False), start=1):
-        if block.activation != activation and number < len(network.blocks):
-            cure = (
-                "Give the stack's top layer hidden: gaussian, and a learning_rate that such units bear, as in "
-                "'stack.layers=[200,{n_hidden:30,hidden:gaussian,learning_rate:0.001}]'"
-                if number == network.code
-                else f"Use network.activation={activation} with init=dbn"
-            )
-            raise SettingError(
-                f"network.activation={block.activation}: hidden layer {number} was pretrained with {activation} units, "
-                f"and weights learned for those mean nothing to {block.activation} units. {cure}, or a random "
-                "initialisation (init=he)."
-            )
-        block.layer = layer
 
 
 def unrolled_layers(network: Network, stack: DBN) -> list[WeightLayer]:

@@ -13,6 +13,7 @@ from dbn.machine.precision import Choice, choose_precision
 from dbn.models.activations import Activation
 from dbn.models.linear import Linear, WeightLayer
 from dbn.models.model_file import header_errors
+from dbn.models.pooling import Pooling
 from dbn.random.streams import Noise
 from dbn.settings import check_number
 from finetune.networks.block import Blocks, NetworkBlock
@@ -50,6 +51,7 @@ class Network(UsableNetwork):
         dropout_input: float = 0.0,
         dropout_hidden: float = 0.0,
         normalisation: str | Mapping[str, Any] | None = None,
+        poolings: Sequence[Pooling | None] | None = None,
     ) -> "Network":
         """A network with the same activation, dropout and normalisation in all hidden blocks.
 
@@ -60,14 +62,16 @@ class Network(UsableNetwork):
                 normalisation.
             dropout_input: probability of dropping an input.
             dropout_hidden: probability of dropping a hidden unit.
-            normalisation: of the hidden blocks' fields: ``batch``, ``layer``, a mapping of kind and options, or None.
+            normalisation: of the hidden blocks' fields: ``batch``, ``layer``, a mapping of kind and options, or None;
+                ``response``, of the responses of convolutional blocks only.
+            poolings: of each layer's units, or None for each that has none; None: none at all.
 
         Raises:
-            SettingError: an invalid value.
+            SettingError: an invalid value, or ``response`` without a convolutional layer.
         """
         Activation.resolve(activation, "network.activation")
         if normalisation is not None:
-            Normalisation.create(normalisation, "network.normalisation", 1)
+            check_normalisation(normalisation, layers)
         check_number("network.dropout_input", dropout_input, low=0, high=1, below=True)
         check_number("network.dropout_hidden", dropout_hidden, low=0, high=1, below=True)
         hidden = range(1, len(layers))
@@ -78,10 +82,11 @@ class Network(UsableNetwork):
         normalised = [
             None
             if normalisation is None or k in (code, len(layers))
-            else Normalisation.create(normalisation, "network.normalisation", layer.out_features)
+            else Normalisation.of_layer(normalisation, "network.normalisation", layer)
             for k, layer in enumerate(layers, start=1)
         ]
-        return cls(list(map(NetworkBlock, layers, activations, dropouts, normalised)), code)
+        pooled = [None] * len(layers) if poolings is None else poolings
+        return cls(list(map(NetworkBlock, layers, activations, dropouts, normalised, pooled)), code)
 
     @classmethod
     def dense(cls, sizes: Sequence[int], **options: Any) -> "Network":
@@ -112,9 +117,18 @@ class Network(UsableNetwork):
 
     @property
     def sizes(self) -> list[int]:
-        """Units per layer, inputs first."""
-        layers = self.layers
-        return [layers[0].in_features, *(layer.out_features for layer in layers)]
+        """Units per layer, inputs first, after pooling."""
+        return [self.blocks[0].layer.in_features, *(block.out_features for block in self.blocks)]
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shape of each layer's outputs, the inputs first: ``(n,)``, or of maps, (height, width, maps)."""
+        return [self.blocks[0].layer.shape_in, *(block.shape_out for block in self.blocks)]
+
+    @property
+    def is_convolutional(self) -> bool:
+        """Whether a layer has maps."""
+        return any(len(layer.shape_out) > 1 for layer in self.layers)
 
     @property
     def operations(self) -> list[int]:
@@ -146,7 +160,7 @@ class Network(UsableNetwork):
         Raises:
             SettingError: a layer or the device does not support it.
         """
-        choices = [choose_precision(wanted, layer, batch, device, "network") for layer in self.layers]
+        choices = [choose_precision(wanted, layer, batch, device, layer.work) for layer in self.layers]
         for layer, choice in zip(self.layers, choices, strict=True):
             layer.precision = choice.precision
         return choices
@@ -205,3 +219,18 @@ class Network(UsableNetwork):
             network = cls(blocks, code, meaning)
             network.to(next(iter(tensors.values())).dtype).load_state_dict(tensors)
         return network.eval().to(device)
+
+
+def check_normalisation(wanted: str | Mapping[str, Any], layers: Sequence[WeightLayer]) -> None:
+    """Check the normalisation of a network's hidden layers.
+
+    Raises:
+        SettingError: no such normalisation, an invalid option, or it is for maps, and no layer has any.
+    """
+    made: Normalisation = Normalisation.create(wanted, "network.normalisation", 1)
+    if not made.of_units and not any(len(layer.shape_out) > 1 for layer in layers):
+        raise SettingError(
+            f"network.normalisation={made.kind}: it normalises each map by its neighbours, and this network has no "
+            "convolutional layer. Use network.normalisation=batch or layer, or a convolutional network, such as "
+            "network=lenet."
+        )

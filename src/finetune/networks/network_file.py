@@ -1,22 +1,26 @@
 """The file of a network: one safetensors file with a JSON header, independent of the run's configuration.
 
-The header holds ``blocks`` (kind and options of layer and normalisation, activation, dropout), ``code``, and what
-inputs and outputs mean, see :class:`finetune.networks.meaning.Meaning`; the tensors are the parameters and the running
-averages of normalisation, ``blocks.<k>.<name>``, and those of the meaning. Reading it executes no code and imports no
-module.
+The header holds ``blocks`` (kind and options of layer, normalisation and pooling, activation, dropout), ``code``, and
+what inputs and outputs mean, see :class:`finetune.networks.meaning.Meaning`; the tensors are the parameters and the
+running averages of normalisation, ``blocks.<k>.<name>``, and those of the meaning. Reading it executes no code and
+imports no module; the types of the package are registered here.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from dbn.errors import ModelFileError
+from dbn.models.convolution_layer import Convolution2d
 from dbn.models.linear import WeightLayer
 from dbn.models.model_file import header_errors, read_model, write_model
+from dbn.models.pooling import Pooling
 from finetune.networks.block import NetworkBlock
 from finetune.networks.meaning import Meaning
 from finetune.networks.normalisation import Normalisation
+from finetune.networks.response_normalisation import ResponseNormalisation
 
 FORMAT, FORMAT_1 = "layerwise-network/2", "layerwise-network/1"
 KEY = "network"
@@ -43,6 +47,7 @@ def write_network_file(
             {
                 "layer": block.layer.spec(),
                 "normalisation": None if block.normalisation is None else block.normalisation.spec(),
+                "pooling": None if block.pooling is None else block.pooling.spec(),
                 "activation": block.activation,
                 "dropout": block.dropout.probability,
             }
@@ -65,11 +70,20 @@ def read_network_file(path: Path) -> tuple[list[NetworkBlock], int | None, dict[
     header, tensors = read_model(path, KEY, "a network", (FORMAT, FORMAT_1), "dbn-finetune writes one.")
     with header_errors(path):
         meaning = Meaning.from_file(header, tensors)
-        blocks = [
-            NetworkBlock(WeightLayer.create(block["layer"], "layer"), block["activation"], block["dropout"])
-            for block in header["blocks"]
-        ]
-        for block, described in zip(blocks, header["blocks"], strict=True):
-            if (wanted := described.get("normalisation")) is not None:  # files of older versions have none
-                block.normalisation = Normalisation.create(wanted, "normalisation", block.layer.out_features)
-        return blocks, header["code"], tensors, meaning
+        return [_block(described) for described in header["blocks"]], header["code"], tensors, meaning
+
+
+def _block(described: Mapping[str, Any]) -> NetworkBlock:
+    """A block with weights to be set. Files of older versions have neither normalisation nor pooling."""
+    layer: WeightLayer = WeightLayer.create(described["layer"], "layer")
+    normalisation, pooling = described.get("normalisation"), described.get("pooling")
+    return NetworkBlock(
+        layer,
+        described["activation"],
+        described["dropout"],
+        None if normalisation is None else Normalisation.of_layer(normalisation, "normalisation", layer),
+        None if pooling is None else Pooling.create(pooling, "pooling", layer.shape_out),
+    )
+
+
+__all__ = ["Convolution2d", "ResponseNormalisation", "read_network_file", "write_network_file"]

@@ -34,10 +34,11 @@ from dbn.settings import (
 from finetune.baselines.run_baselines import BASELINES, RECOGNISERS
 from finetune.networks.features import check_features
 from finetune.networks.network import Network
+from finetune.networks.written_blocks import check_blocks, check_kind_of_normalisation
 from finetune.runs.fitting import check_task, check_unlabelled
 from finetune.runs.search import check_search, searched
 from finetune.runs.search_space import check_space
-from finetune.runs.starting_networks import NETWORK_KEYS, network_options
+from finetune.runs.starting_networks import NETWORK_KEYS, check_written_blocks, initialisation_of, network_options
 from finetune.tasks.settings import TrainingSettings
 
 TASKS = ("classifier", "autoencoder", "regression")
@@ -90,18 +91,33 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
     check_features(config.get("features", 0))
     check_table("augment", config["augment"], AUGMENT_CHECKS)
     check_group("network", config["network"])
-    check_table("network", config["network"], {}, others=NETWORK_KEYS)
-    Network.dense([1, 1], **network_options(config))
+    check_network(config)
     settings = settings_of("training", TrainingSettings, config["training"])
     check_task_group(config["task"])
     check_task(settings, config["task"]["name"])
     check_unlabelled(config["unlabelled"], settings, config["task"]["name"])
     check_initialisation(config["init"])
+    check_written_blocks(config, initialisation_of(config))
     check_optimizer("optimizer", config["optimizer"], settings.learning_rate)
     check_schedule(config["schedule"], config["optimizer"], settings)
     check_space(config["space"])
     check_search(config["search"])
     check_group("searched", config.get("searched", {}))
+
+
+def check_network(config: Mapping[str, Any]) -> None:
+    """Check the group ``network``; whether the normalisation fits is known with the layers.
+
+    Raises:
+        SettingError: an invalid setting.
+    """
+    checks: dict[str, Check] = {"name": check_text, "blocks": optional(check_blocks)}
+    check_table("network", config["network"], checks, others=NETWORK_KEYS)
+    options = network_options(config)
+    normalisation = options.pop("normalisation", None)
+    if normalisation is not None:
+        check_kind_of_normalisation("network.normalisation", normalisation)
+    Network.dense([1, 1], **options)
 
 
 def check_labels(config: Mapping[str, Any]) -> None:

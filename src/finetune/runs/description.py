@@ -10,11 +10,14 @@ from dbn.data.shapes import info_of
 from dbn.errors import SettingError
 from dbn.machine.model_memory import check_memory
 from dbn.models import flops
+from dbn.models.convolution_layer import Convolution2d
+from dbn.models.linear import Linear
 from dbn.pretraining.from_config import layers_of, untrained_of
 from dbn.settings import check_number, format_value
+from finetune.networks.block import NetworkBlock, in_words
 from finetune.networks.network import Network
 from finetune.runs.check_config import check_finetuning
-from finetune.runs.starting_networks import build_network, network_options
+from finetune.runs.starting_networks import build_network, has_written_blocks, network_options
 
 
 def describe(config: Mapping[str, Any]) -> Network:
@@ -26,6 +29,8 @@ def describe(config: Mapping[str, Any]) -> Network:
     if config["sizes"] is None:
         check_finetuning(config)
         data = info_of(config["data"])
+        if has_written_blocks(config):
+            return build_network(data, config, [])
         check_memory("stack.layers", [data.n_features, *(layer.n_hidden for layer in layers_of(config["stack"]))])
         return build_network(data, config, untrained_of(config, data))
     check_sizes(config["sizes"])
@@ -46,20 +51,9 @@ def check_sizes(sizes: Any) -> None:
 
 
 def show(network: Network) -> None:
-    """Print a table of the layers, and totals."""
-    table = Table(title="-".join(map(str, network.sizes)))
-    texts = ("layer", "normalisation", "activation")
-    for head in ("layer", "inputs", "units", "weights", "biases", "normalisation", "activation", "dropout of inputs"):
-        table.add_column(head, justify="left" if head in texts else "right")
-    for number, block in enumerate(network.blocks, start=1):
-        layer = block.layer
-        name = "output" if number == len(network.blocks) else f"hidden {number}"
-        counts = (layer.in_features, layer.out_features, layer.weight.numel(), layer.bias.numel())
-        kind = "none" if block.normalisation is None else block.normalisation.kind
-        words = (kind, str(block.activation), f"{block.dropout.probability:g}")
-        table.add_row(name, *(f"{n:,}" for n in counts), *words)
+    """Print the layers with their sizes and cost, how each computes its outputs, and totals."""
     console = Console()
-    console.print(table)
+    console.print(sizes_table(network), parts_table(network))
     weights = sum(layer.weight.numel() for layer in network.layers)
     biases = sum(layer.bias.numel() for layer in network.layers)
     total = sum(parameter.numel() for parameter in network.parameters())
@@ -67,3 +61,64 @@ def show(network: Network) -> None:
     console.print(f"{weights:,} weights, {biases:,} biases{others}, {total:,} parameters", highlight=False)
     forward, training = flops.forward(network.operations), flops.backpropagation(network.operations)
     console.print(f"{forward:,} operations for an image, {training:,} to train on it once", highlight=False)
+
+
+def sizes_table(network: Network) -> Table:
+    """For each layer its kind, shapes of inputs and units, parameters, and multiplications for an image."""
+    table = Table(title="-".join(map(in_words, network.shapes)), collapse_padding=True)
+    for head in ("layer", "kind", "inputs", "units", "weights", "biases", "multiplications"):
+        table.add_column(head, justify="left" if head in ("layer", "kind") else "right")
+    for name, block in _named(network):
+        layer = block.layer
+        kind = "dense" if layer.kind == Linear.kind else layer.kind
+        counts = (layer.weight.numel(), layer.bias.numel(), layer.operations)
+        shapes = (_shape(layer.shape_in), _shape(layer.shape_out))
+        table.add_row(name, kind, *shapes, *(f"{n:,}" for n in counts))
+    return table
+
+
+def parts_table(network: Network) -> Table:
+    """For each layer its filters and pooling, if the network has any, normalisation, activation and dropout."""
+    table = Table(collapse_padding=True)
+    maps = ("filters", "pool") if network.is_convolutional else ()
+    for head in ("layer", *maps, "normalisation", "activation", "dropout of inputs"):
+        whole = head in ("pool", "normalisation")  # others may be broken where a terminal is narrow
+        table.add_column(head, justify="right" if head.startswith("dropout") else "left", no_wrap=whole)
+    for name, block in _named(network):
+        normalisation = "none" if block.normalisation is None else block.normalisation.kind
+        own = (_filters(block), _pool(block)) if maps else ()
+        table.add_row(name, *own, normalisation, str(block.activation), f"{block.dropout.probability:g}")
+    return table
+
+
+def _named(network: Network) -> list[tuple[str, NetworkBlock]]:
+    """The blocks, with the names of their layers."""
+    last = len(network.blocks)
+    return [("output" if k == last else f"hidden {k}", block) for k, block in enumerate(network.blocks, start=1)]
+
+
+def _shape(shape: Sequence[int]) -> str:
+    """``28x28x6`` of maps, ``1,000`` of units without space."""
+    return in_words(shape) if len(shape) > 1 else f"{shape[0]:,}"
+
+
+def _filters(block: NetworkBlock) -> str:
+    """``5x5, padding 2`` of a convolution, and its stride where it is not 1."""
+    layer = block.layer
+    if not isinstance(layer, Convolution2d):
+        return ""
+    words = [f"{layer.kernel}x{layer.kernel}"]
+    words += [f"stride {layer.stride}"] if layer.stride != 1 else []
+    words += [f"padding {layer.padding}"] if layer.padding else []
+    return ", ".join(words)
+
+
+def _pool(block: NetworkBlock) -> str:
+    """``max 3x3, stride 2``: kind, size of blocks, and their stride where they overlap or leave units out."""
+    pooling = block.pooling
+    if pooling is None:
+        return "none" if len(block.layer.shape_out) > 1 else ""
+    stride = getattr(pooling, "stride", None)
+    words = [f"{pooling.kind} {pooling.size}x{pooling.size}"]
+    words += [] if stride in (None, pooling.size) else [f"stride {stride}"]
+    return ", ".join(words)

@@ -18,9 +18,8 @@ from dbn.data.split_settings import n_validation_of
 from dbn.data.without_labels import without_labels
 from dbn.errors import SettingError
 from dbn.fitting.ranks import is_first
-from dbn.models.linear import Linear
 from dbn.pretraining.from_config import layers_of
-from dbn.pretraining.pictures import filters, save_pictures, sheets
+from dbn.pretraining.pictures import save_pictures, sheets
 from dbn.random.streams import stream
 from dbn.runs.directories import check_run_location, study_directory
 from dbn.runs.identity import with_content
@@ -30,14 +29,14 @@ from dbn.runs.seeds import by_seed, checkpoint_folder, in_equal_parts, seeds_to_
 from dbn.runs.tracking import Tracker, Tracking, tracking
 from dbn.settings import format_value, settings_of
 from finetune.baselines.run_baselines import check_baselines, run_baselines
-from finetune.networks.features import features_of, start_and_end_pictures
+from finetune.networks.features import features_of, filters_of, start_and_end_pictures
 from finetune.networks.network import Network
 from finetune.networks.network_file import NETWORK_FILE
 from finetune.networks.weight_changes import weight_changes
 from finetune.runs.check_config import check_finetuning, check_schedule
 from finetune.runs.continued_run import Earlier, advice, earlier_run
 from finetune.runs.fitting import check_training, fit_networks
-from finetune.runs.starting_networks import inputs_of, starting_points
+from finetune.runs.starting_networks import has_written_blocks, inputs_of, starting_points
 from finetune.runs.trajectory import trajectory_of
 from finetune.tasks import Autoencoder, FineTuning
 from finetune.tasks.class_weights import weighted
@@ -154,7 +153,8 @@ def _train(
 
 def _tracked(run: Run, data: DataSet) -> AbstractContextManager[Tracker]:
     config = run.config
-    hidden = "-".join(str(layer.n_hidden) for layer in layers_of(config["stack"]))
+    written = has_written_blocks(config)
+    hidden = config["network"]["name"] if written else "-".join(str(own.n_hidden) for own in layers_of(config["stack"]))
     tags = [data.name, *([hidden] if hidden else []), config["arm"]["name"]]
     name = f"{config['name']}_seed{config['seed']}"
     options = {"study": config["study"], "stage": "finetune", "name": name, "tags": tags, "config": config}
@@ -216,9 +216,8 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
 def pictures_of(module: FineTuning, data: DataSet, before: Network, config: Mapping[str, Any]) -> dict[str, Any]:
     """Filters, features where they are asked for, and an autoencoder's reconstructions, as pictures."""
     first_layers = {"filters_start": before.layers[0], "filters": module.network.layers[0]}
-    pictures = {
-        name: filters(layer.weight.T, data.shape) for name, layer in first_layers.items() if isinstance(layer, Linear)
-    }
+    shown = {name: filters_of(layer, data.shape) for name, layer in first_layers.items()}
+    pictures = {name: own for name, own in shown.items() if own is not None}
     if config["features"]:
         pictures |= start_and_end_pictures(
             *(features_of(own, data, config["features"], config["seed"]) for own in (before, module.network))

@@ -1,5 +1,6 @@
 """Networks with initial weights from a configuration; missing stacks are pretrained."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,20 +16,27 @@ from dbn.models.activations import Activation
 from dbn.models.dbn import DBN
 from dbn.models.layer import Layer
 from dbn.models.linear import Linear
+from dbn.models.pooling import MaxPooling, Pooling, ProbabilisticMaxPooling
 from dbn.models.registry import Registered
 from dbn.pretraining.check_data import visible_units_of
 from dbn.pretraining.from_config import kind_of, untrained_of, visible_of
 from dbn.pretraining.stack_run import pretrain_together, pretraining_config, pretraining_directory
 from dbn.settings import call_factory, check_keys
-from finetune.networks.initialise import Initialisation, start_normalisation, unroll
+from finetune.networks.initialise import Initialisation, start_normalisation
 from finetune.networks.network import Network
 from finetune.networks.normalisation import Normalisation
+from finetune.networks.unrolling import unroll
+from finetune.networks.written_blocks import network_of_blocks
 from finetune.tasks.check_data import check_inputs
 
-NETWORK_KEYS = ("activation", "dropout_input", "dropout_hidden", "normalisation")
+OPTIONS = ("activation", "dropout_input", "dropout_hidden", "normalisation")
+"""Keys of the group ``network`` that all hidden blocks share."""
+NETWORK_KEYS = ("name", "blocks", *OPTIONS)
 """Keys of the group ``network``."""
 NORMALISED_BY = 10_000
 """Number of training images from whose fields normalisation of a network from a stack starts."""
+MOST_FIELDS = 2**26
+"""Fields of a layer, over all images, that this is to hold in memory: fewer images where layers have many units."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +67,10 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: 
     """
     config = configs[0]
     initialise, file = initialisation_of(config), config["init"].get("stack")
-    layers: Sequence[Layer] = untrained_of(config, data)
-    if not layers and (initialise.needs_stack or config["task"]["name"] == "autoencoder"):
+    written = has_written_blocks(config)
+    check_written_blocks(config, initialise)
+    layers: Sequence[Layer] = [] if written else untrained_of(config, data)
+    if not written and not layers and (initialise.needs_stack or config["task"]["name"] == "autoencoder"):
         code = "[200,{n_hidden:30,hidden:gaussian,learning_rate:0.001}]"
         raise SettingError(
             f"stack.layers=[]: an autoencoder needs layers, the last of which is its code. Give 'stack.layers={code}'."
@@ -103,7 +113,8 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: 
         network.compensate_dropout()
     if training and initialise.needs_stack and config["network"].get("normalisation") is not None:
         for network, images in zip(networks, training, strict=True):
-            start_normalisation(network, images.sample(NORMALISED_BY))
+            most = MOST_FIELDS // max(layer.out_features for layer in network.layers)
+            start_normalisation(network, images.sample(max(1, min(NORMALISED_BY, most))))
     return [
         Start(
             network,
@@ -161,13 +172,61 @@ def build_network(data: DataSet | DataInfo, config: Mapping[str, Any], layers: S
     """
     n_outputs = number_of_outputs(data, config["task"]["name"])
     options = network_options(config)
-    check_keys("network", options, NETWORK_KEYS)
+    if has_written_blocks(config):
+        return network_of_blocks(config["network"]["blocks"], inputs_shape(data), n_outputs, **options)
     encoders = [layer.encoder()[0] for layer in layers]
     if config["task"]["name"] == "autoencoder":
         decoders = [layer.decoder()[0] for layer in reversed(layers)]
         return Network.of_layers([*encoders, *decoders], code=len(layers), **options)
-    n_inputs = encoders[-1].out_features if encoders else data.n_features
-    return Network.of_layers([*encoders, Linear(n_inputs, n_outputs)], **options)
+    n_inputs = math.prod(layers[-1].output_shape) if layers else data.n_features
+    poolings = [*(pooling_for(layer, options["activation"]) for layer in layers), None]
+    return Network.of_layers([*encoders, Linear(n_inputs, n_outputs)], poolings=poolings, **options)
+
+
+def pooling_for(layer: Layer, activation: Any) -> Pooling | None:
+    """Pooling of a stack's layer in a network; its untrained units need not be of the network's kind.
+
+    Probabilistic pooling is the mean of logistic units of which one at most is on. For other activations the largest
+    unit of a block stands for it, as in a stack of such units.
+    """
+    pooling = layer.pooling
+    if isinstance(pooling, ProbabilisticMaxPooling) and activation != "sigmoid":
+        return MaxPooling(pooling.shape, pooling.size)
+    return pooling
+
+
+def inputs_shape(data: DataSet | DataInfo) -> tuple[int, ...]:
+    """Shape of a network's inputs: channels, height and width of an image, or the number of a table's features."""
+    return data.shape if data.columns is None else (data.n_features,)
+
+
+def has_written_blocks(config: Mapping[str, Any]) -> bool:
+    """Whether the network's blocks are those of ``network.blocks``, not the layers of the stack."""
+    return config["network"].get("blocks") is not None
+
+
+def check_written_blocks(config: Mapping[str, Any], initialise: Initialisation) -> None:
+    """Refuse blocks that are written down where weights come from a stack, or decoders are needed.
+
+    Raises:
+        SettingError: the initialisation, a file of a stack, or the task does not fit ``network.blocks``.
+    """
+    if not has_written_blocks(config):
+        return
+    name = f"network={config['network'].get('name')}"
+    if initialise.needs_stack:
+        raise SettingError(
+            f"{name}: its blocks are the layers of no stack, and the initialisation takes weights from one. Use "
+            "network=from_stack with a stack, such as stack=convolutional, or random weights, start=random_relu."
+        )
+    if config["init"].get("stack") is not None:
+        raise SettingError(
+            f"init.stack={config['init']['stack']}: {name} has blocks of its own, and no stack. Use network=from_stack."
+        )
+    if config["task"]["name"] == "autoencoder":
+        raise SettingError(
+            f"task=autoencoder: {name} has no decoders. Use network=from_stack, whose layers a stack mirrors."
+        )
 
 
 def number_of_outputs(data: DataSet | DataInfo, task: str) -> int:
@@ -193,8 +252,13 @@ def number_of_outputs(data: DataSet | DataInfo, task: str) -> int:
 
 
 def network_options(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The group ``network``, in which user-defined activations and normalisations are replaced by their ``kind``."""
-    network = dict(config["network"])
+    """What hidden blocks share; user-defined activations and normalisations are replaced by their ``kind``.
+
+    Raises:
+        SettingError: the group ``network`` has a key that is not known.
+    """
+    check_keys("network", config["network"], NETWORK_KEYS)
+    network = {key: value for key, value in config["network"].items() if key in OPTIONS}
     families: dict[str, type[Registered]] = {"activation": Activation, "normalisation": Normalisation}
     for key, family in families.items():
         if key in network:

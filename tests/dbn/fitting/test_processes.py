@@ -52,13 +52,15 @@ def losses(directory: Path) -> list[float]:
         return [float(row["train/loss"]) for row in csv.DictReader(file)]
 
 
-@pytest.mark.parametrize("arm", ["random_relu", "random_relu_batchnorm"])
+@pytest.mark.parametrize("arm", ["random_relu", "random_relu_batchnorm", "conv_random_relu_batchnorm"])
 def test_two_processes_train_the_network_that_one_trains(arm: str, tmp_path: Path) -> None:
     """Without noise, up to the order in which numbers add up: each image once an epoch, metrics of all images."""
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
-    one, expected = result_of(tmp_path / "one", f"arm={arm}")
-    two, found = result_of(tmp_path / "two", f"arm={arm}", *TWO)
+    layers = ["stack.layers=[{kind:convolution,maps:6,kernel:3,padding:1,pool:2},12]"] if arm.startswith("conv") else []
+    one, expected = result_of(tmp_path / "one", f"arm={arm}", *layers)
+    two, found = result_of(tmp_path / "two", f"arm={arm}", *layers, *TWO)
+    assert found["arm"] == arm
     weights, others = (load_file(folder / "network.safetensors") for folder in (one, two))
     for name, weight in weights.items():
         torch.testing.assert_close(others[name], weight, rtol=0, atol=1e-4, msg=name)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import get_args
 
 import pytest
 import torch
@@ -44,7 +43,7 @@ def on(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return pretend
 
 
-@pytest.mark.parametrize("work", get_args(Work))
+@pytest.mark.parametrize("work", ["rbm", "network"])
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -67,6 +66,14 @@ def test_large_products_take_what_was_faster_on_such_processors(
     assert re.search(r"20\d\d|no line for", chosen.decided_by), "a date, or that nobody has measured it"
     assert choose_precision("auto", Dense(6400), 100, CPU, work).precision == "float32", "too small"
     assert choose_precision("auto", Dense(), 20, CPU, work).precision == "float32", "too few images"
+
+
+@pytest.mark.parametrize("name", PROCESSORS)
+def test_convolutions_are_not_decided_by_what_dense_layers_took(name: str, on: Callable[[str], None]) -> None:
+    on(name)
+    chosen = choose_precision("auto", Dense(), 100, CPU, "convolution")
+    assert chosen.precision == "float32"
+    assert "no line for" in chosen.decided_by
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from dbn.errors import DataError, SettingError
 from dbn.models.units import GaussianWithVariance, Mixed, Softmax
 from dbn.pretraining import LayerSettings, StackRun, fit, pretrain_stack, pretrain_stacks
 from dbn.pretraining.contrastive import RBMTraining
-from finetune.networks.initialise import unroll
 from finetune.networks.network import Network
+from finetune.networks.unrolling import unroll
 
 LAYERS = [LayerSettings(n_hidden=n, epochs=3, batch_size=20, learning_rate=0.02) for n in (9, 5)]
 

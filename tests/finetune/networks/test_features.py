@@ -10,12 +10,15 @@ from scipy.optimize import minimize
 from dbn import RBM
 from dbn.data import DataSet
 from dbn.errors import SettingError
+from dbn.models.convolution_layer import Convolution2d
 from dbn.models.dbn import DBN
+from dbn.models.linear import Linear
+from dbn.models.pooling import Pooling
 from dbn.models.units import Bernoulli
 from dbn.pretraining.pictures import sheets
-from finetune.networks.features import combine, features_of, field, maximise
-from finetune.networks.initialise import unroll
+from finetune.networks.features import combine, features_of, field, maximise, units_shown
 from finetune.networks.network import Network
+from finetune.networks.unrolling import unroll
 from finetune.networks.weight_changes import weight_changes
 from finetune.runs.network_run import finetune, finetuning_directory
 from helpers import Composer
@@ -157,3 +160,42 @@ def test_a_wrong_number_of_units_is_refused(compose: Composer) -> None:
     for value in (-1, 65, 2.5):
         with pytest.raises(SettingError, match=f"features={value}"):
             finetune(compose("finetune", [f"features={value}"]))
+
+
+def test_a_unit_of_a_map_is_excited_most_by_its_filter_where_it_is() -> None:
+    """Under a limit on the norm: the filter in place, zero elsewhere."""
+    layer = Convolution2d((1, 6, 5), maps=3, kernel=3, maps_first=True)
+    network = Network.of_layers([layer, Linear(layer.out_features, 2)]).double()
+    torch.nn.init.normal_(layer.weight, generator=generator())
+    unit = units_shown(layer.output_shape, 3)  # at row 2, column 1 of (4, 3)
+    assert unit.tolist() == [(2 * 3 + 1) * 3 + number for number in range(3)]
+    expected = torch.zeros(3, 6, 5, dtype=torch.float64)
+    expected[:, 2:5, 1:4] = layer.weight.detach()[:, 0]
+    expected = expected.flatten(1)
+    found = maximise(network, 1, unit, norm=2.0, steps=100, generator=generator())
+    torch.testing.assert_close(found, 2.0 * expected / expected.norm(dim=1, keepdim=True), rtol=0, atol=1e-3)
+    torch.testing.assert_close(combine(network, 1, unit), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["max", "probabilistic"])
+def test_combined_filters_of_pooled_layers_are_those_of_a_linear_network_that_takes_means(kind: str) -> None:
+    first = Convolution2d((2, 6, 6), maps=3, kernel=3, padding=1, maps_first=True)
+    pooling: Pooling = Pooling.create(kind, "pool", first.output_shape)
+    network = Network.of_layers(
+        [first, Linear(27, 4)], poolings=[pooling, None], activation="identity", normalisation="batch"
+    ).double()
+    for layer in network.layers:
+        torch.nn.init.normal_(layer.weight, generator=generator())
+    normalisation = network.blocks[0].normalisation
+    assert normalisation is not None
+    with torch.no_grad():
+        normalisation.scale.copy_(torch.tensor([0.5, 1.0, 2.0]))
+    slope = torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64) / (1 + 1e-5) ** 0.5
+
+    def linear(x: torch.Tensor) -> torch.Tensor:
+        maps = torch.nn.functional.conv2d(x.view(-1, 2, 6, 6), first.weight, padding=1) * slope[:, None, None]
+        means = torch.nn.functional.avg_pool2d(maps, 2).permute(0, 2, 3, 1).flatten(1)
+        return means @ network.layers[1].weight.T
+
+    expected = linear(torch.eye(72, dtype=torch.float64)).T.detach()
+    torch.testing.assert_close(combine(network, 2, torch.tensor([3, 0])), expected[[3, 0]], rtol=0, atol=1e-12)

@@ -11,8 +11,9 @@ from dbn.models.units import Bernoulli
 from dbn.random.streams import stream
 from finetune.networks.dropout import Dropout
 from finetune.networks.group import group_networks
-from finetune.networks.initialise import FromStack, Glorot, He, Initialisation, Marginals, Normal, unroll
+from finetune.networks.initialise import FromStack, Glorot, He, Initialisation, Marginals, Normal
 from finetune.networks.network import Network
+from finetune.networks.unrolling import unroll
 from helpers import make_rbm
 
 

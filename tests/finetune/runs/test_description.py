@@ -47,3 +47,20 @@ def test_an_autoencoder_is_described_with_its_decoder(compose: Composer) -> None
 def test_what_is_no_network(sizes: str, compose: Composer) -> None:
     with pytest.raises(SettingError, match="sizes="):
         describe(compose("describe", [f"sizes={sizes}"]))
+
+
+def test_a_convolutional_network_is_described_with_maps_filters_and_pooling(compose: Composer, capsys) -> None:
+    blocks = "network.blocks=[{kind:convolution,maps:4,kernel:3,stride:2,padding:1,pool:{kind:max,size:3,stride:1}},12]"
+    show(describe(compose("describe", ["start=random_relu", blocks])))
+    printed = capsys.readouterr().out
+    assert "8x8x1-2x2x4-12-10" in printed
+    lines = [line.replace("│", " ") for line in printed.splitlines()]
+    sizes, parts = (line.split() for line in lines if line.split()[:2] == ["hidden", "1"])
+    assert sizes[2:] == ["convolution", "8x8x1", "4x4x4", "36", "4", "576"]  # 3x3 filters at 16 places of 4 maps
+    assert {"3x3,", "max", "relu"} <= {*parts}
+    assert {"stride", "2,", "padding", "1"} <= set(" ".join(lines).split())
+    assert "max 3x3, stride 1" in printed
+    weights = 36 + 16 * 12 + 12 * 10
+    assert f"{weights:,} weights, 26 biases, {weights + 26:,} parameters" in printed
+    forward = 2 * (576 + 16 * 12 + 120)
+    assert f"{forward:,} operations for an image, {3 * forward - 2 * 576:,} to train on it once" in printed

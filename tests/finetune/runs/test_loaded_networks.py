@@ -18,6 +18,8 @@ from helpers import Composer
 ARMS = sorted(path.stem for path in (config_directory() / "arm").glob("*.yaml"))
 SHORT = ["stack.layers=[12,8]", "stack.every_layer.epochs=1", "training.epochs=1", "data.n_labelled=100"]
 
+CONVOLUTIONAL = "stack.layers=[{kind:convolution,maps:6,kernel:3,padding:1,pool:2},8]"
+
 
 def check(result: dict[str, Any]) -> None:
     """Compare the loaded network with the run's files, on the run's own test images."""
@@ -46,7 +48,10 @@ def labels(data: DataSet) -> Any:
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_every_arm(arm: str, compose: Composer) -> None:
-    check(finetune(compose("finetune", [*SHORT, f"arm={arm}"])))
+    layers = [CONVOLUTIONAL] if arm.startswith("conv_") else []
+    result = finetune(compose("finetune", [*SHORT, f"arm={arm}", *layers]))
+    assert result["arm"] == arm
+    check(result)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
+from typing import Any
 
 from dbn.data.augment import AUGMENT_CHECKS
+from dbn.runs.naming import has_convolution
 from finetune.report.comparison.arm import Arm
 from finetune.report.comparison.rule import MIN_SEEDS, SIGNIFICANCE_LEVEL
 from finetune.report.comparison.sections import Section
@@ -66,10 +68,20 @@ def factor_levels(arm: Arm) -> dict[str, str] | None:
         "dropout": "dropout" if dropped else "no dropout",
         "augmentation": "augmented" if augmented else "images as they are",
         "normalisation": f"{kind} normalisation" if kind else "no normalisation",
+        "layers": _layers(config),
     }
 
 
-_FIRST_LEVELS = {"random", "sigmoid", "no dropout", "images as they are", "no normalisation"}
+def _layers(config: Mapping[str, Any]) -> str:
+    """Whether a run's network had convolutional layers, or its name where it had blocks of its own."""
+    network, stack = config["network"], config.get("stack")
+    if network.get("blocks") is not None:
+        return str(network.get("name"))
+    layers = stack.get("layers") if isinstance(stack, Mapping) else None
+    return "convolutional layers" if has_convolution(layers) else "dense layers"
+
+
+_FIRST_LEVELS = {"random", "sigmoid", "no dropout", "images as they are", "no normalisation", "dense layers"}
 
 
 def find_factorial(section: Section) -> Factorial | None:

@@ -113,6 +113,21 @@ def test_an_effect_whose_spread_is_unknown_is_not_claimed(study) -> None:
     assert cells["initialisation"].replace(MINUS, "-") == "-2.50"
 
 
+def test_convolutional_layers_are_a_factor(study) -> None:
+    convolution = [{"kind": "convolution", "maps": 24, "kernel": 5}, 256]
+    for name, layers, error in (
+        ("dbn", [500, 500], 0.2), ("conv_dbn", convolution, 0.15), ("random", [500, 500], 0.3),
+        ("conv_random", convolution, 0.22),
+    ):  # fmt: skip
+        config = _settings("relu", False, False) | {"stack": {"layers": layers}}
+        study.arm(name, [error, error], pretrained="dbn" in name, config=config)
+    factorial = find_factorial(study.section())
+    assert factorial is not None
+    assert factorial.factors == ("initialisation", "layers")
+    effects = {effect.factors: effect.estimate.mean for effect in factorial.effects}
+    assert effects[("layers",)] == pytest.approx((-0.05 - 0.08) / 2)
+
+
 def test_a_combination_that_is_missing_makes_no_factorial(study) -> None:
     _fill(study, leave_out="dbn_111")
     section = study.section()
