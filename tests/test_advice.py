@@ -42,6 +42,9 @@ CASES = [
     (["training.trajectory=5000"], "Ask for fewer", ["training.trajectory=20"]),
     (["training.validate_every=5"], "from 1 to 1", ["training.validate_every=1"]),
     (["sampler=pcd", "sampler.steps=0"], "from 1", ["sampler=pcd", "sampler.steps=1"]),
+    (["augment=crop_flip_colour"], "augment.saturation=0", ["augment=crop_flip_colour", "augment.saturation=0"]),
+    (["augment.crop=8"], "Use augment.crop=1, or less", ["augment.crop=1"]),
+    (["stack.augment.crop=9"], "Use stack.augment.crop=1, or less", ["stack.augment.crop=1"]),
     (["init.stack=nothing"], "dbn-pretrain writes one", []),
     (["trainer.devices=0"], "from 1", ["trainer.devices=1"]),
     (

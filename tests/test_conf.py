@@ -127,7 +127,7 @@ def test_an_arm_is_what_its_name_says(arm: str, compose: Composer) -> None:
         config["init"]["_target_"].rsplit(".", 1)[-1],
         network["activation"],
         network["dropout_hidden"] > 0 and network["dropout_input"] > 0,
-        any(augment[key] > 0 for key in ("rotation", "translation", "scale", "shear", "elastic_alpha")),
+        any(value > 0 for key, value in augment.items() if key != "elastic_sigma"),
     )
     assert found == ARMS[arm]
     words = set(arm.split("_"))
@@ -212,6 +212,12 @@ def test_a_sweep_has_as_many_contenders_a_side_and_twins_of_all(sweep: str, twin
         (["start=random_relu", "network.blocks=[30]", "network.name=mine"], "mine_random_relu"),
         (["start=random_relu", "dropout=hidden", "augment=affine"], "random_relu_dropout_augment"),
         (["start=random_tanh", "dropout=hidden", "augment=affine_elastic"], "random_tanh_dropout_augment_elastic"),
+        (["start=random_relu", "augment=crop"], "random_relu_augment_crop"),
+        (["start=random_relu", "dropout=hidden", "augment=crop_flip"], "random_relu_dropout_augment_crop_flip"),
+        (["start=dbn_relu", "augment=crop_flip_colour"], "dbn_relu_augment_crop_flip_colour"),
+        (["start=dbn_relu", "augment@stack.augment=crop"], "dbn_relu_stack_augment_crop"),
+        (["start=random_relu", "augment=affine", "augment.flip=0.5"], "random_relu_augment_affine_flip"),
+        (["start=random_relu", "augment=affine_elastic", "augment.crop=1"], "random_relu_augment_affine_elastic_crop"),
         (["arm=dbn_dropout", "start=random_sigmoid", "augment=affine"], "random_sigmoid_dropout_augment"),
         (["start=dbn_relu", "augment@stack.augment=affine"], "dbn_relu_stack_augment"),
         (["start=random_relu", "unlabelled=fixmatch", "augment=affine"], "random_relu_fixmatch_augment"),

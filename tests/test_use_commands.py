@@ -242,6 +242,23 @@ def test_samples_are_the_bits_of_python(folder: Path, tmp_path: Path) -> None:
     assert not np.array_equal(np.load(tmp_path / "other.npy"), found)
 
 
+def test_features_of_every_layer_are_shown(folder: Path, tmp_path: Path) -> None:
+    stack = stack_of(folder)
+    calls = [[SAMPLE, f"stack={stack}", "task=features", f"output={tmp_path}/found{end}"] for end in (".npz", ".png")]
+    assert [answer.status for answer in call_all(folder, calls)] == [0, 0]
+    dbn = DBN.load(stack)
+    with np.load(tmp_path / "found.npz") as arrays:
+        assert sorted(arrays) == [f"layer{k}" for k in range(1, len(dbn) + 1)]
+        weight = dbn[0].weight.detach()
+        shown = min(64, weight.shape[1])
+        np.testing.assert_array_equal(arrays["layer1"].reshape(shown, 64), weight.T[:shown])
+    assert Image.open(tmp_path / "found.png").size[0] > 500
+    refused = [[SAMPLE, f"stack={stack}", "task=features", own] for own in ("output=x.npy", "data=digits", "steps=5")]
+    answers = call_all(folder, refused)
+    assert [answer.status for answer in answers] == [2] * 3
+    assert "features are written as .png or .npz" in answers[0].error
+
+
 def test_missing_pixels_are_filled_in(folder: Path, tmp_path: Path) -> None:
     """By a box, by a picture, and where the data have NaN: the same images, the same numbers."""
     stack = stack_of(folder)

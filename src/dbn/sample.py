@@ -1,4 +1,4 @@
-"""The command ``dbn-sample``: a pretrained stack draws images or rows, fills in what is missing, or reconstructs."""
+"""The command ``dbn-sample``: a pretrained stack draws, fills in, reconstructs, or shows what its units look for."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dbn.use.table_sampling import GeneratedTable
 
 SUFFIXES = (".png", ".npy", ".npz", ".csv")
-TASKS = ("draw", "fill", "reconstruct")
+TASKS = ("draw", "fill", "reconstruct", "features")
 N, STEPS = 64, 1000
 
 
@@ -39,6 +39,7 @@ def _sample(config: DictConfig) -> None:
         from dbn.use.blocks import progress_bar
         from dbn.use.data_to_use import data_to_use
         from dbn.use.device import chosen_device
+        from dbn.use.feature_sheet import features_of
         from dbn.use.sampling import draw, fill, first_images, known_scaling, reconstruct
         from dbn.use.table_sampling import draw_rows, fill_rows, reconstruct_rows
         from dbn.use.trained_run import TrainedRun
@@ -50,6 +51,11 @@ def _sample(config: DictConfig) -> None:
     check_kind(settings, output, is_table=columns is not None)
     task, seed, n = settings["task"]["name"], settings["seed"], settings["n"]
     steps = STEPS if settings["steps"] is None else settings["steps"]
+    if task == "features":
+        features = features_of(stack, n or N)
+        features.save(output)
+        print(f"{len(features)} {features.what}\n{output}")
+        return
     data = None
     if task != "draw" or output.suffix == ".png":
         known_scaling(stack)
@@ -78,6 +84,8 @@ def check_kind(settings: Mapping[str, Any], output: Path, *, is_table: bool) -> 
     Raises:
         SettingError: pictures are asked of a table, or a table of pictures.
     """
+    if is_table and settings["task"]["name"] == "features":
+        raise SettingError("task=features: the stack was pretrained on a table, whose columns make no pictures.")
     if is_table and output.suffix != ".csv":
         raise SettingError(
             f"output={output}: the stack was pretrained on a table, whose rows are no pictures. Give a CSV file, "
@@ -110,16 +118,18 @@ def check_sample(settings: Mapping[str, Any]) -> None:
     check_number("seed", settings["seed"], low=0, whole=True)
     optional(check_mask)("mask", settings["mask"])
     check_shared(settings, SUFFIXES)
-    if task == "draw" and (settings.get("data") is not None or settings["split"] != "all"):
+    if task in ("draw", "features") and (settings.get("data") is not None or settings["split"] != "all"):
         raise SettingError(
-            "data, split: task=draw takes no images. Use task=fill or task=reconstruct, or leave them away."
+            f"data, split: task={task} takes no images. Use task=fill or task=reconstruct, or leave them away."
         )
+    if task == "features" and Path(settings["output"]).suffix not in (".png", ".npz"):
+        raise SettingError(f"output={settings['output']}: features are written as .png or .npz.")
     if task != "fill" and settings["mask"] is not None:
         raise SettingError(
             f"mask={format_value(settings['mask'])}: it is for task=fill. Leave it away, or add task=fill."
         )
-    if task == "reconstruct" and settings["steps"] is not None:
-        raise SettingError(f"steps={settings['steps']}: task=reconstruct draws nothing. Leave it away.")
+    if task in ("reconstruct", "features") and settings["steps"] is not None:
+        raise SettingError(f"steps={settings['steps']}: task={task} draws nothing. Leave it away.")
 
 
 def check_mask(key: str, value: Any) -> None:

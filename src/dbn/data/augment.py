@@ -1,11 +1,15 @@
-"""Augmentation in batches on the device: random affine maps and elastic deformations, warped by kornia."""
+"""Augmentation in batches on the device: images are warped (by kornia), cropped, mirrored, and change their colours."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from dbn.data.colour_jitter import colour_jitter
+from dbn.data.crop_flip import crop_and_flip
+from dbn.data.scaling import Scaling
 from dbn.settings import Check, check_table, within
 
 AUGMENT_CHECKS: dict[str, Check] = {
@@ -15,13 +19,25 @@ AUGMENT_CHECKS: dict[str, Check] = {
     "shear": within(low=0, high=90, below=True),
     "elastic_alpha": within(low=0),
     "elastic_sigma": within(low=0, above=True),
+    "crop": within(low=0, whole=True),
+    "flip": within(low=0, high=1),
+    "brightness": within(low=0, high=1),
+    "contrast": within(low=0, high=1),
+    "saturation": within(low=0, high=1),
 }
 """Checks of the settings of :class:`Augment`."""
+LATER = ("crop", "flip", "brightness", "contrast", "saturation")
+"""Settings that earlier versions did not have: at 0, they are no part of a run's or a stack's identity."""
+Scalings = Scaling | Sequence[Scaling]
+"""The scaling of features; in a group one for all members, or one for each."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augment:
-    """Random deformation of images; every setting ``m`` is drawn uniformly from ``[-m, m]``.
+    """Random changes of images: they are warped, then cropped, mirrored, and last change their colours.
+
+    Every setting ``m`` is drawn uniformly from ``[-m, m]``, for each image anew, except for the two of elastic
+    deformation and ``flip``.
 
     Attributes:
         rotation: degrees.
@@ -31,6 +47,12 @@ class Augment:
         elastic_alpha: strength of the elastic deformation: displacements are this many pixels times noise in [-1, 1]
             smoothed by a Gaussian kernel; 0 for none.
         elastic_sigma: width of that kernel in pixels.
+        crop: pixels by which an image's border is repeated on each side before a crop of the image's own size is taken
+            anywhere: a shift by whole pixels, in both directions. Its values are drawn as whole numbers.
+        flip: probability of a mirror image, left to right.
+        brightness: relative change, 0.4 for 60 % to 140 %; see :func:`dbn.data.colour_jitter.colour_jitter`.
+        contrast: relative change of the differences to the image's mean grey value.
+        saturation: relative change of the differences to the image's grey picture, for red, green and blue.
 
     Raises:
         SettingError: an invalid value.
@@ -46,39 +68,92 @@ class Augment:
     shear: float = 0.0
     elastic_alpha: float = 0.0
     elastic_sigma: float = 4.0
+    crop: int = 0
+    flip: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
 
     def __post_init__(self) -> None:
         """Check every value."""
         check_table("augment", vars(self), AUGMENT_CHECKS)
-        if not self.is_nothing:
-            import kornia  # noqa: F401  # here: slow, and most arms deform nothing; now: a fit measures its seconds
+        if self.warps:
+            import kornia  # noqa: F401  # here: slow, and most arms warp nothing; now: a fit measures its seconds
+
+    @property
+    def warps(self) -> bool:
+        """Whether images are warped."""
+        return any((self.rotation, self.translation, self.scale, self.shear, self.elastic_alpha))
+
+    @property
+    def changes_colour(self) -> bool:
+        """Whether intensities change."""
+        return any((self.brightness, self.contrast, self.saturation))
 
     @property
     def is_nothing(self) -> bool:
         """Whether images are left unchanged."""
-        return not any((self.rotation, self.translation, self.scale, self.shear, self.elastic_alpha))
+        return not (self.warps or self.crop or self.flip or self.changes_colour)
 
     def __call__(
-        self, features: Tensor, shape: tuple[int, int, int], generator: torch.Generator | Sequence[torch.Generator]
+        self,
+        features: Tensor,
+        shape: tuple[int, int, int],
+        generator: torch.Generator | Sequence[torch.Generator],
+        scaling: Scalings | None = None,
     ) -> Tensor:
-        """Deform every image independently; pixels outside an image repeat its border.
+        """Change every image independently; pixels outside an image repeat its border.
+
+        Crops, mirror images and changes of colour are those of the stored picture, whatever the scaling of its
+        features; colours stay in the range of stored values. Warps are of the features.
 
         Args:
             features: ``(batch, n_features)``, or ``(members, batch, n_features)`` in a group.
             shape: channels, height, width.
             generator: source of randomness, on the device of ``features``; in a group one for each member.
+            scaling: of the features, in a group one for all or one for each member; None: they are intensities from 0
+                to 1.
 
         Returns:
             Features of the same shape.
         """
+        if isinstance(generator, Sequence):
+            each = [scaling] * len(generator) if scaling is None or isinstance(scaling, Scaling) else scaling
+            return torch.stack([
+                self(own, shape, g, own_scaling)
+                for own, g, own_scaling in zip(features, generator, each, strict=True)
+            ])  # fmt: skip
+        if self.warps or self.is_nothing:  # nothing at all draws as it always did: other draws of its stream follow
+            features = self.warp(features, shape, generator)
+        if self.crop or self.flip or self.changes_colour:
+            if scaling is not None and not isinstance(scaling, Scaling):
+                (scaling,) = scaling
+            features = self.change_pictures(features, shape, generator, scaling)
+        return features
+
+    def warp(self, features: Tensor, shape: tuple[int, int, int], generator: torch.Generator) -> Tensor:
+        """Affine and elastic deformation of features ``(batch, n_features)``."""
         from kornia.geometry.transform import remap  # here: see __post_init__
 
-        if isinstance(generator, Sequence):
-            return torch.stack([self(own, shape, g) for own, g in zip(features, generator, strict=True)])
         images = features.reshape(-1, *shape)
         x, y = self.sampling_points(len(images), shape[1], shape[2], generator)
         warped = remap(images, x, y, mode="bilinear", padding_mode="border", align_corners=True)
         return warped.reshape(features.shape)
+
+    def change_pictures(
+        self, features: Tensor, shape: tuple[int, int, int], generator: torch.Generator, scaling: Scaling | None
+    ) -> Tensor:
+        """Crops, mirror images and other colours of features ``(batch, n_features)``."""
+        # Where every pixel has a mean of its own, a feature that moved would stand for another intensity.
+        if scaling is not None and not self.changes_colour and scaling.offset.ndim == 0:
+            scaling = None
+        x = features if scaling is None else scaling.intensities(features)
+        if self.crop or self.flip:
+            x = crop_and_flip(x, shape, self.crop, self.flip, generator)
+        if self.changes_colour:
+            images = x.reshape(-1, *shape)
+            x = colour_jitter(images, self.brightness, self.contrast, self.saturation, generator).reshape(x.shape)
+        return x if scaling is None else scaling.of_intensities(x)
 
     def sampling_points(self, batch: int, height: int, width: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Source coordinates x and y, in pixels, of each pixel of the deformed images: ``(batch, height, width)``."""
@@ -113,3 +188,8 @@ class Augment:
         kernel = (min(width, 2 * x.shape[1] - 1), min(width, 2 * x.shape[2] - 1))
         smooth = gaussian_blur2d(noise, kernel, (self.elastic_sigma, self.elastic_sigma), border_type="constant")
         return x + self.elastic_alpha * smooth[:, 0], y + self.elastic_alpha * smooth[:, 1]
+
+
+def settings_in_effect(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of an augmentation without those of :data:`LATER` that are 0."""
+    return {key: value for key, value in settings.items() if key not in LATER or value}

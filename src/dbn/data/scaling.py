@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -62,9 +62,22 @@ class Scaling:
 
         Undoes standardisation and clips to [0, 1], which samples of Gaussian units may exceed.
         """
+        return self.intensities(features).clamp(0, 1).reshape(-1, *self.shape)
+
+    def intensities(self, features: Tensor) -> Tensor:
+        """Stored values of ``features`` ``(n, n_features)`` as fractions of what stands for 1; same shape."""
         stored = self.stored(features)
-        unit = stored * self.factor.to(features.device) if self.maximum is None else stored / self.maximum
-        return unit.clamp(0, 1).reshape(-1, *self.shape)
+        return stored * self.factor.to(features.device) if self.maximum is None else stored / self.maximum
+
+    def of_intensities(self, intensities: Tensor) -> Tensor:
+        """Features of intensities ``(n, n_features)``; inverse of :meth:`intensities`, same shape."""
+        offset, factor = self.offset.to(intensities.device), self.factor.to(intensities.device)
+        stored = intensities / factor if self.maximum is None else intensities * self.maximum
+        return (stored - offset) * factor
+
+    def to(self, device: torch.device | str) -> "Scaling":
+        """The same scaling, with tensors on ``device``: otherwise every conversion there would wait for a copy."""
+        return replace(self, offset=self.offset.to(device), factor=self.factor.to(device))
 
     def header(self) -> dict[str, Any]:
         """Entry in a model file's header; offset, factor and what fills in missing values are tensors of the file."""

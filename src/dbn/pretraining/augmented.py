@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from dbn.data.augment import Augment
+from dbn.data.augment import Augment, Scalings
 from dbn.models.layer import Layer
 from dbn.random.streams import Generators
 
@@ -22,17 +22,21 @@ class AugmentedBelow:
         augment: the deformation.
         shape: channels, height, width of an image.
         below: the trained layers, from the data upwards, on the training device; for several models, groups.
+        scaling: of the features, on that device, see :class:`Augment`.
     """
 
-    def __init__(self, augment: Augment, shape: tuple[int, int, int], below: Sequence[Layer]) -> None:
+    def __init__(
+        self, augment: Augment, shape: tuple[int, int, int], below: Sequence[Layer], scaling: Scalings | None = None
+    ) -> None:
         self.augment = augment
         self.shape = shape
         self.below = below
+        self.scaling = scaling
 
     @torch.no_grad()
     def __call__(self, features: Tensor, generator: Generators) -> Tensor:
         """``(..., batch, n_features)`` -> ``(..., batch, n_inputs)`` of the layer that is trained."""
-        x = self.augment(features, self.shape, generator)
+        x = self.augment(features, self.shape, generator, self.scaling)
         for layer in self.below:
             x = layer.up(x)
         return x

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from dbn.data.blocks import Minibatch
 from dbn.data.images import ImageSet
+from dbn.errors import SettingError
 from dbn.fitting.block_module import Optimizer
 from dbn.fitting.processes import add_gradients
 from dbn.machine.precision import choose_precision
@@ -223,6 +224,11 @@ class DenoisingAutoencoder(PretrainingMethod):
     ) -> TiedAutoencoder:
         """See :meth:`PretrainingMethod.new_layer`."""
         layer = new_unit_pair(TiedAutoencoder, input_type, input_shape, settings, generator, images)
+        if layer.connection.positions > 1:
+            raise SettingError(
+                f"stack.layers: {type(self).__name__} trains dense layers. Use method=rbm for convolutional ones, or a "
+                "stack of dense layers, such as stack=mnist_500_500_2000."
+            )
         for units in (layer.visible, layer.hidden):
             units.mean_slope(units.bias.detach())  # refuses types without one before training
         return layer

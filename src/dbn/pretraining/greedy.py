@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import Callback
 from dbn.data import DataSet, StreamedImages
 from dbn.data.augment import Augment
 from dbn.data.block_loader import BlockLoader
+from dbn.data.check_augment import check_augmentable
 from dbn.data.group_loader import join_loaders, move_all
 from dbn.errors import SettingError
 from dbn.fitting.checkpoints import LastCheckpoint
@@ -111,7 +112,8 @@ def pretrain_stacks(
     Raises:
         DataError: ``data`` is no data set, or its images do not match the visible units, see
             :func:`dbn.pretraining.check_data.check_visible`; or images in a file cannot be read.
-        SettingError: an invalid argument, several runs with streamed images, or ``patience`` with nothing to watch.
+        SettingError: an invalid argument, several runs with streamed images, ``patience`` with nothing to watch, or an
+            augmentation that the images cannot have.
         DivergenceError: a layer's parameters became infinite or NaN; its last checkpoint is kept.
 
     References:
@@ -123,6 +125,8 @@ def pretrain_stacks(
     check_augment(augment)
     if augment is not None and sets[0].columns is not None:
         raise SettingError(f"augment={augment}: data={sets[0].name} is a table, whose rows are no images. Use None.")
+    if augment is not None:
+        check_augmentable(sets[0], augment, "augment")
     check_choice("precision", precision, PRECISIONS)
     check_number("checkpoint_seconds", checkpoint_seconds, low=0)
     for run in runs:
@@ -267,4 +271,5 @@ def prepare_of(stacks: Sequence[GrowingStack], device: torch.device) -> Augmente
     below: list[Layer] = [
         deepcopy(group_layers([stack.layers[k] for stack in stacks])).to(device) for k in range(len(first.layers))
     ]
-    return AugmentedBelow(first.augment, first.scaling.shape, below)
+    scalings = [stack.scaling.to(device) for stack in stacks]
+    return AugmentedBelow(first.augment, first.scaling.shape, below, scalings)

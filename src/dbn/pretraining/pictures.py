@@ -86,21 +86,22 @@ def projections(stack: DBN, layer: int, shape: tuple[int, int, int]) -> np.ndarr
     References:
         Lee et al. (2009), figures 2 and 3: higher layers as weighted combinations of those below.
     """
-    sizes = stack[layer - 1].output_shape
+    sizes = stack[layer - 1].hidden.shape
     count = min(sizes[-1], MOST)
     x = torch.zeros(count, *sizes, device=stack[0].weight.device)
     middle = [size // 2 for size in sizes[:-1]]
     for number in range(count):
         x[(number, *middle, number)] = 1
-    x = x.flatten(1)
-    for k in reversed(range(layer)):
+    x = stack[layer - 1].connection.visible_field(x.flatten(1))
+    for k in reversed(range(layer - 1)):
         x = stack[k].connection.visible_field(stack[k].hidden.spread(x))
     pictures = x.view(count, *shape).cpu()
     seen = pictures.abs().amax((0, 1)) > 0
     rows, columns = seen.any(1).nonzero().flatten(), seen.any(0).nonzero().flatten()
     if len(rows):
         pictures = pictures[:, :, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return pictures.numpy().astype(np.float32)
+    found: np.ndarray = pictures.numpy().astype(np.float32)
+    return found
 
 
 def save_pictures(directory: Path, pictures: Mapping[str, np.ndarray]) -> None:

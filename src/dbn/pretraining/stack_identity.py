@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dbn.data.augment import Augment
+from dbn.data.augment import Augment, settings_in_effect
 from dbn.data.split_settings import split_seed_of
 from dbn.pretraining.from_config import layers_of, visible_of
 from dbn.pretraining.settings import LayerSettings
@@ -52,10 +52,11 @@ def layer_identity(layer: LayerSettings) -> dict[str, Any]:
 
 
 def augment_identity(augment: Augment) -> dict[str, Any] | None:
-    """Settings of the deformation that have an effect; None without deformation."""
+    """Settings of the augmentation that have an effect; None without augmentation."""
     if augment.is_nothing:
         return None
-    return {key: value for key, value in vars(augment).items() if key != "elastic_sigma" or augment.elastic_alpha}
+    used = settings_in_effect(vars(augment))
+    return {key: value for key, value in used.items() if key != "elastic_sigma" or augment.elastic_alpha}
 
 
 def stack_name(config: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ import hydra
 from dbn.commands.texts import with_texts
 from dbn.data import DataSet
 from dbn.data.augment import Augment
+from dbn.data.check_augment import check_augmentable
 from dbn.data.from_config import data_sets_of
 from dbn.fitting.ranks import is_first
 from dbn.machine.model_memory import check_memory
@@ -105,6 +106,8 @@ def _pretrain(runs: Sequence[Run], data: Sequence[DataSet], folder: Path) -> Ite
     layers = layers_of(config["stack"])
     check_memory("stack.layers", [data[0].n_features, *(layer.n_hidden for layer in layers)], len(runs))
     augment = settings_of("stack.augment", Augment, config["stack"]["augment"])
+    if data[0].columns is None:
+        check_augmentable(data[0], augment, "stack.augment")
     openers = [partial(_tracked, run, own) for run, own in zip(runs, data, strict=True)]
     directories = [run.directory for run in runs]
     with Tracking(openers, directories, config["logger"]["wandb"]) as tracked:

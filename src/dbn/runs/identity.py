@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dbn.data.augment import settings_in_effect
 from dbn.data.content import content_of
 from dbn.data.split_settings import n_validation_of
 
@@ -66,6 +67,11 @@ def run_identity(config: Mapping[str, Any]) -> dict[str, Any]:
             kept = {key: value for key, value in kept.items() if key not in STACK_KEYS}
     if isinstance(config.get("trainer"), Mapping):
         kept["trainer"] = trainer_identity(config["trainer"])
+    if isinstance(config.get("augment"), Mapping):
+        kept["augment"] = settings_in_effect(config["augment"])
+    stack = config.get("stack")
+    if isinstance(stack, Mapping) and isinstance(stack.get("augment"), Mapping):
+        kept["stack"] = {**stack, "augment": settings_in_effect(stack["augment"])}
     for group, paths in (("init", ("stack", "run")), ("search", ("chosen",))):  # the files' content is compared instead
         if isinstance(config.get(group), Mapping):
             kept[group] = {key: value for key, value in config[group].items() if key not in paths}

@@ -192,12 +192,18 @@ def kind_named(wanted: Any) -> Any:
 
 
 def _augmentation(settings: Any) -> str | None:
-    """Word for a group ``augment``; None without deformation."""
+    """Words for a group ``augment``, such as ``augment_crop_flip``; None without augmentation.
+
+    Affine maps alone have no word of their own, nor beside elastic deformation, whose arms are called as they were.
+    """
     if not isinstance(settings, DictConfig):
         return None  # refused by the checks
-    if settings.get("elastic_alpha"):
-        return "augment_elastic"
-    return "augment" if any(settings.get(key) for key in ("rotation", "translation", "scale", "shear")) else None
+    later = [word for word in ("crop", "flip") if settings.get(word)]
+    later += ["colour"] if any(settings.get(key) for key in ("brightness", "contrast", "saturation")) else []
+    affine = any(settings.get(key) for key in ("rotation", "translation", "scale", "shear"))
+    words = ["affine"] if affine and later else []
+    words += ["elastic"] if settings.get("elastic_alpha") else []
+    return "_".join(["augment", *words, *later]) if affine or words or later else None
 
 
 def label_count(n_labelled: int | None) -> str:

@@ -141,6 +141,7 @@ def make_module(
         "steps_per_epoch": -(-len(data.train) // settings.batch_size),
         "augment": None if augment.is_nothing else augment,
         "shape": data.shape,
+        "scaling": [own.scaling for own in sets],
         "seeds": seeds,
         "precision": config["precision"],
         "epochs_before": epochs_before,

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from dbn.data import DataSet
-from dbn.data.augment import Augment
+from dbn.data.augment import Augment, Scalings
 from dbn.data.block_loader import BlockLoader
 from dbn.data.blocks import Block, Minibatch
 from dbn.data.images import ImageSet
+from dbn.data.scaling import Scaling
 from dbn.errors import DivergenceError
 from dbn.fitting.block_module import BlockModule, Optimizer
 from dbn.fitting.processes import add_gradients, gather_from_all, sum_over_all
@@ -37,8 +38,10 @@ class FineTuning(BlockModule):
         optimizer: factory of the optimiser, from parameter groups and ``lr``; weight decay applies to weights only.
         steps_per_epoch: optimiser steps per epoch, for the schedule.
         schedule: of the learning rate; None: constant.
-        augment: deformation of training images, or None.
+        augment: changes of the training images, or None.
         shape: channels, height, width of an image.
+        scaling: of the features, for changes of colours; in a group one for all or one for each member; None: they are
+            intensities from 0 to 1.
         seeds: the run's seed; in a group, one for each member.
         precision: of the matrix products in training: ``auto``, ``float32``, ``bf16`` or ``tf32``.
         epochs_before: epochs of the run that this one continues; a schedule with a length covers the other epochs.
@@ -61,6 +64,7 @@ class FineTuning(BlockModule):
         schedule: Schedule | None = None,
         augment: Augment | None = None,
         shape: tuple[int, int, int] = (1, 1, 1),
+        scaling: Scalings | None = None,
         seeds: Sequence[int] = (0,),
         precision: str = "auto",
         epochs_before: int = 0,
@@ -74,6 +78,7 @@ class FineTuning(BlockModule):
         self.schedule = schedule
         self.augment = augment
         self.shape = shape
+        self.scaling = scaling
         self.seeds = seeds
         self.precision = precision
         self.precision_choices: Sequence[Choice] = ()
@@ -139,6 +144,9 @@ class FineTuning(BlockModule):
         """Set up a fit that may resume within an epoch, for which ``on_train_epoch_start`` is not called."""
         super().on_train_start()
         self.train_loss = self.train_loss.to(self.device)
+        if self.scaling is not None:
+            each = [self.scaling] if isinstance(self.scaling, Scaling) else self.scaling
+            self.scaling = [own.to(self.device) for own in each]
         self.freeze_hidden()
         if self.schedule is not None:
             start(self.lr_schedulers())
@@ -163,7 +171,7 @@ class FineTuning(BlockModule):
         if self.augment is None:
             return block
         generator = streams(self.seeds, "augment", *counters, device=block.device)
-        return block.with_features(self.augment(block.features, self.shape, generator))
+        return block.with_features(self.augment(block.features, self.shape, generator, self.scaling))
 
     def objective(self, batch: Minibatch) -> tuple[Tensor, Tensor]:
         """What a step minimises, a scalar, and the loss of each image, as :meth:`losses` gives it."""

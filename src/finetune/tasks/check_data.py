@@ -6,6 +6,7 @@ from typing import Any
 from dbn.data import DataSet
 from dbn.data.allowed_values import UNIT, is_standardised
 from dbn.data.augment import Augment
+from dbn.data.check_augment import check_augmentable
 from dbn.errors import SettingError
 from dbn.models.dbn import DBN
 from dbn.models.units import Gaussian, Mixed, Softmax, Units
@@ -31,11 +32,14 @@ def check_inputs(data: DataSet, config: Mapping[str, Any], *, needs_stack: bool)
 
     Raises:
         DataError: a feature is outside the allowed interval.
-        SettingError: an unknown unit type, or an autoencoder of units of several types.
+        SettingError: an unknown unit type, an autoencoder of units of several types, or an augmentation that the images
+            cannot have.
         ModelFileError: ``init.stack`` is no DBN file.
     """
     if data.columns is not None:
         check_for_table(data, config)
+    else:
+        check_augmentations(data, config, needs_stack=needs_stack)
     visible = visible_units(config, data)
     autoencoder = config["task"]["name"] == "autoencoder"
     if autoencoder and not has_real_outputs(config, data):
@@ -63,6 +67,22 @@ def check_for_table(data: DataSet, config: Mapping[str, Any]) -> None:
             raise SettingError(
                 f"{key}={value}: data={data.name} is a table, whose rows are no images. Use {key}={neutral}."
             )
+
+
+def check_augmentations(data: DataSet, config: Mapping[str, Any], *, needs_stack: bool) -> None:
+    """Refuse augmentations of labelled, unlabelled or pretraining images that these cannot have.
+
+    Raises:
+        SettingError: see :func:`dbn.data.check_augment.check_augmentable`.
+    """
+    unlabelled = config["unlabelled"] or {}
+    wanted = {
+        "augment": config["augment"],
+        "stack.augment": config["stack"]["augment"] if needs_stack else {},
+        **{f"unlabelled.{view}": unlabelled.get(view) or {} for view in ("weak", "strong")},
+    }
+    for key, settings in wanted.items():
+        check_augmentable(data, Augment(**settings), key)
 
 
 def visible_units(config: Mapping[str, Any], data: DataSet) -> str | Mapping[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from dbn.data.augment import AUGMENT_CHECKS, Augment
+from dbn.data.augment import AUGMENT_CHECKS, Augment, Scalings
 from dbn.data.cutout import cut_out
 from dbn.random.streams import Generators
 from dbn.settings import check_number, check_table
@@ -50,13 +50,14 @@ class FixMatch(UseOfUnlabelled):
         self.cutout = cutout
 
     def views(
-        self, features: Tensor, shape: tuple[int, int, int], augment: Augment | None, generator: Generators
-    ) -> Views:
+        self, features: Tensor, shape: tuple[int, int, int], augment: Augment | None, generator: Generators,
+        scaling: Scalings | None = None,
+    ) -> Views:  # fmt: skip
         """Weakly and strongly deformed images; how labelled ones are deformed does not matter."""
-        strong = self.strong(features, shape, generator)
+        strong = self.strong(features, shape, generator, scaling)
         if self.cutout:
             strong = cut_out(strong, shape, self.cutout, generator)
-        return self.weak(features, shape, generator), strong
+        return self.weak(features, shape, generator, scaling), strong
 
     @torch.no_grad()
     def targets(self, network: nn.Module, views: Views, outputs: Tensor) -> tuple[Tensor, Tensor]:

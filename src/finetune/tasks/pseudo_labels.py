@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from dbn.data.augment import Augment
+from dbn.data.augment import Augment, Scalings
 from dbn.errors import SettingError
 from dbn.random.streams import Generators
 from dbn.settings import check_number
@@ -47,10 +47,11 @@ class PseudoLabels(UseOfUnlabelled):
         self.ramp_end = ramp_end
 
     def views(
-        self, features: Tensor, shape: tuple[int, int, int], augment: Augment | None, generator: Generators
-    ) -> Views:
+        self, features: Tensor, shape: tuple[int, int, int], augment: Augment | None, generator: Generators,
+        scaling: Scalings | None = None,
+    ) -> Views:  # fmt: skip
         """The images, deformed as the labelled ones are."""
-        return (features if augment is None else augment(features, shape, generator),)
+        return (features if augment is None else augment(features, shape, generator, scaling),)
 
     def targets(self, network: nn.Module, views: Views, outputs: Tensor) -> tuple[Tensor, Tensor]:
         """The class of the largest output; every image counts."""

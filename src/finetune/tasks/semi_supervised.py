@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from dbn.data.augment import Augment
+from dbn.data.augment import Augment, Scalings
 from dbn.data.blocks import Block, Minibatch
 from dbn.models import flops
 from dbn.random.streams import Generators, streams
@@ -38,15 +38,17 @@ class UseOfUnlabelled(ABC):
 
     @abstractmethod
     def views(
-        self, features: Tensor, shape: tuple[int, int, int], augment: Augment | None, generator: Generators
-    ) -> Views:
+        self, features: Tensor, shape: tuple[int, int, int], augment: Augment | None, generator: Generators,
+        scaling: Scalings | None = None,
+    ) -> Views:  # fmt: skip
         """Versions of the unlabelled images of a block.
 
         Args:
             features: ``(..., n, n_features)``.
             shape: channels, height, width.
-            augment: deformation of the labelled images, or None.
+            augment: augmentation of the labelled images, or None.
             generator: source of randomness.
+            scaling: of the features, see :meth:`dbn.data.augment.Augment.__call__`.
         """
 
     @abstractmethod
@@ -109,7 +111,7 @@ class SemiSupervised(Classifier):
         features, counts = self.unlabelled.take(n)
         counters = (self.current_epoch, block.number, self.global_rank)
         generator = streams(self.seeds, "augment_unlabelled", *counters, device=block.device)
-        views = self.use.views(torch.cat(features, -2), self.shape, self.augment, generator)
+        views = self.use.views(torch.cat(features, -2), self.shape, self.augment, generator, self.scaling)
         lengths = [own.shape[-2] for own in features]
         each = zip(*(view.split(lengths, -2) for view in views), strict=True)
         self.waiting = zip(each, counts, map(self.use.weight_at, progress), strict=True)

@@ -2,12 +2,14 @@
 
 import pytest
 import torch
+from kornia.geometry.transform import remap
 from scipy import ndimage
 from torch import Tensor
 
+from dbn.data import DataSet, Source, load_data
 from dbn.data.augment import Augment
 from dbn.errors import SettingError
-from dbn.random.streams import stream
+from dbn.random.streams import stream, streams
 
 SHAPE = (1, 28, 28)
 
@@ -73,7 +75,82 @@ def test_every_image_is_deformed_in_its_own_way_and_reproducibly() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"rotation": -1}, {"scale": 1.0}, {"elastic_sigma": 0}, {"translation": "2px"}, {"translation": 2}]
+    "options", [{}, {"rotation": 10.0, "scale": 0.1}, {"translation": 0.1, "shear": 5.0, "elastic_alpha": 34.0}]
+)
+def test_warps_alone_draw_what_they_always_drew(options: dict[str, float]) -> None:
+    """The bits of kornia's map of the sampling points, and nothing is drawn after these."""
+    x, augment = torch.rand(6, 3 * 9 * 8), Augment(**options)  # type: ignore[arg-type]
+    used, reference = stream(3, "augment"), stream(3, "augment")
+    points = augment.sampling_points(6, 9, 8, reference)
+    expected = remap(x.reshape(6, 3, 9, 8), *points, mode="bilinear", padding_mode="border", align_corners=True)
+    assert torch.equal(augment(x, (3, 9, 8), used), expected.flatten(1))
+    assert torch.equal(used.get_state(), reference.get_state())
+
+
+def test_warps_come_first_and_draw_the_same_beside_others() -> None:
+    x, shape = torch.rand(30, 3 * 9 * 8), (3, 9, 8)
+    warp, others = {"rotation": 20.0, "elastic_alpha": 5.0}, {"crop": 2, "flip": 0.5, "contrast": 0.5}
+    both = Augment(**warp, **others)(x, shape, stream(0, "augment"))  # type: ignore[arg-type]
+    generator = stream(0, "augment")
+    warped = Augment(**warp)(x, shape, generator)  # type: ignore[arg-type]
+    assert torch.equal(Augment(**others)(warped, shape, generator), both)  # type: ignore[arg-type]
+
+
+COLOUR = Augment(crop=1, flip=0.5, brightness=0.5, contrast=0.5, saturation=0.5)
+
+
+def colour_data(split_seed: int = 0, *, standardise: bool = True) -> DataSet:
+    """Bytes of 60 images of 3 x 6 x 5 pixels whose channels differ."""
+    images = torch.rand(60, 3, 6, 5, generator=stream(0, "images")) ** 2 * torch.tensor([255, 180, 90])[:, None, None]
+    return load_data(
+        Source("mine", images.to(torch.uint8), maximum=255), split_seed=split_seed, standardise=standardise
+    )
+
+
+def test_pictures_change_whatever_the_scaling_of_their_features() -> None:
+    """Standardised features are those of the changed picture, whose values stay in the range of bytes."""
+    plain, data = colour_data(standardise=False), colour_data()
+    expected = COLOUR(plain.train.features(), plain.shape, stream(0, "augment"))
+    assert expected.min() >= 0
+    assert expected.max() <= 1
+    with_scaling = COLOUR(plain.train.features(), plain.shape, stream(0, "augment"), plain.scaling)
+    torch.testing.assert_close(with_scaling, expected, rtol=0, atol=1e-6)
+    assert with_scaling.max() <= plain.scaling.features(torch.tensor([[255] * 90])).max()
+    found = COLOUR(data.train.features(), data.shape, stream(0, "augment"), data.scaling)
+    assert found.min() < 0
+    torch.testing.assert_close(data.scaling.stored(found), 255 * expected, rtol=0, atol=1e-3)
+    moved = [
+        Augment(crop=1, flip=0.5)(own.train.features(), own.shape, stream(0, "augment"), own.scaling)
+        for own in (plain, data)
+    ]
+    torch.testing.assert_close(data.scaling.stored(moved[1]), 255 * moved[0], rtol=0, atol=1e-3)
+
+
+def test_members_of_a_group_are_changed_as_they_would_be_alone() -> None:
+    """Each with the scaling of its own split."""
+    sets = [colour_data(seed) for seed in range(3)]
+    features = torch.stack([data.train.features() for data in sets])
+    assert not torch.equal(sets[0].scaling.offset, sets[1].scaling.offset)
+    together = COLOUR(features, (3, 6, 5), streams(range(3), "augment"), [data.scaling for data in sets])
+    for seed, data in enumerate(sets):
+        assert torch.equal(together[seed], COLOUR(features[seed], data.shape, stream(seed, "augment"), data.scaling))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"rotation": -1},
+        {"scale": 1.0},
+        {"elastic_sigma": 0},
+        {"translation": "2px"},
+        {"translation": 2},
+        {"crop": 1.5},
+        {"crop": -1},
+        {"flip": 1.1},
+        {"brightness": 2},
+        {"contrast": "much"},
+        {"saturation": -0.1},
+    ],
 )
 def test_bad_options_are_named(options: dict[str, object]) -> None:
     with pytest.raises(SettingError, match=f"augment.{next(iter(options))}"):

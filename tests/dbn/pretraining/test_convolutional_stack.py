@@ -13,8 +13,10 @@ from dbn.data import DataSet, digits, load_data
 from dbn.errors import SettingError
 from dbn.pretraining import LayerSettings, RBMPretraining, StackRun, pretrain_stack, pretrain_stacks
 from dbn.pretraining.contrastive import RBMTraining
+from dbn.pretraining.denoising import DenoisingAutoencoder, JointAutoencoder
 from dbn.pretraining.from_config import layers_of
 from dbn.pretraining.pictures import pictures_of_stack
+from dbn.pretraining.principal_components import PrincipalComponents
 from dbn.samplers import HiddenChains, PersistentContrastiveDivergence
 from helpers import Composer
 
@@ -54,7 +56,7 @@ def test_pictures_of_higher_layers_are_what_a_unit_in_the_middle_sends_down(data
     image = torch.zeros(1, 64, requires_grad=True)
     lower = stack[0].connection.hidden_field(image).view(1, 4, 2, 4, 2, 6).mean((2, 4)).flatten(1)
     field = stack[1].connection.hidden_field(lower).view(4, 4, 8)
-    middle = field[2:, 2:].mean((0, 1))  # of the block of the middle, (1, 1) of 2x2
+    middle = field[2, 2]
     for number in range(8):
         (expected,) = torch.autograd.grad(middle[number], image, retain_graph=True)
         expected = expected.view(8, 8)
@@ -146,3 +148,10 @@ def test_one_file_holds_all(data: DataSet, tmp_path: Path) -> None:
     stack = DBN.load(tmp_path / "x.safetensors")
     assert stack.shapes == [(1, 8, 8), (4, 4, 6), (2, 2, 8), (20,)]
     assert stack.transform(data.test.pixels[:3].numpy(), layer=1).shape == (3, 96)
+
+
+@pytest.mark.parametrize("method", [DenoisingAutoencoder(), JointAutoencoder(), PrincipalComponents()])
+def test_methods_of_dense_layers_refuse_others(data: DataSet, method: Any) -> None:
+    settings = [LayerSettings(n_hidden=6, connection=FILTERS, hidden="relu", epochs=1)]
+    with pytest.raises(SettingError, match=r"dense (layers|matrix).*Use"):
+        pretrain_stack(data, settings, method=method, progress=False)

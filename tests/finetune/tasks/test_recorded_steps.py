@@ -143,6 +143,7 @@ def groups(module: FineTuning) -> list[dict[str, Any]]:
         {"loss": "perceptron"},
         {"task": Autoencoder},
         {"augment": Augment(rotation=20, translation=0.1)},
+        {"augment": Augment(crop=1, flip=0.5, brightness=0.3, contrast=0.3)},
         {"precision": "bf16"},
         {"optimizer": partial(SGD, momentum=0.0)},
         {"optimizer": partial(torch.optim.SGD, momentum=0.9, fused=True)},

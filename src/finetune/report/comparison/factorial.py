@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
+from dbn.data.augment import AUGMENT_CHECKS
 from dbn.runs.naming import has_convolution
 from finetune.report.comparison.arm import Arm
 from finetune.report.comparison.rule import MIN_SEEDS, SIGNIFICANCE_LEVEL
@@ -13,7 +14,7 @@ from finetune.report.comparison.sections import Section
 from finetune.report.comparison.statistics.intervals import Estimate, estimate_mean, t_p_value
 from finetune.report.comparison.statistics.significance import holm_adjusted
 
-_AUGMENTATIONS = ("rotation", "translation", "scale", "shear", "elastic_alpha")
+_AUGMENTATIONS = sorted(AUGMENT_CHECKS.keys() - {"elastic_sigma"})  # the last is a width, no strength
 
 
 @dataclass(frozen=True)

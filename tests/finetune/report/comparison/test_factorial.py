@@ -11,26 +11,28 @@ from finetune.report.pages.parts.factorial_part import factorial_part
 from finetune.report.results.formatting import MINUS
 
 
-def _settings(activation: str, dropout: bool, augment: bool) -> dict[str, object]:
+def _settings(activation: str, dropout: bool, augment: bool, kind: str = "rotation") -> dict[str, object]:
     return {
         "network": {"activation": activation, "dropout_input": 0.1 if dropout else 0.0, "dropout_hidden": 0.0},
-        "augment": {"rotation": 10.0 if augment else 0.0, "elastic_sigma": 4.0},
+        "augment": {kind: 0.5 if augment else 0.0, "elastic_sigma": 4.0},
     }
 
 
-def _fill(study, leave_out: str = "") -> None:
+def _fill(study, leave_out: str = "", kind: str = "rotation") -> None:
     """Error = 0.2 - 0.04 pretrained - 0.02 relu + 0.03 (pretrained and relu) - 0.01 dropout + a shift for each seed."""
     for pretrained, relu, dropout, augment in itertools.product((False, True), repeat=4):
         name = "_".join(("dbn" if pretrained else "random", f"{relu:d}{dropout:d}{augment:d}"))
         if name == leave_out:
             continue
         error = 0.2 - 0.04 * pretrained - 0.02 * relu + 0.03 * (pretrained and relu) - 0.01 * dropout
-        config = _settings("relu" if relu else "sigmoid", dropout, augment)
+        config = _settings("relu" if relu else "sigmoid", dropout, augment, kind)
         study.arm(name, [error, error + 0.05, error - 0.05], config=config)
 
 
-def test_effects_are_those_that_the_errors_were_made_of(study) -> None:
-    _fill(study)
+@pytest.mark.parametrize("kind", ["rotation", "elastic_alpha", "crop", "flip", "brightness", "contrast", "saturation"])
+def test_effects_are_those_that_the_errors_were_made_of(study, kind: str) -> None:
+    """Whatever the kind of augmentation."""
+    _fill(study, kind=kind)
     section = study.section()
     factorial = find_factorial(section)
     assert factorial is not None
