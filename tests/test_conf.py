@@ -208,6 +208,7 @@ def test_a_sweep_has_as_many_contenders_a_side_and_twins_of_all(sweep: str, twin
         ),
         (["network=lenet", "start=random_relu", "dropout=hidden"], "lenet_random_relu_dropout"),
         (["network=lenet", "start=random_relu", "stack=convolutional"], "lenet_random_relu"),
+        (["arm=conv_random_relu", "normalisation=response"], "conv_random_relu_responsenorm"),
         (["network=alexnet_small", "start=random_relu", "augment@stack.augment=affine"], "alexnet_small_random_relu"),
         (["start=random_relu", "network.blocks=[30]", "network.name=mine"], "mine_random_relu"),
         (["start=random_relu", "dropout=hidden", "augment=affine"], "random_relu_dropout_augment"),
