@@ -56,3 +56,11 @@ def of_torch(network: Network, between: Any = lambda number: ()) -> nn.Sequentia
     output = nn.Linear(last.in_features, last.out_features)
     output.load_state_dict(last.state_dict())
     return nn.Sequential(*parts, nn.Flatten(), dense, nn.ReLU(), output)
+
+
+def images(n: int = 7, seed: int = 5) -> torch.Tensor:
+    return torch.rand(n, N_FEATURES, generator=torch.Generator().manual_seed(seed))
+
+
+def pictures(x: torch.Tensor) -> torch.Tensor:
+    return x.unflatten(1, SHAPE)
