@@ -1,4 +1,4 @@
-"""Compositions of configurations in a tenth of Hydra's time, for tests of multiruns with a hundred jobs.
+"""Compositions of configurations in a part of Hydra's time, for tests of multiruns with a hundred jobs.
 
 Hydra reads and merges forty files for every job, although most jobs differ in numbers alone. Here what the files come
 to is kept for each choice of groups, and copied. Overrides are parsed and applied by Hydra itself, job by job, as ever.
