@@ -18,6 +18,7 @@ REFERENCES = (
     "five products",
     "bare torch loop",
     "bare torch loop, convolutions",
+    "four convolutions",
     "16 RBMs one after another",
     "16 networks one after another",
 )

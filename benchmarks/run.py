@@ -63,7 +63,12 @@ def contests(quick: bool, mnist: bool) -> list[Contest]:
         *(f"our fine-tuning of convolutions, {own}" for own in ("float32", "bf16", "auto")),
     )
     arguments = {"batch": 100, "data": "noise"}
-    found.append(Contest("convolutional network 24-40-256 on 28x28, batch 100", subjects, arguments, {"": 3000}))
+    found.append(Contest("convolutional network 24-40-256 on 28x28, batch 100", subjects, arguments, {"": 6000}))
+    steps = tuple(f"our step of convolutions, {own}" for own in ("float32", "bf16", "auto"))
+    for which, name in (("pixels", "28x28 to 24 maps"), ("maps", "14x14x24 to 40 maps")):
+        title = f"convolutional RBM {name}, 5x5, pool 2, batch 100"
+        arguments = {"batch": 100, "data": which}
+        found.append(Contest(title, ("four convolutions", *steps), arguments, {"": 3000}))
     small = {"n_visible": 64, "n_hidden": 100, "batch": 10, "data": "noise"}
     subjects = ("16 RBMs one after another", "16 RBMs at once")
     found.append(Contest("16 seeds of RBM 64 x 100, batch 10", subjects, small, {"": 1500}))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from convolution_subjects import convolution_bare, convolution_public
+from convolution_subjects import convolution_bare, convolution_products, convolution_public, convolution_step
 
 Work = Callable[[], int]
 
@@ -360,6 +360,7 @@ SUBJECTS: dict[str, Callable[..., Work]] = {
     "learnergy": learnergy,
     "bare torch loop": network_bare,
     "bare torch loop, convolutions": convolution_bare,
+    "four convolutions": convolution_products,
     "scikit-learn MLP": network_sklearn,
     "16 RBMs one after another": lambda **arguments: seeds(**arguments, at_once=False),
     "16 RBMs at once": lambda **arguments: seeds(**arguments, at_once=True),
@@ -373,6 +374,7 @@ SUBJECTS: dict[str, Callable[..., Work]] = {
             ("our layer", layer),
             ("our fine-tuning", network_public),
             ("our fine-tuning of convolutions", convolution_public),
+            ("our step of convolutions", convolution_step),
         )
         for precision in ("float32", "bf16", "tf32", "auto")
     },

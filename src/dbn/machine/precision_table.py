@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Work = Literal["rbm", "network", "convolution"]
-"""Steps of an RBM's contrastive divergence, or a network's dense or convolutional layer in fine-tuning."""
+Work = Literal["rbm", "network", "convolutional rbm", "convolution"]
+"""Steps of a dense RBM's contrastive divergence, or a network's dense layer in fine-tuning; and convolutional ones."""
 
 AMX = "GenuineIntel, amx_bf16"
 INTEL_WITHOUT_AMX = "GenuineIntel, avx512_bf16"
@@ -93,6 +93,18 @@ TABLE = (
         "EPYC family 25 model 17, 27 Nov 2026, layer, 1 thread, preliminary (shared processor): 500x250 batch 100 "
         "1.41, 500x500 batch 100 1.59, batch 1000 2.33, 784x500 batch 100 1.83, 500x2000 batch 100 1.40, batch 1000 "
         "1.83",
+    ),
+    Line(
+        ZEN_4, "convolutional rbm", 7_000_000, 20, "bf16",
+        "EPYC family 25 model 17, 28 Nov 2026, step, 1 thread: bf16 1.00 to 1.03 below; 4x4x24 to 40 maps 5x5 batch 20 "
+        "1.07, batch 100 1.13; 9x9x40 to 60 maps 4x4 batch 100 1.49; 14x14x24 to 40 maps 5x5 batch 20 1.64, batch 100 "
+        "1.63; 28x28 to 40 maps 11x11 batch 100 1.07, batch 500 1.13",
+    ),
+    Line(
+        ZEN_4, "convolution", 7_000_000, 20, "bf16",
+        "EPYC family 25 model 17, 28 Nov 2026, layer, 1 thread: bf16 0.94 to 1.01 below; 4x4x24 to 40 maps 5x5 batch "
+        "20 1.06, batch 100 1.19; 28x28 to 24 maps 5x5 batch 100 1.11; 14x14x24 to 40 maps 5x5 batch 20 1.78, batch "
+        "100 1.78, batch 500 1.85; 14x14x64 to 64 maps 3x3 batch 100 1.83",
     ),
     Line(
         ZEN_5, "rbm", 0, 1, "float32",

@@ -168,7 +168,8 @@ class RBMTraining(LayerTraining):
 
     def choose_precision(self) -> None:
         """Choose the precision of the products, see :func:`dbn.machine.precision.choose_precision`."""
-        choice = choose_precision(self.precision, self.layer.connection, self.batch_size, self.device, "rbm")
+        connection = self.layer.connection
+        choice = choose_precision(self.precision, connection, self.batch_size, self.device, connection.work)
         self.precision, self.precision_decided_by = choice.precision, choice.decided_by
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

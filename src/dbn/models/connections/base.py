@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dbn.errors import SettingError
+from dbn.machine.precision_table import Work
 from dbn.models.linear import WeightLayer
 from dbn.models.registry import Registered
 
@@ -31,6 +32,8 @@ class Connection(Registered, nn.Module, ABC):
 
     weight: nn.Parameter
     """The only parameter; the weight cost applies to it."""
+    work: ClassVar[Work] = "rbm"
+    """What its training is in the table of precisions."""
     positions: int = 1
     """Places at which each weight is applied."""
     members: tuple[int, ...] = ()

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dbn.errors import SettingError
+from dbn.machine.precision_table import Work
 from dbn.models.connections.base import Connection
 from dbn.models.convolution_layer import Convolution2d, checked_geometry
 from dbn.models.gradients import gradient_of
@@ -46,6 +47,7 @@ class Convolution(Connection):
 
     kind: ClassVar[str] = "convolution"
     options: ClassVar[tuple[str, ...]] = ("kernel", "stride", "padding", "maps_first")
+    work: ClassVar[Work] = "convolutional rbm"
 
     def __init__(
         self, visible_shape: Sequence[int], maps: int, kernel: int = 5, stride: int = 1, padding: int = 0,
@@ -171,6 +173,8 @@ class ConvolutionGroup(Connection):
     Args:
         connections: the members; their weights are copied.
     """
+
+    work: ClassVar[Work] = Convolution.work
 
     def __init__(self, connections: Sequence[Convolution]) -> None:
         super().__init__(connections[0].visible_shape, connections[0].hidden_shape)
