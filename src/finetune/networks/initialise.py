@@ -10,6 +10,7 @@ from torch import Tensor
 from dbn.errors import SettingError
 from dbn.models.dbn import DBN
 from dbn.models.linear import WeightLayer
+from dbn.models.pooling import ProbabilisticMaxPooling
 from dbn.random.streams import stream
 from dbn.settings import check_number
 from finetune.networks.block import outputs_of
@@ -57,6 +58,7 @@ class Random(Initialisation):
         """Draw the weights of every layer from a normal distribution."""
         for number, layer in enumerate(network.layers, start=1):
             draw_normal(layer, self.standard_deviation(layer.fan_in, layer.fan_out), seed, number)
+        centre_pooled(network)
 
 
 class Glorot(Random):
@@ -136,6 +138,7 @@ class Orthogonal(Initialisation):
             q, r = torch.linalg.qr(tall)
             q = q * torch.sign(torch.diagonal(r))
             layer.weight.copy_((self.gain * (q if tall is matrix else q.T)).view_as(layer.weight))
+        centre_pooled(network)
 
 
 class FromStack(Initialisation):
@@ -256,6 +259,17 @@ def draw_output_layer(network: Network, stack: DBN, std: float, seed: int) -> No
     known = len(unrolled_layers(network, stack))
     for number, layer in enumerate(network.layers[known:], start=known + 1):
         draw_normal(layer, std, seed, number)
+
+
+@torch.no_grad()
+def centre_pooled(network: Network) -> None:
+    """Biases of layers with probabilistic max-pooling such that a pooled unit without input is on half of the time.
+
+    At zero it would be on four fifths of the time, with blocks of 2x2, and the units above would start saturated.
+    """
+    for block in network.blocks:
+        if isinstance(block.pooling, ProbabilisticMaxPooling):
+            block.layer.bias.fill_(-2 * math.log(block.pooling.size))
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from dbn.commands.texts import with_texts
 from dbn.data.augment import AUGMENT_CHECKS
 from dbn.errors import SettingError
 from dbn.pretraining.check_config import check_optimizer, check_pretraining, take_a_step
+from dbn.runs.naming import has_convolution
 from dbn.settings import (
     Check,
     check_choice,
@@ -72,9 +73,11 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
         "unlabelled": optional(check_text),
         "dropout": optional(check_text),
         "normalisation": optional(check_text),
+        "layers": optional(choice("convolutional")),
         "name": check_text,
     }
     check_table("arm", config["arm"], words, needed=["name"])
+    check_layers_of_arm(config)
     optional(check_text)("recipe", config.get("recipe"))
     check_labels(config)
     check_pretraining(config)
@@ -103,6 +106,23 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
     check_space(config["space"])
     check_search(config["search"])
     check_group("searched", config.get("searched", {}))
+
+
+def check_layers_of_arm(config: Mapping[str, Any]) -> None:
+    """Refuse an arm of convolutional layers whose stack was replaced by a dense one.
+
+    Raises:
+        SettingError: an experiment or the command line has done so.
+    """
+    stack = config.get("stack")
+    if config["arm"].get("layers") is None or not isinstance(stack, Mapping) or has_convolution(stack.get("layers")):
+        return
+    raise SettingError(
+        f"stack.layers={format_value(stack.get('layers'))}: the arm has convolutional layers, and these are dense: "
+        "an experiment or the command line has replaced them. Use an experiment of convolutional networks, such as "
+        "experiment=label_efficiency_convolutional, give stack.layers convolutional layers, or choose the arm without "
+        "conv_ in its name."
+    )
 
 
 def check_network(config: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Binary units of feature maps of which at most one in a block is on: probabilistic max-pooling."""
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -28,6 +29,8 @@ class MaxPooled(Units):
     :math:`e^{b_i + f_i} / (1 + \sum_{j \in B} e^{b_j + f_j})`, and none is with the rest. What the layer above sees of
     a block is its pooling unit, which is on if one of its units is. The bias is that of the map.
 
+    Biases start such that, without a field, a pooling unit is on half of the time.
+
     Downwards, a pooling unit that is on turns on one unit of its block, each with the same probability: without a field
     from below they have the same bias.
 
@@ -42,7 +45,7 @@ class MaxPooled(Units):
         >>> import torch
         >>> from dbn.models.units import MaxPooled
         >>> MaxPooled((2, 2, 1), pool=2).mean(torch.zeros(1, 4))
-        tensor([[0.2000, 0.2000, 0.2000, 0.2000]], grad_fn=<ViewBackward0>)
+        tensor([[0.1250, 0.1250, 0.1250, 0.1250]], grad_fn=<ViewBackward0>)
 
     References:
         Lee, Grosse, Ranganath & Ng (2009), *Convolutional deep belief networks for scalable unsupervised learning of
@@ -62,7 +65,7 @@ class MaxPooled(Units):
         self.positions = sizes[0] * sizes[1]
         self.pool = pool
         self.pooling = ProbabilisticMaxPooling(sizes, pool)
-        self.bias = nn.Parameter(torch.zeros(sizes[-1]))
+        self.bias = nn.Parameter(torch.full((sizes[-1],), -2 * math.log(pool)))
 
     @property
     def value_type(self) -> str:
