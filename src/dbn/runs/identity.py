@@ -34,6 +34,8 @@ NO_LIMIT = {"fast_dev_run": False, "limit_train_batches": 1.0, "limit_val_batche
 """Values of the group ``trainer`` that are equivalent to leaving out the key."""
 STACK_KEYS = frozenset({"method", "sampler", "stack"})
 """Top-level keys of pretraining, which a network with blocks of its own has no use for."""
+SPARSITY_KEYS = frozenset({"sparsity_target", "sparsity_cost"})
+"""Settings of a layer that come together."""
 NO_BLOCKS = ("blocks", None)
 """Setting of the group ``network`` that is equivalent to leaving it out."""
 LABEL_KEYS = frozenset({"n_labelled", "n_validation"})
@@ -69,12 +71,24 @@ def run_identity(config: Mapping[str, Any]) -> dict[str, Any]:
         kept["trainer"] = trainer_identity(config["trainer"])
     if isinstance(config.get("augment"), Mapping):
         kept["augment"] = settings_in_effect(config["augment"])
-    stack = config.get("stack")
-    if isinstance(stack, Mapping) and isinstance(stack.get("augment"), Mapping):
-        kept["stack"] = {**stack, "augment": settings_in_effect(stack["augment"])}
+    stack = kept.get("stack")
+    if isinstance(stack, Mapping):
+        kept["stack"] = _stack_identity(stack)
     for group, paths in (("init", ("stack", "run")), ("search", ("chosen",))):  # the files' content is compared instead
         if isinstance(config.get(group), Mapping):
             kept[group] = {key: value for key, value in config[group].items() if key not in paths}
+    return kept
+
+
+def _stack_identity(stack: Mapping[str, Any]) -> dict[str, Any]:
+    """The group ``stack`` without settings that have no effect and that earlier versions did not have."""
+    kept = dict(stack)
+    if isinstance(stack.get("augment"), Mapping):
+        kept["augment"] = settings_in_effect(stack["augment"])
+    for group in ("every_layer", "upper_layers"):
+        own = stack.get(group)
+        if isinstance(own, Mapping) and own.get("sparsity_target") is None:
+            kept[group] = {key: value for key, value in own.items() if key not in SPARSITY_KEYS}
     return kept
 
 
