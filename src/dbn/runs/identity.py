@@ -34,8 +34,8 @@ NO_LIMIT = {"fast_dev_run": False, "limit_train_batches": 1.0, "limit_val_batche
 """Values of the group ``trainer`` that are equivalent to leaving out the key."""
 STACK_KEYS = frozenset({"method", "sampler", "stack"})
 """Top-level keys of pretraining, which a network with blocks of its own has no use for."""
-SPARSITY_KEYS = frozenset({"sparsity_target", "sparsity_cost"})
-"""Settings of a layer that come together."""
+SWITCHED = {"sparsity_target": ("sparsity_target", "sparsity_cost"), "patience": ("patience", "watch")}
+"""Settings of a layer that are null where they have no effect, with those that have none without them."""
 NO_BLOCKS = ("blocks", None)
 """Setting of the group ``network`` that is equivalent to leaving it out."""
 LABEL_KEYS = frozenset({"n_labelled", "n_validation"})
@@ -87,8 +87,9 @@ def _stack_identity(stack: Mapping[str, Any]) -> dict[str, Any]:
         kept["augment"] = settings_in_effect(stack["augment"])
     for group in ("every_layer", "upper_layers"):
         own = stack.get(group)
-        if isinstance(own, Mapping) and own.get("sparsity_target") is None:
-            kept[group] = {key: value for key, value in own.items() if key not in SPARSITY_KEYS}
+        if isinstance(own, Mapping):
+            off = {key for switch, keys in SWITCHED.items() if own.get(switch) is None for key in keys}
+            kept[group] = {key: value for key, value in own.items() if key not in off}
     return kept
 
 

@@ -13,8 +13,10 @@ LATER = ("crop", "flip", "brightness", "contrast", "saturation")
 
 
 def of_earlier_version(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration as it was before augmentation had crops, mirror images and colours."""
+    """The configuration as it was before crops, mirror images and colours, and before layers had patience or sparsity."""
     earlier = deepcopy(config)
+    for key in ("patience", "watch", "sparsity_target", "sparsity_cost"):
+        del earlier["stack"]["every_layer"][key]
     for settings in (earlier["augment"], earlier["stack"]["augment"]):
         for key in LATER:
             del settings[key]
@@ -28,6 +30,14 @@ def test_runs_and_stacks_of_earlier_versions_are_found(arm: str, compose: Compos
     assert earlier["augment"] != config["augment"]
     assert run_identity(earlier) == run_identity(config)
     assert stack_name(earlier) == stack_name(config)
+
+
+def test_a_patience_and_a_sparsity_are_part_of_the_identity(compose: Composer) -> None:
+    plain = compose("finetune", ["arm=dbn"])
+    for setting in ("sparsity_target=0.1", "patience=3"):
+        changed = compose("finetune", ["arm=dbn", f"stack.every_layer.{setting}"])
+        assert run_identity(changed) != run_identity(plain)
+        assert stack_name(changed) != stack_name(plain)
 
 
 @pytest.mark.parametrize("key", LATER)
