@@ -13,7 +13,7 @@ LATER = ("crop", "flip", "brightness", "contrast", "saturation")
 
 
 def of_earlier_version(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration as it was before crops, mirror images and colours, and before layers had patience or sparsity."""
+    """The configuration as it was before crops, mirror images and colours, and before patience and sparsity."""
     earlier = deepcopy(config)
     for key in ("patience", "watch", "sparsity_target", "sparsity_cost"):
         del earlier["stack"]["every_layer"][key]
