@@ -40,7 +40,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     [
         ("stack.layers=[200,", ["stack.layers=[200,", "cannot be read"]),
         ('study="\'abc"', ["study='abc", "cannot be read"]),
-        ("arm=", ["arm=: no such choice", "Choose from dae"]),
+        ("arm=", ["arm=: no such choice", "Choose from conv_dbn"]),
         ("=x", ["no key before the equals sign"]),
         ("foo", ["foo: this is no key=value"]),
         ("--mulitrun", ["--mulitrun"]),
