@@ -1,33 +1,17 @@
 """Augmentation in batches on the device: images are warped (by kornia), cropped, mirrored, and change their colours."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from dbn.data.augment_settings import AUGMENT_CHECKS
 from dbn.data.colour_jitter import colour_jitter
 from dbn.data.crop_flip import crop_and_flip
 from dbn.data.scaling import Scaling
-from dbn.settings import Check, check_table, within
+from dbn.settings import check_table
 
-AUGMENT_CHECKS: dict[str, Check] = {
-    "rotation": within(low=0, high=180),
-    "translation": within(low=0, high=1),
-    "scale": within(low=0, high=1, below=True),
-    "shear": within(low=0, high=90, below=True),
-    "elastic_alpha": within(low=0),
-    "elastic_sigma": within(low=0, above=True),
-    "crop": within(low=0, whole=True),
-    "flip": within(low=0, high=1),
-    "brightness": within(low=0, high=1),
-    "contrast": within(low=0, high=1),
-    "saturation": within(low=0, high=1),
-}
-"""Checks of the settings of :class:`Augment`."""
-LATER = ("crop", "flip", "brightness", "contrast", "saturation")
-"""Settings that earlier versions did not have: at 0, they are no part of a run's or a stack's identity."""
 Scalings = Scaling | Sequence[Scaling]
 """The scaling of features; in a group one for all members, or one for each."""
 
@@ -188,8 +172,3 @@ class Augment:
         kernel = (min(width, 2 * x.shape[1] - 1), min(width, 2 * x.shape[2] - 1))
         smooth = gaussian_blur2d(noise, kernel, (self.elastic_sigma, self.elastic_sigma), border_type="constant")
         return x + self.elastic_alpha * smooth[:, 0], y + self.elastic_alpha * smooth[:, 1]
-
-
-def settings_in_effect(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of an augmentation without those of :data:`LATER` that are 0."""
-    return {key: value for key, value in settings.items() if key not in LATER or value}

@@ -13,7 +13,7 @@ from torch import nn
 from dbn.commands.configuration import resolve_config
 from dbn.commands.factories import check_factory, target_of
 from dbn.commands.texts import with_texts
-from dbn.data.augment import AUGMENT_CHECKS
+from dbn.data.augment_settings import AUGMENT_CHECKS
 from dbn.data.sources.arrays import ROLES
 from dbn.data.sources.picture_file import background_colour
 from dbn.data.split_settings import AS_TRAINING

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dbn.data.augment import Augment, settings_in_effect
+from dbn.data.augment import Augment
+from dbn.data.augment_settings import settings_in_effect
 from dbn.data.split_settings import split_seed_of
 from dbn.pretraining.from_config import layers_of, visible_of
 from dbn.pretraining.settings import LayerSettings

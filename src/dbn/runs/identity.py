@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dbn.data.augment import settings_in_effect
+from dbn.data.augment_settings import settings_in_effect
 from dbn.data.content import content_of
 from dbn.data.split_settings import n_validation_of
 

@@ -14,7 +14,7 @@ from dbn.commands.command import task_overrides
 from dbn.commands.configuration import resolve_config
 from dbn.commands.factories import check_arguments, check_factory, target_of
 from dbn.commands.texts import with_texts
-from dbn.data.augment import AUGMENT_CHECKS
+from dbn.data.augment_settings import AUGMENT_CHECKS
 from dbn.errors import SettingError
 from dbn.pretraining.check_config import check_optimizer, check_pretraining, take_a_step
 from dbn.runs.naming import has_convolution

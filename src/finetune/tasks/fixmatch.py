@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from dbn.data.augment import AUGMENT_CHECKS, Augment, Scalings
+from dbn.data.augment import Augment, Scalings
+from dbn.data.augment_settings import AUGMENT_CHECKS
 from dbn.data.cutout import cut_out
 from dbn.random.streams import Generators
 from dbn.settings import check_number, check_table

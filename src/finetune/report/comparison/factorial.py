@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from dbn.data.augment import AUGMENT_CHECKS
+from dbn.data.augment_settings import AUGMENT_CHECKS
 from dbn.runs.naming import has_convolution
 from finetune.report.comparison.arm import Arm
 from finetune.report.comparison.rule import MIN_SEEDS, SIGNIFICANCE_LEVEL
