@@ -148,6 +148,10 @@ class PerMap(Units):
         function: Activation = Activation.create(self.activation, "hidden.activation")
         return function(self.pooling((own + self.own.bias).view(field.shape)))
 
+    def states_above(self, x: Tensor) -> Tensor:
+        """The largest unit of each block, ``(batch, n)`` -> ``(batch, n_outputs)``; without pooling all units."""
+        return x if self.pooling is None else self.pooling(x)
+
     def spread(self, outputs: Tensor) -> Tensor:
         """Means of the units, a block's sum being what is above it, ``(batch, n_outputs)`` -> ``(batch, n)``."""
         return outputs if self.pool is None else evenly(outputs, self.shape, self.pool)

@@ -58,6 +58,24 @@ def test_downwards_a_pooling_unit_turns_on_one_unit_of_its_block_any_with_the_sa
     torch.testing.assert_close(units.spread(outputs[:1]), below.mean(0, keepdim=True), rtol=0, atol=5 * error)
 
 
+def test_upwards_a_pooling_unit_is_on_where_a_unit_of_its_block_is() -> None:
+    units, n = pooled((4, 4, 1)), 40_000
+    field = torch.randn(1, 16, generator=torch.Generator().manual_seed(7), dtype=torch.float64).expand(n, -1)
+    x = units.sample(field, torch.Generator().manual_seed(8))
+    above = units.states_above(x)
+    assert torch.equal(above, x.view(n, 2, 2, 2, 2).amax((2, 4)).flatten(1))
+    probability = units.outputs(field[:1]).detach()
+    error = (probability * (1 - probability) / n).sqrt()
+    assert ((above.mean(0) - probability).abs() < 5 * error).all()
+
+
+def test_upwards_the_largest_state_of_a_block_is_seen() -> None:
+    x = torch.randn(5, 72, generator=torch.Generator().manual_seed(2)).relu()
+    expected = x.view(5, 2, 2, 3, 2, 3).amax((2, 4)).flatten(1)
+    assert torch.equal(PerMap((4, 6, 3), "relu", pool=2).states_above(x), expected)
+    assert torch.equal(PerMap((4, 6, 3), "relu").states_above(x), x)
+
+
 @pytest.mark.parametrize("kind", ["bernoulli", "relu"])
 def test_the_layer_above_sees_the_largest_mean_of_a_block(kind: str) -> None:
     units = PerMap((4, 6, 3), kind, pool=2).double()
