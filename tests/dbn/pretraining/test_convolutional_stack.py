@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dbn import DBN
-from dbn.data import DataSet, digits, load_data
+from dbn.data import DataSet, diabetes, digits, load_data
 from dbn.errors import SettingError
 from dbn.pretraining import LayerSettings, RBMPretraining, StackRun, pretrain_stack, pretrain_stacks
 from dbn.pretraining.contrastive import RBMTraining
@@ -147,6 +147,11 @@ def test_settings_that_make_no_layer_are_refused(compose: Composer, layer: str, 
 def test_stacks_that_cannot_be_are_refused_before_training(data: DataSet, settings: Any, words: str) -> None:
     with pytest.raises(SettingError, match=words):
         pretrain_stack(data, settings, progress=False)
+
+
+def test_columns_of_a_table_are_no_picture() -> None:
+    with pytest.raises(SettingError, match=r"lie in one line, 1x10.*Use dense layers"):
+        pretrain_stack(load_data(diabetes()), LAYERS[:1], visible="as_data", progress=False)
 
 
 @pytest.mark.parametrize("visible", ["per_map", "max_pooled", {"kind": "per_map", "units": "bernoulli"}])

@@ -62,8 +62,8 @@ class PerMap(Units):
         if pool is not None:
             if not isinstance(self.activation, str) or self.own.gain() is not None:
                 raise SettingError(f"pool={pool}: {self.own.kind} units cannot be pooled. Use bernoulli or relu units.")
-            check_blocks(sizes, pool)
             self.pooling = MaxPooling(sizes, pool)
+            check_blocks(sizes, pool)
 
     @property
     def bias(self) -> Tensor:  # type: ignore[override]

@@ -1,11 +1,15 @@
 """Units of feature maps: against enumeration, and what the layer above sees of blocks."""
 
 import math
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
 
+from dbn import RBM, Bernoulli
 from dbn.errors import SettingError
+from dbn.models.connections import Convolution
 from dbn.models.units import MaxPooled, PerMap, make_units
 from helpers import randomise
 
@@ -67,6 +71,21 @@ def test_upwards_a_pooling_unit_is_on_where_a_unit_of_its_block_is() -> None:
     probability = units.outputs(field[:1]).detach()
     error = (probability * (1 - probability) / n).sqrt()
     assert ((above.mean(0) - probability).abs() < 5 * error).all()
+
+
+@pytest.mark.parametrize("pool", [0, -1, "2", 1.5])
+@pytest.mark.parametrize("kind", [MaxPooled, partial(PerMap, units="relu")])
+def test_a_pool_that_is_none_is_refused(kind: Any, pool: Any) -> None:
+    with pytest.raises(SettingError, match=r"pool=.*whole number from 1"):
+        kind((4, 4, 2), pool=pool)
+
+
+def test_units_that_lie_otherwise_than_the_connection_says_are_refused() -> None:
+    connection = Convolution((3, 4, 4), maps=2, kernel=3, padding=1, maps_first=True)
+    with pytest.raises(SettingError, match=r"hidden=.*out as \(4, 4, 2\), these lie as \(2, 8, 2\)"):
+        RBM(Bernoulli((3, 4, 4)), MaxPooled((2, 8, 2)), connection)
+    with pytest.raises(SettingError, match=r"visible=.*out as \(3, 4, 4\), these lie as \(4, 4, 3\)"):
+        RBM(Bernoulli((4, 4, 3)), MaxPooled((4, 4, 2)), connection)
 
 
 def test_upwards_the_largest_state_of_a_block_is_seen() -> None:
