@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from dbn.errors import SettingError
 from dbn.models.rbm import RBM
-from dbn.models.units import Bernoulli, Gaussian
+from dbn.models.units import Bernoulli, Gaussian, PerMap
 
 SPACING = 0.5
 """Distance of the points of the trapezoidal rule, in standard deviations of a visible unit given the hidden ones. For
@@ -27,7 +27,7 @@ def pseudo_log_likelihood(rbm: RBM, v: Tensor, units: Tensor | None = None) -> T
     ones, for which the trapezoidal rule is exact to rounding.
 
     Args:
-        rbm: with Bernoulli visible units, or with Gaussian visible and Bernoulli hidden ones.
+        rbm: with Bernoulli visible units, also of maps, or with Gaussian visible and Bernoulli hidden ones.
         v: visible states ``(batch, n_visible)``.
         units: a visible unit for each state ``(batch,)``, whose term stands for all; None sums all units, in
             ``n_visible`` times the time. Binary units only.
@@ -46,7 +46,8 @@ def pseudo_log_likelihood(rbm: RBM, v: Tensor, units: Tensor | None = None) -> T
         (2014), *The exponentially convergent trapezoidal rule*, SIAM Review 56:385.
     """
     v = rbm.visible_states(v)
-    binary = isinstance(rbm.visible, Bernoulli)
+    own, positions = (rbm.visible.own, rbm.visible.positions) if isinstance(rbm.visible, PerMap) else (rbm.visible, 1)
+    binary = isinstance(own, Bernoulli)
     real = type(rbm.visible) is Gaussian and isinstance(rbm.hidden, Bernoulli) and units is None
     if not (binary or real):
         raise SettingError(
@@ -54,15 +55,16 @@ def pseudo_log_likelihood(rbm: RBM, v: Tensor, units: Tensor | None = None) -> T
             f"ones with bernoulli hidden units; this RBM has {rbm.visible} and {rbm.hidden} units. Compare free "
             "energies within a model instead."
         )
+    bias = rbm.visible.bias.repeat(positions)  # maps lie side by side at every position
     field, eye = rbm.hidden_field(v), torch.eye(rbm.n_visible, dtype=v.dtype, device=v.device)
     if units is not None:
         x = v.gather(1, units[:, None]).squeeze(1)
-        return rbm.n_visible * _binary(rbm, x, field, rbm.hidden_field(eye[units]), rbm.visible.bias[units])
+        return rbm.n_visible * _binary(rbm, x, field, rbm.hidden_field(eye[units]), bias[units])
     term = _binary if binary else _real
     total = torch.zeros(len(v), dtype=v.dtype, device=v.device)
     for unit in range(rbm.n_visible):
         weight = rbm.hidden_field(eye[unit : unit + 1])  # of any connection
-        total += term(rbm, v[:, unit], field, weight, rbm.visible.bias[unit])
+        total += term(rbm, v[:, unit], field, weight, bias[unit])
     return total
 
 

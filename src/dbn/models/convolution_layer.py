@@ -29,13 +29,18 @@ def checked_geometry(
         maps_first: whether ``shape`` is (channels, height, width).
 
     Raises:
-        SettingError: a value is invalid, or the filter is larger than the padded inputs.
+        SettingError: a value is invalid, the inputs are no pictures, or the filter is larger than the padded inputs.
     """
     check_number("maps", maps, low=1, whole=True)
     check_number("kernel", kernel, low=1, whole=True)
     check_number("stride", stride, low=1, whole=True)
     check_number("padding", padding, low=0, whole=True)
     height, width, _ = checked_maps(name, shape, maps_first=maps_first)
+    if maps_first and min(height, width) == 1 < max(height, width):
+        raise SettingError(
+            f"{name}: its inputs lie in one line, {height}x{width}, as the columns of a table do, without neighbours "
+            "above and below. Use dense layers, or give images (n, height, width)."
+        )
     if min(height, width) + 2 * padding < kernel:
         raise SettingError(
             f"kernel={kernel}: the filters are larger than their inputs of {height}x{width} with padding={padding}. "

@@ -84,6 +84,14 @@ class RBM(UnitPair):
                 f"connection={connection!r}: it is one of {connection.n_visible} visible with {connection.n_hidden} "
                 f"hidden units; these are {visible.size} and {hidden.size}."
             )
+        for name, units, shape in (
+            ("visible", visible, connection.visible_shape), ("hidden", hidden, connection.hidden_shape)
+        ):  # fmt: skip
+            if len(units.shape) > 1 and len(shape) > 1 and tuple(units.shape) != tuple(shape):
+                raise SettingError(
+                    f"{name}={units!r}: the connection lays its {name} units out as {tuple(shape)}, these lie as "
+                    f"{tuple(units.shape)}. Give the units the shape of the connection."
+                )
         super().__init__(visible, hidden, connection)
         self.write_gradients_of_units: Callable[..., None] | None = None
         """Writes the units' gradients and the weighted hidden means in one pass, where there is a kernel for that."""

@@ -7,6 +7,7 @@ from dbn.data.allowed_values import ROUNDING, Interval, check_interval
 from dbn.data.images import DataSet
 from dbn.errors import DataError, SettingError
 from dbn.models.units import Mixed, Units, make_units
+from dbn.pretraining.settings import check_units
 
 if TYPE_CHECKING:
     from dbn.data.shapes import DataInfo  # reads configurations, which fitting a stack has no use for
@@ -65,6 +66,7 @@ def check_visible(data: DataSet, visible: str | Mapping[str, Any]) -> None:
         SettingError: an unknown unit type.
         DataError: as :func:`check_data`.
     """
+    check_units("stack.visible", visible)
     units, _ = Units.resolve(visible, "stack.visible")
     check_data(data, units.interval, f"stack.visible={units.kind}")
     if units is Mixed:

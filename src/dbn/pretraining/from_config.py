@@ -16,11 +16,15 @@ from dbn.models.units import Units
 from dbn.pretraining.check_data import AS_DATA, visible_units_of
 from dbn.pretraining.growing import untrained_layers
 from dbn.pretraining.method import PretrainingMethod
-from dbn.pretraining.settings import LAYER_CHECKS, LayerSettings
-from dbn.settings import check_list, check_table, format_value
+from dbn.pretraining.settings import LAYER_CHECKS, LayerSettings, check_units
+from dbn.settings import Check, check_keys, check_list, check_table, format_value, within
 
-CONVOLUTION = ("kernel", "stride", "padding")
-"""Settings of a convolutional layer's filters, beside the number of its maps."""
+CONVOLUTION: dict[str, Check] = {
+    "kernel": within(low=1, whole=True),
+    "stride": within(low=1, whole=True),
+    "padding": within(low=0, whole=True),
+}
+"""Checks of the settings of a convolutional layer's filters, beside the number of its maps."""
 
 
 def layers_of(stack: Mapping[str, Any]) -> list[LayerSettings]:
@@ -60,18 +64,20 @@ def with_connection(layer: Mapping[str, Any]) -> Mapping[str, Any]:
                 f"one, {{kind: convolution, maps: 24, kernel: 5}}, or leave it out."
             )
         return layer
+    if layer["kind"] != Convolution.kind:
+        raise SettingError(
+            f"stack.layers.kind={format_value(layer['kind'])}: no such choice. Use convolution; a dense layer is a "
+            "number of units, 500, or {n_hidden: 500}."
+        )
     for name in ("connection", "n_hidden"):
         if name in layer:
             raise SettingError(
                 f"stack.layers.{name}={format_value(layer[name])}: kind={format_value(layer['kind'])} says what "
                 "connects the layer, and maps how many filters it has. Leave it out."
             )
-    if layer["kind"] != Convolution.kind:
-        raise SettingError(
-            f"stack.layers.kind={format_value(layer['kind'])}: no such choice. Use convolution; a dense layer is a "
-            "number of units, 500, or {n_hidden: 500}."
-        )
-    check_table("stack.layers", given, {}, needed=["maps", "kernel"], others=("maps", *CONVOLUTION))
+    check_keys("stack.layers", layer, {"kind", "maps", *CONVOLUTION, *LAYER_CHECKS} - {"n_hidden", "connection"})
+    checks = {"maps": LAYER_CHECKS["n_hidden"], **CONVOLUTION}
+    check_table("stack.layers", given, checks, needed=["maps", "kernel"])
     rest = {name: value for name, value in layer.items() if name not in ("kind", *given)}
     options = {name: given[name] for name in CONVOLUTION if name in given}
     return {**rest, "n_hidden": given["maps"], "connection": {"kind": Convolution.kind, **options}}
@@ -87,7 +93,7 @@ def visible_of(stack: Mapping[str, Any]) -> str | Mapping[str, Any]:
     """
     wanted: str | Mapping[str, Any] = kind_of("stack.visible", stack["visible"], Units)
     if wanted != AS_DATA:
-        Units.resolve(wanted, "stack.visible")
+        check_units("stack.visible", wanted)
     return wanted
 
 

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dbn.errors import SettingError
 from dbn.models.connections import Connection
 from dbn.models.registry import Registered
-from dbn.models.units import Units
+from dbn.models.units import MaxPooled, PerMap, Units
 from dbn.pretraining.sparsity import Sparsity
-from dbn.settings import Check, check_flag, check_table, choice, optional, within
+from dbn.settings import Check, check_flag, check_table, choice, format_value, optional, within
 
 
 def check_kind(family: type[Registered]) -> Check:
@@ -20,9 +21,23 @@ def check_kind(family: type[Registered]) -> Check:
     return passes
 
 
+def check_units(key: str, value: Any) -> None:
+    """Check the type of units that a layer is given.
+
+    Raises:
+        SettingError: no such type or option, or a type that the connection makes of the given one.
+    """
+    found, _ = Units.resolve(value, key)
+    if issubclass(found, MaxPooled | PerMap):
+        raise SettingError(
+            f"{key}={format_value(value)}: a convolutional layer makes its units those of maps by itself. Give the "
+            "type of each unit, such as bernoulli, and to a layer that is pooled pool: 2."
+        )
+
+
 LAYER_CHECKS: dict[str, Check] = {
     "n_hidden": within(low=1, whole=True),
-    "hidden": check_kind(Units),
+    "hidden": check_units,
     "connection": check_kind(Connection),
     "pool": optional(within(low=2, whole=True)),
     "learning_rate": within(low=0, above=True),

@@ -164,7 +164,11 @@ def arm_name(
     """
     word, of_stack = _augmentation(augment), _augmentation(stack_augment)
     if isinstance(network, DictConfig) and network.get("blocks") is not None:
-        kind, of_stack = network.get("name"), None
+        named = network.get("name")
+        kind, of_stack = (
+            "blocks" if named == "from_stack" else named,
+            None,
+        )  # given without a name
     else:
         kind = "conv" if has_convolution(layers) else None
     words = [kind, start, unlabelled, normalisation, dropout, word]

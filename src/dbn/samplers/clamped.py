@@ -1,6 +1,7 @@
 """Filling in missing visible units: Gibbs sampling with the observed ones clamped to their values."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -79,10 +80,11 @@ def clamped_gibbs(
     means, total = states, torch.zeros_like(states)
     for step in range(steps):
         x = states
-        for layer in layers:
-            x = layer.sample_hidden(x, generator)
-        for layer in reversed(layers[1:]):
-            x = layer.sample_visible(x, generator)
+        for layer in layers[:-1]:
+            x = layer.hidden.states_above(layer.sample_hidden(x, generator))
+        x = layers[-1].sample_hidden(x, generator)
+        for below, layer in reversed([*pairwise(layers)]):
+            x = below.hidden.states_below(layer.sample_visible(x, generator), generator)
         field = first.visible_field(x)
         means = torch.where(missing, first.visible.mean(field), observed)
         states = torch.where(missing, first.visible.sample(field, generator), observed)

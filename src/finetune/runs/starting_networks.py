@@ -110,6 +110,7 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: 
         stacks = [DBN.load(pretraining_directory(own)) for own in shared]
     for network, own, pretrained in zip(networks, configs, stacks, strict=True):
         initialise(network, own["seed"], pretrained)
+        check_pictures(network, data)
         network.compensate_dropout()
     if training and initialise.needs_stack and config["network"].get("normalisation") is not None:
         for network, images in zip(networks, training, strict=True):
@@ -127,6 +128,22 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: 
         )
         for network, own, stack in zip(networks, pretraining, stacks, strict=True)
     ]
+
+
+def check_pictures(network: Network, data: DataSet | DataInfo) -> None:
+    """Check that the filters of a network's first layer, which may be from elsewhere, are moved over images so shaped.
+
+    Raises:
+        SettingError: they were learned on images with as many pixels, but other sides.
+    """
+    first = network.blocks[0].layer.shape_in
+    channels, height, width = data.shape
+    if len(first) == 3 and tuple(first) != (height, width, channels):
+        raise SettingError(
+            f"data={data.name}: the images have {height}x{width} pixels and channels={channels}, those that the "
+            f"convolutional network was trained on {first[0]}x{first[1]} and channels={first[2]}. Choose images of "
+            "that shape, or another init.stack or init.run."
+        )
 
 
 def kind_of_start(initialise: Initialisation, stack: DBN | None) -> str:

@@ -11,7 +11,8 @@ from sklearn.neural_network import BernoulliRBM
 from dbn import RBM
 from dbn.errors import SettingError
 from dbn.likelihood import log_likelihood, pseudo_log_likelihood
-from dbn.models.units import Bernoulli, ReLU, Units
+from dbn.models.connections import Convolution
+from dbn.models.units import Bernoulli, PerMap, ReLU, Units
 from helpers import KINDS, make_rbm, random_states
 
 NORMALISED = [kind for kind in KINDS if Units.registry[kind].normalised]
@@ -29,6 +30,24 @@ def test_every_conditional_is_that_of_the_enumerated_distribution(hidden: str) -
         flipped[:, unit] = 1 - flipped[:, unit]
         expected += log_p - torch.logaddexp(log_p, log_likelihood(rbm, flipped))
     torch.testing.assert_close(pseudo_log_likelihood(rbm, states), expected, rtol=0, atol=1e-10)
+
+
+def test_units_of_maps_have_the_bias_of_their_map() -> None:
+    """Against the enumerated distribution, and the sum over units against the mean of estimates."""
+    connection = Convolution((2, 3, 2), maps=2, kernel=2)
+    rbm = RBM(PerMap((2, 3, 2)), PerMap(connection.hidden_shape), connection).double()
+    connection.initialise(0.8, torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        rbm.visible.bias.copy_(torch.tensor([-0.7, 1.1]))
+    states = rbm.visible.states()[::37]
+    log_p, expected = log_likelihood(rbm, states), torch.zeros(len(states), dtype=torch.float64)
+    for unit in range(rbm.n_visible):
+        flipped = states.clone()
+        flipped[:, unit] = 1 - flipped[:, unit]
+        expected += log_p - torch.logaddexp(log_p, log_likelihood(rbm, flipped))
+    torch.testing.assert_close(pseudo_log_likelihood(rbm, states), expected, rtol=0, atol=1e-10)
+    each = [pseudo_log_likelihood(rbm, states, torch.full((len(states),), k)) for k in range(rbm.n_visible)]
+    torch.testing.assert_close(torch.stack(each).mean(0), expected, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("hidden", KINDS)

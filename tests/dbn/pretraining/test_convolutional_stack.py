@@ -1,5 +1,6 @@
 """Stacks with convolutional layers: trained, interrupted, several seeds together, from the command line."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from dbn import DBN
-from dbn.data import DataSet, digits, load_data
+from dbn.data import DataSet, diabetes, digits, load_data
 from dbn.errors import SettingError
 from dbn.pretraining import LayerSettings, RBMPretraining, StackRun, pretrain_stack, pretrain_stacks
 from dbn.pretraining.contrastive import RBMTraining
@@ -125,7 +126,12 @@ def test_a_configuration_says_maps_kernel_and_pool(compose: Composer) -> None:
     ("{n_hidden: 4, kernel: 3}", r"stack\.layers\.kernel=3: only convolutional layers"),
     ("{kind: convolved, maps: 4, kernel: 3}", r"stack\.layers\.kind='convolved': no such choice\. Use convolution"),
     ("{kind: convolution, maps: 4, kernel: 3, pool: 1}", r"stack\.layers\.pool=1"),
-    ("{kind: convolution, maps: 0, kernel: 3}", r"n_hidden=0"),
+    ("{kind: convolution, maps: 0, kernel: 3}", r"stack\.layers\.maps=0"),
+    ("{kind: convolution, maps: 4, kernel: 0}", r"stack\.layers\.kernel=0"),
+    ("{kind: convolution, maps: 4, kernal: 3}", r"stack\.layers\.kernal: no such setting.*kernel"),
+    ("{kind: dense, n_hidden: 4}", r"kind='dense': no such choice.*\{n_hidden: 500\}"),
+    ("{kind: convolution, maps: 4, kernel: 3, hidden: per_map}", r"hidden='per_map': .* by itself"),
+    ("{kind: convolution, maps: 4, kernel: 3, hidden: {kind: max_pooled, pool: 2}}", r"hidden=.*by itself"),
 ])  # fmt: skip
 def test_settings_that_make_no_layer_are_refused(compose: Composer, layer: str, words: str) -> None:
     with pytest.raises(SettingError, match=words):
@@ -141,6 +147,29 @@ def test_settings_that_make_no_layer_are_refused(compose: Composer, layer: str, 
 def test_stacks_that_cannot_be_are_refused_before_training(data: DataSet, settings: Any, words: str) -> None:
     with pytest.raises(SettingError, match=words):
         pretrain_stack(data, settings, progress=False)
+
+
+def test_columns_of_a_table_are_no_picture() -> None:
+    with pytest.raises(SettingError, match=r"lie in one line, 1x10.*Use dense layers"):
+        pretrain_stack(load_data(diabetes()), LAYERS[:1], visible="as_data", progress=False)
+
+
+@pytest.mark.parametrize("visible", ["per_map", "max_pooled", {"kind": "per_map", "units": "bernoulli"}])
+def test_units_of_maps_are_not_those_of_images(data: DataSet, visible: Any) -> None:
+    with pytest.raises(SettingError, match=r"stack\.visible=.* by itself"):
+        pretrain_stack(data, LAYERS[:1], visible=visible, progress=False)
+
+
+def test_a_kind_that_is_written_out_is_the_same_units(data: DataSet) -> None:
+    settings = [LayerSettings(n_hidden=6, connection=FILTERS, pool=2, hidden={"kind": "bernoulli"}, **COMMON)]
+    written, short = (pretrain_stack(data, each, progress=False) for each in (settings, LAYERS[:1]))
+    assert written[0].hidden.spec() == short[0].hidden.spec()
+    assert torch.equal(written[0].weight, short[0].weight)
+
+
+def test_every_layer_may_stop_by_its_pseudo_likelihood(data: DataSet) -> None:
+    settings = [replace(layer, patience=1, watch="pseudo_likelihood") for layer in LAYERS]
+    assert len(pretrain_stack(data, settings, progress=False)) == 3
 
 
 def test_one_file_holds_all(data: DataSet, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Filling in: the chain's distribution of the missing units is the exact conditional one."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,7 +9,8 @@ from torch import Tensor, nn
 from dbn import DBN, RBM, Bernoulli, Gaussian
 from dbn.errors import DataError, SettingError
 from dbn.models.autoencoder import TiedAutoencoder
-from dbn.models.connections import Dense
+from dbn.models.connections import Convolution, Dense
+from dbn.models.units import make_units
 from dbn.samplers.clamped import clamped_gibbs
 from helpers import make_rbm
 
@@ -123,6 +126,24 @@ def test_a_stack_all_of_whose_units_are_missing_draws_from_its_own_chain() -> No
     found = clamped_gibbs(stack, v, missing, 60, torch.Generator().manual_seed(6)).states
     floor = (p * (1 - p) / DRAWS).sqrt().sum() / 2
     assert (frequencies(found) - p).abs().sum() / 2 < 4 * floor
+
+
+def test_a_stack_of_pooled_maps_fills_in_what_its_upper_layer_wants() -> None:
+    """The upper layer's bias turns all pooled units off or on, and a filter of one pixel says that in the image."""
+    connection = Convolution((1, 4, 4), maps=1, kernel=1, maps_first=True)
+    hidden = make_units(connection.units_of_hidden("bernoulli", 2), connection.hidden_shape)
+    lower, upper = RBM(Bernoulli((1, 4, 4)), hidden, connection), RBM(Bernoulli((2, 2, 1)), Bernoulli(3))
+    v, missing = torch.zeros(200, 16), torch.ones(200, 16, dtype=torch.bool)
+    missing[:, :8] = False
+    with torch.no_grad():
+        lower.weight.fill_(2.0)
+    logistic_of_2 = 1 / (1 + math.exp(-2))
+    for bias, expected in ((-20.0, 0.5), (20.0, 0.25 * logistic_of_2 + 0.75 * 0.5)):  # on: one pixel in four
+        with torch.no_grad():
+            upper.visible.bias.fill_(bias)
+        filled = clamped_gibbs(DBN([lower, upper]), v, missing, 20, torch.Generator().manual_seed(0))
+        assert filled.states[:, :8].eq(0).all()
+        assert float(filled.means[:, 8:].mean()) == pytest.approx(expected, abs=1e-3)
 
 
 def test_what_cannot_be_filled_in_is_said() -> None:

@@ -75,6 +75,30 @@ def test_seeds_that_train_together_train_as_alone(arm: str, compose: Composer) -
         torch.testing.assert_close(other[name], tensor, rtol=0, atol=2e-5 * max(1.0, float(tensor.abs().max())))
 
 
+@pytest.mark.parametrize("source", ["init.stack", "init.run"])
+def test_filters_are_not_moved_over_images_of_other_sides(source: str, compose: Composer, tmp_path: Path) -> None:
+    """As many pixels are not enough: 8x8 and 4x16."""
+    config = compose("finetune", ["arm=conv_dbn", *SHORT])
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (60, 4, 16), dtype=np.uint8), np.arange(60) % 10
+    np.savez(tmp_path / "wide.npz", images=images, labels=labels)
+    if source == "init.stack":
+        starting_points([config], data_of(config))
+        file = pretraining_directory(pretraining_config(config)) / "dbn.safetensors"
+        arm = ["arm=conv_dbn", "stack=convolutional", LAYERS]
+    else:
+        finetune(config)
+        file, arm = finetuning_directory(config), ["start=earlier_run"]
+    other = compose("finetune", [*arm, f"{source}={file}", "data=npz", f"data.path={tmp_path / 'wide.npz'}"])
+    with pytest.raises(SettingError, match=r"images have 4x16 pixels.*trained on 8x8"):
+        starting_points([other], data_of(other))
+
+
+def test_blocks_without_a_name_are_not_called_those_of_a_stack(compose: Composer) -> None:
+    config = compose("finetune", ["start=random_relu", BLOCKS])
+    assert config["arm"]["name"] == "blocks_random_relu"
+
+
 def test_an_autoencoder_of_a_convolutional_stack_is_refused_before_anything_is_trained(compose: Composer) -> None:
     config = compose("finetune", ["task=autoencoder", *SHORT[:2], *SHORT[3:]])
     with pytest.raises(SettingError, match=r"task=autoencoder: a convolutional layer has no decoder"):

@@ -139,7 +139,7 @@ class Convolution(Connection):
         """Units with parameters per map; binary ones that are pooled exclude each other within a block."""
         if pool is None:
             return {"kind": "per_map", "units": wanted}
-        if wanted == "bernoulli":
+        if wanted in ("bernoulli", {"kind": "bernoulli"}):
             return {"kind": "max_pooled", "pool": pool}
         return {"kind": "per_map", "units": wanted, "pool": pool}
 

@@ -85,6 +85,10 @@ class Units(Registered, nn.Module, ABC):
         """Means of the units, from what the layer above sees: ``(batch, n_outputs)`` -> ``(batch, n)``."""
         return outputs
 
+    def states_above(self, x: Tensor) -> Tensor:
+        """States of what the layer above sees, given those of the units: ``(batch, n)`` -> ``(batch, n_outputs)``."""
+        return x
+
     def states_below(self, outputs: Tensor, generator: Noise = None) -> Tensor:
         """States of the units, given states of what the layer above sees, of the same shapes as :meth:`spread`."""
         return self.spread(outputs)

@@ -167,6 +167,10 @@ class MaxPooled(Units):
         """Means of the units: a pooling unit's, evenly over its block, ``(batch, n_outputs)`` -> ``(batch, n)``."""
         return evenly(outputs, self.shape, self.pool)
 
+    def states_above(self, x: Tensor) -> Tensor:
+        """Whether a unit of each block is on, ``(batch, n)`` -> ``(batch, n_outputs)``."""
+        return blocks(x, self.shape, self.pool).sum(BLOCK).flatten(-3)
+
     def states_below(self, outputs: Tensor, generator: Noise = None) -> Tensor:
         """States of the units: one of each block whose pooling unit is on, ``(batch, n_outputs)`` -> ``(batch, n)``."""
         return self.sample(outputs.new_empty(*outputs.shape[:-1], self.size), generator, mean=self.spread(outputs))

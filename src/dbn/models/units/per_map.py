@@ -62,8 +62,8 @@ class PerMap(Units):
         if pool is not None:
             if not isinstance(self.activation, str) or self.own.gain() is not None:
                 raise SettingError(f"pool={pool}: {self.own.kind} units cannot be pooled. Use bernoulli or relu units.")
-            check_blocks(sizes, pool)
             self.pooling = MaxPooling(sizes, pool)
+            check_blocks(sizes, pool)
 
     @property
     def bias(self) -> Tensor:  # type: ignore[override]
@@ -147,6 +147,10 @@ class PerMap(Units):
         (own,) = self._positions(field)
         function: Activation = Activation.create(self.activation, "hidden.activation")
         return function(self.pooling((own + self.own.bias).view(field.shape)))
+
+    def states_above(self, x: Tensor) -> Tensor:
+        """The largest unit of each block, ``(batch, n)`` -> ``(batch, n_outputs)``; without pooling all units."""
+        return x if self.pooling is None else self.pooling(x)
 
     def spread(self, outputs: Tensor) -> Tensor:
         """Means of the units, a block's sum being what is above it, ``(batch, n_outputs)`` -> ``(batch, n)``."""

@@ -1,11 +1,15 @@
 """Units of feature maps: against enumeration, and what the layer above sees of blocks."""
 
 import math
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
 
+from dbn import RBM, Bernoulli
 from dbn.errors import SettingError
+from dbn.models.connections import Convolution
 from dbn.models.units import MaxPooled, PerMap, make_units
 from helpers import randomise
 
@@ -56,6 +60,39 @@ def test_downwards_a_pooling_unit_turns_on_one_unit_of_its_block_any_with_the_sa
     frequency, error = by_block[:, [0, 2]].mean(0), math.sqrt(0.25 * 0.75 / n)
     assert ((frequency - 0.25).abs() < 5 * error).all()
     torch.testing.assert_close(units.spread(outputs[:1]), below.mean(0, keepdim=True), rtol=0, atol=5 * error)
+
+
+def test_upwards_a_pooling_unit_is_on_where_a_unit_of_its_block_is() -> None:
+    units, n = pooled((4, 4, 1)), 40_000
+    field = torch.randn(1, 16, generator=torch.Generator().manual_seed(7), dtype=torch.float64).expand(n, -1)
+    x = units.sample(field, torch.Generator().manual_seed(8))
+    above = units.states_above(x)
+    assert torch.equal(above, x.view(n, 2, 2, 2, 2).amax((2, 4)).flatten(1))
+    probability = units.outputs(field[:1]).detach()
+    error = (probability * (1 - probability) / n).sqrt()
+    assert ((above.mean(0) - probability).abs() < 5 * error).all()
+
+
+@pytest.mark.parametrize("pool", [0, -1, "2", 1.5])
+@pytest.mark.parametrize("kind", [MaxPooled, partial(PerMap, units="relu")])
+def test_a_pool_that_is_none_is_refused(kind: Any, pool: Any) -> None:
+    with pytest.raises(SettingError, match=r"pool=.*whole number from 1"):
+        kind((4, 4, 2), pool=pool)
+
+
+def test_units_that_lie_otherwise_than_the_connection_says_are_refused() -> None:
+    connection = Convolution((3, 4, 4), maps=2, kernel=3, padding=1, maps_first=True)
+    with pytest.raises(SettingError, match=r"hidden=.*out as \(4, 4, 2\), these lie as \(2, 8, 2\)"):
+        RBM(Bernoulli((3, 4, 4)), MaxPooled((2, 8, 2)), connection)
+    with pytest.raises(SettingError, match=r"visible=.*out as \(3, 4, 4\), these lie as \(4, 4, 3\)"):
+        RBM(Bernoulli((4, 4, 3)), MaxPooled((4, 4, 2)), connection)
+
+
+def test_upwards_the_largest_state_of_a_block_is_seen() -> None:
+    x = torch.randn(5, 72, generator=torch.Generator().manual_seed(2)).relu()
+    expected = x.view(5, 2, 2, 3, 2, 3).amax((2, 4)).flatten(1)
+    assert torch.equal(PerMap((4, 6, 3), "relu", pool=2).states_above(x), expected)
+    assert torch.equal(PerMap((4, 6, 3), "relu").states_above(x), x)
 
 
 @pytest.mark.parametrize("kind", ["bernoulli", "relu"])
