@@ -232,6 +232,7 @@ class WaitingLayer(Waiting):
 
     precisions = ("float32",)
     precision = "float32"
+    work = "network"
 
     @property
     def operations(self) -> int:
