@@ -137,11 +137,11 @@ class Convolution2d(WeightLayer):
 
     @classmethod
     def group(cls, members: Sequence[Any]) -> Any:
-        """See :class:`ConvolutionGroup`. Subclasses are refused: they may compute something else."""
-        return ConvolutionGroup(members) if cls is Convolution2d else super().group(members)
+        """See :class:`Convolution2dGroup`. Subclasses are refused: they may compute something else."""
+        return Convolution2dGroup(members) if cls is Convolution2d else super().group(members)
 
 
-class ConvolutionGroup(WeightLayer):
+class Convolution2dGroup(WeightLayer):
     """Convolutions of a group, one after the other: each computes the very numbers that it computes alone.
 
     Weights are ``(members, maps, channels, kernel, kernel)``, biases ``(members, 1, maps)``.

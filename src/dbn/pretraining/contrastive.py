@@ -102,8 +102,8 @@ class ContrastiveStep:
         phases.write_gradient(rbm, count)
         for parameter, positions in self.shared:
             gradient_of(parameter).div_(positions)
-        if self.sparsity is not None and pull is not None:
-            self.sparsity.add(rbm, pull)
+        if pull is not None:
+            gradient_of(rbm.hidden.bias).add_(pull)
         add_gradients(rbm)
         optimizer.step()
 

@@ -11,7 +11,7 @@ from dbn.data import DataSet
 from dbn.files import replacing
 from dbn.models.convolution_layer import Convolution2d
 from dbn.models.dbn import DBN
-from dbn.models.linear import Linear
+from dbn.models.linear import Linear, WeightLayer
 from dbn.random.streams import stream
 
 PICTURES = "pictures.npz"
@@ -30,6 +30,22 @@ def filters(weight: Tensor, shape: tuple[int, int, int]) -> np.ndarray:
         ``(k, channels, height, width)`` float32, k at most 64, without rescaling.
     """
     return weight[:, :MOST].T.reshape(-1, *shape).detach().cpu().numpy().astype(np.float32)
+
+
+def filters_of(layer: WeightLayer, shape: tuple[int, int, int]) -> np.ndarray | None:
+    """Filters of a first layer as pictures; None if its units have no weight for each feature.
+
+    Args:
+        layer: of a network.
+        shape: channels, height, width of an image.
+
+    Returns:
+        ``(k, c, h, w)`` float32, k at most 64: of a dense layer as large as images, of a convolution as its kernel.
+    """
+    if isinstance(layer, Convolution2d):
+        _, channels, height, width = layer.weight.shape
+        return filters(layer.weight.flatten(1).T, (channels, height, width))
+    return filters(layer.weight.T, shape) if isinstance(layer, Linear) else None
 
 
 def pictures_of_stack(stack: DBN, data: DataSet, seed: int) -> dict[str, np.ndarray]:
@@ -61,12 +77,11 @@ def pictures_of_weights(stack: DBN, shape: tuple[int, int, int]) -> dict[str, np
         ``features3``, ... of the higher layers, see :func:`projections`.
     """
     encoder, _ = stack[0].encoder()
-    if isinstance(encoder, Linear):
-        return {"filters": filters(encoder.weight.T, shape)}
-    if not isinstance(encoder, Convolution2d):
-        return {}
-    higher = {f"features{k}": projections(stack, k, shape) for k in range(2, len(stack) + 1)}
-    return {"filters": encoder.weight[:MOST].detach().cpu().numpy().astype(np.float32), **higher}
+    lowest = filters_of(encoder, shape)
+    pictures = {} if lowest is None else {"filters": lowest}
+    if isinstance(encoder, Convolution2d):
+        pictures |= {f"features{k}": projections(stack, k, shape) for k in range(2, len(stack) + 1)}
+    return pictures
 
 
 @torch.no_grad()

@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 
 from dbn.errors import SettingError
-from dbn.models.gradients import gradient_of
 from dbn.models.rbm import RBM
 
 
@@ -54,7 +53,3 @@ class Sparsity:
         if rbm.hidden.positions > 1:
             activation = activation.unflatten(-1, (rbm.hidden.positions, -1)).mean(-2)
         return activation.sub_(self.target).mul_(self.cost * share).view_as(rbm.hidden.bias)
-
-    def add(self, rbm: RBM, pull: Tensor) -> None:
-        """Add the pull to the gradient."""
-        gradient_of(rbm.hidden.bias).add_(pull)

@@ -164,11 +164,8 @@ def arm_name(
     """
     word, of_stack = _augmentation(augment), _augmentation(stack_augment)
     if isinstance(network, DictConfig) and network.get("blocks") is not None:
-        named = network.get("name")
-        kind, of_stack = (
-            "blocks" if named == "from_stack" else named,
-            None,
-        )  # given without a name
+        named, of_stack = network.get("name"), None
+        kind = "blocks" if named == "from_stack" else named  # blocks given on the command line have no name
     else:
         kind = "conv" if has_convolution(layers) else None
     words = [kind, start, unlabelled, normalisation, dropout, word]

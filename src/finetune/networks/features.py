@@ -8,8 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dbn.data import DataSet
-from dbn.models.convolution_layer import Convolution2d
-from dbn.models.linear import Linear, WeightLayer
+from dbn.models.linear import Linear
 from dbn.models.maps import as_pictures, flattened
 from dbn.models.pooling import MaxPooling, Pooling
 from dbn.pretraining.pictures import MOST, filters
@@ -60,22 +59,6 @@ def units_shown(shape: Sequence[int], most: int) -> Tensor:
     for side in space:
         middle = middle * side + side // 2
     return middle * n + torch.arange(min(n, most))
-
-
-def filters_of(layer: WeightLayer, shape: tuple[int, int, int]) -> np.ndarray | None:
-    """Filters of a first layer as pictures; None if its units have no weight for each feature.
-
-    Args:
-        layer: of a network.
-        shape: channels, height, width of an image.
-
-    Returns:
-        ``(k, c, h, w)`` float32, k at most 64: of a dense layer as large as images, of a convolution as its kernel.
-    """
-    if isinstance(layer, Convolution2d):
-        _, channels, height, width = layer.weight.shape
-        return filters(layer.weight.flatten(1).T, (channels, height, width))
-    return filters(layer.weight.T, shape) if isinstance(layer, Linear) else None
 
 
 def check_features(n_units: int) -> None:

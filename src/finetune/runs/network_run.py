@@ -19,7 +19,7 @@ from dbn.data.without_labels import without_labels
 from dbn.errors import SettingError
 from dbn.fitting.ranks import is_first
 from dbn.pretraining.from_config import layers_of
-from dbn.pretraining.pictures import save_pictures, sheets
+from dbn.pretraining.pictures import filters_of, save_pictures, sheets
 from dbn.random.streams import stream
 from dbn.runs.directories import check_run_location, study_directory
 from dbn.runs.identity import with_content
@@ -29,7 +29,7 @@ from dbn.runs.seeds import by_seed, checkpoint_folder, in_equal_parts, seeds_to_
 from dbn.runs.tracking import Tracker, Tracking, tracking
 from dbn.settings import format_value, settings_of
 from finetune.baselines.run_baselines import check_baselines, run_baselines
-from finetune.networks.features import features_of, filters_of, start_and_end_pictures
+from finetune.networks.features import features_of, start_and_end_pictures
 from finetune.networks.network import Network
 from finetune.networks.network_file import NETWORK_FILE
 from finetune.networks.weight_changes import weight_changes

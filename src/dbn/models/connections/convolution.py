@@ -62,7 +62,7 @@ class Convolution(Connection):
         *sides, channels = checked_maps("connection=convolution", visible_shape, maps_first=maps_first)
         self.weight = nn.Parameter(torch.zeros(maps, channels, kernel, kernel))
         self.deconvolution = TiledDeconvolution((sides[0], sides[1]), channels, kernel, stride, padding)
-        self.factor = torch.float32
+        self.factor: torch.dtype | None = None
 
     @property
     def operations(self) -> int:
@@ -72,19 +72,15 @@ class Convolution(Connection):
     @property
     def factor_dtype(self) -> torch.dtype:
         """Type of factors: that of the weight, or bfloat16."""
-        return self.weight.dtype if self.factor == torch.float32 else self.factor
+        return self.factor or self.weight.dtype
 
     def hidden_field(self, v: Tensor, out: Tensor | None = None) -> Tensor:
         """Responses of the filters."""
-        field = F.conv2d(
-            self._visible(v), channels_last(self.weight).to(self.factor_dtype), None, self.stride, self.padding
-        )
-        return written(flattened(field), out, v)
+        return written(self.responses(v, self.weight), out, v)
 
     def visible_field(self, h: Tensor, out: Tensor | None = None) -> Tensor:
         """The filters, added where hidden units see them, times their states."""
-        field = self.deconvolution(self._hidden(h), self.weight.to(self.factor_dtype))
-        return written(flattened(field, maps_first=self.maps_first), out, h)
+        return written(self.transposed(h, self.weight), out, h)
 
     def write_gradient(self, v: Tensor, h: Tensor, state_weights: Tensor) -> None:
         """Correlations of visible and hidden states, over states and positions."""
@@ -92,22 +88,30 @@ class Convolution(Connection):
 
     def write_weighted_gradient(self, v: Tensor, weighted_h: Tensor) -> None:
         """See :meth:`Connection.write_weighted_gradient`."""
-        gradient_of(self.weight).copy_(self.weight_gradient(v, weighted_h))
+        gradient_of(self.weight).copy_(self.correlations(v, weighted_h, self.weight))
 
-    def weight_gradient(self, v: Tensor, h: Tensor) -> Tensor:
-        """Sum over states and positions of visible states times hidden ones, of the shape of the weight."""
-        weight = channels_last(self.weight).to(self.factor_dtype)
+    def responses(self, v: Tensor, weight: Tensor) -> Tensor:
+        """Responses of the given filters, in the type of factors."""
+        dtype = self.factor or weight.dtype
+        pictures = as_pictures(v, self.visible_shape, maps_first=self.maps_first).to(dtype)
+        return flattened(F.conv2d(pictures, channels_last(weight).to(dtype), None, self.stride, self.padding))
+
+    def transposed(self, h: Tensor, weight: Tensor) -> Tensor:
+        """The given filters, added where hidden units see them, times their states, in the type of factors."""
+        dtype = self.factor or weight.dtype
+        field = self.deconvolution(as_pictures(h, self.hidden_shape).to(dtype), weight.to(dtype))
+        return flattened(field, maps_first=self.maps_first)
+
+    def correlations(self, v: Tensor, h: Tensor, weight: Tensor) -> Tensor:
+        """Sum over states and positions of visible states times hidden ones, of the shape of ``weight``."""
+        dtype = self.factor or weight.dtype
+        visible = as_pictures(v, self.visible_shape, maps_first=self.maps_first).to(dtype)
+        hidden = as_pictures(h, self.hidden_shape).to(dtype)
         gradient: Tensor = torch.ops.aten.convolution_backward(
-            self._hidden(h), self._visible(v), weight, None, [self.stride] * 2, [self.padding] * 2, [1, 1], False,
-            [0, 0], 1, WEIGHT_ONLY,
+            hidden, visible, channels_last(weight).to(dtype), None, [self.stride] * 2, [self.padding] * 2, [1, 1],
+            False, [0, 0], 1, WEIGHT_ONLY,
         )[1]  # fmt: skip
         return gradient
-
-    def _visible(self, v: Tensor) -> Tensor:
-        return as_pictures(v, self.visible_shape, maps_first=self.maps_first).to(self.factor_dtype)
-
-    def _hidden(self, h: Tensor) -> Tensor:
-        return as_pictures(h, self.hidden_shape).to(self.factor_dtype)
 
     def encoder(self, bias: Tensor) -> WeightLayer:
         """Convolutional layer with copies of the filters and of the maps' biases."""
@@ -152,12 +156,16 @@ class Convolution(Connection):
         """The same connection with factors in bfloat16; sums, fields and gradients stay in float32."""
         if type(self) is not Convolution:
             return super().in_bfloat16()
-        other = Convolution(
-            self.visible_shape, self.maps, self.kernel, self.stride, self.padding, maps_first=self.maps_first
-        )
+        other = self.untrained()
         other.weight = self.weight
         other.factor = torch.bfloat16
         return other
+
+    def untrained(self) -> "Convolution":
+        """A connection of the same shape, with weights of zero."""
+        return Convolution(
+            self.visible_shape, self.maps, self.kernel, self.stride, self.padding, maps_first=self.maps_first
+        )
 
     @classmethod
     def group(cls, members: Sequence[Any]) -> Any:
@@ -181,23 +189,25 @@ class ConvolutionGroup(Connection):
         self.weight = nn.Parameter(torch.stack([connection.weight.detach() for connection in connections]))
         self.members = (len(connections),)
         self.positions = connections[0].positions
-        first = connections[0]
-        self.arguments = (first.visible_shape, first.maps, first.kernel, first.stride, first.padding)
-        self.maps_first = first.maps_first
-        self.factor = torch.float32
+        self.like = [connections[0].untrained()]  # in a list: its parameter is not this module's
 
     @property
     def operations(self) -> int:
         """Those of a member."""
-        return self.weight[0, 0].numel() * self.n_hidden
+        return self.like[0].operations
+
+    @property
+    def factor_dtype(self) -> torch.dtype:
+        """That of a member."""
+        return self.like[0].factor or self.weight.dtype
 
     def hidden_field(self, v: Tensor, out: Tensor | None = None) -> Tensor:
         """See :meth:`Convolution.hidden_field`."""
-        return written(torch.stack([member.hidden_field(own) for member, own in self._with(v)]), out, v)
+        return written(torch.stack(list(map(self.like[0].responses, v, self.weight))), out, v)
 
     def visible_field(self, h: Tensor, out: Tensor | None = None) -> Tensor:
         """See :meth:`Convolution.visible_field`."""
-        return written(torch.stack([member.visible_field(own) for member, own in self._with(h)]), out, h)
+        return written(torch.stack(list(map(self.like[0].transposed, h, self.weight))), out, h)
 
     def write_gradient(self, v: Tensor, h: Tensor, state_weights: Tensor) -> None:
         """Gradient of each member, from states ``(2, members, batch, n)``."""
@@ -205,14 +215,9 @@ class ConvolutionGroup(Connection):
 
     def write_weighted_gradient(self, v: Tensor, weighted_h: Tensor) -> None:
         """See :meth:`Connection.write_weighted_gradient`."""
-        gradient = gradient_of(self.weight)
-        for number, (member, own) in enumerate(self._with(v.transpose(0, 1))):
-            own_h = weighted_h[:, number].flatten(0, 1)
-            gradient[number].copy_(member.weight_gradient(own.flatten(0, 1), own_h))
-
-    def _with(self, states: Tensor) -> list[tuple[Convolution, Tensor]]:
-        """Each member with its states, which come first."""
-        return [(self.member(number), own) for number, own in enumerate(states)]
+        both_v, both_h = (x.transpose(0, 1).flatten(1, 2) for x in (v, weighted_h))
+        own = map(self.like[0].correlations, both_v, both_h, self.weight)
+        gradient_of(self.weight).copy_(torch.stack(list(own)))
 
     def encoder(self, bias: Tensor) -> WeightLayer:
         """Refused: members have encoders."""
@@ -231,14 +236,13 @@ class ConvolutionGroup(Connection):
         """A group with the same weight and factors in bfloat16."""
         other = ConvolutionGroup([self.member(number) for number in range(*self.members)])
         other.weight = self.weight
-        other.factor = torch.bfloat16
+        other.like[0].factor = torch.bfloat16
         return other
 
     def member(self, number: int) -> Convolution:
         """Member ``number``, whose weight is a view of the group's."""
-        member = Convolution(*self.arguments, maps_first=self.maps_first)
+        member = self.like[0].untrained()
         member.weight = nn.Parameter(self.weight.detach()[number])
-        member.factor = self.factor
         return member
 
 

@@ -1,6 +1,6 @@
 """Units of feature maps, which share their parameters over all positions."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any, ClassVar, Self
 
@@ -75,10 +75,9 @@ class PerMap(Units):
         """Type of the units of a map."""
         return self.own.value_type
 
-    def _positions(self, *values: Tensor) -> Iterator[Tensor]:
-        """States of the units of a map: ``(..., batch, n)`` -> ``(..., batch * positions, maps)``, views."""
-        for own in values:
-            yield own.reshape(*own.shape[:-2], -1, self.shape[-1]) if own.dim() > 1 else own.view(-1, self.shape[-1])
+    def _by_position(self, x: Tensor) -> Tensor:
+        """States of the units of a map, a view: ``(..., batch, n)`` -> ``(..., batch * positions, maps)``."""
+        return x.view(*x.shape[:-2], -1, self.shape[-1]) if x.dim() > 1 else x.view(-1, self.shape[-1])
 
     def _per_state(self, values: Tensor, batch: Sequence[int]) -> Tensor:
         """Sums over positions: ``(..., batch * positions)`` -> ``(..., batch)``."""
@@ -90,50 +89,40 @@ class PerMap(Units):
 
     def energy(self, x: Tensor) -> Tensor:
         """Energy of states ``x`` ``(batch, n)``; returns ``(batch,)`` in nats."""
-        (own,) = self._positions(x)
-        return self._per_state(self.own.energy(own), x.shape[:-1])
+        return self._per_state(self.own.energy(self._by_position(x)), x.shape[:-1])
 
     def log_partition(self, field: Tensor) -> Tensor:
         """Sum of those of all positions; ``field`` ``(batch, n)`` -> ``(batch,)`` in nats."""
-        (own,) = self._positions(field)
-        return self._per_state(self.own.log_partition(own), field.shape[:-1])
+        return self._per_state(self.own.log_partition(self._by_position(field)), field.shape[:-1])
 
     def mean(self, field: Tensor, out: Tensor | None = None) -> Tensor:
         """``E[x | field]``, ``(batch, n)``."""
-        (own,) = self._positions(field)
-        return self._into(self.own.mean(own, None if out is None else next(self._positions(out))), field, out)
+        own_out = None if out is None else self._by_position(out)
+        return self.own.mean(self._by_position(field), own_out).view(field.shape)
 
     def sample(
         self, field: Tensor, generator: Noise = None, out: Tensor | None = None, mean: Tensor | None = None
     ) -> Tensor:
         """Sample of ``x | field``, ``(batch, n)``."""
-        (own,) = self._positions(field)
-        own_mean = None if mean is None else next(self._positions(mean))
-        own_out = None if out is None else next(self._positions(out))
-        return self._into(self.own.sample(own, generator, own_out, own_mean), field, out)
+        own_out, own_mean = (None if given is None else self._by_position(given) for given in (out, mean))
+        return self.own.sample(self._by_position(field), generator, own_out, own_mean).view(field.shape)
 
     def reconstruction(self, field: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:
         """That of the units of a map, ``(batch, n)``."""
-        (own,) = self._positions(field)
-        own_out = None if out is None else next(self._positions(out))
-        return self._into(self.own.reconstruction(own, generator, own_out), field, out)
-
-    def _into(self, own: Tensor, like: Tensor, out: Tensor | None) -> Tensor:
-        return own.view(like.shape) if out is None else out
+        own_out = None if out is None else self._by_position(out)
+        return self.own.reconstruction(self._by_position(field), generator, own_out).view(field.shape)
 
     def mean_slope(self, mean: Tensor) -> Tensor:
         """That of the units of a map."""
-        (own,) = self._positions(mean)
-        return self.own.mean_slope(own).view(mean.shape)
+        return self.own.mean_slope(self._by_position(mean)).view(mean.shape)
 
     def write_minus_energy_gradient(self, x: Tensor, weights: Tensor) -> None:
         """Sums over states and positions."""
-        (own,) = self._positions(x)
-        self.own.write_minus_energy_gradient(own, self._weights(weights))
+        self.own.write_minus_energy_gradient(self._by_position(x), self._weights(weights))
 
     def write_log_partition_gradient(self, field: Tensor, mean: Tensor, weights: Tensor) -> None:
         """Sums over states and positions."""
-        own_field, own_mean = self._positions(field, mean)
+        own_field, own_mean = self._by_position(field), self._by_position(mean)
         self.own.write_log_partition_gradient(own_field, own_mean, self._weights(weights))
 
     def initialise_bias(self, data_mean: Tensor) -> None:
@@ -144,9 +133,8 @@ class PerMap(Units):
         """What the layer above sees: means, or the largest of each block, ``(batch, n_outputs)``."""
         if self.pooling is None:
             return self.mean(field)
-        (own,) = self._positions(field)
         function: Activation = Activation.create(self.activation, "hidden.activation")
-        return function(self.pooling((own + self.own.bias).view(field.shape)))
+        return function(self.pooling((self._by_position(field) + self.own.bias).view(field.shape)))
 
     def states_above(self, x: Tensor) -> Tensor:
         """The largest unit of each block, ``(batch, n)`` -> ``(batch, n_outputs)``; without pooling all units."""
