@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from bare_loop import bare_loop
+
 SHAPE = (1, 28, 28)
 MAPS = (24, 40)
 KERNEL, PADDING, POOL = 5, 2, 2
@@ -24,19 +26,8 @@ def convolution_bare(batch: int, n: int, data: str) -> Callable[[], int]:
     n_features = MAPS[-1] * (SHAPE[1] // POOL ** len(MAPS)) ** 2
     parts += [nn.Flatten(), nn.Linear(n_features, N_HIDDEN), nn.ReLU(), nn.Linear(N_HIDDEN, N_CLASSES)]
     net = nn.Sequential(*parts).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, nesterov=True, fused=True)
     X = torch.from_numpy(floats(images(784, n, data), "float32")).view(-1, *SHAPE)
-    X = X.contiguous(memory_format=torch.channels_last)
-    y = torch.from_numpy(labels(n))
-
-    def work() -> int:
-        for x, target in zip(X.split(batch), y.split(batch), strict=True):
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(net(x), target).backward()
-            optimizer.step()
-        return n
-
-    return work
+    return bare_loop(net, X.contiguous(memory_format=torch.channels_last), torch.from_numpy(labels(n)), batch)
 
 
 def convolution_public(batch: int, n: int, data: str, precision: str = "float32", epochs: int = 2) -> Callable[[], int]:

@@ -104,7 +104,10 @@ def fingerprint() -> str:
     source = Path(dbn.__path__[0]).parent
     files = [file for folder in MEASURED_CODE for file in sorted((source / folder).rglob("*.py"))]
     found = hashlib.sha256()
-    for file in [*files, *(Path(__file__).with_name(f"{name}.py") for name in ("subjects", "convolution_subjects"))]:
+    for file in [
+        *files,
+        *(Path(__file__).with_name(f"{name}.py") for name in ("subjects", "convolution_subjects", "bare_loop")),
+    ]:
         tree = ast.parse(file.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bare_loop import bare_loop
 from convolution_subjects import convolution_bare, convolution_products, convolution_public, convolution_step
 
 Work = Callable[[], int]
@@ -237,18 +238,8 @@ def network_bare(batch: int, n: int, data: str) -> Work:
     from torch import nn
 
     parts = [module for a, b in pairwise(NETWORK) for module in (nn.Linear(a, b), nn.Sigmoid())]
-    net = nn.Sequential(*parts[:-1])
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, nesterov=True, fused=True)
     X, y = torch.from_numpy(floats(images(784, n, data), "float32")), torch.from_numpy(labels(n))
-
-    def work() -> int:
-        for x, target in zip(X.split(batch), y.split(batch), strict=True):
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(net(x), target).backward()
-            optimizer.step()
-        return n
-
-    return work
+    return bare_loop(nn.Sequential(*parts[:-1]), X, y, batch)
 
 
 def layer(n_visible: int, n_hidden: int, batch: int, n: int, data: str, precision: str = "float32") -> Work:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+import pytest
 import torch
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from dbn import RBM
 from dbn.commands.configuration import config_directory, resolve_config
 from dbn.machine.kernels import kernel_streams
 from dbn.models.units import GaussianWithVariance, Mixed, Units, make_units
+from dbn.pretraining.contrastive import RBMTraining
 from dbn.pretraining.stack_run import pretraining_config, pretraining_directory
 from dbn.random.streams import Source, streams
 
@@ -50,6 +52,17 @@ def stack_directory(*overrides: str) -> Path:
     """Where dbn-finetune with these overrides, called in this folder, has its stack: ``runs/<study>/pretrain/...``."""
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
         return pretraining_directory(pretraining_config(resolve_config(hydra.compose("finetune", list(overrides)))))
+
+
+def stop_at(patch: pytest.MonkeyPatch, layer: int, epoch: int) -> None:
+    """Interrupt pretraining of layer ``layer`` (from 1) at the start of ``epoch`` (from 0), as Ctrl-C does."""
+
+    def stop(self: RBMTraining) -> None:
+        RBMTraining.__mro__[1].on_train_epoch_start(self)  # type: ignore[attr-defined]
+        if (self.number, self.current_epoch) == (layer, epoch):
+            raise KeyboardInterrupt
+
+    patch.setattr(RBMTraining, "on_train_epoch_start", stop)
 
 
 @dataclass

@@ -13,13 +13,12 @@ from dbn import DBN
 from dbn.data import DataSet, diabetes, digits, load_data
 from dbn.errors import SettingError
 from dbn.pretraining import LayerSettings, RBMPretraining, StackRun, pretrain_stack, pretrain_stacks
-from dbn.pretraining.contrastive import RBMTraining
 from dbn.pretraining.denoising import DenoisingAutoencoder, JointAutoencoder
 from dbn.pretraining.from_config import layers_of
 from dbn.pretraining.pictures import pictures_of_stack
 from dbn.pretraining.principal_components import PrincipalComponents
 from dbn.samplers import HiddenChains, PersistentContrastiveDivergence
-from helpers import Composer
+from helpers import Composer, stop_at
 
 FILTERS = {"kind": "convolution", "kernel": 3, "padding": 1}
 COMMON: dict[str, Any] = {"epochs": 2, "batch_size": 50, "learning_rate": 0.05, "weight_std": 0.05}
@@ -77,14 +76,8 @@ def test_a_stack_goes_on_where_it_stopped(
     options: dict[str, Any] = {"method": method, "progress": False}
     whole = pretrain_stack(data, layers, **options)
     for layer in range(1, len(layers) + 1):
-
-        def stop(self: RBMTraining, layer: int = layer) -> None:
-            RBMTraining.__mro__[1].on_train_epoch_start(self)  # type: ignore[attr-defined]
-            if (self.number, self.current_epoch) == (layer, 1):
-                raise KeyboardInterrupt
-
         with monkeypatch.context() as patch:
-            patch.setattr(RBMTraining, "on_train_epoch_start", stop)
+            stop_at(patch, layer, epoch=1)
             with pytest.raises(KeyboardInterrupt):
                 pretrain_stack(data, layers, directory=tmp_path, checkpoint_seconds=0, **options)
     resumed = pretrain_stack(data, layers, directory=tmp_path, checkpoint_seconds=0, **options)

@@ -14,9 +14,9 @@ from dbn.data import DataSet, TableSource, digits, load_data
 from dbn.errors import DataError, SettingError
 from dbn.models.units import GaussianWithVariance, Mixed, Softmax
 from dbn.pretraining import LayerSettings, StackRun, fit, pretrain_stack, pretrain_stacks
-from dbn.pretraining.contrastive import RBMTraining
 from finetune.networks.network import Network
 from finetune.networks.unrolling import unroll
+from helpers import stop_at
 
 LAYERS = [LayerSettings(n_hidden=n, epochs=3, batch_size=20, learning_rate=0.02) for n in (9, 5)]
 
@@ -93,14 +93,8 @@ def test_a_stack_of_a_table_goes_on_where_it_stopped(
     whole = pretrain_stack(data, LAYERS, visible="as_data", progress=False)
     options: dict[str, Any] = {"visible": "as_data", "progress": False, "checkpoint_seconds": 0}
     for layer in (1, 2):
-
-        def stop(self: RBMTraining, layer: int = layer) -> None:
-            RBMTraining.__mro__[1].on_train_epoch_start(self)  # type: ignore[attr-defined]
-            if (self.number, self.current_epoch) == (layer, 1):
-                raise KeyboardInterrupt
-
         with monkeypatch.context() as patch:
-            patch.setattr(RBMTraining, "on_train_epoch_start", stop)
+            stop_at(patch, layer, epoch=1)
             with pytest.raises(KeyboardInterrupt):
                 pretrain_stack(data, LAYERS, directory=tmp_path, **options)
     resumed = pretrain_stack(data, LAYERS, directory=tmp_path, **options)
