@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dbn.commands.configuration import resolve_config
@@ -90,11 +90,29 @@ def searched(config: DictConfig, overrides: Sequence[str] = ()) -> DictConfig:
         try:
             if OmegaConf.select(config, key, throw_on_missing=False) is None and not _has(config, key):
                 raise SettingError(f"{where}.{key}: no such setting.{rename_hint(key)} --help shows all of them.")
+            check_has_effect(config, key, where)
             OmegaConf.update(config, key, value)
         except OmegaConfBaseException as error:
             raise SettingError(f"{where}.{key}={value!r}: {error}") from error
     config.searched = settings
     return config
+
+
+def check_has_effect(config: DictConfig, key: str, where: str) -> None:
+    """Refuse a setting of every layer that each layer has of its own: all trials would be the same one.
+
+    Raises:
+        SettingError: it has no effect.
+    """
+    group, _, name = key.rpartition(".")
+    layers = OmegaConf.select(config, "stack.layers")
+    if group != "stack.every_layer" or not isinstance(layers, ListConfig) or not layers:
+        return
+    if all(isinstance(layer, DictConfig) and name in layer for layer in layers):
+        raise SettingError(
+            f"{where}.{key}: each of stack.layers has a {name} of its own, which precedes it, so that all values train "
+            f"the same stack. Leave {name} out of a layer at least, or search something else: stack_space=none."
+        )
 
 
 def _has(config: DictConfig, key: str) -> bool:

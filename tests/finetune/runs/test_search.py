@@ -52,6 +52,15 @@ def test_chosen_settings_are_those_of_the_arm_and_number_of_labels(tmp_path: Pat
         searched(configuration(f"search.chosen={file}", "search.trial=0"))
 
 
+def test_a_setting_that_every_layer_has_of_its_own_is_not_searched() -> None:
+    own = "stack.layers=[{n_hidden: 20, learning_rate: 0.5}, {n_hidden: 10, learning_rate: 0.05}]"
+    given = "search.settings={stack.every_layer.learning_rate: 0.3}"
+    with pytest.raises(SettingError, match=r"each of stack\.layers has a learning_rate of its own.*stack_space=none"):
+        searched(configuration("arm=dbn", own, given))
+    reached = searched(configuration("arm=dbn", "stack.layers=[{n_hidden: 20, learning_rate: 0.5}, 10]", given))
+    assert reached.stack.every_layer.learning_rate == 0.3
+
+
 def test_files_that_hold_no_choice_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         read_chosen(tmp_path / "chosen.json", "digits", "dbn", "all")
