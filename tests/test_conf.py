@@ -99,7 +99,7 @@ CONVOLUTIONAL = {
     if not (arm.startswith("random_sigmoid") and "dropout" in arm)
     and arm not in ("dbn_dropout", "dbn_dropout_augment")
     and not {"layernorm", "adamw", "mixup"} & set(arm.split("_"))
-    and not {"batchnorm", "dropout"} <= set(arm.split("_"))
+    and (not {"batchnorm", "dropout"} <= set(arm.split("_")) or "augment" in arm.split("_"))
 }
 ARMS = FACTORIAL | MODERN | OTHER_USES | CONVOLUTIONAL | {
     "dbn_batchnorm": ("FromStack", "sigmoid", False, False),
@@ -233,11 +233,14 @@ def test_a_sweep_has_as_many_contenders_a_side_and_twins_of_all(sweep: str, twin
     ],
 )
 def test_what_is_composed_directly_is_called_what_it_is(overrides: list[str], name: str, compose: Composer) -> None:
-    """And is the same as the arm of that name, where there is one."""
+    """And is the same as the arm of that name, where there is one: that only says what its layers have to be as well."""
     config = compose("finetune", overrides)
     assert config["name"] == config["arm"]["name"] == name
     if name in ARMS:
-        assert config == compose("finetune", [f"arm={name}"])
+        arm = compose("finetune", [f"arm={name}"])
+        layers = arm["arm"].pop("layers", None)
+        assert layers == ("convolutional" if name.startswith("conv_") else None)
+        assert config == arm
 
 
 @pytest.mark.parametrize(
@@ -331,7 +334,8 @@ def test_every_experiment_runs(experiment: str, arm: str, compose: Composer, dat
     """One block of each stage on the real data."""
     config = compose("finetune", [f"experiment={experiment}", f"arm={arm}", "debug=fast"])
     result = finetune(config)
-    assert result["arm"] in (arm, f"{arm}_augment_elastic"), "an experiment may be about deformed images"
+    expected = (arm, f"{arm}_augment_elastic", f"conv_{arm}")
+    assert result["arm"] in expected, "an experiment may be about deformed images or convolutions"
     assert (finetuning_directory(config) / "result.json").is_file()
 
 

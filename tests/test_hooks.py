@@ -57,7 +57,10 @@ Found = tuple[called.Calls, set[str]]
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
-    """What was called in a multirun of one network and in seeds that train together, both stopped within epochs."""
+    """What was called in a multirun of one network and in seeds that train together, both stopped within epochs.
+
+    And in fits of other tasks, layers and data.
+    """
     folder = tmp_path_factory.mktemp("hooks")
     np.savez(
         folder / "images.npz",
@@ -101,6 +104,10 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
                 with pytest.raises(StoppedError):
                     train.main()
         train.main()
+        maps = ["start=dbn_relu", "normalisation=response", "stack.layers=[{kind:convolution,maps:3,kernel:3,padding:1,pool:2},5]"]
+        for more in (["study=maps"], ["study=maps_together", "n_parallel_seeds=2"]):
+            patch.setattr(sys, "argv", ["dbn-finetune", *settings, *maps, *more])
+            train.main()
         images = ("data=", "data.path=", "training.trajectory=", "sampler=")
         table = ["data=diabetes", "task=regression", "arm=dbn", "stack.every_layer.learning_rate=0.001"]
         others = [setting for setting in settings if not setting.startswith(images)]

@@ -69,11 +69,16 @@ def test_large_products_take_what_was_faster_on_such_processors(
 
 
 @pytest.mark.parametrize("name", PROCESSORS)
-def test_convolutions_are_not_decided_by_what_dense_layers_took(name: str, on: Callable[[str], None]) -> None:
+@pytest.mark.parametrize("work", ["convolution", "convolutional rbm"])
+def test_convolutions_are_not_decided_by_what_dense_layers_took(
+    name: str, work: Work, on: Callable[[str], None]
+) -> None:
+    """Only where convolutions themselves were measured."""
     on(name)
-    chosen = choose_precision("auto", Dense(), 100, CPU, "convolution")
-    assert chosen.precision == "float32"
-    assert "no line for" in chosen.decided_by
+    chosen = choose_precision("auto", Dense(), 100, CPU, work)
+    measured = any(line.kind == processor_kind() and line.work == work for line in TABLE)
+    assert chosen.precision == ("bf16" if measured else "float32")
+    assert ("maps" if measured else "no line for") in chosen.decided_by
 
 
 @pytest.mark.parametrize(

@@ -76,12 +76,16 @@ class PerMap(Units):
         return self.own.value_type
 
     def _by_position(self, x: Tensor) -> Tensor:
-        """States of the units of a map, a view: ``(..., batch, n)`` -> ``(..., batch * positions, maps)``."""
-        return x.view(*x.shape[:-2], -1, self.shape[-1]) if x.dim() > 1 else x.view(-1, self.shape[-1])
+        """States of the units of a map: ``(..., batch, n)`` -> ``(..., batch * positions, maps)``, a view where it can be."""
+        return x.reshape(*x.shape[:-2], -1, self.shape[-1])
+
+    def _written(self, out: Tensor | None) -> Tensor | None:
+        """Where the units of a map write into ``out``: always a view."""
+        return None if out is None else out.view(*out.shape[:-2], -1, self.shape[-1])
 
     def _per_state(self, values: Tensor, batch: Sequence[int]) -> Tensor:
         """Sums over positions: ``(..., batch * positions)`` -> ``(..., batch)``."""
-        return values.view(*batch, -1).sum(-1)
+        return values.reshape(*batch, -1).sum(-1)
 
     def _weights(self, weights: Tensor) -> Tensor:
         """Weights of states, at every position: ``(..., batch)`` -> ``(..., batch * positions)``."""
@@ -97,24 +101,22 @@ class PerMap(Units):
 
     def mean(self, field: Tensor, out: Tensor | None = None) -> Tensor:
         """``E[x | field]``, ``(batch, n)``."""
-        own_out = None if out is None else self._by_position(out)
-        return self.own.mean(self._by_position(field), own_out).view(field.shape)
+        return self.own.mean(self._by_position(field), self._written(out)).reshape(field.shape)
 
     def sample(
         self, field: Tensor, generator: Noise = None, out: Tensor | None = None, mean: Tensor | None = None
     ) -> Tensor:
         """Sample of ``x | field``, ``(batch, n)``."""
-        own_out, own_mean = (None if given is None else self._by_position(given) for given in (out, mean))
-        return self.own.sample(self._by_position(field), generator, own_out, own_mean).view(field.shape)
+        own_mean = None if mean is None else self._by_position(mean)
+        return self.own.sample(self._by_position(field), generator, self._written(out), own_mean).reshape(field.shape)
 
     def reconstruction(self, field: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:
         """That of the units of a map, ``(batch, n)``."""
-        own_out = None if out is None else self._by_position(out)
-        return self.own.reconstruction(self._by_position(field), generator, own_out).view(field.shape)
+        return self.own.reconstruction(self._by_position(field), generator, self._written(out)).reshape(field.shape)
 
     def mean_slope(self, mean: Tensor) -> Tensor:
         """That of the units of a map."""
-        return self.own.mean_slope(self._by_position(mean)).view(mean.shape)
+        return self.own.mean_slope(self._by_position(mean)).reshape(mean.shape)
 
     def write_minus_energy_gradient(self, x: Tensor, weights: Tensor) -> None:
         """Sums over states and positions."""
@@ -134,7 +136,7 @@ class PerMap(Units):
         if self.pooling is None:
             return self.mean(field)
         function: Activation = Activation.create(self.activation, "hidden.activation")
-        return function(self.pooling((self._by_position(field) + self.own.bias).view(field.shape)))
+        return function(self.pooling((self._by_position(field) + self.own.bias).reshape(field.shape)))
 
     def states_above(self, x: Tensor) -> Tensor:
         """The largest unit of each block, ``(batch, n)`` -> ``(batch, n_outputs)``; without pooling all units."""
