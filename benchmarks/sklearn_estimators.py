@@ -118,7 +118,8 @@ def compare_classifiers(seeds: Sequence[int], n_labelled: int) -> None:
             seconds[name].append(time.process_time() - start)
             errors[name].append(100 * (1 - fitted.score(X_test, y_test)))
             print(f"seed {seed} {name}: {errors[name][-1]:.2f} %, {seconds[name][-1]:.0f} s", flush=True)
-    print(f"\n| {n_labelled} labels of 60000 images, {len(seeds)} seeds | test error, % | processor seconds |\n|---|---|---|")
+    heading = f"{n_labelled} labels of 60000 images, {len(seeds)} seeds"
+    print(f"\n| {heading} | test error, % | processor seconds |\n|---|---|---|")
     for name in kinds:
         print(f"| `{name}` | {interval(errors[name])} | {np.median(seconds[name]):.0f} |")
 

@@ -104,7 +104,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
                 with pytest.raises(StoppedError):
                     train.main()
         train.main()
-        maps = ["start=dbn_relu", "normalisation=response", "stack.layers=[{kind:convolution,maps:3,kernel:3,padding:1,pool:2},5]"]
+        maps = ["start=dbn_relu", "normalisation=response"]
+        maps += ["stack.layers=[{kind:convolution,maps:3,kernel:3,padding:1,pool:2},5]"]
         for more in (["study=maps"], ["study=maps_together", "n_parallel_seeds=2"]):
             patch.setattr(sys, "argv", ["dbn-finetune", *settings, *maps, *more])
             train.main()
