@@ -233,7 +233,7 @@ def test_a_sweep_has_as_many_contenders_a_side_and_twins_of_all(sweep: str, twin
     ],
 )
 def test_what_is_composed_directly_is_called_what_it_is(overrides: list[str], name: str, compose: Composer) -> None:
-    """And is the same as the arm of that name, where there is one: it only says of which kind layers must be as well."""
+    """And is the same as the arm of that name, where there is one: it also says of which kind layers must be."""
     config = compose("finetune", overrides)
     assert config["name"] == config["arm"]["name"] == name
     if name in ARMS:

@@ -76,7 +76,7 @@ class PerMap(Units):
         return self.own.value_type
 
     def _by_position(self, x: Tensor) -> Tensor:
-        """States of the units of a map, a view where it can be: ``(..., batch, n)`` -> ``(..., batch * positions, maps)``."""
+        """States of a map's units, a view if possible: ``(..., batch, n)`` -> ``(..., batch * positions, maps)``."""
         return x.reshape(*x.shape[:-2], -1, self.shape[-1])
 
     def _written(self, out: Tensor | None) -> Tensor | None:
