@@ -58,7 +58,7 @@ class MaxPooled(Units):
     interval: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __init__(self, shape: int | Sequence[int], pool: int = 2) -> None:
-        sizes = checked_maps("max_pooled", [shape] if isinstance(shape, int) else shape, maps_first=False)
+        sizes = checked_maps("max_pooled", shape, maps_first=False)
         nn.Module.__init__(self)  # not that of Units: there is a bias for each map
         self.shape = sizes
         self.size = torch.Size(sizes).numel()
