@@ -145,7 +145,9 @@ def rising(betas: Betas) -> list[float]:
     try:
         steps = torch.as_tensor(betas, dtype=torch.float64)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise SettingError(f"betas={format_value(betas)}: they must be numbers, e.g. torch.linspace(0, 1, 1000).") from error
+        raise SettingError(
+            f"betas={format_value(betas)}: they must be numbers, e.g. torch.linspace(0, 1, 1000)."
+        ) from error
     rises = steps.ndim == 1 and len(steps) > 1 and bool((steps.diff() > 0).all())
     numbers: list[float] = steps.flatten().tolist()
     if not rises or numbers[0] != 0 or numbers[-1] != 1:

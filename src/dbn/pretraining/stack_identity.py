@@ -38,7 +38,7 @@ def stack_identity(config: Mapping[str, Any]) -> dict[str, Any]:
 def layer_identity(layer: LayerSettings) -> dict[str, Any]:
     """Settings of a layer that have an effect: no momentum that no epoch uses, no patience that cannot be exhausted."""
     n_first = min(layer.initial_momentum_epochs, layer.epochs)
-    own = {**vars(layer), "initial_momentum_epochs": n_first}
+    own = {**layer.values(), "initial_momentum_epochs": n_first}
     if n_first == 0:
         del own["initial_momentum"]
     if n_first == layer.epochs:

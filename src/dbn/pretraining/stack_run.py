@@ -13,6 +13,7 @@ from dbn.commands.texts import with_texts
 from dbn.data import DataSet
 from dbn.data.augment import Augment
 from dbn.data.check_augment import check_augmentable
+from dbn.data.few_images import few_images, is_fast
 from dbn.data.from_config import data_sets_of
 from dbn.fitting.ranks import is_first
 from dbn.machine.model_memory import check_memory
@@ -92,6 +93,8 @@ def _work(runs: Sequence[Run], waiting: Sequence[Run], folder: Path) -> Iterator
     """Pretrain the stacks of the waiting runs, with checkpoints in ``folder``; yields the result of each."""
     check_pretraining(runs[0].config)
     data = data_sets_of([run.config for run in runs])
+    if is_fast(runs[0].config["trainer"]):
+        data = list(map(few_images, data))
     parts = in_equal_parts(runs, data)
     for part in parts:
         chosen = [(run, own) for run, own in zip(runs[part], data[part], strict=True) if run in waiting]
@@ -149,7 +152,7 @@ def _finish(
         "data": data.name,
         "seed": config["seed"],
         "layers": [
-            {**vars(layer), "precision": fact["precision"], "training": fact.get("training", NOT_RECORDED)}
+            {**layer.values(), "precision": fact["precision"], "training": fact.get("training", NOT_RECORDED)}
             for layer, fact in zip(layers, facts, strict=True)
         ],
         "method": config["method"],

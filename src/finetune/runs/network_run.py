@@ -12,6 +12,7 @@ import torch
 
 from dbn.commands.texts import with_texts
 from dbn.data import DataSet, label_subset
+from dbn.data.few_images import few_images, few_of, is_fast
 from dbn.data.images import ImageSet
 from dbn.data.split.strata import distinct, stratified
 from dbn.data.split_settings import n_validation_of
@@ -105,6 +106,8 @@ def _work(
     if config["unlabelled"] is not None:
         others = [unlabelled_images(own, run.config) for run, own in zip(runs, data, strict=True)]
     check_training(settings, sets[0], len(runs))
+    if is_fast(config["trainer"]):
+        sets, others = list(map(few_images, sets)), list(map(few_of, others))
     parts = in_equal_parts(runs, sets, others)
     for part in parts:
         own_waiting = [run for run in runs[part] if run in waiting]
