@@ -13,7 +13,7 @@ from torch import nn
 from dbn.commands.configuration import resolve_config
 from dbn.commands.factories import check_factory, target_of
 from dbn.commands.texts import with_texts
-from dbn.data.augment_settings import AUGMENT_CHECKS
+from dbn.data.augment_settings import check_augment_group
 from dbn.data.sources.arrays import ROLES
 from dbn.data.sources.picture_file import background_colour
 from dbn.data.split_settings import AS_TRAINING
@@ -198,7 +198,7 @@ def check_stack(stack: Any, n_together: int) -> None:
     visible_of(stack)
     layers = layers_of(stack)
     check_memory("stack.layers", [1, *(layer.n_hidden for layer in layers)], n_together)
-    check_table("stack.augment", stack["augment"], AUGMENT_CHECKS)
+    check_augment_group("stack.augment", stack["augment"])
     check_optimizer("stack.optimizer", stack["optimizer"], layers[0].learning_rate if layers else 0.1)
 
 

@@ -231,6 +231,10 @@ class LayerTraining(BlockModule):
                 log.warning("%s%s", seed, text)
 
 
+RBMS = "RBMs, which may be convolutional: method=rbm of dbn-pretrain, start=dbn or start=dbn_relu of dbn-finetune"
+"""What messages advise where a method is for dense layers only; a start says the method, and names the arm."""
+
+
 class PretrainingMethod(ABC):
     """A method of pretraining a layer; it has no state.
 

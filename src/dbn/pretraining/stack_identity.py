@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dbn.data.augment import Augment
-from dbn.data.augment_settings import settings_in_effect
+from dbn.data.augment_settings import check_augment_group, settings_in_effect
 from dbn.data.split_settings import split_seed_of
 from dbn.pretraining.from_config import layers_of, visible_of
 from dbn.pretraining.settings import LayerSettings
@@ -19,6 +19,7 @@ def stack_identity(config: Mapping[str, Any]) -> dict[str, Any]:
         SettingError: an invalid setting of a layer or of augmentation.
     """
     stack = config["stack"]
+    check_augment_group("stack.augment", stack["augment"])
     augment = settings_of("stack.augment", Augment, stack["augment"])
     trainer = trainer_identity(config["trainer"])
     trainer.pop("limit_val_batches", None)

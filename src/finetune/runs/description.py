@@ -17,7 +17,13 @@ from dbn.settings import check_number, format_value
 from finetune.networks.block import NetworkBlock, in_words
 from finetune.networks.network import Network
 from finetune.runs.check_config import check_finetuning
-from finetune.runs.starting_networks import build_network, has_written_blocks, network_options
+from finetune.runs.starting_networks import (
+    build_network,
+    check_pictures,
+    given_stack,
+    has_written_blocks,
+    network_options,
+)
 
 
 def describe(config: Mapping[str, Any]) -> Network:
@@ -31,6 +37,11 @@ def describe(config: Mapping[str, Any]) -> Network:
         data = info_of(config["data"])
         if has_written_blocks(config):
             return build_network(data, config, [])
+        if config["init"].get("stack") is not None:
+            stack = given_stack(config["init"]["stack"], data)
+            network = build_network(data, config, [stack[k] for k in range(len(stack))])
+            check_pictures(network, data)
+            return network
         check_memory("stack.layers", [data.n_features, *(layer.n_hidden for layer in layers_of(config["stack"]))])
         return build_network(data, config, untrained_of(config, data))
     check_sizes(config["sizes"])

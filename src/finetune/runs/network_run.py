@@ -156,8 +156,11 @@ def _train(
 
 def _tracked(run: Run, data: DataSet) -> AbstractContextManager[Tracker]:
     config = run.config
-    written = has_written_blocks(config)
-    hidden = config["network"]["name"] if written else "-".join(str(own.n_hidden) for own in layers_of(config["stack"]))
+    if has_written_blocks(config):
+        hidden = config["network"]["name"]
+    else:  # of a stack's file the layers are not those of the configuration
+        layers = [] if config["init"].get("stack") is not None else layers_of(config["stack"])
+        hidden = "-".join(str(own.n_hidden) for own in layers)
     tags = [data.name, *([hidden] if hidden else []), config["arm"]["name"]]
     name = f"{config['name']}_seed{config['seed']}"
     options = {"study": config["study"], "stage": "finetune", "name": name, "tags": tags, "config": config}

@@ -81,12 +81,7 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: 
     stacks: list[DBN | None] = [None] * len(configs)
     pretraining: list[dict[str, Any]] = [{"seconds": 0.0, "flops": 0, "other_load": 0.0}] * len(configs)
     if file is not None:
-        stack = DBN.load(file)
-        if stack.sizes[0] != data.n_features:
-            raise SettingError(
-                f"init.stack={file}: the stack has {stack.sizes[0]} visible units, an image of data={data.name} "
-                f"{data.n_features} pixels. Choose a stack that was pretrained on such images."
-            )
+        stack = given_stack(file, data)
         visible, wanted = stack[0].input_type, visible_units_of(visible_of(config["stack"]), data)
         if config["task"]["name"] == "autoencoder" and visible != wanted:
             raise SettingError(
@@ -128,6 +123,22 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: 
         )
         for network, own, stack in zip(networks, pretraining, stacks, strict=True)
     ]
+
+
+def given_stack(file: str, data: DataSet | DataInfo) -> DBN:
+    """The stack in the file ``init.stack``.
+
+    Raises:
+        SettingError: it is for images of another size.
+        ModelFileError: it is no DBN file.
+    """
+    stack = DBN.load(file)
+    if stack.sizes[0] != data.n_features:
+        raise SettingError(
+            f"init.stack={file}: the stack has {stack.sizes[0]} visible units, an image of data={data.name} "
+            f"{data.n_features} pixels. Choose a stack that was pretrained on such images."
+        )
+    return stack
 
 
 def check_pictures(network: Network, data: DataSet | DataInfo) -> None:
