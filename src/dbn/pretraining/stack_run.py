@@ -16,7 +16,6 @@ from dbn.data.check_augment import check_augmentable
 from dbn.data.few_images import few_images, is_fast
 from dbn.data.from_config import data_sets_of
 from dbn.fitting.ranks import is_first
-from dbn.machine.model_memory import check_memory
 from dbn.models.model_file import DBN_FILE
 from dbn.pretraining.check_config import check_pretraining
 from dbn.pretraining.from_config import layers_of, method_of, visible_of
@@ -25,6 +24,7 @@ from dbn.pretraining.growing import Pretrained, StackRun
 from dbn.pretraining.pictures import pictures_of_stack, save_pictures, sheets
 from dbn.pretraining.settings import LayerSettings
 from dbn.pretraining.stack_identity import stack_identity, stack_name
+from dbn.pretraining.stack_memory import check_stack_memory
 from dbn.runs.directories import check_run_location, study_directory
 from dbn.runs.identity import INCIDENTAL, LABEL_KEYS, with_content
 from dbn.runs.run import Run, execute_all
@@ -107,7 +107,7 @@ def _pretrain(runs: Sequence[Run], data: Sequence[DataSet], folder: Path) -> Ite
     """Pretrain the stacks of runs together, each on its data set; yields the result of each run."""
     config = runs[0].config
     layers = layers_of(config["stack"])
-    check_memory("stack.layers", [data[0].n_features, *(layer.n_hidden for layer in layers)], len(runs))
+    check_stack_memory(layers, data[0].shape, len(runs))
     augment = settings_of("stack.augment", Augment, config["stack"]["augment"])
     if data[0].columns is None:
         check_augmentable(data[0], augment, "stack.augment")

@@ -19,11 +19,13 @@ from dbn.models.linear import Linear
 from dbn.models.pooling import MaxPooling, Pooling, ProbabilisticMaxPooling
 from dbn.models.registry import Registered
 from dbn.pretraining.check_data import visible_units_of
-from dbn.pretraining.from_config import kind_of, untrained_of, visible_of
+from dbn.pretraining.from_config import kind_of, layers_of, untrained_of, visible_of
+from dbn.pretraining.stack_memory import check_stack_memory
 from dbn.pretraining.stack_run import pretrain_together, pretraining_config, pretraining_directory
 from dbn.settings import call_factory, check_keys
 from finetune.networks.initialise import Initialisation, start_normalisation
 from finetune.networks.network import Network
+from finetune.networks.network_memory import check_network_memory
 from finetune.networks.normalisation import Normalisation
 from finetune.networks.unrolling import unroll
 from finetune.networks.written_blocks import network_of_blocks
@@ -69,7 +71,11 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: 
     initialise, file = initialisation_of(config), config["init"].get("stack")
     written = has_written_blocks(config)
     check_written_blocks(config, initialise)
-    layers: Sequence[Layer] = [] if written else untrained_of(config, data)
+    layers: Sequence[Layer] = []
+    if not written and file is None:
+        check_stack_memory(layers_of(config["stack"]), data.shape, len(configs))
+    if not written:
+        layers = untrained_of(config, data)
     if not written and not layers and (initialise.needs_stack or config["task"]["name"] == "autoencoder"):
         code = "[200,{n_hidden:30,hidden:gaussian,learning_rate:0.001}]"
         raise SettingError(
@@ -93,6 +99,7 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: 
         initialise.network_for(build_network(data, config, layers), config["task"]["name"], data.classes)
         for _ in configs
     ]
+    check_network_memory(networks, config["training"]["batch_size"])
     if file is None and initialise.needs_stack:
         if initialise.layers is not None and initialise.layers > len(layers):
             raise SettingError(
