@@ -121,8 +121,15 @@ def _check_size(found: int, wanted: int, scaling: Scaling | None, words: str) ->
         shape = "" if scaling is None else f", from images of {' x '.join(map(str, scaling.shape))}"
         raise DataError(
             f"The images have {words}, but the model takes {wanted} features{shape}. Give images of the shape it was "
-            "trained on; channels come before height and width."
+            f"trained on; channels come before height and width.{_other_channels(found, wanted)}"
         )
+
+
+def _other_channels(found: int, wanted: int) -> str:
+    """What to do where pictures seem to have been read in grey in place of colour, or the other way round."""
+    if 3 * found == wanted:
+        return " Files of pictures are read in colour with data.grey=false."
+    return " Files of pictures are read in grey with data.grey=true." if found == 3 * wanted else ""
 
 
 def check_finite(pixels: Tensor) -> None:

@@ -24,6 +24,11 @@ CHUNK_IMAGES, CHUNK_FEATURES = 5000, 1 << 22
 """Largest number of images, and of their features, in a chunk of :meth:`ImageSet.chunks`."""
 
 
+def images_per_chunk(n_features: int) -> int:
+    """Number of images of ``n_features`` in a chunk of :meth:`ImageSet.chunks`."""
+    return max(1, min(CHUNK_IMAGES, CHUNK_FEATURES // n_features))
+
+
 def rows_of(values: Tensor | None, index: Tensor) -> Tensor | None:
     """``values[index]``; None of None."""
     return None if values is None else values[index]
@@ -84,7 +89,7 @@ class ImageSet(ABC):
 
     def chunks(self) -> Iterator[Tensor]:
         """Features of all images in stored order, in chunks ``(m, n_features)`` float32."""
-        step = max(1, min(CHUNK_IMAGES, CHUNK_FEATURES // self.n_features))
+        step = images_per_chunk(self.n_features)
         for start in range(0, len(self), step):
             yield self.features(slice(start, start + step))
 

@@ -1,6 +1,7 @@
 """Annealed importance sampling: estimates of the partition function of RBMs too large to enumerate."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -10,6 +11,10 @@ from torch import Tensor
 from dbn.errors import SettingError
 from dbn.likelihood.enumeration import check_normalised
 from dbn.models.rbm import RBM
+from dbn.settings import check_number, format_value
+
+Betas = Tensor | Sequence[float]
+"""Inverse temperatures: a tensor, a numpy array, or a list."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class LogPartitionEstimate:
 
 @torch.no_grad()
 def annealed_importance_sampling(
-    rbm: RBM, betas: Tensor, chains: int, generator: torch.Generator | None = None
+    rbm: RBM, betas: Betas, chains: int, generator: torch.Generator | None = None
 ) -> LogPartitionEstimate:
     """Estimate ``log Z`` by annealing from the model with ``W = 0``, whose ``log Z`` is known, to the model.
 
@@ -46,7 +51,7 @@ def annealed_importance_sampling(
 
     Args:
         rbm: the model.
-        betas: ``(steps,)`` rising from 0 to 1.
+        betas: ``(steps,)`` numbers that rise from 0 to 1.
         chains: number of independent runs.
         generator: source of randomness (default: torch's global one).
 
@@ -65,22 +70,23 @@ def annealed_importance_sampling(
     References:
         Neal (2001); Salakhutdinov & Murray (2008), *On the quantitative analysis of deep belief networks*.
     """
-    _check(betas, chains)
+    check_number("chains", chains, low=1, whole=True)
+    steps = rising(betas)
     check_normalised(rbm)
     v = rbm.visible.sample(rbm.weight.new_zeros(chains, rbm.n_visible), generator)
-    return _anneal(rbm, v, betas, _log_z_without_weights(rbm), 1.0, generator)
+    return _anneal(rbm, v, steps, _log_z_without_weights(rbm), 1.0, generator)
 
 
 @torch.no_grad()
 def reverse_annealed_importance_sampling(
-    rbm: RBM, v: Tensor, betas: Tensor, generator: torch.Generator | None = None
+    rbm: RBM, v: Tensor, betas: Betas, generator: torch.Generator | None = None
 ) -> LogPartitionEstimate:
     """Estimate ``log Z`` by annealing from the model to the model with ``W = 0``: a stochastic upper bound.
 
     Args:
         rbm: the model.
         v: ``(chains, n_visible)`` exact samples of the model, which the bound requires.
-        betas: ``(steps,)`` rising from 0 to 1, used in reverse order.
+        betas: ``(steps,)`` numbers that rise from 0 to 1, used in reverse order.
         generator: source of randomness (default: torch's global one).
 
     Raises:
@@ -89,17 +95,19 @@ def reverse_annealed_importance_sampling(
     References:
         Burda, Grosse & Salakhutdinov (2015); Grosse, Ancha & Roy (2016), *Measuring the reliability of MCMC inference*.
     """
-    _check(betas, len(v))
+    steps = rising(betas)
+    if not len(v):
+        raise SettingError("v: annealed importance sampling in reverse takes at least one sample of the model.")
     check_normalised(rbm)
-    return _anneal(rbm, v, betas.flip(0), _log_z_without_weights(rbm), -1.0, generator)
+    return _anneal(rbm, v, steps[::-1], _log_z_without_weights(rbm), -1.0, generator)
 
 
 def _anneal(
-    rbm: RBM, v: Tensor, betas: Tensor, log_z_start: Tensor, sign: float, generator: torch.Generator | None
+    rbm: RBM, v: Tensor, betas: Sequence[float], log_z_start: Tensor, sign: float, generator: torch.Generator | None
 ) -> LogPartitionEstimate:
     """Anneal the chains ``v`` along ``betas`` and accumulate the log importance weights."""
     log_weights = torch.zeros(len(v), dtype=torch.float64)
-    for previous, beta in pairwise(betas.tolist()):
+    for previous, beta in pairwise(betas):
         before, after = rbm.free_energy(v, beta=(previous, beta))
         log_weights += (before - after).double().cpu()
         v = rbm.gibbs(v, 1, generator, beta)
@@ -128,11 +136,20 @@ def _log_z_without_weights(rbm: RBM) -> Tensor:
     ).squeeze(0)
 
 
-def _check(betas: Tensor, chains: int) -> None:
-    rises = betas.ndim == 1 and len(betas) > 1 and bool((betas.diff() > 0).all())
-    if not rises or float(betas[0]) != 0 or float(betas[-1]) != 1:
+def rising(betas: Betas) -> list[float]:
+    """Inverse temperatures as a list.
+
+    Raises:
+        SettingError: they are not numbers that rise from 0 to 1.
+    """
+    try:
+        steps = torch.as_tensor(betas, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
         raise SettingError(
-            f"betas={betas.tolist()[:5]}...: they must rise from 0 to 1, e.g. torch.linspace(0, 1, 1000)."
-        )
-    if chains < 1:
-        raise SettingError(f"chains={chains}: annealed importance sampling takes at least one.")
+            f"betas={format_value(betas)}: they must be numbers, e.g. torch.linspace(0, 1, 1000)."
+        ) from error
+    rises = steps.ndim == 1 and len(steps) > 1 and bool((steps.diff() > 0).all())
+    numbers: list[float] = steps.flatten().tolist()
+    if not rises or numbers[0] != 0 or numbers[-1] != 1:
+        raise SettingError(f"betas={numbers[:5]}...: they must rise from 0 to 1, e.g. torch.linspace(0, 1, 1000).")
+    return numbers

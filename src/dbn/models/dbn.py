@@ -224,18 +224,26 @@ class DBN(nn.Module):
             >>> DBN.load("dbn.safetensors").sizes
             [64, 50]
         """
-        path = Path(path)
-        layers, scaling, _ = read_stack(path / DBN_FILE if path.is_dir() else path)
+        layers, scaling, _ = read_stack(file_of(path))
         return cls(layers, scaling).to(device)
 
     @staticmethod
     def describe(path: str | Path) -> dict[str, Any]:
         """The header of a DBN file: format, layers, and the description given when it was saved.
 
+        Args:
+            path: of the file, or of the directory of a run.
+
         Raises:
             ModelFileError: as :meth:`load`.
         """
-        return read_stack(Path(path))[2]
+        return read_stack(file_of(path))[2]
+
+
+def file_of(path: str | Path) -> Path:
+    """The DBN file at ``path``, or in it where it is the directory of a run."""
+    path = Path(path)
+    return path / DBN_FILE if path.is_dir() else path
 
 
 def _words(kind: Any, shape: tuple[int, ...]) -> str:

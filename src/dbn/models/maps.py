@@ -37,7 +37,7 @@ def flattened(pictures: Tensor, *, maps_first: bool = False) -> Tensor:
     return pictures.flatten(1) if maps_first else pictures.movedim(1, -1).flatten(1)
 
 
-def checked_maps(name: str, shape: Sequence[int], *, maps_first: bool) -> tuple[int, int, int]:
+def checked_maps(name: str, shape: int | Sequence[int], *, maps_first: bool) -> tuple[int, int, int]:
     """Height, width and maps of units.
 
     Args:
@@ -46,17 +46,21 @@ def checked_maps(name: str, shape: Sequence[int], *, maps_first: bool) -> tuple[
         maps_first: whether the channels come first in ``shape``.
 
     Raises:
-        SettingError: the units have no two dimensions in space.
+        SettingError: the units have no two dimensions in space, or a side is no positive whole number.
     """
-    if len(shape) != 3:
+    sides = tuple(shape) if isinstance(shape, Sequence) else (shape,)
+    order = "(channels, height, width)" if maps_first else "(height, width, maps)"
+    if len(sides) != 3:
         raise SettingError(
-            f"{name}: it needs units that lie as pictures, (height, width, maps); these have the shape "
-            f"{'x'.join(map(str, shape))}. Put convolutional layers below dense ones, and give them images."
+            f"{name}: it needs units that lie as pictures, {order}; these have the shape "
+            f"{'x'.join(map(str, sides))}. Put convolutional layers below dense ones, and give them images."
         )
+    if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 1 for n in sides):
+        raise SettingError(f"{name}: shape={shape!r}: {order} must be whole numbers from 1.")
     if maps_first:
-        maps, height, width = shape
+        maps, height, width = sides
         return height, width, maps
-    height, width, maps = shape
+    height, width, maps = sides
     return height, width, maps
 
 

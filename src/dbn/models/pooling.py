@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -114,7 +115,8 @@ class ProbabilisticMaxPooling(Pooling):
 
     def __call__(self, field: Tensor) -> Tensor:
         """``log sum exp`` of each block's fields."""
-        return blocks(field, self.shape, self.size).logsumexp((-4, -2)).flatten(-3)
+        by_block, places = blocks(field, self.shape, self.size), range(self.size)
+        return log_sum_exp([by_block[..., row, :, column, :] for row in places for column in places]).flatten(-3)
 
 
 def blocks(x: Tensor, shape: Sequence[int], size: int) -> Tensor:
@@ -122,6 +124,17 @@ def blocks(x: Tensor, shape: Sequence[int], size: int) -> Tensor:
     height, width, maps = shape
     by_block: Tensor = x.unflatten(-1, (height // size, size, width // size, size, maps))
     return by_block
+
+
+def log_sum_exp(fields: Sequence[Tensor]) -> Tensor:
+    """Log of the summed exponentials of tensors of one shape, element by element.
+
+    In pairs: torch's ``logsumexp`` over the few places of a block takes ten times as long on a CPU.
+    """
+    while len(fields) > 1:
+        odd = fields[len(fields) // 2 * 2 :]
+        fields = [*map(torch.logaddexp, fields[::2], fields[1::2]), *odd]
+    return fields[0]
 
 
 def check_blocks(shape: Sequence[int], size: int) -> None:

@@ -63,6 +63,11 @@ class Registered:
         options = dict(wanted) if isinstance(wanted, Mapping) else {"kind": wanted}
         kind = options.pop("kind", None)
         if not isinstance(kind, str) or kind not in cls.registry:
+            if isinstance(wanted, Mapping) and kind is None:
+                raise SettingError(
+                    f"{key}={format_value(dict(wanted))}: its kind is missing. Give it one of "
+                    f"{', '.join(sorted(cls.registry))}: {{kind: {min(cls.registry)}, ...}}."
+                )
             raise SettingError(
                 f"{key}={format_value(wanted)}: no such choice.{suggestion(str(kind), cls.registry)} Use one of "
                 f"{', '.join(sorted(cls.registry))}, or one of your own, {{_target_: module.Class}}."

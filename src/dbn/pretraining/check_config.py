@@ -13,19 +13,19 @@ from torch import nn
 from dbn.commands.configuration import resolve_config
 from dbn.commands.factories import check_factory, target_of
 from dbn.commands.texts import with_texts
-from dbn.data.augment_settings import AUGMENT_CHECKS
+from dbn.data.augment_settings import check_augment_group
 from dbn.data.sources.arrays import ROLES
 from dbn.data.sources.picture_file import background_colour
 from dbn.data.split_settings import AS_TRAINING
 from dbn.data.tables.find_columns import KINDS
 from dbn.errors import SettingError
 from dbn.fitting.trainer import TRAINER_CHECKS
-from dbn.machine.model_memory import check_memory
 from dbn.machine.precision import PRECISIONS
 from dbn.pretraining.check_arguments import check_method
 from dbn.pretraining.check_data import AS_DATA
 from dbn.pretraining.from_config import layers_of, visible_of
 from dbn.pretraining.representations import REPRESENTATIONS
+from dbn.pretraining.stack_memory import check_stack_memory
 from dbn.runs.directories import check_run_location
 from dbn.runs.seeds import LARGEST_GROUP
 from dbn.runs.wandb_settings import check_wandb
@@ -197,8 +197,8 @@ def check_stack(stack: Any, n_together: int) -> None:
     check_table("stack", stack, checks, needed=needed, others=needed)
     visible_of(stack)
     layers = layers_of(stack)
-    check_memory("stack.layers", [1, *(layer.n_hidden for layer in layers)], n_together)
-    check_table("stack.augment", stack["augment"], AUGMENT_CHECKS)
+    check_stack_memory(layers, None, n_together)
+    check_augment_group("stack.augment", stack["augment"])
     check_optimizer("stack.optimizer", stack["optimizer"], layers[0].learning_rate if layers else 0.1)
 
 

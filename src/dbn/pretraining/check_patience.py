@@ -23,12 +23,12 @@ def check_patience(
     """
     if all(layer.patience is None for layer in layers):
         return
-    patience = next(layer.patience for layer in layers if layer.patience is not None)
+    patient = next(layer for layer in layers if layer.patience is not None)
     for own in data:
         if not len(own.validation):
             raise SettingError(
-                f"stack.every_layer.patience={patience}: data={own.name} has no validation images to watch. Use "
-                "stack.every_layer.patience=null, or data.validation=0.2."
+                f"{patient.key('patience')}={patient.patience}: data={own.name} has no validation images to watch. Use "
+                f"{patient.key('patience')}=null, or data.validation=0.2."
             )
     made = untrained_layers(method, layers, visible, data[0].shape)
     for number, (layer, settings) in enumerate(zip(made, layers, strict=True), start=1):
@@ -36,9 +36,9 @@ def check_patience(
         if settings.patience is not None and settings.watch not in known:
             kind = layer.input_type if isinstance(layer.input_type, str) else layer.input_type["kind"]
             advice = (
-                f"Use stack.every_layer.watch={' or '.join(known)}" if known else "Use stack.every_layer.patience=null"
+                f"Use {settings.key('watch')}={' or '.join(known)}" if known else f"Use {settings.key('patience')}=null"
             )
             raise SettingError(
-                f"stack.every_layer.watch={settings.watch}: {type(method).__name__} has no such metric of validation "
+                f"{settings.key('watch')}={settings.watch}: {type(method).__name__} has no such metric of validation "
                 f"images for layer {number}, whose visible units are {kind}. {advice}."
             )

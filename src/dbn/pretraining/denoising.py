@@ -21,7 +21,7 @@ from dbn.models import flops
 from dbn.models.autoencoder import TiedAutoencoder
 from dbn.models.gradients import gradient_of
 from dbn.pretraining.joint import JointLayers
-from dbn.pretraining.method import LayerTraining, PretrainingMethod
+from dbn.pretraining.method import RBMS, LayerTraining, PretrainingMethod
 from dbn.pretraining.new_unit_pair import new_unit_pair
 from dbn.pretraining.settings import LayerSettings
 from dbn.random.noise import normal, uniform
@@ -226,8 +226,8 @@ class DenoisingAutoencoder(PretrainingMethod):
         layer = new_unit_pair(TiedAutoencoder, input_type, input_shape, settings, generator, images)
         if layer.connection.positions > 1:
             raise SettingError(
-                f"stack.layers: {type(self).__name__} trains dense layers. Use method=rbm for convolutional ones, or a "
-                "stack of dense layers, such as stack=mnist_500_500_2000."
+                f"stack.layers: {type(self).__name__} trains dense layers, and these are convolutional. Use dense "
+                f"ones, stack.layers=[200], or {RBMS}."
             )
         for units in (layer.visible, layer.hidden):
             units.mean_slope(units.bias.detach())  # refuses types without one before training

@@ -18,7 +18,7 @@ from dbn.machine.subnormals import subnormals_flushed
 from dbn.machine.threads import threads_for
 from dbn.models.rbm import RBM
 from dbn.pretraining.contrastive import RBMTraining
-from dbn.pretraining.settings import LayerSettings
+from dbn.pretraining.settings import LAYER_CHECKS, LayerSettings
 from dbn.samplers import ContrastiveDivergence, Sampler
 from dbn.settings import check_choice, check_keys, check_number
 
@@ -102,6 +102,7 @@ def _settings_of_fit(rbm: RBM, sampler: Sampler, settings: dict[str, Any]) -> La
         "n_hidden": f"{made} RBM({type(rbm.visible).__name__}({rbm.n_visible}), Bernoulli(n_hidden)).",
         "hidden": f"{made} RBM({type(rbm.visible).__name__}({rbm.n_visible}), Gaussian({rbm.n_hidden})), for instance.",
         "connection": f"{made} RBM(visible, hidden, connection).",
+        "pool": f"{made} RBM(visible, MaxPooled(shape, pool={settings.get('pool')!r}), connection).",
         "weight_std": f"{made} RBM(visible, hidden, weight_std={settings.get('weight_std')!r}).",
         **dict.fromkeys(("patience", "watch"), "fit has no validation images to watch. Use pretrain_stack."),
         "steps": f"they are a sampler's. Give sampler={type(sampler).__name__}({settings.get('steps')!r}).",
@@ -109,7 +110,7 @@ def _settings_of_fit(rbm: RBM, sampler: Sampler, settings: dict[str, Any]) -> La
     for name, words in elsewhere.items():
         if name in settings:
             raise SettingError(f"{name}={settings[name]!r}: {words}")
-    check_keys("fit", settings, LayerSettings.__dataclass_fields__.keys() - elsewhere.keys())
+    check_keys("fit", settings, LAYER_CHECKS.keys() - elsewhere.keys())
     return LayerSettings(n_hidden=rbm.n_hidden, **settings)
 
 

@@ -46,7 +46,14 @@ def layers_of(stack: Mapping[str, Any]) -> list[LayerSettings]:
     for layer, whole in zip(layers, merged, strict=True):
         check_table("stack.layers", layer, LAYER_CHECKS)
         check_table("stack.layers", whole, {}, needed=["n_hidden"], others=LAYER_CHECKS)
-    return [LayerSettings(**layer) for layer in merged]
+    places = [
+        {
+            **{name: f"stack.upper_layers.{name}" for name in above},
+            **{name: f"stack.layers.{k}.{name}" for name in layer},
+        }
+        for k, (above, layer) in enumerate(zip(uppers, layers, strict=False))
+    ]
+    return [LayerSettings(**layer, given_at=given_at) for layer, given_at in zip(merged, places, strict=True)]
 
 
 def with_connection(layer: Mapping[str, Any]) -> Mapping[str, Any]:

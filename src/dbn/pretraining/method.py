@@ -171,7 +171,7 @@ class LayerTraining(BlockModule):
         if diverged is not None:
             raise DivergenceError(
                 f"Layer {self.number} diverged in epoch {self.current_epoch + 1}{diverged}: its parameters are no "
-                f"longer finite. Lower stack.every_layer.learning_rate (it is {self.settings.learning_rate:g}; "
+                f"longer finite. Lower {self.settings.key('learning_rate')} (it is {self.settings.learning_rate:g}; "
                 "real-valued units need about 0.001), and give Gaussian visible units standardised images "
                 "(data.standardise=true)."
             )
@@ -210,7 +210,7 @@ class LayerTraining(BlockModule):
         """Number of epochs that member ``number`` trained in a fit that is over, and why it ended, for results."""
         if self.patience is not None and (trained := self.patience.trained[number]) is not None:
             return trained, self.patience.reason(number)
-        return self.settings.epochs, f"all of stack.every_layer.epochs={self.settings.epochs}"
+        return self.settings.epochs, f"all of {self.settings.key('epochs')}={self.settings.epochs}"
 
     def look_for_signs(
         self, number: int, member: Any, images: Tensor, row: Mapping[str, float], *, is_last: bool
@@ -229,6 +229,10 @@ class LayerTraining(BlockModule):
             if is_first():
                 seed = f"seed {self.seeds[number]}, " if len(self.seeds) > 1 else ""
                 log.warning("%s%s", seed, text)
+
+
+RBMS = "RBMs, which may be convolutional: method=rbm of dbn-pretrain, start=dbn or start=dbn_relu of dbn-finetune"
+"""What messages advise where a method is for dense layers only; a start says the method, and names the arm."""
 
 
 class PretrainingMethod(ABC):

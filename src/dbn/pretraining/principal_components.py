@@ -15,9 +15,9 @@ from dbn.models.connections import Dense
 from dbn.models.layer import Layer
 from dbn.models.units import Units, make_units
 from dbn.pretraining.joint import JointLayers
-from dbn.pretraining.method import LayerTraining, PretrainingMethod
+from dbn.pretraining.method import RBMS, LayerTraining, PretrainingMethod
 from dbn.pretraining.settings import LayerSettings
-from dbn.settings import check_flag, check_number
+from dbn.settings import check_flag, check_number, format_value
 
 SMALLEST_VARIANCE = 1e-6
 """Components with less of the largest variance than this are noise of rounding, and are not scaled up."""
@@ -70,14 +70,15 @@ class PrincipalComponents(PretrainingMethod):
         """
         if settings.connection != Dense.kind:
             raise SettingError(
-                f"stack.every_layer.connection={settings.connection}: principal components are a dense matrix. Use "
-                "connection=dense, or another method."
+                f"{settings.key('connection')}={format_value(settings.connection)}: principal components are a dense "
+                f"matrix. Use dense layers, stack.layers=[200], with stack.every_layer.connection=dense, or {RBMS}."
             )
         visible = make_units(input_type, input_shape, "stack.visible")
         hidden = make_units(settings.hidden, settings.n_hidden, "stack.every_layer.hidden")
         if not isinstance(hidden.bias, nn.Parameter):
             raise SettingError(
-                f"stack.every_layer.hidden={hidden.kind}: principal components set the bias of units of one type."
+                f"{settings.key('hidden')}={hidden.kind}: principal components set the bias of units of one type. Use "
+                "bernoulli or relu."
             )
         layer = TiedAutoencoder(visible, hidden, Dense(input_shape, settings.n_hidden))
         if images is not None:

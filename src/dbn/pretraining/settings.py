@@ -1,7 +1,7 @@
 """Settings of a layer's pretraining; the defaults are the recipe of Hinton & Salakhutdinov (2006)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dbn.errors import SettingError
@@ -83,6 +83,8 @@ class LayerSettings:
         watch: the metric of validation images that ``patience`` watches, see
             :meth:`dbn.pretraining.method.PretrainingMethod.watchable`. ``pseudo_likelihood`` rises while a layer learns
             and falls when it overfits; ``free_energy_gap`` only says how far it overfits, and starts at zero.
+        given_at: keys of a configuration that gave these settings, by name, for messages, where it is not the group
+            ``stack.every_layer``: no setting itself.
 
     Raises:
         SettingError: an invalid value.
@@ -105,10 +107,19 @@ class LayerSettings:
     sparsity_cost: float = 0.1
     patience: int | None = None
     watch: str = "pseudo_likelihood"
+    given_at: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check every value."""
-        check_table("stack.layers", vars(self), LAYER_CHECKS)
+        check_table("stack.layers", self.values(), LAYER_CHECKS)
+
+    def values(self) -> dict[str, Any]:
+        """The settings by name."""
+        return {name: value for name, value in vars(self).items() if name != "given_at"}
+
+    def key(self, name: str) -> str:
+        """The key by which the setting ``name`` of this layer is changed, ``stack.layers.0.learning_rate``."""
+        return self.given_at.get(name, f"stack.every_layer.{name}")
 
     @property
     def sparsity(self) -> Sparsity | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dbn.data.augment import Augment
-from dbn.data.augment_settings import settings_in_effect
+from dbn.data.augment_settings import check_augment_group, settings_in_effect
 from dbn.data.split_settings import split_seed_of
 from dbn.pretraining.from_config import layers_of, visible_of
 from dbn.pretraining.settings import LayerSettings
@@ -19,6 +19,7 @@ def stack_identity(config: Mapping[str, Any]) -> dict[str, Any]:
         SettingError: an invalid setting of a layer or of augmentation.
     """
     stack = config["stack"]
+    check_augment_group("stack.augment", stack["augment"])
     augment = settings_of("stack.augment", Augment, stack["augment"])
     trainer = trainer_identity(config["trainer"])
     trainer.pop("limit_val_batches", None)
@@ -38,7 +39,7 @@ def stack_identity(config: Mapping[str, Any]) -> dict[str, Any]:
 def layer_identity(layer: LayerSettings) -> dict[str, Any]:
     """Settings of a layer that have an effect: no momentum that no epoch uses, no patience that cannot be exhausted."""
     n_first = min(layer.initial_momentum_epochs, layer.epochs)
-    own = {**vars(layer), "initial_momentum_epochs": n_first}
+    own = {**layer.values(), "initial_momentum_epochs": n_first}
     if n_first == 0:
         del own["initial_momentum"]
     if n_first == layer.epochs:

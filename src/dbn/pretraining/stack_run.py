@@ -13,9 +13,9 @@ from dbn.commands.texts import with_texts
 from dbn.data import DataSet
 from dbn.data.augment import Augment
 from dbn.data.check_augment import check_augmentable
+from dbn.data.few_images import few_images, is_fast
 from dbn.data.from_config import data_sets_of
 from dbn.fitting.ranks import is_first
-from dbn.machine.model_memory import check_memory
 from dbn.models.model_file import DBN_FILE
 from dbn.pretraining.check_config import check_pretraining
 from dbn.pretraining.from_config import layers_of, method_of, visible_of
@@ -24,6 +24,7 @@ from dbn.pretraining.growing import Pretrained, StackRun
 from dbn.pretraining.pictures import pictures_of_stack, save_pictures, sheets
 from dbn.pretraining.settings import LayerSettings
 from dbn.pretraining.stack_identity import stack_identity, stack_name
+from dbn.pretraining.stack_memory import check_stack_memory
 from dbn.runs.directories import check_run_location, study_directory
 from dbn.runs.identity import INCIDENTAL, LABEL_KEYS, with_content
 from dbn.runs.run import Run, execute_all
@@ -92,6 +93,8 @@ def _work(runs: Sequence[Run], waiting: Sequence[Run], folder: Path) -> Iterator
     """Pretrain the stacks of the waiting runs, with checkpoints in ``folder``; yields the result of each."""
     check_pretraining(runs[0].config)
     data = data_sets_of([run.config for run in runs])
+    if is_fast(runs[0].config["trainer"]):
+        data = list(map(few_images, data))
     parts = in_equal_parts(runs, data)
     for part in parts:
         chosen = [(run, own) for run, own in zip(runs[part], data[part], strict=True) if run in waiting]
@@ -104,7 +107,7 @@ def _pretrain(runs: Sequence[Run], data: Sequence[DataSet], folder: Path) -> Ite
     """Pretrain the stacks of runs together, each on its data set; yields the result of each run."""
     config = runs[0].config
     layers = layers_of(config["stack"])
-    check_memory("stack.layers", [data[0].n_features, *(layer.n_hidden for layer in layers)], len(runs))
+    check_stack_memory(layers, data[0].shape, len(runs))
     augment = settings_of("stack.augment", Augment, config["stack"]["augment"])
     if data[0].columns is None:
         check_augmentable(data[0], augment, "stack.augment")
@@ -149,7 +152,7 @@ def _finish(
         "data": data.name,
         "seed": config["seed"],
         "layers": [
-            {**vars(layer), "precision": fact["precision"], "training": fact.get("training", NOT_RECORDED)}
+            {**layer.values(), "precision": fact["precision"], "training": fact.get("training", NOT_RECORDED)}
             for layer, fact in zip(layers, facts, strict=True)
         ],
         "method": config["method"],

@@ -92,7 +92,7 @@ def signs_of_layer(layer: Layer | JointLayers, images: Tensor, settings: LayerSe
         settings: its training settings, for the advice.
     """
     signs = []
-    rate = f"stack.every_layer.learning_rate (it is {settings.learning_rate:g})"
+    rate = f"{settings.key('learning_rate')} (it is {settings.learning_rate:g})"
     for pair, inputs in _pairs(layer, images):
         field = pair.connection.hidden_field(inputs)
         hidden = pair.hidden.mean(field)
@@ -104,7 +104,7 @@ def signs_of_layer(layer: Layer | JointLayers, images: Tensor, settings: LayerSe
                     f"all hidden units are on: their mean activation is {float(fraction_on.mean()):.3g}, whatever the "
                     "image, so they say nothing of it. Their biases were driven up, by a learning rate too high, or by "
                     f"images that are mostly bright. Lower {rate}, invert the images, or use "
-                    "stack.every_layer.bias_from_data=true",
+                    f"{settings.key('bias_from_data')}=true",
                 )
             )
         dead = _dead(hidden, pair.hidden)
@@ -124,8 +124,8 @@ def signs_of_layer(layer: Layer | JointLayers, images: Tensor, settings: LayerSe
                     "saturated weights",
                     f"the weights are saturated: the hidden units' fields have a standard deviation of {steepness:.3g} "
                     "over images, so that every unit is a step, which fine-tuning cannot move. Lower "
-                    f"{rate} or stack.every_layer.weight_std (it is {settings.weight_std:g}), or raise "
-                    f"stack.every_layer.weight_cost (it is {settings.weight_cost:g})",
+                    f"{rate} or {settings.key('weight_std')} (it is {settings.weight_std:g}), or raise "
+                    f"{settings.key('weight_cost')} (it is {settings.weight_cost:g})",
                 )
             )
         variance = float(inputs.var(0, correction=0).sum())
@@ -136,7 +136,7 @@ def signs_of_layer(layer: Layer | JointLayers, images: Tensor, settings: LayerSe
                     "input ignored",
                     f"reconstructions ignore the image: over images they vary {kept / variance:.2g} times as much as "
                     "the images do. The layer has learnt next to nothing but their mean. Train longer "
-                    f"(stack.every_layer.epochs, it is {settings.epochs}), or raise {rate}",
+                    f"({settings.key('epochs')}, it is {settings.epochs}), or raise {rate}",
                     is_consequence=True,
                 )
             )
@@ -165,7 +165,7 @@ class RisingError:
             "learning rate",
             f"the learning rate is too high for {' and '.join(dict.fromkeys(real))} units: the reconstruction error "
             f"rose from {self.lowest:.3g} to {error:.3g} while the norm of the weights grew from "
-            f"{self.weight_norm:.3g} to {norm:.3g}. Nothing bounds such units. Lower stack.every_layer.learning_rate "
+            f"{self.weight_norm:.3g} to {norm:.3g}. Nothing bounds such units. Lower {settings.key('learning_rate')} "
             f"(it is {settings.learning_rate:g}; real-valued units need about 0.001)",
         )
 

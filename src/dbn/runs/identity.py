@@ -67,6 +67,8 @@ def run_identity(config: Mapping[str, Any]) -> dict[str, Any]:
         kept["network"] = {key: value for key, value in network.items() if key != "name" and (key, value) != NO_BLOCKS}
         if network.get("blocks") is not None:  # they are no stack's
             kept = {key: value for key, value in kept.items() if key not in STACK_KEYS}
+    if isinstance(config.get("arm"), Mapping):  # its layers are those of the stack, and nothing but a check
+        kept["arm"] = {key: value for key, value in config["arm"].items() if key != "layers"}
     if isinstance(config.get("trainer"), Mapping):
         kept["trainer"] = trainer_identity(config["trainer"])
     if isinstance(config.get("augment"), Mapping):

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from dbn.data import DataSet, StreamedImages
 from dbn.data.allowed_values import is_standardised
+from dbn.data.few_images import is_fast
 from dbn.data.images import StoredImages
 from dbn.data.split_settings import split_seed_of
 from dbn.errors import SettingError
@@ -93,7 +94,7 @@ def run_baselines(config: Mapping[str, Any], data: DataSet) -> None:
 
 def _run_linear(name: str, config: Mapping[str, Any], data: DataSet) -> None:
     code_size = layers_of(config["stack"])[-1].n_hidden
-    full_name = f"{name}_{code_size}"
+    full_name = _full_name(name, code_size, config)
     shared = {key: value for key, value in config["data"].items() if key not in LABEL_KEYS}
     split = split_seed_of(config)  # all that is random about it
     own = {"study": config["study"], "baseline": name, "code_size": code_size, "data": shared}
@@ -111,7 +112,7 @@ def _run_linear(name: str, config: Mapping[str, Any], data: DataSet) -> None:
 
 def _run_recogniser(name: str, config: Mapping[str, Any], data: DataSet) -> None:
     seed, n_labelled = config["seed"], config["data"]["n_labelled"]
-    full_name = name if n_labelled is None else f"{name}_{n_labelled}"
+    full_name = _full_name(name, n_labelled, config)
     own = {"study": config["study"], "baseline": name, "seed": seed, "data": config["data"]}
 
     def work(directory: Path) -> dict[str, Any]:
@@ -137,6 +138,12 @@ def _run_recogniser(name: str, config: Mapping[str, Any], data: DataSet) -> None
         }
 
     execute(_directory(config, full_name, seed), own, work)
+
+
+def _full_name(name: str, number: int | None, config: Mapping[str, Any]) -> str:
+    """With the number, if there is one, and ``fast`` where the images are few: other runs must not find it."""
+    words = [name, *([] if number is None else [str(number)]), *(["fast"] if is_fast(config["trainer"]) else [])]
+    return "_".join(words)
 
 
 def _directory(config: Mapping[str, Any], full_name: str, seed: int) -> Path:

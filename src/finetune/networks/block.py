@@ -59,7 +59,8 @@ class NetworkBlock(nn.Module):
             assert normalisation is not None
             raise SettingError(
                 f"network.normalisation={normalisation.kind}: it follows the activation, and pool={pooling.kind} needs "
-                "the fields before it. Use network.normalisation=batch or layer, or pool={kind: max, size: 2}."
+                "the fields before it. Use normalisation=batch or normalisation=layer, or maximum pooling: of "
+                "rectified units, arm=conv_dbn_relu, or in network.blocks pool={kind: max, size: 2}."
             )
 
     @property

@@ -231,6 +231,6 @@ def check_normalisation(wanted: str | Mapping[str, Any], layers: Sequence[Weight
     if not made.of_units and not any(len(layer.shape_out) > 1 for layer in layers):
         raise SettingError(
             f"network.normalisation={made.kind}: it normalises each map by its neighbours, and this network has no "
-            "convolutional layer. Use network.normalisation=batch or layer, or a convolutional network, such as "
-            "network=lenet."
+            f"convolutional layer. Use normalisation=batch or normalisation=layer, or convolutional layers, "
+            f"arm=conv_random_relu normalisation={made.kind}."
         )

@@ -10,6 +10,8 @@ from dbn.machine.model_memory import COPIES, physical_memory
 from dbn.models.convolution_layer import Convolution2d, checked_geometry
 from dbn.models.linear import Linear, WeightLayer
 from dbn.models.pooling import MaxPooling, Pooling
+from dbn.models.registry import Registered
+from dbn.pretraining.from_config import kind_of
 from dbn.settings import Check, check_list, check_table, choice, format_value, optional, within
 from finetune.networks.block import NetworkBlock, in_words
 from finetune.networks.network import Network, check_normalisation
@@ -20,25 +22,33 @@ OUTPUT_BLOCK = "identity"
 """Activation of the output block."""
 
 
+POOL_CHECKS: dict[str, Check] = {"size": within(low=1, whole=True), "stride": optional(within(low=1, whole=True))}
+"""Checks of the options of pooling that do not depend on its inputs."""
+
+
 def check_pool(key: str, value: Any) -> None:
     """Check the pooling of a block: the side of the blocks of maximum pooling, or kind and options.
 
     Raises:
-        SettingError: it is neither.
+        SettingError: it is neither, or an option is invalid.
     """
-    if isinstance(value, Mapping):
-        Pooling.resolve(value, key)
-    else:
-        within(low=1, whole=True)(key, value)
+    if not isinstance(value, Mapping):
+        POOL_CHECKS["size"](key, value)
+        return
+    _, options = Pooling.resolve(value, key)
+    check_table(key, options, POOL_CHECKS, others=options)
 
 
 def check_kind_of_normalisation(key: str, value: Any) -> None:
     """Check the normalisation of a block.
 
     Raises:
-        SettingError: no such normalisation, or no such option.
+        SettingError: no such normalisation, no such option, or an option is invalid.
     """
-    Normalisation.create(value, key, 1)
+    try:
+        Normalisation.create(value, key, 1)
+    except SettingError as error:  # a constructor knows its options, but not whose they are
+        raise SettingError(str(error).replace("network.normalisation", key, 1)) from error
 
 
 SHARED: dict[str, Check] = {
@@ -61,6 +71,26 @@ CHECKS: dict[str, dict[str, Check]] = {
 NEEDED = {"dense": ("n_hidden",), "convolution": ("maps", "kernel")}
 
 
+def with_kinds(blocks: Any) -> Any:
+    """Blocks in which user-defined poolings and normalisations (``_target_``) are replaced by their ``kind``.
+
+    Raises:
+        SettingError: a class does not exist, or is neither.
+    """
+    if not isinstance(blocks, list | tuple):
+        return blocks  # refused by the checks
+    families: dict[str, type[Registered]] = {"pool": Pooling, "normalisation": Normalisation}
+    return [
+        {
+            name: kind_of(f"{KEY}[{number}].{name}", value, families[name]) if name in families else value
+            for name, value in block.items()
+        }
+        if isinstance(block, Mapping)
+        else block
+        for number, block in enumerate(blocks, start=1)
+    ]
+
+
 def check_blocks(key: str, blocks: Any) -> None:
     """Check the blocks of a network, without knowing its inputs.
 
@@ -74,6 +104,7 @@ def check_blocks(key: str, blocks: Any) -> None:
         SettingError: an invalid setting.
     """
     check_list(key, blocks)
+    blocks = with_kinds(blocks)
     if not blocks:
         raise SettingError(
             f"{key}=[]: give at least one hidden block, such as {key}=[120]. For a network without any use "
@@ -121,6 +152,7 @@ def network_of_blocks(
         [(28, 28, 1), (12, 12, 6), (40,), (10,)]
     """
     check_blocks(KEY, blocks)
+    blocks = with_kinds(blocks)
     below, maps_first, dropout = tuple(shape), True, dropout_input
     made: list[NetworkBlock] = []
     n_weights = 0

@@ -16,8 +16,9 @@ from dbn.commands.factories import check_arguments, check_factory, target_of
 from dbn.commands.texts import with_texts
 from dbn.data.augment_settings import AUGMENT_CHECKS
 from dbn.errors import SettingError
+from dbn.models.dbn import DBN
 from dbn.pretraining.check_config import check_optimizer, check_pretraining, take_a_step
-from dbn.runs.naming import has_convolution
+from dbn.runs.naming import has_convolution, kind_named
 from dbn.settings import (
     Check,
     check_choice,
@@ -39,7 +40,13 @@ from finetune.networks.written_blocks import check_blocks, check_kind_of_normali
 from finetune.runs.fitting import check_task, check_unlabelled
 from finetune.runs.search import check_search, searched
 from finetune.runs.search_space import check_space
-from finetune.runs.starting_networks import NETWORK_KEYS, check_written_blocks, initialisation_of, network_options
+from finetune.runs.starting_networks import (
+    NETWORK_KEYS,
+    check_written_blocks,
+    has_written_blocks,
+    initialisation_of,
+    network_options,
+)
 from finetune.tasks.settings import TrainingSettings
 
 TASKS = ("classifier", "autoencoder", "regression")
@@ -100,6 +107,7 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
     check_task(settings, config["task"]["name"])
     check_unlabelled(config["unlabelled"], settings, config["task"]["name"])
     check_initialisation(config["init"])
+    check_given_stack(config)
     check_written_blocks(config, initialisation_of(config))
     check_optimizer("optimizer", config["optimizer"], settings.learning_rate)
     check_schedule(config["schedule"], config["optimizer"], settings)
@@ -123,6 +131,32 @@ def check_layers_of_arm(config: Mapping[str, Any]) -> None:
         "experiment=label_efficiency_convolutional, give stack.layers convolutional layers, or choose the arm without "
         "conv_ in its name."
     )
+
+
+def check_given_stack(config: Mapping[str, Any]) -> None:
+    """Refuse a file of a stack whose layers are not of the kind that the run is called after: that of ``stack.layers``.
+
+    Raises:
+        SettingError: one is convolutional, the other is dense.
+        ModelFileError: it is no DBN file.
+    """
+    file = config["init"].get("stack")
+    if file is None or has_written_blocks(config):  # these take no stack
+        return
+    found = [kind_named(layer.get("connection")) == "convolution" for layer in DBN.describe(file)["layers"]]
+    if any(found) == has_convolution(config["stack"]["layers"]):
+        return
+    raise SettingError(
+        f"init.stack={file}: its layers are convolutional, and the run, {config['arm']['name']}, is called after those "
+        "of stack.layers, which are dense. Add stack=convolutional: the file's layers take the place of its own."
+        if any(found)
+        else f"init.stack={file}: its layers are dense, and the run, {config['arm']['name']}, is called after those of "
+        f"stack.layers, which are convolutional. {OTHER_ARM if config['arm'].get('layers') else DENSE_LAYERS}"
+    )
+
+
+OTHER_ARM = "Choose the arm without conv_ in its name."
+DENSE_LAYERS = "Give dense ones, stack.layers=[200]: the file's layers take their place."
 
 
 def check_network(config: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """A network's layers, shapes, parameters and cost, before it is trained."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from rich.console import Console
@@ -13,11 +14,18 @@ from dbn.models import flops
 from dbn.models.convolution_layer import Convolution2d
 from dbn.models.linear import Linear
 from dbn.pretraining.from_config import layers_of, untrained_of
+from dbn.pretraining.stack_memory import check_stack_memory
 from dbn.settings import check_number, format_value
 from finetune.networks.block import NetworkBlock, in_words
 from finetune.networks.network import Network
 from finetune.runs.check_config import check_finetuning
-from finetune.runs.starting_networks import build_network, has_written_blocks, network_options
+from finetune.runs.starting_networks import (
+    build_network,
+    check_pictures,
+    given_stack,
+    has_written_blocks,
+    network_options,
+)
 
 
 def describe(config: Mapping[str, Any]) -> Network:
@@ -31,7 +39,12 @@ def describe(config: Mapping[str, Any]) -> Network:
         data = info_of(config["data"])
         if has_written_blocks(config):
             return build_network(data, config, [])
-        check_memory("stack.layers", [data.n_features, *(layer.n_hidden for layer in layers_of(config["stack"]))])
+        if config["init"].get("stack") is not None:
+            stack = given_stack(config["init"]["stack"], data)
+            network = build_network(data, config, [stack[k] for k in range(len(stack))])
+            check_pictures(network, data)
+            return network
+        check_stack_memory(layers_of(config["stack"]), data.shape)
         return build_network(data, config, untrained_of(config, data))
     check_sizes(config["sizes"])
     return Network.dense(config["sizes"], **network_options(config))
@@ -47,7 +60,8 @@ def check_sizes(sizes: Any) -> None:
         )
     for size in sizes:
         check_number("sizes", size, low=1, whole=True)
-    check_memory("sizes", sizes)
+    parameters = sum(below * above + above for below, above in pairwise(sizes))
+    check_memory("sizes", f"layers of {'-'.join(map(str, sizes))} units", parameters)
 
 
 def show(network: Network) -> None:

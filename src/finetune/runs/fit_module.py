@@ -12,6 +12,7 @@ from dbn.data.block_loader import BlockLoader
 from dbn.data.group_loader import join_loaders, move_all
 from dbn.data.images import ImageSet
 from dbn.fitting.trainer import fit_resumably, loader_context, make_trainer, quiet
+from finetune.networks.network_memory import EVALUATED_AT_ONCE
 from finetune.tasks import FineTuning, SemiSupervised
 from finetune.tasks.unlabelled_minibatches import UnlabelledMinibatches
 
@@ -67,8 +68,7 @@ def fit_module(
             )  # fmt: skip
         validating = None
         if len(validation[0]):
-            validating = join_loaders([
-                BlockLoader(own, batch_size=1000, minibatches_per_block=1, **context) for own in images[len(train) :]
-            ])  # fmt: skip
+            at_once = {"batch_size": EVALUATED_AT_ONCE, "minibatches_per_block": 1}
+            validating = join_loaders([BlockLoader(own, **at_once, **context) for own in images[len(train) :]])
         fit_resumably(trainer, module, join_loaders(training), validating, checkpoints)
     return trainer

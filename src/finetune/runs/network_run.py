@@ -12,6 +12,7 @@ import torch
 
 from dbn.commands.texts import with_texts
 from dbn.data import DataSet, label_subset
+from dbn.data.few_images import few_images, few_of, is_fast
 from dbn.data.images import ImageSet
 from dbn.data.split.strata import distinct, stratified
 from dbn.data.split_settings import n_validation_of
@@ -105,6 +106,8 @@ def _work(
     if config["unlabelled"] is not None:
         others = [unlabelled_images(own, run.config) for run, own in zip(runs, data, strict=True)]
     check_training(settings, sets[0], len(runs))
+    if is_fast(config["trainer"]):
+        sets, others = list(map(few_images, sets)), list(map(few_of, others))
     parts = in_equal_parts(runs, sets, others)
     for part in parts:
         own_waiting = [run for run in runs[part] if run in waiting]
@@ -153,8 +156,11 @@ def _train(
 
 def _tracked(run: Run, data: DataSet) -> AbstractContextManager[Tracker]:
     config = run.config
-    written = has_written_blocks(config)
-    hidden = config["network"]["name"] if written else "-".join(str(own.n_hidden) for own in layers_of(config["stack"]))
+    if has_written_blocks(config):
+        hidden = config["network"]["name"]
+    else:  # of a stack's file the layers are not those of the configuration
+        layers = [] if config["init"].get("stack") is not None else layers_of(config["stack"])
+        hidden = "-".join(str(own.n_hidden) for own in layers)
     tags = [data.name, *([hidden] if hidden else []), config["arm"]["name"]]
     name = f"{config['name']}_seed{config['seed']}"
     options = {"study": config["study"], "stage": "finetune", "name": name, "tags": tags, "config": config}

@@ -19,11 +19,13 @@ from dbn.models.linear import Linear
 from dbn.models.pooling import MaxPooling, Pooling, ProbabilisticMaxPooling
 from dbn.models.registry import Registered
 from dbn.pretraining.check_data import visible_units_of
-from dbn.pretraining.from_config import kind_of, untrained_of, visible_of
+from dbn.pretraining.from_config import kind_of, layers_of, untrained_of, visible_of
+from dbn.pretraining.stack_memory import check_stack_memory
 from dbn.pretraining.stack_run import pretrain_together, pretraining_config, pretraining_directory
 from dbn.settings import call_factory, check_keys
 from finetune.networks.initialise import Initialisation, start_normalisation
 from finetune.networks.network import Network
+from finetune.networks.network_memory import check_network_memory
 from finetune.networks.normalisation import Normalisation
 from finetune.networks.unrolling import unroll
 from finetune.networks.written_blocks import network_of_blocks
@@ -69,7 +71,11 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: 
     initialise, file = initialisation_of(config), config["init"].get("stack")
     written = has_written_blocks(config)
     check_written_blocks(config, initialise)
-    layers: Sequence[Layer] = [] if written else untrained_of(config, data)
+    layers: Sequence[Layer] = []
+    if not written and file is None:
+        check_stack_memory(layers_of(config["stack"]), data.shape, len(configs))
+    if not written:
+        layers = untrained_of(config, data)
     if not written and not layers and (initialise.needs_stack or config["task"]["name"] == "autoencoder"):
         code = "[200,{n_hidden:30,hidden:gaussian,learning_rate:0.001}]"
         raise SettingError(
@@ -81,12 +87,7 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: 
     stacks: list[DBN | None] = [None] * len(configs)
     pretraining: list[dict[str, Any]] = [{"seconds": 0.0, "flops": 0, "other_load": 0.0}] * len(configs)
     if file is not None:
-        stack = DBN.load(file)
-        if stack.sizes[0] != data.n_features:
-            raise SettingError(
-                f"init.stack={file}: the stack has {stack.sizes[0]} visible units, an image of data={data.name} "
-                f"{data.n_features} pixels. Choose a stack that was pretrained on such images."
-            )
+        stack = given_stack(file, data)
         visible, wanted = stack[0].input_type, visible_units_of(visible_of(config["stack"]), data)
         if config["task"]["name"] == "autoencoder" and visible != wanted:
             raise SettingError(
@@ -98,6 +99,7 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: 
         initialise.network_for(build_network(data, config, layers), config["task"]["name"], data.classes)
         for _ in configs
     ]
+    check_network_memory(networks, config["training"]["batch_size"])
     if file is None and initialise.needs_stack:
         if initialise.layers is not None and initialise.layers > len(layers):
             raise SettingError(
@@ -128,6 +130,22 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: 
         )
         for network, own, stack in zip(networks, pretraining, stacks, strict=True)
     ]
+
+
+def given_stack(file: str, data: DataSet | DataInfo) -> DBN:
+    """The stack in the file ``init.stack``.
+
+    Raises:
+        SettingError: it is for images of another size.
+        ModelFileError: it is no DBN file.
+    """
+    stack = DBN.load(file)
+    if stack.sizes[0] != data.n_features:
+        raise SettingError(
+            f"init.stack={file}: the stack has {stack.sizes[0]} visible units, an image of data={data.name} "
+            f"{data.n_features} pixels. Choose a stack that was pretrained on such images."
+        )
+    return stack
 
 
 def check_pictures(network: Network, data: DataSet | DataInfo) -> None:

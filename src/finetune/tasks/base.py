@@ -25,6 +25,7 @@ from dbn.random.streams import Source, streams
 from dbn.settings import call_factory
 from finetune.networks.meaning import Meaning
 from finetune.networks.network import Network
+from finetune.networks.network_memory import EVALUATED_AT_ONCE
 from finetune.tasks.learning_rate_schedule import Schedule, start
 from finetune.tasks.settings import TrainingSettings
 
@@ -240,7 +241,7 @@ class FineTuning(BlockModule):
         self.network.eval()
         metrics = self.metrics().to(images.device)
         metrics.disable_sync()
-        for block in BlockLoader(images, batch_size=1000, minibatches_per_block=1):
+        for block in BlockLoader(images, batch_size=EVALUATED_AT_ONCE, minibatches_per_block=1):
             metrics.update(self.network(block.features), block)
         self.network.train(training)
         return metrics.compute()

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -110,3 +111,32 @@ def test_enumeration_refuses_what_it_cannot_sum() -> None:
 def test_ladders_that_do_not_rise_from_zero_to_one_are_refused(betas: list[float]) -> None:
     with pytest.raises(SettingError, match="rise from 0 to 1"):
         annealed_importance_sampling(make_rbm(), torch.tensor(betas), 10)
+
+
+def test_a_ladder_may_be_a_list_an_array_or_a_tensor() -> None:
+    """All with the same result."""
+    rbm, steps = make_rbm(), [0.0, 0.25, 0.5, 1.0]
+    up = [
+        annealed_importance_sampling(rbm, betas, 10, torch.Generator().manual_seed(0)).log_weights
+        for betas in (torch.tensor(steps), steps, np.array(steps))
+    ]
+    assert torch.equal(up[0], up[1])
+    assert torch.equal(up[0], up[2])
+    v = torch.zeros(3, rbm.n_visible, dtype=torch.float64)
+    down = [
+        reverse_annealed_importance_sampling(rbm, v, betas, torch.Generator().manual_seed(0)).log_weights
+        for betas in (torch.tensor(steps), steps)
+    ]
+    assert torch.equal(*down)
+
+
+@pytest.mark.parametrize("betas", ["abc", [0.0, "half", 1.0], [[0.0, 1.0]], None, 1.0, []])
+def test_what_is_no_ladder_is_refused(betas: object) -> None:
+    with pytest.raises(SettingError, match=r"^betas="):
+        annealed_importance_sampling(make_rbm(), betas, 10)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("chains", [0, 2.5])
+def test_chains_are_a_whole_number(chains: float) -> None:
+    with pytest.raises(SettingError, match=rf"^chains={chains}: it must be a whole number from 1"):
+        annealed_importance_sampling(make_rbm(), [0.0, 1.0], chains)  # type: ignore[arg-type]

@@ -160,6 +160,7 @@ def test_nothing_is_trained_before_a_mistake_is_found() -> None:
         ({"weight_std": 0.5}, r"weight_std=0\.5: .*RBM\(visible, hidden, weight_std=0\.5\)"),
         ({"n_hidden": 3}, r"n_hidden=3: .*RBM\(Bernoulli\(16\)"),
         ({"hidden": "gaussian"}, r"hidden='gaussian': .*Gaussian\(3\)"),
+        ({"pool": 2}, r"pool=2: .*MaxPooled\(shape, pool=2\)"),
         ({"steps": 3}, r"steps=3: .*a sampler.*ContrastiveDivergence\(3\)"),
         ({"sampler": PersistentContrastiveDivergence(), "steps": 1}, r"PersistentContrastiveDivergence\(1\)"),
         ({"sampler": ContrastiveDivergence}, "sampler=<class .*give a sampler itself"),

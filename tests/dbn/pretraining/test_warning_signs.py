@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from torch import Tensor
 from dbn import RBM
 from dbn.data import DataSet
 from dbn.data.blocks import Block
+from dbn.errors import DivergenceError, SettingError
 from dbn.models.units import Bernoulli, Gaussian, ReLU, Units
 from dbn.pretraining import DenoisingAutoencoder, JointAutoencoder, LayerSettings, StackRun, fit, pretrain_stacks
 from dbn.pretraining.contrastive import RBMTraining
+from dbn.pretraining.from_config import layers_of
 from dbn.pretraining.stack_run import pretrain, pretrain_seeds, pretraining_config, pretraining_directory
 from dbn.random.streams import stream
 from helpers import Composer
@@ -148,6 +151,44 @@ def test_every_seed_of_a_group_has_its_own(compose: Composer, caplog: pytest.Log
     results = pretrain_seeds(compose("pretrain", [*FAILING, "n_parallel_seeds=2", "stack.layers=[12]"]))
     logged = [record.getMessage() for record in caplog.records if "ignore" in record.getMessage()]
     assert logged == [f"seed {seed}, {result['warnings'][0]}" for seed, result in enumerate(results)]
+
+
+@pytest.mark.parametrize(
+    ("own", "keys"),
+    [
+        (["stack.layers=[12,8]"], ["stack.every_layer.learning_rate", "stack.every_layer.learning_rate"]),
+        (
+            ["stack.layers=[{n_hidden:12,learning_rate:2e-5},8]", "+stack.upper_layers.learning_rate=1e-5",
+             "stack.every_layer.learning_rate=0.1"],
+            ["stack.layers.0.learning_rate", "stack.upper_layers.learning_rate"],
+        ),
+        (
+            ["stack=convolutional", "stack.every_layer.epochs=2", "stack.layers=[{kind:convolution,maps:3,kernel:3,"
+             "learning_rate:1e-6},{n_hidden:4,learning_rate:1e-5}]", "+stack.upper_layers.learning_rate=0.1"],
+            ["stack.layers.0.learning_rate", "stack.layers.1.learning_rate"],
+        ),
+    ],
+)  # fmt: skip
+def test_the_setting_that_is_advised_is_the_one_that_counts(own: list[str], keys: list[str], compose: Composer) -> None:
+    """Wherever the layer's learning rate is given: with the advised key the layer gets another one."""
+    options = [*FAILING, "stack.every_layer.weight_std=0.001", *own]
+    texts = pretrain(compose("pretrain", options))["warnings"]
+    advised = [re.findall(r"or raise (\S+) \(it is", text)[0] for text in texts]
+    assert advised == keys
+    cured = compose("pretrain", [*options, *(f"{key}=0.0625" for key in keys)])
+    assert [layer.learning_rate for layer in layers_of(cured["stack"])] == [0.0625, 0.0625]
+
+
+def test_other_advice_names_the_layers_own_setting_too(compose: Composer) -> None:
+    """That of a fit that diverges, and of a patience without anything to watch."""
+    own = ["stack.layers=[8,{n_hidden:6,learning_rate:1e18,patience:1,epochs:2}]", "stack.every_layer.epochs=1"]
+    with pytest.raises(DivergenceError, match=r"Lower stack\.layers\.1\.learning_rate \(it is 1e\+18"):
+        pretrain(compose("pretrain", own))
+    with pytest.raises(SettingError, match=r"^stack\.layers\.1\.patience=1: .* Use stack\.layers\.1\.patience=null"):
+        pretrain(compose("pretrain", [*own, "data.validation=0"]))
+    cured = [*own, "data.validation=0", "stack.layers.1.patience=null", "stack.layers.1.learning_rate=0.1"]
+    reason = "all of stack.layers.1.epochs=2"
+    assert pretrain(compose("pretrain", cured))["layers"][1] == {"epochs": 2, "reason": reason}
 
 
 def test_a_fast_run_of_nothing_is_no_failed_one(compose: Composer) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from dbn import DBN, RBM, Bernoulli
 from dbn.data import DataSet, Source, digits, load_data
 from dbn.errors import DataError, SettingError
 from finetune import Network
@@ -93,6 +94,19 @@ def test_reconstructions_are_in_the_units_of_the_images(data: DataSet) -> None:
     network = autoencoder(real, "pixels").eval()
     again = real.scaling.features(network.reconstruct(stored(real)))
     torch.testing.assert_close(again, network(real.test.features()), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("n_visible", "channels", "words"),
+    [(192, 1, "data.grey=false."), (64, 3, "data.grey=true."), (64, 2, "before height and width.")],
+)
+def test_pictures_in_grey_in_place_of_colour_are_refused_with_the_setting(
+    n_visible: int, channels: int, words: str
+) -> None:
+    stack = DBN([RBM(Bernoulli(n_visible), Bernoulli(3))])
+    with pytest.raises(DataError) as refused:
+        stack.transform(np.zeros((2, channels, 8, 8), np.float32), features=True)
+    assert str(refused.value).endswith(words)
 
 
 def test_what_a_network_cannot_do_is_said(data: DataSet) -> None:

@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 import torch
 
+from dbn.data.blocks import Block
 from dbn.data.from_config import data_of
 from dbn.errors import SettingError
 from dbn.models.dbn import DBN
@@ -20,6 +21,7 @@ from finetune.networks.network_file import NETWORK_FILE
 from finetune.runs.description import describe
 from finetune.runs.network_run import finetune, finetune_seeds, finetuning_directory
 from finetune.runs.starting_networks import build_network, starting_points
+from finetune.tasks import FineTuning
 from helpers import Composer
 
 LAYERS = (
@@ -73,6 +75,34 @@ def test_seeds_that_train_together_train_as_alone(arm: str, compose: Composer) -
     own, other = (Network.load(finetuning_directory(result["config"])).state_dict() for result in (alone, together[1]))
     for name, tensor in own.items():
         torch.testing.assert_close(other[name], tensor, rtol=0, atol=2e-5 * max(1.0, float(tensor.abs().max())))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["arm=conv_dbn_relu_batchnorm_augment", *SHORT], [*OWN, "dropout=hidden", "n_parallel_seeds=2"]],
+    ids=["from_stack", "own"],
+)
+def test_interrupted_runs_end_with_the_same_bits(
+    options: list[str], compose: Composer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Running averages, dropout, augmentation, and the momentum of filters go on where they were."""
+    whole = finetune_seeds(compose("finetune", [*options, "training.epochs=3", "study=whole"]))
+    config = compose("finetune", [*options, "training.epochs=3", "study=interrupted", "checkpoint_seconds=0"])
+    begin = FineTuning.begin_block
+
+    def stop(self: FineTuning, block: Block) -> Block:
+        if self.current_epoch == 2:
+            raise KeyboardInterrupt
+        return begin(self, block)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FineTuning, "begin_block", stop)
+        with pytest.raises(KeyboardInterrupt):
+            finetune_seeds(config)
+    for result, other in zip(whole, finetune_seeds(config), strict=True):
+        assert other["metrics"] == result["metrics"]
+        files = [(finetuning_directory(own["config"]) / NETWORK_FILE).read_bytes() for own in (result, other)]
+        assert files[0] == files[1]
 
 
 @pytest.mark.parametrize("source", ["init.stack", "init.run"])

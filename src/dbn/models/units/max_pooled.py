@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from dbn.errors import SettingError
 from dbn.models.gradients import write_weighted_sum
 from dbn.models.maps import checked_maps
-from dbn.models.pooling import ProbabilisticMaxPooling, blocks
+from dbn.models.pooling import ProbabilisticMaxPooling, blocks, log_sum_exp
 from dbn.models.units.base import Units
 from dbn.models.units.bernoulli import MAX_ENUMERABLE
 from dbn.models.units.per_map import evenly
@@ -58,7 +58,7 @@ class MaxPooled(Units):
     interval: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __init__(self, shape: int | Sequence[int], pool: int = 2) -> None:
-        sizes = checked_maps("max_pooled", [shape] if isinstance(shape, int) else shape, maps_first=False)
+        sizes = checked_maps("max_pooled", shape, maps_first=False)
         nn.Module.__init__(self)  # not that of Units: there is a bias for each map
         self.shape = sizes
         self.size = torch.Size(sizes).numel()
@@ -92,7 +92,7 @@ class MaxPooled(Units):
 
     def log_partition(self, field: Tensor) -> Tensor:
         """``log sum_x exp(-E(x) + field . x)``; ``field`` ``(batch, n)`` -> ``(batch,)`` in nats."""
-        return F.softplus(self._with_bias(field).logsumexp(0)).flatten(-3).sum(-1)
+        return F.softplus(log_sum_exp(self._with_bias(field).unbind())).flatten(-3).sum(-1)
 
     def _means(self, field: Tensor) -> Tensor:
         """Means by place in the block, see :meth:`_with_bias`; in memory of their own."""
@@ -161,7 +161,7 @@ class MaxPooled(Units):
 
     def outputs(self, field: Tensor) -> Tensor:
         """Probability that each pooling unit is on, ``(batch, n_outputs)``."""
-        return torch.sigmoid(self._with_bias(field).logsumexp(0).flatten(-3))
+        return torch.sigmoid(log_sum_exp(self._with_bias(field).unbind()).flatten(-3))
 
     def spread(self, outputs: Tensor) -> Tensor:
         """Means of the units: a pooling unit's, evenly over its block, ``(batch, n_outputs)`` -> ``(batch, n)``."""

@@ -48,7 +48,7 @@ class PerMap(Units):
     def __init__(
         self, shape: int | Sequence[int], units: str | Mapping[str, Any] = "bernoulli", pool: int | None = None
     ) -> None:
-        sizes = checked_maps("per_map", [shape] if isinstance(shape, int) else shape, maps_first=False)
+        sizes = checked_maps("per_map", shape, maps_first=False)
         nn.Module.__init__(self)  # not that of Units: the units of a position have the biases
         self.shape = sizes
         self.size = torch.Size(sizes).numel()

@@ -12,6 +12,7 @@ from dbn.errors import SettingError
 from dbn.likelihood import log_partition_function
 from dbn.models.activations import Activation
 from dbn.models.connections import Convolution, Dense, make_connection
+from dbn.models.convolution_layer import Convolution2d
 from dbn.models.phases import Phases
 from dbn.models.tiled_deconvolution import TiledDeconvolution
 from dbn.models.units import Units, make_units
@@ -302,6 +303,16 @@ def test_impossible_filters_are_refused(options, words) -> None:
     with pytest.raises(SettingError, match=words.split(":")[0]) as caught:
         make_connection({"kind": "convolution", "maps_first": True, **options}, (1, 8, 8), 4)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [16, (16,), (4, 4), (1, 4, 0), (1, 4, 4.0), "abc"])
+@pytest.mark.parametrize("maps_first", [True, False])
+@pytest.mark.parametrize("kind", [Convolution, Convolution2d])
+def test_shapes_of_no_pictures_are_refused(kind, maps_first, shape) -> None:
+    with pytest.raises(SettingError, match="shape") as refused:
+        kind(shape, maps=2, kernel=3, maps_first=maps_first)
+    assert ("(channels, height, width)" if maps_first else "(height, width, maps)") in str(refused.value)
+    assert str(shape if isinstance(shape, int) else shape[0]) in str(refused.value)
 
 
 def test_units_that_do_not_lie_as_pictures_are_refused() -> None:
