@@ -8,7 +8,9 @@ from dbn.errors import SettingError
 from dbn.models.connections import Connection
 from dbn.models.registry import Registered
 from dbn.models.units import MaxPooled, PerMap, Units
+from dbn.pretraining.gradients import Gradient, Plain
 from dbn.pretraining.sparsity import Sparsity
+from dbn.pretraining.weight_limits import WeightLimits
 from dbn.settings import Check, check_flag, check_table, choice, format_value, optional, within
 
 
@@ -19,6 +21,15 @@ def check_kind(family: type[Registered]) -> Check:
         family.resolve(value, key)
 
     return passes
+
+
+def check_gradient(key: str, value: Any) -> None:
+    """Check the direction of updates, kind, or kind and options.
+
+    Raises:
+        SettingError: no such direction, or an option that is invalid.
+    """
+    Gradient.create(value, key)
 
 
 def check_units(key: str, value: Any) -> None:
@@ -49,12 +60,18 @@ LAYER_CHECKS: dict[str, Check] = {
     "batch_size": within(low=1, whole=True),
     "weight_std": within(low=0),
     "bias_from_data": check_flag,
+    "gradient": check_gradient,
+    "l1_cost": within(low=0),
+    "max_norm": optional(within(low=0, above=True)),
     "sparsity_target": optional(within(low=0, high=1, above=True, below=True)),
     "sparsity_cost": within(low=0, above=True),
     "patience": optional(within(low=1, whole=True)),
     "watch": choice("pseudo_likelihood", "free_energy_gap", "validation_reconstruction_error"),
 }
 """Checks of the settings of a layer."""
+
+GRADIENT_SETTINGS = ("gradient", "l1_cost", "max_norm", "sparsity_target")
+"""Settings that are about the gradient of an RBM and about what is added to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +93,10 @@ class LayerSettings:
         weight_std: standard deviation of the initial weights.
         bias_from_data: initialise the visible biases from the training images' mean (Hinton 2012, section 8.1), not at
             zero.
+        gradient: direction of the updates: ``plain``; ``centered``, or with options ``{"kind": "centered", "offsets":
+            "average", "rate": 0.01}``, see :class:`dbn.pretraining.gradients.Centered`; or ``enhanced``.
+        l1_cost: L1 penalty on the weights, see :class:`dbn.pretraining.weight_limits.WeightLimits`.
+        max_norm: largest norm of a hidden unit's weights, to which they are scaled back; None: any.
         sparsity_target: mean activation that binary hidden units are moved to, see
             :class:`dbn.pretraining.sparsity.Sparsity`; None: as it comes.
         sparsity_cost: how strongly.
@@ -101,6 +122,9 @@ class LayerSettings:
     batch_size: int = 100
     weight_std: float = 0.1
     bias_from_data: bool = False
+    gradient: str | Mapping[str, Any] = "plain"
+    l1_cost: float = 0.0
+    max_norm: float | None = None
     sparsity_target: float | None = None
     sparsity_cost: float = 0.1
     patience: int | None = None
@@ -114,6 +138,17 @@ class LayerSettings:
     def sparsity(self) -> Sparsity | None:
         """The target for the hidden units' activation, if there is one."""
         return None if self.sparsity_target is None else Sparsity(self.sparsity_target, self.sparsity_cost)
+
+    @property
+    def direction(self) -> Gradient | None:
+        """The direction of updates, new for each fit; None where the gradient is taken as it is."""
+        direction: Gradient = Gradient.create(self.gradient, "stack.every_layer.gradient")
+        return None if isinstance(direction, Plain) else direction
+
+    @property
+    def weight_limits(self) -> WeightLimits | None:
+        """What limits the weights, if anything does."""
+        return WeightLimits(self.l1_cost, self.max_norm) if self.l1_cost or self.max_norm is not None else None
 
     def on_images(self) -> "LayerSettings":
         """The settings of the lowest layer, whose inputs are images as they are stored: channels first."""

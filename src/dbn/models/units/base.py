@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dbn.errors import SettingError
+from dbn.models.gradients import gradient_of
 from dbn.models.pooling import Pooling
 from dbn.models.registry import Registered
 from dbn.random.streams import Noise
@@ -178,6 +179,15 @@ class Units(Registered, nn.Module, ABC):
             mean: ``mean(field)``, of the same shape.
             weights: of the fields, ``(states,)`` or ``(phases, members, batch)``; they sum to zero.
         """
+
+    def add_field_gradient(self, field: Tensor) -> None:
+        """Add to the bias's ``grad`` the bias that moves means as ``field`` does: ``gain * field``.
+
+        Args:
+            field: ``(1, n)``, in a group ``(members, 1, n)``.
+        """
+        gain = self.gain()
+        gradient_of(self.bias).add_((field if gain is None else field * gain).view_as(self.bias))
 
     @abstractmethod
     def initialise_bias(self, data_mean: Tensor) -> None:

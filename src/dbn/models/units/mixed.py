@@ -129,6 +129,11 @@ class Mixed(Units):
         for units, own in self._of_parts(x):
             units.write_minus_energy_gradient(own, weights)
 
+    def add_field_gradient(self, field: Tensor) -> None:
+        """Those of the parts."""
+        for units, own in self._of_parts(field):
+            units.add_field_gradient(own)
+
     def write_log_partition_gradient(self, field: Tensor, mean: Tensor, weights: Tensor) -> None:
         """Those of the parts."""
         for units, own_field, own_mean in self._of_parts(field, mean):
