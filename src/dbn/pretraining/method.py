@@ -116,11 +116,9 @@ class LayerTraining(BlockModule):
             {"params": weights, "weight_decay": self.settings.weight_cost},
             {"params": others, "weight_decay": 0.0},
         ]
-        optimizer: Optimizer = call_factory(
-            "stack.optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate
-        )
-        check_use_of_settings(optimizer, self.settings)
-        return optimizer
+        made: Optimizer = call_factory("stack.optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
+        check_use_of_settings(made, self.settings)
+        return made
 
     def on_train_start(self) -> None:
         """End the fit at once if patience was exhausted before an interruption."""
