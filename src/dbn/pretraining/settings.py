@@ -11,7 +11,7 @@ from dbn.models.units import MaxPooled, PerMap, Units
 from dbn.pretraining.gradients import Gradient, Plain
 from dbn.pretraining.sparsity import Sparsity
 from dbn.pretraining.weight_limits import WeightLimits
-from dbn.settings import Check, check_flag, check_table, choice, format_value, optional, within
+from dbn.settings import Check, check_flag, check_number, check_table, choice, format_value, optional, within
 
 
 def check_kind(family: type[Registered]) -> Check:
@@ -46,6 +46,18 @@ def check_units(key: str, value: Any) -> None:
         )
 
 
+GLOROT = "glorot"
+"""Standard deviation of initial weights that follows from the layer's size."""
+
+
+def check_weight_std(key: str, value: Any) -> None:
+    """Raise :class:`SettingError` unless ``value`` is a number from 0, or ``glorot``."""
+    if isinstance(value, str) and value != GLOROT:
+        raise SettingError(f"{key}={format_value(value)}: use a number from 0, such as 0.01, or {GLOROT}.")
+    if value != GLOROT:
+        check_number(key, value, low=0)
+
+
 LAYER_CHECKS: dict[str, Check] = {
     "n_hidden": within(low=1, whole=True),
     "hidden": check_units,
@@ -58,8 +70,9 @@ LAYER_CHECKS: dict[str, Check] = {
     "weight_cost": within(low=0),
     "epochs": within(low=1, whole=True),
     "batch_size": within(low=1, whole=True),
-    "weight_std": within(low=0),
+    "weight_std": check_weight_std,
     "bias_from_data": check_flag,
+    "variance_from_data": check_flag,
     "gradient": check_gradient,
     "l1_cost": within(low=0),
     "max_norm": optional(within(low=0, above=True)),
@@ -90,9 +103,12 @@ class LayerSettings:
         weight_cost: L2 penalty on the weights (not on biases).
         epochs: passes through the training images.
         batch_size: images per minibatch.
-        weight_std: standard deviation of the initial weights.
+        weight_std: standard deviation of the initial weights; ``glorot``: one that suits the layer's size, see
+            :attr:`dbn.models.connections.Connection.glorot_std`.
         bias_from_data: initialise the visible biases from the training images' mean (Hinton 2012, section 8.1), not at
-            zero.
+            zero. Constant pixels and categories that never occur get finite biases: rates are kept 1/1000 from 0 and 1.
+        variance_from_data: initialise the learned variances of visible units from the training images', not at one.
+            Those of constant pixels are twice the floor, see :class:`dbn.models.units.GaussianWithVariance`.
         gradient: direction of the updates: ``plain``; ``centered``, or with options ``{"kind": "centered", "offsets":
             "average", "rate": 0.01}``, see :class:`dbn.pretraining.gradients.Centered`; or ``enhanced``.
         l1_cost: L1 penalty on the weights, see :class:`dbn.pretraining.weight_limits.WeightLimits`.
@@ -120,8 +136,9 @@ class LayerSettings:
     weight_cost: float = 2e-4
     epochs: int = 50
     batch_size: int = 100
-    weight_std: float = 0.1
+    weight_std: float | str = 0.1
     bias_from_data: bool = False
+    variance_from_data: bool = False
     gradient: str | Mapping[str, Any] = "plain"
     l1_cost: float = 0.0
     max_norm: float | None = None

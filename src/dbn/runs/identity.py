@@ -37,6 +37,7 @@ STACK_KEYS = frozenset({"method", "sampler", "stack"})
 SWITCHED: dict[str, tuple[Any, tuple[str, ...]]] = {
     "sparsity_target": (None, ("sparsity_cost",)),
     "patience": (None, ("watch",)),
+    "variance_from_data": (False, ()),
     "gradient": ("plain", ()),
     "l1_cost": (0, ()),
     "max_norm": (None, ()),

@@ -149,6 +149,16 @@ class Connection(Registered, nn.Module, ABC):
             )
         return wanted
 
+    @property
+    def fans(self) -> tuple[int, int]:
+        """Number of units that a hidden unit, and that a visible unit is connected with: all of the other layer."""
+        return self.n_visible, self.n_hidden
+
+    @property
+    def glorot_std(self) -> float:
+        r"""Standard deviation :math:`\sqrt{2 / (n_{in} + n_{out})}` (Glorot & Bengio 2010, equation 12)."""
+        return math.sqrt(2 / sum(self.fans))
+
     def initialise(self, std: float, generator: torch.Generator | None = None) -> None:
         """Draw the weight from N(0, ``std``^2)."""
         with torch.no_grad():

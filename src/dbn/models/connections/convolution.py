@@ -71,6 +71,11 @@ class Convolution(Connection):
         return self.weight[0].numel() * self.n_hidden
 
     @property
+    def fans(self) -> tuple[int, int]:
+        """``channels * kernel^2``, and ``maps * kernel^2 / stride^2``, away from borders."""
+        return self.weight[0].numel(), max(1, self.maps * self.kernel**2 // self.stride**2)
+
+    @property
     def factor_dtype(self) -> torch.dtype:
         """Type of factors: that of the weight, or bfloat16."""
         return self.factor or self.weight.dtype

@@ -193,6 +193,23 @@ class Units(Registered, nn.Module, ABC):
     def initialise_bias(self, data_mean: Tensor) -> None:
         """Set the bias so that, without a field, the mean is ``data_mean`` ``(n,)`` (Hinton 2012, section 8.1)."""
 
+    @property
+    def learns_variance(self) -> bool:
+        """Whether there is a variance for :meth:`initialise_variance`."""
+        return False
+
+    def initialise_variance(self, data_mean: Tensor, data_variance: Tensor) -> None:
+        """Set what is learned of the units' variances to those of data, without a field.
+
+        Args:
+            data_mean: ``(n,)``.
+            data_variance: ``(n,)``.
+
+        Raises:
+            SettingError: the units do not learn a variance.
+        """
+        raise SettingError(f"{self.kind} units have no variance that is learned.")
+
     def states(self) -> Tensor:
         """All states of the layer, ``(number of states, n)``, for exact sums.
 

@@ -157,6 +157,17 @@ class Mixed(Units):
         for units, own in self._of_parts(data_mean):
             units.initialise_bias(own)
 
+    @property
+    def learns_variance(self) -> bool:
+        """Whether one of the parts does."""
+        return any(units.learns_variance for units in self._units)
+
+    def initialise_variance(self, data_mean: Tensor, data_variance: Tensor) -> None:
+        """Those of the parts that learn theirs."""
+        for units, mean, variance in self._of_parts(data_mean, data_variance):
+            if units.learns_variance:
+                units.initialise_variance(mean, variance)
+
     @classmethod
     def group(cls, members: Sequence[Any]) -> "Mixed":
         """Units of a group, see :meth:`Units.group`, part by part."""
