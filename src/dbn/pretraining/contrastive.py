@@ -20,6 +20,7 @@ from dbn.models.phases import Phases
 from dbn.models.rbm import RBM
 from dbn.models.units import Bernoulli, Units
 from dbn.pretraining.gradients import Gradient
+from dbn.pretraining.hidden_dropout import HiddenDropout
 from dbn.pretraining.method import LayerTraining, PretrainingMethod
 from dbn.pretraining.new_unit_pair import new_unit_pair
 from dbn.pretraining.rbm_metrics import rbm_metrics, watched_likelihood
@@ -54,9 +55,10 @@ class ContrastiveStep:
         sparsity: how often hidden units should be on; None: as it comes.
         gradient: the updates' direction, with its state; None: the gradient as it is.
         limits: of the weights; None: there are none.
+        dropout: of hidden units; None: all take part.
 
     Raises:
-        SettingError: the hidden units have no such fraction, or there is no such direction for units or connection.
+        SettingError: units, connection or sampler do not go with one of these.
     """
 
     def __init__(
@@ -67,8 +69,10 @@ class ContrastiveStep:
         sparsity: Sparsity | None = None,
         gradient: Gradient | None = None,
         limits: WeightLimits | None = None,
+        dropout: HiddenDropout | None = None,
     ) -> None:
-        self.rbm = rbm.in_precision(precision).in_kernels()
+        in_precision = rbm.in_precision(precision)
+        self.rbm = in_precision.in_kernels() if dropout is None else dropout.applied(in_precision, sampler)
         self.sampler = sampler
         self.phases: dict[int, Phases] = {}
         self.shared = shared_parameters(self.rbm)
@@ -80,6 +84,7 @@ class ContrastiveStep:
             gradient.check(rbm)
             gradient.start(self.rbm)
         self.limits = limits
+        self.dropout = dropout
 
     def __call__(
         self, v: Tensor, optimizer: Optimizer | Any, generator: Noise = None, count: int | None = None
@@ -102,6 +107,8 @@ class ContrastiveStep:
         rbm.connection.refresh()
         if v.data_ptr() != positive.v.data_ptr():
             positive.v.copy_(v)
+        if self.dropout is not None:
+            self.dropout.draw(v, rbm.n_hidden, generator)
         if self.sampler.starts_at_data:
             positive.condition_on_visible(rbm)
             self.sampler.write_negative_states(rbm, positive, negative.v, generator)
@@ -185,8 +192,9 @@ class RBMTraining(LayerTraining):
             self.direction.load_state_dict(self.direction_state, self.device)
         settings = self.settings
         self.step = ContrastiveStep(
-            self.layer, self.sampler, self.precision, settings.sparsity, self.direction, settings.weight_limits
-        )
+            self.layer, self.sampler, self.precision, settings.sparsity, self.direction, settings.weight_limits,
+            settings.dropout,
+        )  # fmt: skip
         self.destination = self.step.destination
         if self.sampler.persistent and self.trainer.world_size > 1:
             raise SettingError(
@@ -271,13 +279,15 @@ class RBMPretraining(PretrainingMethod):
     ) -> RBM:
         """See :meth:`PretrainingMethod.new_layer`."""
         rbm = new_unit_pair(RBM, input_type, input_shape, settings, generator, images)
-        for part in (settings.sparsity, settings.direction):
+        for part in (settings.sparsity, settings.direction, settings.dropout):
             if part is not None:
                 part.check(rbm)  # before layers below are trained
         return rbm
 
     def check_settings(self, settings: LayerSettings) -> None:
-        """All are in use."""
+        """All are in use, but for dropout with chains that persist."""
+        if settings.dropout is not None:
+            settings.dropout.check_sampler(call_factory("sampler", self.sampler))
 
     def watchable(self, input_type: str | Mapping[str, Any]) -> tuple[str, ...]:
         """The free energy gap, and on binary units the pseudo-likelihood."""

@@ -9,6 +9,7 @@ from dbn.models.connections import Connection
 from dbn.models.registry import Registered
 from dbn.models.units import MaxPooled, PerMap, Units
 from dbn.pretraining.gradients import Gradient, Plain
+from dbn.pretraining.hidden_dropout import HiddenDropout
 from dbn.pretraining.sparsity import Sparsity
 from dbn.pretraining.weight_limits import WeightLimits
 from dbn.settings import Check, check_flag, check_number, check_table, choice, format_value, optional, within
@@ -76,6 +77,7 @@ LAYER_CHECKS: dict[str, Check] = {
     "gradient": check_gradient,
     "l1_cost": within(low=0),
     "max_norm": optional(within(low=0, above=True)),
+    "dropout_hidden": within(low=0, high=1, below=True),
     "sparsity_target": optional(within(low=0, high=1, above=True, below=True)),
     "sparsity_cost": within(low=0, above=True),
     "patience": optional(within(low=1, whole=True)),
@@ -83,7 +85,7 @@ LAYER_CHECKS: dict[str, Check] = {
 }
 """Checks of the settings of a layer."""
 
-GRADIENT_SETTINGS = ("gradient", "l1_cost", "max_norm", "sparsity_target")
+GRADIENT_SETTINGS = ("gradient", "l1_cost", "max_norm", "dropout_hidden", "sparsity_target")
 """Settings that are about the gradient of an RBM and about what is added to it."""
 
 
@@ -113,6 +115,8 @@ class LayerSettings:
             "average", "rate": 0.01}``, see :class:`dbn.pretraining.gradients.Centered`; or ``enhanced``.
         l1_cost: L1 penalty on the weights, see :class:`dbn.pretraining.weight_limits.WeightLimits`.
         max_norm: largest norm of a hidden unit's weights, to which they are scaled back; None: any.
+        dropout_hidden: probability of leaving out a hidden unit, see
+            :class:`dbn.pretraining.hidden_dropout.HiddenDropout`.
         sparsity_target: mean activation that binary hidden units are moved to, see
             :class:`dbn.pretraining.sparsity.Sparsity`; None: as it comes.
         sparsity_cost: how strongly.
@@ -142,6 +146,7 @@ class LayerSettings:
     gradient: str | Mapping[str, Any] = "plain"
     l1_cost: float = 0.0
     max_norm: float | None = None
+    dropout_hidden: float = 0.0
     sparsity_target: float | None = None
     sparsity_cost: float = 0.1
     patience: int | None = None
@@ -166,6 +171,11 @@ class LayerSettings:
     def weight_limits(self) -> WeightLimits | None:
         """What limits the weights, if anything does."""
         return WeightLimits(self.l1_cost, self.max_norm) if self.l1_cost or self.max_norm is not None else None
+
+    @property
+    def dropout(self) -> HiddenDropout | None:
+        """The dropout of hidden units, new for each fit; None where all take part."""
+        return HiddenDropout(self.dropout_hidden) if self.dropout_hidden else None
 
     def on_images(self) -> "LayerSettings":
         """The settings of the lowest layer, whose inputs are images as they are stored: channels first."""

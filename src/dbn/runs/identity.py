@@ -41,6 +41,7 @@ SWITCHED: dict[str, tuple[Any, tuple[str, ...]]] = {
     "gradient": ("plain", ()),
     "l1_cost": (0, ()),
     "max_norm": (None, ()),
+    "dropout_hidden": (0, ()),
 }
 """Settings of a layer that earlier versions did not have: the value that has no effect, and what has none then."""
 NO_BLOCKS = ("blocks", None)
