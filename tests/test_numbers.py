@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dbn.pretraining.contrastive import rbm_metrics
+from dbn.pretraining.rbm_metrics import rbm_metrics
 from finetune.networks.targets import Targets
 from finetune.report.pages.certainty_table import COLUMNS
 from finetune.report.pages.results_csv import COLUMNS_AFTER_METRICS

@@ -48,14 +48,14 @@ def gather_from_all(value: torch.Tensor) -> list[torch.Tensor]:
     return values
 
 
-def add_gradients(module: nn.Module) -> None:
-    """Sum the gradients over all processes, in one all-reduce of a flat buffer.
+def add_gradients(module: nn.Module, *others: Tensor) -> None:
+    """Sum the gradients, and ``others`` in place, over all processes, in one all-reduce of a flat buffer.
 
     Lightning does not reduce gradients that are written by hand: without this, processes diverge silently.
     """
     if not is_distributed():
         return
-    gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+    gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None] + list(others)
     flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
     torch.distributed.all_reduce(flat)
     # Copied back: gradients that became views of the buffer would be aligned otherwise than at the first step, and

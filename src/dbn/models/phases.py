@@ -96,6 +96,17 @@ class Phases:
             weights = self._weights[count, dtype] = torch.stack([-positive, positive]).view(self.v.shape[:-1])
         return weights
 
+    def by_phase(self, rbm: RBM, count: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Visible states, hidden means and weights of both phases.
+
+        Returns:
+            ``(2, batch, n_visible)``, ``(2, batch, n_hidden)`` and ``(2, batch)``, in a group with the members after
+            the phases; see :meth:`weights`.
+        """
+        weights = self.weights(count, rbm.weight.dtype)
+        shape = (2, *self.positive.v.shape[:-1])
+        return self.v.view(*shape, -1), self.mean.view(*shape, -1), weights.view(shape)
+
     def write_gradient(self, rbm: RBM, count: int | None = None) -> None:
         """Write the gradient of a minibatch, see :meth:`dbn.models.rbm.RBM.write_gradient`; overwrites the means."""
         weights = self.weights(count, rbm.weight.dtype)

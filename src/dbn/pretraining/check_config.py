@@ -6,6 +6,7 @@ Settings that depend on the data, such as the number of labels, are checked when
 from collections.abc import Mapping
 from typing import Any
 
+import hydra
 import torch
 from omegaconf import DictConfig
 from torch import nn
@@ -23,7 +24,8 @@ from dbn.fitting.trainer import TRAINER_CHECKS
 from dbn.machine.precision import PRECISIONS
 from dbn.pretraining.check_arguments import check_method
 from dbn.pretraining.check_data import AS_DATA
-from dbn.pretraining.from_config import layers_of, visible_of
+from dbn.pretraining.check_effect import check_own_settings, check_use_of_settings
+from dbn.pretraining.from_config import layers_of, method_of, visible_of
 from dbn.pretraining.representations import REPRESENTATIONS
 from dbn.pretraining.stack_memory import check_stack_memory
 from dbn.runs.directories import check_run_location
@@ -164,6 +166,9 @@ def check_pretraining(config: Mapping[str, Any]) -> None:
     check_stack(config["stack"], config["n_parallel_seeds"])
     check_factory("sampler", config["sampler"], lambda sampler: sampler())
     check_factory("method", config["method"], check_method, partial=False)
+    method = method_of(config)
+    for layer in layers_of(config["stack"]):
+        method.check_settings(layer)
     check_table("trainer", config["trainer"], TRAINER_CHECKS)
     check_table("logger", config["logger"], {"wandb": optional(check_wandb)}, needed=["wandb"])
 
@@ -200,6 +205,10 @@ def check_stack(stack: Any, n_together: int) -> None:
     check_stack_memory(layers, None, n_together)
     check_augment_group("stack.augment", stack["augment"])
     check_optimizer("stack.optimizer", stack["optimizer"], layers[0].learning_rate if layers else 0.1)
+    check_own_settings(stack["optimizer"])
+    factory = hydra.utils.instantiate(stack["optimizer"])
+    for layer in layers:
+        check_use_of_settings(take_a_step(factory, layer.learning_rate), layer)
 
 
 def check_optimizer(group: str, settings: Any, learning_rate: float) -> None:

@@ -6,14 +6,12 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from dbn.data.blocks import Block, Minibatch
 from dbn.data.images import ImageSet
 from dbn.errors import SettingError
 from dbn.fitting.block_module import Optimizer
 from dbn.fitting.processes import add_gradients
-from dbn.likelihood import pseudo_log_likelihood
 from dbn.machine.kernels import kernel_streams
 from dbn.machine.precision import choose_precision
 from dbn.models import flops
@@ -21,11 +19,15 @@ from dbn.models.gradients import gradient_of
 from dbn.models.phases import Phases
 from dbn.models.rbm import RBM
 from dbn.models.units import Bernoulli, Units
+from dbn.pretraining.gradients import Gradient
+from dbn.pretraining.hidden_dropout import HiddenDropout
 from dbn.pretraining.method import LayerTraining, PretrainingMethod
 from dbn.pretraining.new_unit_pair import new_unit_pair
+from dbn.pretraining.rbm_metrics import rbm_metrics, watched_likelihood
 from dbn.pretraining.settings import LayerSettings
 from dbn.pretraining.sparsity import Sparsity
-from dbn.random.streams import Noise, Source, stream, streams
+from dbn.pretraining.weight_limits import WeightLimits
+from dbn.random.streams import Noise, Source, streams
 from dbn.samplers import ContrastiveDivergence, Sampler
 from dbn.settings import call_factory
 
@@ -51,21 +53,38 @@ class ContrastiveStep:
         sampler: sampler of the negative phase.
         precision: of the matrix products, ``float32``, ``bf16`` or ``tf32``.
         sparsity: how often hidden units should be on; None: as it comes.
+        gradient: the updates' direction, with its state; None: the gradient as it is.
+        limits: of the weights; None: there are none.
+        dropout: of hidden units; None: all take part.
 
     Raises:
-        SettingError: the hidden units have no such fraction.
+        SettingError: units, connection or sampler do not go with one of these.
     """
 
     def __init__(
-        self, rbm: RBM, sampler: Sampler, precision: str = "float32", sparsity: Sparsity | None = None
+        self,
+        rbm: RBM,
+        sampler: Sampler,
+        precision: str = "float32",
+        sparsity: Sparsity | None = None,
+        gradient: Gradient | None = None,
+        limits: WeightLimits | None = None,
+        dropout: HiddenDropout | None = None,
     ) -> None:
-        self.rbm = rbm.in_precision(precision).in_kernels()
+        in_precision = rbm.in_precision(precision)
+        self.rbm = in_precision.in_kernels() if dropout is None else dropout.applied(in_precision, sampler)
         self.sampler = sampler
         self.phases: dict[int, Phases] = {}
         self.shared = shared_parameters(self.rbm)
         self.sparsity = sparsity
         if sparsity is not None:
             sparsity.check(rbm)
+        self.gradient = gradient
+        if gradient is not None:
+            gradient.check(rbm)
+            gradient.start(self.rbm)
+        self.limits = limits
+        self.dropout = dropout
 
     def __call__(
         self, v: Tensor, optimizer: Optimizer | Any, generator: Noise = None, count: int | None = None
@@ -88,6 +107,8 @@ class ContrastiveStep:
         rbm.connection.refresh()
         if v.data_ptr() != positive.v.data_ptr():
             positive.v.copy_(v)
+        if self.dropout is not None:
+            self.dropout.draw(v, rbm.n_hidden, generator)
         if self.sampler.starts_at_data:
             positive.condition_on_visible(rbm)
             self.sampler.write_negative_states(rbm, positive, negative.v, generator)
@@ -99,13 +120,22 @@ class ContrastiveStep:
         pull = None
         if self.sparsity is not None:
             pull = self.sparsity.pull(rbm, positive.mean, 1 if count is None else v.shape[-2] / count)
+        statistics: Sequence[Tensor] = ()
+        if self.gradient is not None:
+            statistics = self.gradient.statistics(*phases.by_phase(rbm, count))
         phases.write_gradient(rbm, count)
         for parameter, positions in self.shared:
             gradient_of(parameter).div_(positions)
         if pull is not None:
             gradient_of(rbm.hidden.bias).add_(pull)
-        add_gradients(rbm)
+        add_gradients(rbm, *statistics)
+        if self.gradient is not None:
+            self.gradient.transform(rbm, statistics)
+        if self.limits is not None:
+            self.limits.add_gradient(rbm.connection)
         optimizer.step()
+        if self.limits is not None:
+            self.limits.constrain(rbm.connection)
 
     def destination(self, batch: int) -> Tensor:
         """Reusable buffer for the features of ``batch`` images, which saves the step a copy."""
@@ -143,6 +173,8 @@ class RBMTraining(LayerTraining):
         super().__init__(layer, settings, **options)
         self.sampler = sampler
         self.sampler_state: dict[str, Tensor] | None = None
+        self.direction = settings.direction
+        self.direction_state: dict[str, Tensor] = {}
 
     @property
     def flops(self) -> int:
@@ -156,7 +188,13 @@ class RBMTraining(LayerTraining):
             SettingError: persistent chains with several processes, or a precision that is not supported here.
         """
         self.choose_precision()
-        self.step = ContrastiveStep(self.layer, self.sampler, self.precision, self.settings.sparsity)
+        if self.direction is not None:
+            self.direction.load_state_dict(self.direction_state, self.device)
+        settings = self.settings
+        self.step = ContrastiveStep(
+            self.layer, self.sampler, self.precision, settings.sparsity, self.direction, settings.weight_limits,
+            settings.dropout,
+        )  # fmt: skip
         self.destination = self.step.destination
         if self.sampler.persistent and self.trainer.world_size > 1:
             raise SettingError(
@@ -173,14 +211,17 @@ class RBMTraining(LayerTraining):
         self.precision, self.precision_decided_by = choice.precision, choice.decided_by
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the states of the sampler's chains as well."""
+        """Keep the states of the sampler's chains and of the updates' direction as well."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["sampler"] = self.sampler.state_dict()
+        if self.direction is not None:
+            checkpoint["direction"] = self.direction.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the sampler's state for :meth:`on_fit_start`: the module is not on its device yet."""
+        """Keep these states for :meth:`on_fit_start`: the module is not on its device yet."""
         super().on_load_checkpoint(checkpoint)
         self.sampler_state = checkpoint["sampler"]
+        self.direction_state = checkpoint.get("direction", {})
 
     def begin_block(self, block: Block) -> Block:
         """See :meth:`LayerTraining.begin_block`; recorded steps rely on copies of the weight that are up to date."""
@@ -237,7 +278,16 @@ class RBMPretraining(PretrainingMethod):
         images: ImageSet | None = None,
     ) -> RBM:
         """See :meth:`PretrainingMethod.new_layer`."""
-        return new_unit_pair(RBM, input_type, input_shape, settings, generator, images)
+        rbm = new_unit_pair(RBM, input_type, input_shape, settings, generator, images)
+        for part in (settings.sparsity, settings.direction, settings.dropout):
+            if part is not None:
+                part.check(rbm)  # before layers below are trained
+        return rbm
+
+    def check_settings(self, settings: LayerSettings) -> None:
+        """All are in use, but for dropout with chains that persist."""
+        if settings.dropout is not None:
+            settings.dropout.check_sampler(call_factory("sampler", self.sampler))
 
     def watchable(self, input_type: str | Mapping[str, Any]) -> tuple[str, ...]:
         """The free energy gap, and on binary units the pseudo-likelihood."""
@@ -247,51 +297,3 @@ class RBMPretraining(PretrainingMethod):
     def training(self, layer: RBM, settings: LayerSettings, **options: Any) -> RBMTraining:
         """See :meth:`PretrainingMethod.training`."""
         return RBMTraining(layer, settings, call_factory("sampler", self.sampler), **options)
-
-
-WATCHED_TERMS = 2000
-"""Terms of the pseudo-likelihood that are watched, at least."""
-
-
-def watched_likelihood(rbm: RBM, images: Tensor) -> float:
-    """Mean log pseudo-likelihood of ``images`` ``(n, n_visible)``, in nats, estimated from a few terms.
-
-    Each image stands for a few randomly drawn units, at least :data:`WATCHED_TERMS` in all. These are the same in every
-    epoch, arm, seed and resumed fit, so that two epochs differ by what the layer learned, not by the draw.
-    """
-    images = images.repeat(-(-WATCHED_TERMS // len(images)), 1)
-    units = torch.randint(rbm.n_visible, (len(images),), generator=stream(0, "watched_units"))
-    return float(pseudo_log_likelihood(rbm, images, units.to(images.device)).mean())
-
-
-@torch.no_grad()
-def rbm_metrics(rbm: RBM, train: Tensor, validation: Tensor | None = None) -> dict[str, float]:
-    """Metrics of an RBM for monitoring.
-
-    Args:
-        rbm: the model.
-        train: training images ``(n, n_visible)``.
-        validation: validation images ``(m, n_visible)``, or None.
-
-    Returns:
-        ``reconstruction_error``: squared error of the mean-field reconstruction, summed over pixels, mean over images.
-        ``free_energy_gap``: mean free energy of validation images minus that of training images, in nats; a growing
-        gap shows overfitting (Hinton 2012, section 6). (Free energies themselves are no metric: they lack log Z, so
-        that those of different models or epochs are not comparable.)
-        ``weight_norm``: Frobenius norm.
-        ``fraction_inactive``, ``fraction_saturated``: fraction of hidden units with mean activation below 0.01, above
-        0.99.
-    """
-    field = rbm.hidden_field(train)
-    h = rbm.hidden.mean(field)
-    activation = h.mean(0)
-    metrics = {
-        "reconstruction_error": F.mse_loss(rbm.mean_visible(h), train) * rbm.n_visible,
-        "weight_norm": rbm.weight.norm(),
-        "fraction_inactive": (activation < 0.01).float().mean(),
-        "fraction_saturated": (activation > 0.99).float().mean(),
-    }
-    if validation is not None and len(validation):
-        free_energy = rbm.visible.energy(train) - rbm.hidden.log_partition(field)
-        metrics["free_energy_gap"] = rbm.free_energy(validation).mean() - free_energy.mean()
-    return {name: float(value) for name, value in metrics.items()}

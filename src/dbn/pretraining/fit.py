@@ -18,6 +18,7 @@ from dbn.machine.subnormals import subnormals_flushed
 from dbn.machine.threads import threads_for
 from dbn.models.rbm import RBM
 from dbn.pretraining.contrastive import RBMTraining
+from dbn.pretraining.new_unit_pair import check_variance_from_data, initialise_from_data
 from dbn.pretraining.settings import LAYER_CHECKS, LayerSettings
 from dbn.samplers import ContrastiveDivergence, Sampler
 from dbn.settings import check_choice, check_keys, check_number
@@ -81,8 +82,8 @@ def fit(
     layer = _settings_of_fit(rbm, sampler, {**settings, "epochs": epochs})
     train = training_images(images, rbm.n_visible, rbm.visible.interval, type(rbm.visible).__name__)
     device, options = rbm.weight.device, _trainer_on(rbm.weight.device)
-    if layer.bias_from_data:
-        rbm.visible.initialise_bias(train.mean())
+    check_variance_from_data(rbm.visible, layer)
+    initialise_from_data(rbm.visible, layer, train)
     train = train.to(device)
     monitored = train.sample(MONITORED_IMAGES).to(rbm.weight.dtype)
     module = RBMTraining(rbm, layer, sampler, seeds=[seed], precision=precision, monitored=[monitored])

@@ -14,6 +14,7 @@ from dbn.models.layer import Layer
 from dbn.models.registry import Registered
 from dbn.models.units import Units
 from dbn.pretraining.check_data import AS_DATA, visible_units_of
+from dbn.pretraining.gradients import Gradient
 from dbn.pretraining.growing import untrained_layers
 from dbn.pretraining.method import PretrainingMethod
 from dbn.pretraining.settings import LAYER_CHECKS, LayerSettings, check_units
@@ -108,7 +109,7 @@ def with_kinds(group: str, settings: Any) -> Any:
     """Settings of a layer in which user-defined types (``_target_``) are replaced by their ``kind``."""
     if not isinstance(settings, Mapping):
         return settings
-    families = (("hidden", Units), ("connection", Connection))
+    families = (("hidden", Units), ("connection", Connection), ("gradient", Gradient))
     kinds = {key: kind_of(f"{group}.{key}", settings[key], family) for key, family in families if key in settings}
     return {**settings, **kinds}
 

@@ -208,6 +208,7 @@ def untrained_layers(
     """
     layers: list[Layer] = []
     for own in of_lowest(settings):
+        method.check_settings(own)
         layer = method.new_layer(visible, shape, own)
         layers.append(layer)
         visible, shape = layer.output_type, layer.output_shape

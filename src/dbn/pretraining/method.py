@@ -17,6 +17,7 @@ from dbn.fitting.ranks import is_first
 from dbn.machine.optimizer import SGD
 from dbn.models.layer import Layer
 from dbn.pretraining.augmented import Prepare
+from dbn.pretraining.check_effect import check_no_gradient_settings, check_use_of_settings
 from dbn.pretraining.joint import JointLayers
 from dbn.pretraining.patience import Patience
 from dbn.pretraining.settings import LayerSettings
@@ -104,14 +105,20 @@ class LayerTraining(BlockModule):
         return self.batch_size * len(self.seeds) * self.layer.operations
 
     def configure_optimizers(self) -> Optimizer:
-        """Make the optimiser; weight decay applies to weights only."""
+        """Make the optimiser; weight decay applies to weights only.
+
+        Raises:
+            SettingError: the optimiser has no use for a setting of the layer.
+        """
         weights = self.layer.weights()
         others = [own for own in self.layer.parameters() if not any(own is weight for weight in weights)]
         groups = [
             {"params": weights, "weight_decay": self.settings.weight_cost},
             {"params": others, "weight_decay": 0.0},
         ]
-        return call_factory("stack.optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
+        made: Optimizer = call_factory("stack.optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
+        check_use_of_settings(made, self.settings)
+        return made
 
     def on_train_start(self) -> None:
         """End the fit at once if patience was exhausted before an interruption."""
@@ -269,6 +276,14 @@ class PretrainingMethod(ABC):
             images: training images as inputs of the layer, to initialise biases from; None where they are unknown: for
                 upper layers that are trained jointly with those below.
         """
+
+    def check_settings(self, settings: LayerSettings) -> None:
+        """Refuse settings of a layer that this method has no use for: those of the gradient of an RBM.
+
+        Raises:
+            SettingError: one has another value than that without an effect.
+        """
+        check_no_gradient_settings(type(self).__name__, settings)
 
     def watchable(self, input_type: str | Mapping[str, Any]) -> tuple[str, ...]:
         """Metrics of validation images that :attr:`LayerSettings.watch` may name, for a layer on units of this type.

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 
 from dbn.data.images import ImageSet
+from dbn.errors import SettingError
 from dbn.models.connections import make_connection
 from dbn.models.unit_pair import UnitPair
-from dbn.models.units import make_units
+from dbn.models.units import Units, make_units
 from dbn.pretraining.settings import LayerSettings
 
 Pair = TypeVar("Pair", bound=UnitPair)
@@ -28,7 +30,40 @@ def new_unit_pair(
     of_hidden = connection.units_of_hidden(settings.hidden, settings.pool)
     hidden = make_units(of_hidden, connection.hidden_shape, "stack.every_layer.hidden")
     if generator is not None:
-        connection.initialise(settings.weight_std, generator)
-    if images is not None and settings.bias_from_data:
-        visible.initialise_bias(images.mean())
+        std = connection.glorot_std if isinstance(settings.weight_std, str) else settings.weight_std
+        connection.initialise(std, generator)
+    check_variance_from_data(visible, settings)
+    if images is not None:
+        initialise_from_data(visible, settings, images)
     return kind(visible, hidden, connection)
+
+
+def check_variance_from_data(visible: Units, settings: LayerSettings) -> None:
+    """Check that the visible units have what ``variance_from_data`` initialises.
+
+    Raises:
+        SettingError: they learn no variance.
+    """
+    if settings.variance_from_data and not visible.learns_variance:
+        raise SettingError(
+            f"stack.every_layer.variance_from_data=true: {visible.kind} visible units learn no variance. Use "
+            "variance_from_data=false for such layers, +stack.upper_layers.variance_from_data=false for all above the "
+            "first, or stack.visible=gaussian_with_variance."
+        )
+
+
+def initialise_from_data(visible: Units, settings: LayerSettings, images: ImageSet) -> None:
+    """Initialise what the settings say of the visible units from the images as they see them."""
+    if settings.bias_from_data:
+        visible.initialise_bias(images.mean())
+    if settings.variance_from_data:
+        mean = images.mean()
+        visible.initialise_variance(mean, variance_of(images, mean))
+
+
+def variance_of(images: ImageSet, mean: Tensor) -> Tensor:
+    """Variance of every feature about its ``mean`` ``(n_features,)``, with divisor ``n``: ``(n_features,)`` float32."""
+    squares = torch.zeros(images.n_features, dtype=torch.float64, device=mean.device)
+    for chunk in images.chunks():
+        squares += (chunk.double() - mean.double()).square().sum(0)
+    return (squares / len(images)).float()

@@ -8,8 +8,11 @@ from dbn.errors import SettingError
 from dbn.models.connections import Connection
 from dbn.models.registry import Registered
 from dbn.models.units import MaxPooled, PerMap, Units
+from dbn.pretraining.gradients import Gradient, Plain
+from dbn.pretraining.hidden_dropout import HiddenDropout
 from dbn.pretraining.sparsity import Sparsity
-from dbn.settings import Check, check_flag, check_table, choice, format_value, optional, within
+from dbn.pretraining.weight_limits import WeightLimits
+from dbn.settings import Check, check_flag, check_number, check_table, choice, format_value, optional, within
 
 
 def check_kind(family: type[Registered]) -> Check:
@@ -19,6 +22,15 @@ def check_kind(family: type[Registered]) -> Check:
         family.resolve(value, key)
 
     return passes
+
+
+def check_gradient(key: str, value: Any) -> None:
+    """Check the direction of updates, kind, or kind and options.
+
+    Raises:
+        SettingError: no such direction, or an option that is invalid.
+    """
+    Gradient.create(value, key)
 
 
 def check_units(key: str, value: Any) -> None:
@@ -35,6 +47,18 @@ def check_units(key: str, value: Any) -> None:
         )
 
 
+GLOROT = "glorot"
+"""Standard deviation of initial weights that follows from the layer's size."""
+
+
+def check_weight_std(key: str, value: Any) -> None:
+    """Raise :class:`SettingError` unless ``value`` is a number from 0, or ``glorot``."""
+    if isinstance(value, str) and value != GLOROT:
+        raise SettingError(f"{key}={format_value(value)}: use a number from 0, such as 0.01, or {GLOROT}.")
+    if value != GLOROT:
+        check_number(key, value, low=0)
+
+
 LAYER_CHECKS: dict[str, Check] = {
     "n_hidden": within(low=1, whole=True),
     "hidden": check_units,
@@ -47,14 +71,22 @@ LAYER_CHECKS: dict[str, Check] = {
     "weight_cost": within(low=0),
     "epochs": within(low=1, whole=True),
     "batch_size": within(low=1, whole=True),
-    "weight_std": within(low=0),
+    "weight_std": check_weight_std,
     "bias_from_data": check_flag,
+    "variance_from_data": check_flag,
+    "gradient": check_gradient,
+    "l1_cost": within(low=0),
+    "max_norm": optional(within(low=0, above=True)),
+    "dropout_hidden": within(low=0, high=1, below=True),
     "sparsity_target": optional(within(low=0, high=1, above=True, below=True)),
     "sparsity_cost": within(low=0, above=True),
     "patience": optional(within(low=1, whole=True)),
     "watch": choice("pseudo_likelihood", "free_energy_gap", "validation_reconstruction_error"),
 }
 """Checks of the settings of a layer."""
+
+GRADIENT_SETTINGS = ("gradient", "l1_cost", "max_norm", "dropout_hidden", "sparsity_target")
+"""Settings that are about the gradient of an RBM and about what is added to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +105,18 @@ class LayerSettings:
         weight_cost: L2 penalty on the weights (not on biases).
         epochs: passes through the training images.
         batch_size: images per minibatch.
-        weight_std: standard deviation of the initial weights.
+        weight_std: standard deviation of the initial weights; ``glorot``: one that suits the layer's size, see
+            :attr:`dbn.models.connections.Connection.glorot_std`.
         bias_from_data: initialise the visible biases from the training images' mean (Hinton 2012, section 8.1), not at
-            zero.
+            zero. Constant pixels and categories that never occur get finite biases: rates are kept 1/1000 from 0 and 1.
+        variance_from_data: initialise the learned variances of visible units from the training images', not at one.
+            Those of constant pixels are twice the floor, see :class:`dbn.models.units.GaussianWithVariance`.
+        gradient: direction of the updates: ``plain``; ``centered``, or with options ``{"kind": "centered", "offsets":
+            "average", "rate": 0.01}``, see :class:`dbn.pretraining.gradients.Centered`; or ``enhanced``.
+        l1_cost: L1 penalty on the weights, see :class:`dbn.pretraining.weight_limits.WeightLimits`.
+        max_norm: largest norm of a hidden unit's weights, to which they are scaled back; None: any.
+        dropout_hidden: probability of leaving out a hidden unit, see
+            :class:`dbn.pretraining.hidden_dropout.HiddenDropout`.
         sparsity_target: mean activation that binary hidden units are moved to, see
             :class:`dbn.pretraining.sparsity.Sparsity`; None: as it comes.
         sparsity_cost: how strongly.
@@ -101,8 +142,13 @@ class LayerSettings:
     weight_cost: float = 2e-4
     epochs: int = 50
     batch_size: int = 100
-    weight_std: float = 0.1
+    weight_std: float | str = 0.1
     bias_from_data: bool = False
+    variance_from_data: bool = False
+    gradient: str | Mapping[str, Any] = "plain"
+    l1_cost: float = 0.0
+    max_norm: float | None = None
+    dropout_hidden: float = 0.0
     sparsity_target: float | None = None
     sparsity_cost: float = 0.1
     patience: int | None = None
@@ -125,6 +171,22 @@ class LayerSettings:
     def sparsity(self) -> Sparsity | None:
         """The target for the hidden units' activation, if there is one."""
         return None if self.sparsity_target is None else Sparsity(self.sparsity_target, self.sparsity_cost)
+
+    @property
+    def direction(self) -> Gradient | None:
+        """The direction of updates, new for each fit; None where the gradient is taken as it is."""
+        direction: Gradient = Gradient.create(self.gradient, "stack.every_layer.gradient")
+        return None if isinstance(direction, Plain) else direction
+
+    @property
+    def weight_limits(self) -> WeightLimits | None:
+        """What limits the weights, if anything does."""
+        return WeightLimits(self.l1_cost, self.max_norm) if self.l1_cost or self.max_norm is not None else None
+
+    @property
+    def dropout(self) -> HiddenDropout | None:
+        """The dropout of hidden units, new for each fit; None where all take part."""
+        return HiddenDropout(self.dropout_hidden) if self.dropout_hidden else None
 
     def on_images(self) -> "LayerSettings":
         """The settings of the lowest layer, whose inputs are images as they are stored: channels first."""

@@ -7,8 +7,9 @@ from dbn.data.augment import Augment
 from dbn.data.augment_settings import check_augment_group, settings_in_effect
 from dbn.data.split_settings import split_seed_of
 from dbn.pretraining.from_config import layers_of, visible_of
+from dbn.pretraining.gradients import Gradient
 from dbn.pretraining.settings import LayerSettings
-from dbn.runs.identity import data_identity, digest, trainer_identity
+from dbn.runs.identity import data_identity, digest, trainer_identity, without_effect
 from dbn.settings import settings_of
 
 
@@ -46,11 +47,10 @@ def layer_identity(layer: LayerSettings) -> dict[str, Any]:
         del own["momentum"]
     if layer.patience is None or layer.patience > layer.epochs - 2:  # the first epoch improves, the last ends anyway
         del own["patience"], own["watch"]
+    own["gradient"] = Gradient.create(layer.gradient, "gradient").spec()
     if layer.pool is None:
         del own["pool"]
-    if layer.sparsity_target is None:
-        del own["sparsity_target"], own["sparsity_cost"]
-    return own
+    return {key: value for key, value in own.items() if key not in without_effect(own)}
 
 
 def augment_identity(augment: Augment) -> dict[str, Any] | None:

@@ -124,7 +124,7 @@ def signs_of_layer(layer: Layer | JointLayers, images: Tensor, settings: LayerSe
                     "saturated weights",
                     f"the weights are saturated: the hidden units' fields have a standard deviation of {steepness:.3g} "
                     "over images, so that every unit is a step, which fine-tuning cannot move. Lower "
-                    f"{rate} or {settings.key('weight_std')} (it is {settings.weight_std:g}), or raise "
+                    f"{rate} or {settings.key('weight_std')} (it is {settings.weight_std}), or raise "
                     f"{settings.key('weight_cost')} (it is {settings.weight_cost:g})",
                 )
             )

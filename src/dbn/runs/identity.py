@@ -34,8 +34,16 @@ NO_LIMIT = {"fast_dev_run": False, "limit_train_batches": 1.0, "limit_val_batche
 """Values of the group ``trainer`` that are equivalent to leaving out the key."""
 STACK_KEYS = frozenset({"method", "sampler", "stack"})
 """Top-level keys of pretraining, which a network with blocks of its own has no use for."""
-SWITCHED = {"sparsity_target": ("sparsity_target", "sparsity_cost"), "patience": ("patience", "watch")}
-"""Settings of a layer that are null where they have no effect, with those that have none without them."""
+SWITCHED: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "sparsity_target": (None, ("sparsity_cost",)),
+    "patience": (None, ("watch",)),
+    "variance_from_data": (False, ()),
+    "gradient": ("plain", ()),
+    "l1_cost": (0, ()),
+    "max_norm": (None, ()),
+    "dropout_hidden": (0, ()),
+}
+"""Settings of a layer that earlier versions did not have: the value that has no effect, and what has none then."""
 NO_BLOCKS = ("blocks", None)
 """Setting of the group ``network`` that is equivalent to leaving it out."""
 LABEL_KEYS = frozenset({"n_labelled", "n_validation"})
@@ -87,12 +95,21 @@ def _stack_identity(stack: Mapping[str, Any]) -> dict[str, Any]:
     kept = dict(stack)
     if isinstance(stack.get("augment"), Mapping):
         kept["augment"] = settings_in_effect(stack["augment"])
-    for group in ("every_layer", "upper_layers"):
-        own = stack.get(group)
-        if isinstance(own, Mapping):
-            off = {key for switch, keys in SWITCHED.items() if own.get(switch) is None for key in keys}
-            kept[group] = {key: value for key, value in own.items() if key not in off}
+    groups = {name: stack[name] for name in ("every_layer", "upper_layers") if isinstance(stack.get(name), Mapping)}
+    layers = stack.get("layers") or ()
+    off = without_effect(*groups.values(), *(layer for layer in layers if isinstance(layer, Mapping)))
+    for name, own in groups.items():
+        kept[name] = {key: value for key, value in own.items() if key not in off}
     return kept
+
+
+def without_effect(*settings: Mapping[str, Any]) -> set[str]:
+    """Those of :data:`SWITCHED` that have no effect in layers with these settings, of which all may be incomplete."""
+    off = {}
+    for switch, (value, others) in SWITCHED.items():
+        if all(own.get(switch, value) == value for own in settings):
+            off[switch] = others
+    return {key for switch, others in off.items() for key in (switch, *others)}
 
 
 def data_identity(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from dbn.errors import DivergenceError, SettingError
 from dbn.models.phases import Phase, Phases
 from dbn.models.units import Bernoulli, Gaussian
 from dbn.pretraining import LayerSettings, fit
-from dbn.pretraining.contrastive import ContrastiveStep, RBMTraining, rbm_metrics
+from dbn.pretraining.contrastive import ContrastiveStep, RBMTraining
+from dbn.pretraining.rbm_metrics import rbm_metrics
 from dbn.random.streams import stream
 from dbn.samplers import ContrastiveDivergence, Sampler
 from helpers import make_rbm

@@ -11,9 +11,10 @@ from dbn.data import DataSet, Images, Source, load_data
 from dbn.models.dbn import DBN
 from dbn.models.units import Bernoulli
 from dbn.pretraining import LayerSettings, StackRun, fit, pretrain_stack, pretrain_stacks
-from dbn.pretraining.contrastive import RBMTraining, rbm_metrics
+from dbn.pretraining.contrastive import RBMTraining
 from dbn.pretraining.fit import MONITORED_IMAGES
 from dbn.pretraining.pictures import pictures_of_stack
+from dbn.pretraining.rbm_metrics import rbm_metrics
 from dbn.pretraining.representations import PropagatedImages, propagate
 from dbn.random.streams import stream
 

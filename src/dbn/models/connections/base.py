@@ -38,6 +38,8 @@ class Connection(Registered, nn.Module, ABC):
     """Places at which each weight is applied."""
     members: tuple[int, ...] = ()
     """Leading dimensions of states and weight: ``(members,)`` in a group, else empty."""
+    fan_in_dimensions: tuple[int, ...]
+    """Dimensions of the weight, from its end, over which the weights of one hidden unit, or of one map, lie."""
 
     def __init__(self, visible_shape: Sequence[int], hidden_shape: Sequence[int]) -> None:
         super().__init__()
@@ -84,6 +86,33 @@ class Connection(Registered, nn.Module, ABC):
         self.write_gradient(v, weighted_h, weighted_h.new_ones(weighted_h.shape[:-1]))  # phi is linear in h
 
     @property
+    def can_be_centered(self) -> bool:
+        """Whether :meth:`center_gradient` is supported."""
+        return False
+
+    def center_gradient(
+        self, visible_offset: Tensor, hidden_offset: Tensor, visible_sum: Tensor, hidden_sum: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        r"""From the gradient :math:`\sum_s w_s v_s h_s^T` in ``weight.grad`` to that of centered states.
+
+        Args:
+            visible_offset: :math:`\mu`, ``(1, n_visible)``, in a group ``(members, 1, n_visible)``.
+            hidden_offset: :math:`\lambda`, ``(1, n_hidden)``.
+            visible_sum: :math:`\sum_s w_s v_s`, ``(1, n_visible)``; the weights sum to zero.
+            hidden_sum: :math:`\sum_s w_s h_s`, ``(1, n_hidden)``.
+
+        Returns:
+            The visible units' field of :math:`\lambda` ``(1, n_visible)`` and the hidden units' field of :math:`\mu`
+            ``(1, n_hidden)``, with the centered gradient in the place of the weight.
+
+        Raises:
+            SettingError: this type does not support it.
+        """
+        raise SettingError(
+            f"gradient=centered: {type(self).__name__} does not say how its gradient is centered. Use gradient=plain."
+        )
+
+    @property
     def factor_dtype(self) -> torch.dtype:
         """Type to which products round their factors: that of the weight."""
         return self.weight.dtype
@@ -119,6 +148,16 @@ class Connection(Registered, nn.Module, ABC):
                 "'stack.layers=[{kind: convolution, maps: 24, kernel: 5, pool: 2}]'."
             )
         return wanted
+
+    @property
+    def fans(self) -> tuple[int, int]:
+        """Number of units that a hidden unit, and that a visible unit is connected with: all of the other layer."""
+        return self.n_visible, self.n_hidden
+
+    @property
+    def glorot_std(self) -> float:
+        r"""Standard deviation :math:`\sqrt{2 / (n_{in} + n_{out})}` (Glorot & Bengio 2010, equation 12)."""
+        return math.sqrt(2 / sum(self.fans))
 
     def initialise(self, std: float, generator: torch.Generator | None = None) -> None:
         """Draw the weight from N(0, ``std``^2)."""

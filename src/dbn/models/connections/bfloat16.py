@@ -30,6 +30,7 @@ class Bfloat16(Connection):
         self.dense = dense
         self.weight = dense.weight
         self.members = dense.members
+        self.fan_in_dimensions = dense.fan_in_dimensions
         self.buffers_by_shape: dict[tuple[str, torch.Size], Tensor] = {}
         self.matrix16 = dense.matrix().detach().bfloat16()
         keep_copy(self.weight, self.matrix16)
@@ -65,6 +66,17 @@ class Bfloat16(Connection):
         """As for the wrapped connection."""
         v16, h16 = self._cast_phases("v2", v), self._cast_phases("h2", weighted_h)
         self._product("gradient", v16.mT, h16, gradient_of(self.weight))
+
+    @property
+    def can_be_centered(self) -> bool:
+        """As for the wrapped connection."""
+        return self.dense.can_be_centered
+
+    def center_gradient(
+        self, visible_offset: Tensor, hidden_offset: Tensor, visible_sum: Tensor, hidden_sum: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As for the wrapped connection, in float32."""
+        return self.dense.center_gradient(visible_offset, hidden_offset, visible_sum, hidden_sum)
 
     def encoder(self, bias: Tensor) -> WeightLayer:
         """The encoder of the wrapped connection."""

@@ -48,6 +48,7 @@ class Convolution(Connection):
     kind: ClassVar[str] = "convolution"
     options: ClassVar[tuple[str, ...]] = ("kernel", "stride", "padding", "maps_first")
     work: ClassVar[Work] = "convolutional rbm"
+    fan_in_dimensions = (-3, -2, -1)
 
     def __init__(
         self, visible_shape: Sequence[int], maps: int, kernel: int = 5, stride: int = 1, padding: int = 0,
@@ -68,6 +69,11 @@ class Convolution(Connection):
     def operations(self) -> int:
         """``fan-in * n_hidden``, border positions counted as others."""
         return self.weight[0].numel() * self.n_hidden
+
+    @property
+    def fans(self) -> tuple[int, int]:
+        """``channels * kernel^2``, and ``maps * kernel^2 / stride^2``, away from borders."""
+        return self.weight[0].numel(), max(1, self.maps * self.kernel**2 // self.stride**2)
 
     @property
     def factor_dtype(self) -> torch.dtype:
@@ -183,6 +189,7 @@ class ConvolutionGroup(Connection):
     """
 
     work: ClassVar[Work] = Convolution.work
+    fan_in_dimensions = Convolution.fan_in_dimensions
 
     def __init__(self, connections: Sequence[Convolution]) -> None:
         super().__init__(connections[0].visible_shape, connections[0].hidden_shape)

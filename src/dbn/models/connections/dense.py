@@ -46,6 +46,11 @@ class Dense(MatrixConnection):
             super().write_weighted_gradient(v, weighted_h)
 
     @property
+    def can_be_centered(self) -> bool:
+        """Not for subclasses: their gradient may differ."""
+        return type(self) is Dense
+
+    @property
     def precisions(self) -> tuple[str, ...]:
         """Without ``bf16`` for subclasses: their gradient may differ."""
         return (*super().precisions, "bf16") if type(self) is Dense else super().precisions
@@ -85,6 +90,11 @@ class DenseGroup(MatrixConnection):
     def write_weighted_gradient(self, v: Tensor, weighted_h: Tensor) -> None:
         """See :meth:`Connection.write_weighted_gradient`."""
         torch.bmm(v[0].mT, weighted_h[0], out=gradient_of(self.weight)).baddbmm_(v[1].mT, weighted_h[1])
+
+    @property
+    def can_be_centered(self) -> bool:
+        """Yes."""
+        return True
 
     @property
     def precisions(self) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ class TF32Products(Connection):
         self.connection = connection
         self.weight = connection.weight
         self.members = connection.members
+        self.positions = connection.positions
+        self.fan_in_dimensions = connection.fan_in_dimensions
 
     @property
     def operations(self) -> int:
@@ -50,6 +52,17 @@ class TF32Products(Connection):
         """As for the wrapped connection, in TF32."""
         with TF32():
             self.connection.write_weighted_gradient(v, weighted_h)
+
+    @property
+    def can_be_centered(self) -> bool:
+        """As for the wrapped connection."""
+        return self.connection.can_be_centered
+
+    def center_gradient(
+        self, visible_offset: Tensor, hidden_offset: Tensor, visible_sum: Tensor, hidden_sum: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As for the wrapped connection, in float32."""
+        return self.connection.center_gradient(visible_offset, hidden_offset, visible_sum, hidden_sum)
 
     def encoder(self, bias: Tensor) -> WeightLayer:
         """The encoder of the wrapped connection."""

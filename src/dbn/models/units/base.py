@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dbn.errors import SettingError
+from dbn.models.gradients import gradient_of
 from dbn.models.pooling import Pooling
 from dbn.models.registry import Registered
 from dbn.random.streams import Noise
@@ -179,9 +180,35 @@ class Units(Registered, nn.Module, ABC):
             weights: of the fields, ``(states,)`` or ``(phases, members, batch)``; they sum to zero.
         """
 
+    def add_field_gradient(self, field: Tensor) -> None:
+        """Add to the bias's ``grad`` the bias that moves means as ``field`` does: ``gain * field``.
+
+        Args:
+            field: ``(1, n)``, in a group ``(members, 1, n)``.
+        """
+        gain = self.gain()
+        gradient_of(self.bias).add_((field if gain is None else field * gain).view_as(self.bias))
+
     @abstractmethod
     def initialise_bias(self, data_mean: Tensor) -> None:
         """Set the bias so that, without a field, the mean is ``data_mean`` ``(n,)`` (Hinton 2012, section 8.1)."""
+
+    @property
+    def learns_variance(self) -> bool:
+        """Whether there is a variance for :meth:`initialise_variance`."""
+        return False
+
+    def initialise_variance(self, data_mean: Tensor, data_variance: Tensor) -> None:
+        """Set what is learned of the units' variances to those of data, without a field.
+
+        Args:
+            data_mean: ``(n,)``.
+            data_variance: ``(n,)``.
+
+        Raises:
+            SettingError: the units do not learn a variance.
+        """
+        raise SettingError(f"{self.kind} units have no variance that is learned.")
 
     def states(self) -> Tensor:
         """All states of the layer, ``(number of states, n)``, for exact sums.

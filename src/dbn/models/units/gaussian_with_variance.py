@@ -113,3 +113,13 @@ class GaussianWithVariance(Units):
     def initialise_bias(self, data_mean: Tensor) -> None:
         """``b = data_mean``."""
         self.bias.copy_(data_mean)
+
+    @property
+    def learns_variance(self) -> bool:
+        """Yes."""
+        return True
+
+    @torch.no_grad()
+    def initialise_variance(self, data_mean: Tensor, data_variance: Tensor) -> None:
+        """``log(data_variance - floor)``, of variances from twice the floor: near the floor they would hardly learn."""
+        self.log_variance.copy_((data_variance.clamp(min=2 * self.floor) - self.floor).log())

@@ -129,6 +129,11 @@ class Mixed(Units):
         for units, own in self._of_parts(x):
             units.write_minus_energy_gradient(own, weights)
 
+    def add_field_gradient(self, field: Tensor) -> None:
+        """Those of the parts."""
+        for units, own in self._of_parts(field):
+            units.add_field_gradient(own)
+
     def write_log_partition_gradient(self, field: Tensor, mean: Tensor, weights: Tensor) -> None:
         """Those of the parts."""
         for units, own_field, own_mean in self._of_parts(field, mean):
@@ -151,6 +156,17 @@ class Mixed(Units):
         """Those of the parts."""
         for units, own in self._of_parts(data_mean):
             units.initialise_bias(own)
+
+    @property
+    def learns_variance(self) -> bool:
+        """Whether one of the parts does."""
+        return any(units.learns_variance for units in self._units)
+
+    def initialise_variance(self, data_mean: Tensor, data_variance: Tensor) -> None:
+        """Those of the parts that learn theirs."""
+        for units, mean, variance in self._of_parts(data_mean, data_variance):
+            if units.learns_variance:
+                units.initialise_variance(mean, variance)
 
     @classmethod
     def group(cls, members: Sequence[Any]) -> "Mixed":

@@ -131,6 +131,16 @@ class PerMap(Units):
         """From the mean over the positions of each map."""
         self.own.initialise_bias(data_mean.view(-1, self.shape[-1]).mean(0))
 
+    @property
+    def learns_variance(self) -> bool:
+        """As for the units of a map."""
+        return self.own.learns_variance
+
+    def initialise_variance(self, data_mean: Tensor, data_variance: Tensor) -> None:
+        """From the variance over images and positions of each map."""
+        means, variances = (x.view(-1, self.shape[-1]) for x in (data_mean, data_variance))
+        self.own.initialise_variance(means.mean(0), variances.mean(0) + means.var(0, correction=0))
+
     def outputs(self, field: Tensor) -> Tensor:
         """What the layer above sees: means, or the largest of each block, ``(batch, n_outputs)``."""
         if self.pooling is None:

@@ -1,0 +1,70 @@
+"""The interface of update directions: what becomes of an RBM's gradient before the optimiser takes it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from dbn.models.rbm import RBM
+from dbn.models.registry import Registered
+
+
+class Gradient(Registered, ABC):
+    """The direction of an RBM's updates: the gradient of its likelihood, or what that is transformed to.
+
+    A user-defined type subclasses this class and sets ``kind``, see :class:`dbn.models.registry.Registered`. One
+    instance belongs to one fit of one RBM, or of one group of RBMs.
+    """
+
+    registry: ClassVar[dict[str, type[Any]]] = {}
+
+    def check(self, rbm: RBM) -> None:
+        """Check that there is such a direction for an RBM.
+
+        Raises:
+            SettingError: there is none for its units or connection.
+        """
+
+    @abstractmethod
+    def start(self, rbm: RBM) -> None:
+        """Prepare for training ``rbm``, unless a state was restored."""
+
+    @abstractmethod
+    def statistics(self, v: Tensor, h: Tensor, state_weights: Tensor) -> Sequence[Tensor]:
+        """What :meth:`transform` needs of a minibatch, so that sums over processes are those of all states.
+
+        Args:
+            v: visible states ``(2, batch, n_visible)``, those of the positive phase first; in a group ``(2, members,
+                batch, n_visible)``.
+            h: their hidden means ``(2, batch, n_hidden)``.
+            state_weights: of the states, ``(2, batch)``: negative in the positive phase, positive in the negative one.
+        """
+
+    @abstractmethod
+    def transform(self, rbm: RBM, statistics: Sequence[Tensor]) -> None:
+        """Replace the gradients, which are summed over all processes, as are the ``statistics``."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """State for checkpoints, so that resumed training is bit-equal."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Tensor], device: torch.device) -> None:
+        """Restore the state of :meth:`state_dict`."""
+
+
+class Plain(Gradient):
+    """The gradient as it is; steps leave it out, see :attr:`dbn.pretraining.settings.LayerSettings.direction`."""
+
+    kind: ClassVar[str] = "plain"
+
+    def start(self, rbm: RBM) -> None:
+        """Nothing to prepare."""
+
+    def statistics(self, v: Tensor, h: Tensor, state_weights: Tensor) -> Sequence[Tensor]:
+        """None."""
+        return ()
+
+    def transform(self, rbm: RBM, statistics: Sequence[Tensor]) -> None:
+        """Leave it."""
