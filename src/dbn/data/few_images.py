@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dbn.data.images import DataSet, StoredImages
+from dbn.data.images import DataSet, ImageSet
 
 MOST = 1000
 """Images of each part that remain."""
@@ -24,7 +24,7 @@ def few_images(data: DataSet) -> DataSet:
     Passing all images upwards, evaluating them, and computing baselines takes far longer than a block does.
     """
     parts = {name: getattr(data, name) for name in ("train", "validation", "test", "spare")}
-    kept = {name: few_of(images) for name, images in parts.items() if images is not None}
+    kept: dict[str, Any] = {name: few_of(images) for name, images in parts.items() if images is not None}
     steps = even_steps(len(data.test))
     return replace(
         data,
@@ -34,7 +34,7 @@ def few_images(data: DataSet) -> DataSet:
     )
 
 
-def few_of(images: StoredImages) -> StoredImages:
+def few_of(images: ImageSet) -> ImageSet:
     """At most :data:`MOST` of the images, in memory."""
     return images if len(images) <= MOST else images.take(even_steps(len(images)))
 

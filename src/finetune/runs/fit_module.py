@@ -68,7 +68,7 @@ def fit_module(
             )  # fmt: skip
         validating = None
         if len(validation[0]):
-            at_once = {"batch_size": EVALUATED_AT_ONCE, "minibatches_per_block": 1}
+            at_once: dict[str, Any] = {"batch_size": EVALUATED_AT_ONCE, "minibatches_per_block": 1}
             validating = join_loaders([BlockLoader(own, **at_once, **context) for own in images[len(train) :]])
         fit_resumably(trainer, module, join_loaders(training), validating, checkpoints)
     return trainer
