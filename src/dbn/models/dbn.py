@@ -121,9 +121,9 @@ class DBN(nn.Module):
             h = self[k].down(h)
         return h
 
-    def _check_layers(self, layers: int | None) -> None:
+    def _check_layers(self, layers: int | None, name: str = "layers") -> None:
         if layers is not None:
-            check_number("layers", layers, low=0, high=len(self), whole=True)
+            check_number(name, layers, low=0, high=len(self), whole=True)
 
     def transform(
         self, images: Any, layer: int | None = None, *, features: bool = False, batch_size: int = BATCH
@@ -146,7 +146,7 @@ class DBN(nn.Module):
             SettingError: the stack has fewer layers.
             DataError: images of another shape or range.
         """
-        self._check_layers(layer)
+        self._check_layers(layer, "layer")
         return applied(
             lambda v: self.up(v, layer).clone(), images, self.scaling, next(self.parameters()), self.sizes[0],
             are_features=features, batch_size=batch_size,

@@ -45,6 +45,20 @@ def test_samples_of_a_single_rbm_have_the_exact_marginals() -> None:
     assert ((samples.mean(0) - expected).abs() < 5 * 0.5 / n**0.5).all()
 
 
+def test_layers_that_are_not_there_are_refused_by_the_name_of_the_argument() -> None:
+    """Which on the command line is the setting's: dbn-features layer=9."""
+    v = torch.rand(3, 6, dtype=torch.float64)
+    with pytest.raises(SettingError, match=r"^layers=4: it must be a whole number from 0 to 3"):
+        make_stack().up(v, 4)
+    with pytest.raises(SettingError, match=r"^layer=4: it must be a whole number from 0 to 3"):
+        make_stack().transform(v, 4, features=True)
+
+
+def test_the_header_is_that_of_a_run_too(tmp_path: Path) -> None:
+    make_stack().save(tmp_path / "dbn.safetensors", {"data": "digits"})
+    assert DBN.describe(tmp_path) == DBN.describe(tmp_path / "dbn.safetensors")
+
+
 def test_neighbours_that_do_not_match_are_refused() -> None:
     with pytest.raises(SettingError, match=r"RBM 1 has 5 bernoulli .* RBM 2 has 4 bernoulli"):
         DBN([RBM(Bernoulli(6), Bernoulli(5)), RBM(Bernoulli(4), Bernoulli(3))])
