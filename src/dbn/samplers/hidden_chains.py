@@ -10,6 +10,7 @@ from dbn.models.phases import Phase, Phases
 from dbn.models.rbm import RBM
 from dbn.random.streams import Noise
 from dbn.samplers.persistent import PersistentContrastiveDivergence
+from dbn.samplers.steps import Steps
 
 
 class HiddenChains(PersistentContrastiveDivergence):
@@ -20,14 +21,14 @@ class HiddenChains(PersistentContrastiveDivergence):
     than all before adds chains, a smaller one updates only the first.
 
     Args:
-        steps: ``k``, from 1.
+        steps: ``k``, from 1, or a schedule of it, see :class:`dbn.samplers.steps.GibbsSampler`.
 
     Attributes:
         chains: hidden states ``(chains, n_hidden)``, with the members first in a group of models; None before the first
             minibatch.
 
     Raises:
-        SettingError: ``steps`` is not a whole number from 1.
+        SettingError: ``steps`` is no whole number from 1, and no schedule of such numbers.
 
     References:
         Tieleman (2008), *Training restricted Boltzmann machines using approximations to the likelihood gradient*, ICML.
@@ -35,10 +36,12 @@ class HiddenChains(PersistentContrastiveDivergence):
 
     starts_at_data: ClassVar[bool] = False
 
-    @property
-    def products(self) -> int:
+    def __init__(self, steps: Steps = 1) -> None:
+        super().__init__(steps)
+
+    def products_of(self, steps: int) -> int:
         """``2k - 1``: one for the visible states, two for each further step."""
-        return 2 * self.steps - 1
+        return 2 * steps - 1
 
     def write_negative_states(self, rbm: RBM, positive: Phase, out: Tensor, generator: Noise = None) -> None:
         """Write visible states given the chains' hidden ones, after ``k - 1`` further steps, into ``out``."""
