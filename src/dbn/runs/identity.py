@@ -88,6 +88,8 @@ def run_identity(config: Mapping[str, Any]) -> dict[str, Any]:
 def method_identity(method: Mapping[str, Any]) -> dict[str, Any]:
     """A group ``method``, or ``sampler``, without the samplers' settings that have no effect."""
     kept = {key: value for key, value in method.items() if (key, value) not in UNUSED_BY_SAMPLERS}
+    if isinstance(kept.get("steps"), Mapping):  # epochs, which are texts in JSON
+        kept["steps"] = {str(epoch): number for epoch, number in kept["steps"].items()}
     if isinstance(kept.get("sampler"), Mapping):
         kept["sampler"] = method_identity(kept["sampler"])
     return kept

@@ -111,8 +111,8 @@ def trajectory_tempering(models: Sequence[RBM], v: Tensor, rounds: int, *, gener
 
     In each round neighbours in the row of models may swap states, and each model takes a step of Gibbs sampling. A
     swap of the states ``v`` of one model and ``w`` of the next is taken with probability
-    ``min(1, exp(F_1(v) + F_2(w) - F_1(w) - F_2(v)))``. A ladder of temperatures may cross a first-order transition, past
-    which few swaps are taken; along a training transitions are continuous (Béreux et al. 2025).
+    ``min(1, exp(F_1(v) + F_2(w) - F_1(w) - F_2(v)))``. A ladder of temperatures may cross a first-order transition,
+    past which few swaps are taken; along a training transitions are continuous (Béreux et al. 2025).
 
     Args:
         models: at several times of training, in order, the one to sample last; their likelihoods must overlap, see
