@@ -1,7 +1,6 @@
 """Parallel tempering as a sampler of the negative phase."""
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 
 import torch
 from torch import Tensor
@@ -13,7 +12,7 @@ from dbn.random.streams import Noise
 from dbn.samplers.ladder import adapted_ladder, even_ladder, recommended_temperatures
 from dbn.samplers.persistent import PersistentContrastiveDivergence, hidden_buffer, write_reconstructions
 from dbn.samplers.steps import Steps
-from dbn.samplers.tempered_chains import TemperedChains, field_between
+from dbn.samplers.tempered_chains import TemperedChains
 from dbn.settings import check_number
 
 
@@ -25,7 +24,8 @@ class ParallelTempering(PersistentContrastiveDivergence):
     highest temperature are independent units; so chains reach other modes of the distribution by way of them.
 
     After every epoch the temperatures are spaced such that all pairs of neighbours swap equally often, and independent
-    units get the base rates of the images that the epoch had. Metrics of a layer say how well chains travel:
+    units get the means that visible and hidden units had over the images of the epoch. Metrics of a layer say how well
+    chains travel:
 
     - ``communication_barrier``: :math:`\Lambda`, the sum of the rejections of all pairs.
     - ``recommended_temperatures``: with how many there are most round trips for the same operations.
@@ -52,7 +52,7 @@ class ParallelTempering(PersistentContrastiveDivergence):
         check_number("sampler.temperatures", temperatures, low=2, high=MOST_TEMPERATURES, whole=True)
         self.temperatures = temperatures
         self.tempered: TemperedChains | None = None
-        self.seen: Tensor | None = None
+        self.seen: tuple[Tensor, Tensor] | None = None
         self.restored: dict[str, Tensor] | None = None
 
     def products_of(self, steps: int) -> int:
@@ -72,7 +72,8 @@ class ParallelTempering(PersistentContrastiveDivergence):
         self.check(out)
         self.tempered.move(rbm, self.steps, generator)
         out.copy_(self.tempered.top[..., : out.shape[-2], :])
-        self.seen.add_(positive.v.mean(-2, keepdim=True))
+        for total, states in zip(self.seen, (positive.v, positive.mean), strict=True):
+            total.add_(states.mean(-2, keepdim=True))
 
     def start(self, rbm: RBM, positive: Phase, out: Tensor, generator: Noise) -> None:
         """Make the chains: those of a checkpoint, or at every temperature reconstructions of the minibatch."""
@@ -86,9 +87,11 @@ class ParallelTempering(PersistentContrastiveDivergence):
             self.tempered.load_state(self.restored)
         self.chains = self.tempered.top
         with torch.inference_mode(False):
-            self.seen = torch.zeros_like(self.tempered.reference)
+            references = self.tempered.visible_reference, self.tempered.hidden_reference
+            self.seen = torch.zeros_like(references[0]), torch.zeros_like(references[1])
             if self.restored is not None:
-                self.seen.copy_(self.restored["seen"])
+                self.seen[0].copy_(self.restored["visible_seen"])
+                self.seen[1].copy_(self.restored["hidden_seen"])
         self.restored = None
 
     @torch.no_grad()
@@ -105,12 +108,8 @@ class ParallelTempering(PersistentContrastiveDivergence):
         minibatches = max(1, rounds // self.steps)
         rejections, n = tempered.swaps.mean_rejections(), self.temperatures
         trips = tempered.swaps.round_trips.reshape(-1).tolist()
-        members = rbm.members()
         metrics = []
-        for own, member, betas, reference, mean, made in zip(
-            rejections.view(-1, n - 1), members, tempered.betas.view(-1, n),
-            tempered.reference.view(len(members), -1), seen.view(len(members), -1) / minibatches, trips, strict=True,
-        ):  # fmt: skip
+        for own, betas, made in zip(rejections.view(-1, n - 1), tempered.betas.view(-1, n), trips, strict=True):
             barrier = float(own.sum())
             metrics.append(
                 {
@@ -120,18 +119,17 @@ class ParallelTempering(PersistentContrastiveDivergence):
                 }
             )
             betas.copy_(adapted_ladder(betas, own))
-            independent = deepcopy(member.visible)
-            independent.initialise_bias(mean)
-            reference.copy_(field_between(member.visible, independent))
+        tempered.refer_to(rbm.members(), seen[0] / minibatches, seen[1] / minibatches)
         tempered.swaps.begin_record()
-        seen.zero_()
+        for total in seen:
+            total.zero_()
         return metrics
 
     def state_dict(self) -> dict[str, Tensor]:
         """The chains at all temperatures, temperatures, and the record of swaps."""
         if self.tempered is None or self.seen is None:
             return self.restored or {}
-        return {**self.tempered.state(), "seen": self.seen}
+        return {**self.tempered.state(), "visible_seen": self.seen[0], "hidden_seen": self.seen[1]}
 
     def load_state_dict(self, state_dict: dict[str, Tensor], device: torch.device) -> None:
         """Restore it.

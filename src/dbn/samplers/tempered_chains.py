@@ -1,6 +1,7 @@
 """Chains of an RBM at several inverse temperatures, which exchange their states."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 
 import torch
 from torch import Tensor
@@ -15,9 +16,10 @@ from dbn.samplers.swaps import Swaps, exchanged
 class TemperedChains:
     r"""Rows of chains of an RBM, one at each inverse temperature :math:`\beta` from 0 to 1, with swaps between them.
 
-    At :math:`\beta` the energy is :math:`E_v(v) + E_h(h) - \beta\,v^T W h - (1 - \beta)\,r \cdot v`. So at 0 all units
-    are independent, visible ones with the external field :math:`r`, by which their means are the data's base rates. A
-    swap takes place between the states of two neighbours with hidden units summed out.
+    At :math:`\beta` the energy is :math:`E_v(v) + E_h(h) - \beta\,v^T W h - (1 - \beta)(r \cdot v + s \cdot h)`. So at
+    0 all units are independent, in outer fields :math:`r` and :math:`s` by which their means are those of data. Without
+    these fields the units of a trained model are far from the data as soon as its weights are gone, and chains do not
+    mix on the way. Neighbours swap visible states, with the hidden units summed out.
 
     In a group of RBMs every shape has the members first, and each member has a ladder of its own.
 
@@ -29,7 +31,8 @@ class TemperedChains:
     Attributes:
         v: visible states ``(temperatures * rows, n_visible)``, those of one temperature together.
         betas: ``(temperatures,)``.
-        reference: :math:`r`, ``(1, n_visible)``; zeros at first: the units' own distribution.
+        visible_reference: :math:`r`, ``(1, n_visible)``; zeros at first: the units' own distribution.
+        hidden_reference: :math:`s`, ``(1, n_hidden)``; zeros at first.
         swaps: what decides on swaps, with its record.
 
     Raises:
@@ -42,8 +45,9 @@ class TemperedChains:
         with torch.inference_mode(False):  # chains outlive training
             self.v = v.repeat(*(1 for _ in members), len(betas), 1)
             self.betas = v.new_tensor(betas, dtype=rbm.weight.dtype).expand(*members, -1).clone()
-            self.reference = v.new_zeros(*members, 1, v.shape[-1], dtype=rbm.weight.dtype)
-            self.swaps = Swaps(len(betas), v.shape[-2], members, self.reference)
+            self.visible_reference = v.new_zeros(*members, 1, rbm.n_visible, dtype=rbm.weight.dtype)
+            self.hidden_reference = v.new_zeros(*members, 1, rbm.n_hidden, dtype=rbm.weight.dtype)
+            self.swaps = Swaps(len(betas), v.shape[-2], members, self.betas)
 
     @property
     def top(self) -> Tensor:
@@ -60,14 +64,15 @@ class TemperedChains:
         """Take ``steps`` rounds: swaps, then a step of Gibbs sampling at every temperature."""
         h = self.v.new_empty(*self.v.shape[:-1], rbm.n_hidden)
         beta = self.betas[..., None, None]
-        own_field = (1 - beta) * self.reference.unsqueeze(-3)
+        of_visible = (1 - beta) * self.visible_reference.unsqueeze(-3)
+        of_hidden = (1 - beta) * self.hidden_reference.unsqueeze(-3)
         for _ in range(steps):
             rbm.hidden_field(self.v, out=h)
             self.swap(rbm, h, generator)
-            self.by_temperature(h).mul_(beta)
+            self.by_temperature(h).mul_(beta).add_(of_hidden)
             rbm.hidden.sample(h, generator, out=h)
             rbm.visible_field(h, out=self.v)
-            self.by_temperature(self.v).mul_(beta).add_(own_field)
+            self.by_temperature(self.v).mul_(beta).add_(of_visible)
             rbm.visible.sample(self.v, generator, out=self.v)
 
     def swap(self, rbm: RBM, field: Tensor, generator: Noise = None) -> None:
@@ -96,17 +101,37 @@ class TemperedChains:
         lower, upper = betas[..., :-1, :, :], betas[..., 1:, :, :]
         below, above = fields[..., :-1, :, :], fields[..., 1:, :, :]
 
-        def log_partition(scale: Tensor, own: Tensor) -> Tensor:
-            return rbm.hidden.log_partition((scale * own).flatten(-3, -2)).view(own.shape[:-1])
+        def log_partition(beta: Tensor, own: Tensor) -> Tensor:
+            at_beta = beta * own + (1 - beta) * self.hidden_reference.unsqueeze(-3)
+            return rbm.hidden.log_partition(at_beta.flatten(-3, -2)).view(own.shape[:-1])
 
         after = log_partition(lower, above) + log_partition(upper, below)
         ratio = after - log_partition(lower, below) - log_partition(upper, above)
-        pull = (self.by_temperature(self.v) * self.reference.unsqueeze(-3)).sum(-1)
+        pull = (self.by_temperature(self.v) * self.visible_reference.unsqueeze(-3)).sum(-1)
         return ratio + self.betas.diff(dim=-1).unsqueeze(-1) * pull.diff(dim=-2)
+
+    @torch.no_grad()
+    def refer_to(self, members: Sequence[RBM], visible: Tensor, hidden: Tensor) -> None:
+        """Give independent units the means of data.
+
+        Args:
+            members: the model, or the members of the group.
+            visible: means of the visible units, ``(1, n_visible)``.
+            hidden: means of the hidden units given the data, ``(1, n_hidden)``.
+        """
+        layers = ([rbm.visible for rbm in members], [rbm.hidden for rbm in members])
+        references = (self.visible_reference, self.hidden_reference)
+        for layer, mean, reference in zip(layers, (visible, hidden), references, strict=True):
+            n = reference.shape[-1]
+            for units, own_mean, own in zip(layer, mean.view(-1, n), reference.view(-1, n), strict=True):
+                own.copy_(field_between(units, own_mean))
 
     def state(self) -> dict[str, Tensor]:
         """Everything that changes, by name."""
-        return {"v": self.v, "betas": self.betas, "reference": self.reference, **self.swaps.state()}
+        return {
+            "v": self.v, "betas": self.betas, "visible_reference": self.visible_reference,
+            "hidden_reference": self.hidden_reference, **self.swaps.state(),
+        }  # fmt: skip
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Restore it."""
@@ -125,16 +150,18 @@ def check_exchangeable(rbm: RBM) -> None:
 
 
 @torch.no_grad()
-def field_between(units: Units, other: Units) -> Tensor:
-    """The field in which ``units`` have the distribution of ``other``, units whose energy differs by a linear part.
+def field_between(units: Units, mean: Tensor) -> Tensor:
+    """The field in which units have the distribution of other biases, those that :meth:`Units.initialise_bias` sets.
 
     Args:
         units: units of any type, no group.
-        other: units of the same type with another bias.
+        mean: from which those biases are computed, ``(n,)``.
 
     Returns:
-        ``(n,)``: how much the energy of ``units`` rises, more than that of ``other``, when a unit goes from 0 to 1.
+        ``(n,)``: how much their energy rises, more than with those biases, when a unit goes from 0 to 1.
     """
+    other = deepcopy(units)
+    other.initialise_bias(mean)
     zero = units.bias.new_zeros(1, units.size)
     rises = []
     for places in torch.arange(units.size, device=zero.device).split(UNITS_AT_ONCE):

@@ -1,7 +1,6 @@
 """Samples of RBMs whose own chains do not mix: parallel tempering, and tempering along a training's checkpoints."""
 
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +11,7 @@ from dbn.models.rbm import RBM
 from dbn.random.streams import Noise
 from dbn.samplers.ladder import adapted_ladder, even_ladder, recommended_temperatures
 from dbn.samplers.swaps import Swaps, exchanged
-from dbn.samplers.tempered_chains import TemperedChains, check_exchangeable, field_between
+from dbn.samplers.tempered_chains import TemperedChains, check_exchangeable
 from dbn.settings import check_number
 
 
@@ -52,7 +51,7 @@ def parallel_tempering(
     rounds: int,
     temperatures: int = 10,
     *,
-    base_rates: Tensor | None = None,
+    data: Tensor | None = None,
     generator: Noise = None,
 ) -> Tempered:
     """Sample an RBM by parallel tempering, see :class:`dbn.samplers.tempered_chains.TemperedChains`.
@@ -64,19 +63,19 @@ def parallel_tempering(
         v: where the chains start ``(rows, n_visible)``; each row is independent of the others.
         rounds: of swaps and Gibbs sampling, from 2.
         temperatures: their number, from 2.
-        base_rates: means of the visible units at the highest temperature ``(n_visible,)``, such as those of the data;
-            None: those of the model without its weights.
+        data: visible states, such as training images ``(n, n_visible)``, whose means the units have at the highest
+            temperature, where they are independent; None: ``v``.
         generator: source of randomness (default: torch's global one).
 
     Raises:
         SettingError: a number is out of its range, or units have no likelihood.
-        DataError: ``v`` cannot be visible states, or ``base_rates`` are not one for each visible unit.
+        DataError: ``v`` or ``data`` cannot be visible states.
 
     Example:
         >>> import torch
         >>> from dbn import RBM, Bernoulli
         >>> from dbn.samplers import parallel_tempering
-        >>> found = parallel_tempering(RBM(Bernoulli(20), Bernoulli(10)), torch.zeros(50, 20), rounds=100)
+        >>> found = parallel_tempering(RBM(Bernoulli(20), Bernoulli(10)), torch.rand(50, 20), rounds=100)
         >>> found.v.shape, found.recommended_distributions
         (torch.Size([50, 20]), 2)
 
@@ -85,15 +84,10 @@ def parallel_tempering(
     """
     check_number("rounds", rounds, low=2, whole=True)
     check_number("temperatures", temperatures, low=2, whole=True)
-    tempered = TemperedChains(rbm, rbm.visible_states(v), even_ladder(temperatures))
-    if base_rates is not None:
-        if base_rates.shape != (rbm.n_visible,):
-            raise DataError(
-                f"base_rates {tuple(base_rates.shape)}: give a mean for each of the {rbm.n_visible} visible units."
-            )
-        independent = deepcopy(rbm.visible)
-        independent.initialise_bias(base_rates.to(rbm.weight))
-        tempered.reference.copy_(field_between(rbm.visible, independent))
+    start = rbm.visible_states(v)
+    images = start if data is None else rbm.visible_states(data)
+    tempered = TemperedChains(rbm, start, even_ladder(temperatures))
+    tempered.refer_to([rbm], images.mean(0), rbm.mean_hidden(images).mean(0))
     done, length = 0, 1
     while done + length <= rounds // 2:
         tempered.move(rbm, length, generator)
@@ -117,13 +111,14 @@ def trajectory_tempering(models: Sequence[RBM], v: Tensor, rounds: int, *, gener
     Args:
         models: at several times of training, in order, the one to sample last; their likelihoods must overlap, see
             :attr:`Tempered.rejections`. The first should mix by itself, such as one with small weights.
-        v: where all chains start ``(rows, n_visible)``; each row is independent of the others.
+        v: where the chains start, those of all models ``(rows, n_visible)`` or of each ``(models, rows, n_visible)``;
+            each row is independent of the others.
         rounds: of swaps and Gibbs sampling, from 1.
         generator: source of randomness (default: torch's global one).
 
     Raises:
         SettingError: fewer than two models, models of different units, or units without likelihood.
-        DataError: ``v`` cannot be visible states.
+        DataError: ``v`` cannot be visible states, or those of as many models.
 
     Example:
         >>> import torch
@@ -149,9 +144,13 @@ def trajectory_tempering(models: Sequence[RBM], v: Tensor, rounds: int, *, gener
                 f"models: one has {rbm.visible} by {rbm.hidden}, the last one {last.visible} by {last.hidden}. Give "
                 "checkpoints of one training."
             )
-    states = last.visible_states(v)
-    chains = states.repeat(len(models), 1, 1)
-    swaps = Swaps(len(models), len(states), (), states)
+    given = list(v) if torch.is_tensor(v) and v.dim() == 3 else [v] * len(models)
+    if len(given) != len(models):
+        raise DataError(
+            f"v holds states of {len(given)} models, and there are {len(models)} models. Give one for each."
+        )
+    chains = torch.stack([last.visible_states(own) for own in given])
+    swaps = Swaps(len(models), chains.shape[1], (), chains)
     for _ in range(rounds):
         own = torch.stack([rbm.free_energy(x) for rbm, x in zip(models, chains, strict=True)])
         of_next = torch.stack([rbm.free_energy(x) for rbm, x in zip(models[:-1], chains[1:], strict=True)])
