@@ -46,7 +46,7 @@ def draws_of(rbm: RBM, n: int) -> Tensor:
 def test_chains_visit_both_modes_where_those_of_pcd_stay_in_theirs() -> None:
     """All 400 chains start in the smaller mode; within five standard errors of the enumerated probability.
 
-    Images come from both modes. In the last 100 minibatches a chain changes its mode many times, one of PCD hardly once.
+    Images come from both modes. In the last 100 minibatches a chain changes its mode often, one of PCD never.
     """
     rbm, start, images = two_modes(), torch.zeros(400, 8, dtype=torch.float64), draws_of(two_modes(), 400)
     p = probability_of_up(rbm)
