@@ -27,7 +27,7 @@ from dbn.samplers import (
     PersistentContrastiveDivergence,
     Sampler,
 )
-from helpers import Composer
+from helpers import Composer, Route
 from recorded import CpuGraphs
 
 SAMPLERS: dict[str, Callable[[], Sampler]] = {
@@ -81,22 +81,22 @@ def test_seeds_that_train_together_have_no_chains_of_a_number_of_their_own() -> 
         trained(group, PersistentContrastiveDivergence(chains=7), torch.rand(2, 10, 64, dtype=torch.float64), [0, 1])
 
 
-@pytest.mark.parametrize("sampler", [PersistentContrastiveDivergence, ParallelTempering])
+@pytest.mark.parametrize("sampler", [PersistentContrastiveDivergence, partial(ParallelTempering, temperatures=2)])
 @pytest.mark.parametrize("chains", [3, 25])
-def test_every_minibatch_moves_and_counts_a_given_number_of_chains(chains: int, sampler: Any) -> None:
+def test_every_minibatch_moves_and_counts_a_given_number_of_chains(chains: int, sampler: Any, route: Route) -> None:
     """The gradient: a mean over the images, and one over all chains, by autograd of their free energies."""
-    rbm, own = dense(0), sampler(chains=chains)
+    rbm, own = dense(0).float().to(route.device), sampler(chains=chains)
     step, optimizer = ContrastiveStep(rbm, own), torch.optim.SGD(rbm.parameters(), lr=0.0)
-    for number, n in enumerate((10, 10, 6)):
-        v = torch.rand(n, 64, dtype=torch.float64).round()
+    for number, n in enumerate((10, 6)):
+        v = torch.rand(n, 64, device=route.device).round()
         before = None if own.chains is None else own.chains.clone()
-        step(v, optimizer, streams([0], "gibbs", number))
+        step(v, optimizer, route.noise(number))
         assert own.chains.shape == (chains, 64)
         assert before is None or bool((own.chains != before).any(1).all())
         written = [parameter.grad.clone() for parameter in rbm.parameters()]
         loss = rbm.free_energy(v).mean() - rbm.free_energy(own.chains.clone()).mean()
         for gradient, found in zip(torch.autograd.grad(loss, list(rbm.parameters())), written, strict=True):
-            torch.testing.assert_close(found, gradient, rtol=0, atol=1e-12)
+            torch.testing.assert_close(found, gradient, rtol=0, atol=1e-5)
 
 
 class StoppedError(Exception):
