@@ -15,7 +15,14 @@ from dbn.models import flops
 from dbn.models.units import Bernoulli
 from dbn.pretraining.contrastive import ContrastiveStep
 from dbn.pretraining.stack_run import pretrain
-from dbn.samplers import ContrastiveDivergence, HiddenChains, PersistentContrastiveDivergence, Sampler
+from dbn.samplers import (
+    ContrastiveDivergence,
+    FastPersistentContrastiveDivergence,
+    HiddenChains,
+    ParallelTempering,
+    PersistentContrastiveDivergence,
+    Sampler,
+)
 from finetune.networks.network import Network
 from finetune.runs.network_run import finetune
 from helpers import Composer
@@ -29,6 +36,8 @@ from helpers import Composer
         PersistentContrastiveDivergence(2),
         HiddenChains(1),
         HiddenChains(3),
+        FastPersistentContrastiveDivergence(2),
+        ParallelTempering(2, temperatures=3),
     ],
 )
 def test_a_step_of_contrastive_divergence(sampler: Sampler) -> None:
