@@ -149,14 +149,17 @@ class RBMTraining(LayerTraining):
 
     @property
     def flops(self) -> int:
-        """Operations per image of the first epoch, see :meth:`flops_of`."""
-        return self.flops_of(1)
+        """Operations per image of the steps' products with the weights, with the sampler's present number of steps."""
+        states = (self.sampler.n_chains or self.batch_size) / self.batch_size
+        return flops.contrastive_divergence(self.layer.operations, self.sampler.products, states)
 
     def flops_of(self, epochs: int) -> int:
-        """Operations per image of the steps' products with the weights, in the first ``epochs`` epochs."""
-        states = (self.sampler.n_chains or self.batch_size) / self.batch_size
-        products = [self.sampler.products_in(epoch) for epoch in range(epochs)]
-        return sum(flops.contrastive_divergence(self.layer.operations, own, states) for own in products)
+        """See :meth:`LayerTraining.flops_of`; the sampler then stands at the last of them."""
+        total = 0
+        for epoch in range(epochs):
+            self.sampler.begin_epoch(epoch)
+            total += self.flops
+        return total
 
     def on_fit_start(self) -> None:
         """Set up what depends on the device and on processes: precision, and the sampler with its restored chains.

@@ -29,10 +29,6 @@ class Sampler(ABC):
     def products(self) -> int:
         """Products with the weights that the sampler takes per negative state, for :mod:`dbn.models.flops`."""
 
-    def products_in(self, epoch: int) -> int:
-        """:attr:`products` in an epoch, from 0."""
-        return self.products
-
     def divide(self, processes: int) -> None:
         """Be the sampler of one of several processes, each of which has chains of its own.
 

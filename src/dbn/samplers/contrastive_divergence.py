@@ -31,9 +31,10 @@ class ContrastiveDivergence(GibbsSampler):
         super().__init__(steps)
         self.sample_visible = sample_visible
 
-    def products_of(self, steps: int) -> int:
+    @property
+    def products(self) -> int:
         """``2k - 1``: two per step, without the last hidden field, which belongs to the negative phase."""
-        return 2 * steps - 1
+        return 2 * self.steps - 1
 
     def write_negative_states(self, rbm: RBM, positive: Phase, out: Tensor, generator: Noise = None) -> None:
         """Write the visible states after ``k`` steps into ``out`` ``(batch, n_visible)``."""

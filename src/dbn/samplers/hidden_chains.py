@@ -39,9 +39,10 @@ class HiddenChains(PersistentContrastiveDivergence):
     def __init__(self, steps: Steps = 1) -> None:
         super().__init__(steps)
 
-    def products_of(self, steps: int) -> int:
+    @property
+    def products(self) -> int:
         """``2k - 1``: one for the visible states, two for each further step."""
-        return 2 * steps - 1
+        return 2 * self.steps - 1
 
     def write_negative_states(self, rbm: RBM, positive: Phase, out: Tensor, generator: Noise = None) -> None:
         """Write visible states given the chains' hidden ones, after ``k - 1`` further steps, into ``out``."""

@@ -55,9 +55,10 @@ class ParallelTempering(PersistentContrastiveDivergence):
         self.seen: tuple[Tensor, Tensor] | None = None
         self.restored: dict[str, Tensor] | None = None
 
-    def products_of(self, steps: int) -> int:
+    @property
+    def products(self) -> int:
         """``2k`` at each temperature."""
-        return 2 * steps * self.temperatures
+        return 2 * self.steps * self.temperatures
 
     def write_negative_states(self, rbm: RBM, positive: Phase, out: Tensor, generator: Noise = None) -> None:
         """Move all chains by ``k`` rounds and write visible states of the model's into ``out`` ``(states, n_visible)``.

@@ -45,9 +45,10 @@ class PersistentContrastiveDivergence(GibbsSampler):
         self.n_chains = chains
         self.chains: Tensor | None = None
 
-    def products_of(self, steps: int) -> int:
+    @property
+    def products(self) -> int:
         """``2k``: two per step."""
-        return 2 * steps
+        return 2 * self.steps
 
     def write_negative_states(self, rbm: RBM, positive: Phase, out: Tensor, generator: Noise = None) -> None:
         """Update the chains by ``k`` steps and write their visible states into ``out`` ``(states, n_visible)``.

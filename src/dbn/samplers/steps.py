@@ -1,6 +1,5 @@
 """Numbers of Gibbs steps that change over the epochs."""
 
-from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,26 +29,10 @@ class GibbsSampler(Sampler):
         self.schedule = checked_schedule(steps)
         self.steps = self.schedule[0]
 
-    @abstractmethod
-    def products_of(self, steps: int) -> int:
-        """Products with the weights per negative state for ``k`` = ``steps``."""
-
-    @property
-    def products(self) -> int:
-        """Those of the current epoch."""
-        return self.products_of(self.steps)
-
-    def products_in(self, epoch: int) -> int:
-        """See :meth:`Sampler.products_in`."""
-        return self.products_of(self.steps_in(epoch))
-
-    def steps_in(self, epoch: int) -> int:
-        """``k`` of an epoch, from 0."""
-        return self.schedule[max(start for start in self.schedule if start <= epoch)]
-
     def begin_epoch(self, epoch: int) -> bool:
         """See :meth:`Sampler.begin_epoch`."""
-        before, self.steps = self.steps, self.steps_in(epoch)
+        before = self.steps
+        self.steps = self.schedule[max(start for start in self.schedule if start <= epoch)]
         return before != self.steps
 
 

@@ -38,6 +38,8 @@ from helpers import Composer
         HiddenChains(3),
         FastPersistentContrastiveDivergence(2),
         ParallelTempering(2, temperatures=3),
+        PersistentContrastiveDivergence(2, chains=25),
+        ParallelTempering(1, chains=75, temperatures=2),
     ],
 )
 def test_a_step_of_contrastive_divergence(sampler: Sampler) -> None:
@@ -46,7 +48,9 @@ def test_a_step_of_contrastive_divergence(sampler: Sampler) -> None:
     step(torch.rand(50, 30), optimizer)  # persistent chains have started
     with FlopCounterMode(display=False) as counter:
         step(torch.rand(50, 30), optimizer)
-    assert counter.get_total_flops() == 50 * flops.contrastive_divergence(30 * 20, sampler.products)
+    assert counter.get_total_flops() == 50 * flops.contrastive_divergence(
+        30 * 20, sampler.products, (sampler.n_chains or 50) / 50
+    )
 
 
 @pytest.mark.parametrize("sizes", [[30, 10], [30, 20, 15, 10], [30, 20, 8, 20, 30]])
