@@ -114,7 +114,9 @@ def fits(value: Any, hint: Any) -> bool:
     if hint in (int, float):
         wanted = int if hint is int else (int, float)
         return isinstance(value, wanted) and not isinstance(value, bool) and abs(value) <= LARGEST
-    if inspect.isclass(origin) and issubclass(origin, Iterable) and not issubclass(origin, Mapping):
+    if inspect.isclass(origin) and issubclass(origin, Mapping):
+        return isinstance(value, Mapping)
+    if inspect.isclass(origin) and issubclass(origin, Iterable):
         of = [argument for argument in arguments if argument is not Ellipsis] or [Any]
         return isinstance(value, list | tuple) and all(any(fits(item, one) for one in of) for item in value)
     return inspect.isclass(hint) and isinstance(value, hint)
@@ -135,6 +137,8 @@ def _in_words(hint: Any) -> str:
         return " or ".join(dict.fromkeys(part for part in parts if part))
     if origin is Literal:
         return f"one of {', '.join(map(str, arguments))}"
+    if inspect.isclass(origin) and issubclass(origin, Mapping):
+        return "a group"
     if inspect.isclass(origin) and issubclass(origin, Sequence | Iterable):
         return "a list"
     return words.get(hint, "")

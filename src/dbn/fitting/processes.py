@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from dbn.errors import RunConflictError
+from dbn.errors import RunConflictError, SettingError
 from dbn.files import write_json
-from dbn.fitting.ranks import is_distributed
+from dbn.fitting.ranks import is_distributed, rank
 
 
 def wait_for_all() -> None:
@@ -46,6 +46,42 @@ def gather_from_all(value: torch.Tensor) -> list[torch.Tensor]:
     values = [torch.empty_like(value) for _ in range(torch.distributed.get_world_size())]
     torch.distributed.all_gather(values, value)
     return values
+
+
+StateOfProcesses = dict[str, Tensor] | list[dict[str, Tensor]]
+"""State for a checkpoint: that of the only process, or that of each by rank."""
+
+
+def of_all_processes(state: dict[str, Tensor]) -> StateOfProcesses:
+    """State that differs between processes, for a checkpoint; called in all of them."""
+    if not is_distributed():
+        return state
+    states: list[dict[str, Tensor]] = [{} for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather_object(states, {name: own.cpu() for name, own in state.items()})
+    return states
+
+
+def of_this_process(state: StateOfProcesses, key: str, what: str) -> dict[str, Tensor]:
+    """The part of :func:`of_all_processes` that belongs to this process.
+
+    Args:
+        state: of a checkpoint.
+        key: the setting that it belongs to, and
+        what: words for it, for the message.
+
+    Raises:
+        SettingError: the checkpoint was written by another number of processes.
+    """
+    states = state if isinstance(state, list) else [state]
+    processes = torch.distributed.get_world_size() if is_distributed() else 1
+    if len(states) == processes:
+        return states[rank()] if processes > 1 else states[0]
+    if not any(states):
+        return {}
+    raise SettingError(
+        f"{key}: the checkpoint holds {what} of {len(states)} processes; this run has {processes}. Resume with "
+        f"trainer.devices={len(states)}, or delete the folder checkpoints of the run to start its layer anew."
+    )
 
 
 def add_gradients(module: nn.Module, *others: Tensor) -> None:

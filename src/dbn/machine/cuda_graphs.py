@@ -256,6 +256,10 @@ class BlockGraphs:
             self.recordings[key].rates.copy_(pinned(rates, block.device), non_blocking=True)
         return self.recordings[key]
 
+    def forget(self) -> None:
+        """Record anew: steps are other ones from now on than those recorded."""
+        self.recordings = {}
+
     @property
     def calls(self) -> int:
         """Calls of the noise so far in this block; 0 where generators draw."""

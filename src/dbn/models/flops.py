@@ -7,17 +7,18 @@ weights (in a dense layer, inputs x outputs); each counts as two operations, wit
 from collections.abc import Sequence
 
 
-def contrastive_divergence(multiplications: int, products: int = 1) -> int:
+def contrastive_divergence(multiplications: int, products: int = 1, states: float = 1.0) -> int:
     """Operations per image of one pass of an RBM's training.
 
-    One product for the hidden field in each phase, ``products`` for the negative phase's sampler, two for the
-    statistics. CD-1 has five, CD-k 2k + 3.
+    One product for the hidden field in each phase, ``products`` for the negative phase's sampler, one in each phase for
+    the statistics. CD-1 has five, CD-k 2k + 3.
 
     Args:
         multiplications: in a product.
-        products: products of the sampler per image, see :attr:`dbn.samplers.Sampler.products`.
+        products: products of the sampler per state, see :attr:`dbn.samplers.Sampler.products`.
+        states: of the negative phase, per image.
     """
-    return 2 * multiplications * (4 + products)
+    return round(2 * multiplications * (2 + states * (2 + products)))
 
 
 def forward(multiplications: Sequence[int]) -> int:

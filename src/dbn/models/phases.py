@@ -5,6 +5,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from dbn.errors import SettingError
 from dbn.models.rbm import RBM
 from dbn.models.units import Units
 from dbn.random.streams import Noise
@@ -60,30 +61,49 @@ class Phases:
 
     Args:
         rbm: gives number of units, number of members in a group, dtype and device.
-        batch: states per phase.
+        batch: states of the positive phase.
+        chains: states of the negative phase; None: ``batch``.
+        processes: processes among which the states of the negative phase are divided, if ``chains`` is given.
+
+    Raises:
+        SettingError: a group, whose phases have different numbers of states.
 
     Attributes:
-        v: visible states ``(2 * batch, n_visible)``.
-        field: hidden fields ``(2 * batch, n_hidden)``.
-        positive: the first half of each.
-        negative: the second half.
+        v: visible states ``(batch + chains, n_visible)``.
+        field: hidden fields ``(batch + chains, n_hidden)``.
+        positive: the first ``batch`` of each.
+        negative: the others.
     """
 
-    __slots__ = ("_mean", "_weights", "field", "negative", "positive", "v")
+    __slots__ = ("_chains", "_mean", "_weights", "field", "negative", "positive", "v")
 
-    def __init__(self, rbm: RBM, batch: int) -> None:
+    def __init__(self, rbm: RBM, batch: int, chains: int | None = None, processes: int = 1) -> None:
         new, members = partial(torch.empty, dtype=rbm.state_dtype, device=rbm.weight.device), rbm.connection.members
-        v, h = new(2, *members, batch, rbm.n_visible), new(*members, batch, rbm.n_hidden)
-        field, mean = new(2, *h.shape), new(2, *h.shape)
-        self.positive = Phase(v[0], field[0], mean[0], h)
-        self.negative = Phase(v[1], field[1], mean[1], h)
-        self.v, self.field, self._mean = (x if members else x.flatten(0, 1) for x in (v, field, mean))
+        n = batch if chains is None else chains
+        self._chains = None if chains is None else chains * processes
+        h = new(*members, batch, rbm.n_hidden)
+        if members:
+            if n != batch:
+                raise SettingError(
+                    f"sampler.chains={self._chains}: of seeds that train together each has as many chains as images in "
+                    f"every minibatch, here {batch}. Use sampler.chains=null, or n_parallel_seeds=1."
+                )
+            self.v, self.field, self._mean = new(2, *members, batch, rbm.n_visible), new(2, *h.shape), new(2, *h.shape)
+            (v, own_v), (field, own_field), (mean, own_mean) = self.v, self.field, self._mean
+        else:
+            self.v, self.field, self._mean = (new(batch + n, size) for size in (rbm.n_visible, *2 * (rbm.n_hidden,)))
+            (v, own_v), (field, own_field), (mean, own_mean) = (
+                x.split([batch, n]) for x in (self.v, self.field, self._mean)
+            )
+        self.positive = Phase(v, field, mean, h)
+        self.negative = Phase(own_v, own_field, own_mean, h if n == batch else new(n, rbm.n_hidden))
         self._weights: dict[tuple[int | None, torch.dtype], Tensor] = {}
 
     def weights(self, count: int | None, dtype: torch.dtype) -> Tensor:
-        """Weight of each state's ``-F(v)`` in the gradient: ``(2 * batch,)``, in a group ``(2, members, batch)``.
+        """Weight of each state's ``-F(v)`` in the gradient: ``(batch + chains,)``, in a group ``(2, members, batch)``.
 
-        Weights are ``-1/count`` in the positive phase, ``1/count`` in the negative one.
+        Weights are ``-1/count`` in the positive phase; in the negative one ``1/count``, or one over a given number of
+        chains, over all processes.
 
         Args:
             count: images in the minibatch over all processes, whose gradients are then added; None: ``batch``.
@@ -91,9 +111,10 @@ class Phases:
         """
         weights = self._weights.get((count, dtype))
         if weights is None:
-            scale = 1 / (count or self.positive.v.shape[-2])
-            positive = self.v.new_full(self.positive.v.shape[:-1], scale, dtype=dtype)
-            weights = self._weights[count, dtype] = torch.stack([-positive, positive]).view(self.v.shape[:-1])
+            number = count or self.positive.v.shape[-2]
+            positive = self.v.new_full(self.positive.v.shape[:-1], -1 / number, dtype=dtype)
+            negative = self.v.new_full(self.negative.v.shape[:-1], 1 / (self._chains or number), dtype=dtype)
+            weights = self._weights[count, dtype] = torch.cat([positive, negative]).view(self.v.shape[:-1])
         return weights
 
     def by_phase(self, rbm: RBM, count: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
@@ -126,7 +147,7 @@ class Phases:
 
     @property
     def mean(self) -> Tensor:
-        """Hidden means ``(2 * batch, n_hidden)``."""
+        """Hidden means ``(batch + chains, n_hidden)``."""
         positive, negative = self.positive, self.negative
         if positive._hidden is None is negative._hidden:
             return self._mean

@@ -11,7 +11,7 @@ from dbn.data.blocks import Block, Minibatch
 from dbn.data.images import ImageSet
 from dbn.errors import SettingError
 from dbn.fitting.block_module import Optimizer
-from dbn.fitting.processes import add_gradients
+from dbn.fitting.processes import StateOfProcesses, add_gradients, of_all_processes, of_this_process
 from dbn.machine.kernels import kernel_streams
 from dbn.machine.precision import choose_precision
 from dbn.models import flops
@@ -131,6 +131,7 @@ class ContrastiveStep:
         add_gradients(rbm, *statistics)
         if self.gradient is not None:
             self.gradient.transform(rbm, statistics)
+        self.sampler.follow_gradient(rbm)
         if self.limits is not None:
             self.limits.add_gradient(rbm.connection)
         optimizer.step()
@@ -145,7 +146,8 @@ class ContrastiveStep:
         """The buffers for minibatches of ``batch`` images."""
         phases = self.phases.get(batch)
         if phases is None:
-            phases = self.phases[batch] = Phases(self.rbm, batch)
+            sampler = self.sampler
+            phases = self.phases[batch] = Phases(self.rbm, batch, sampler.n_chains, sampler.processes)
         return phases
 
 
@@ -172,20 +174,31 @@ class RBMTraining(LayerTraining):
     def __init__(self, layer: RBM, settings: LayerSettings, sampler: Sampler, **options: Any) -> None:
         super().__init__(layer, settings, **options)
         self.sampler = sampler
-        self.sampler_state: dict[str, Tensor] | None = None
+        self.sampler_state: StateOfProcesses | None = None
+        self.sampler_metrics: Sequence[Mapping[str, float]] = ()
         self.direction = settings.direction
         self.direction_state: dict[str, Tensor] = {}
 
     @property
     def flops(self) -> int:
-        """Operations per image of the step's products with the weights."""
-        return flops.contrastive_divergence(self.layer.operations, self.sampler.products)
+        """Operations per image of the steps' products with the weights, with the sampler's present number of steps."""
+        states = (self.sampler.n_chains or self.batch_size) / self.batch_size
+        return flops.contrastive_divergence(self.layer.operations, self.sampler.products, states)
+
+    def flops_of(self, epochs: int) -> int:
+        """See :meth:`LayerTraining.flops_of`; the sampler then stands at the last of them."""
+        total = 0
+        for epoch in range(epochs):
+            self.sampler.begin_epoch(epoch)
+            total += self.flops
+        return total
 
     def on_fit_start(self) -> None:
-        """Set up what depends on the device: precision and the sampler's restored chains.
+        """Set up what depends on the device and on processes: precision, and the sampler with its restored chains.
 
         Raises:
-            SettingError: persistent chains with several processes, or a precision that is not supported here.
+            SettingError: a precision that is not supported here, chains that cannot be divided among the processes, or
+                a checkpoint of another number of processes.
         """
         self.choose_precision()
         if self.direction is not None:
@@ -196,13 +209,10 @@ class RBMTraining(LayerTraining):
             settings.dropout,
         )  # fmt: skip
         self.destination = self.step.destination
-        if self.sampler.persistent and self.trainer.world_size > 1:
-            raise SettingError(
-                "sampler=pcd: chains belong to one process, and a checkpoint could not hold those of "
-                f"{self.trainer.world_size}. Use sampler=cd, or trainer.devices=1."
-            )
+        self.sampler.divide(self.trainer.world_size)
         if self.sampler_state is not None:
-            self.sampler.load_state_dict(self.sampler_state, self.device)
+            own = of_this_process(self.sampler_state, "sampler", "its chains")
+            self.sampler.load_state_dict(own, self.device)
 
     def choose_precision(self) -> None:
         """Choose the precision of the products, see :func:`dbn.machine.precision.choose_precision`."""
@@ -213,7 +223,7 @@ class RBMTraining(LayerTraining):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the states of the sampler's chains and of the updates' direction as well."""
         super().on_save_checkpoint(checkpoint)
-        checkpoint["sampler"] = self.sampler.state_dict()
+        checkpoint["sampler"] = of_all_processes(self.sampler.state_dict())
         if self.direction is not None:
             checkpoint["direction"] = self.direction.state_dict()
 
@@ -226,6 +236,8 @@ class RBMTraining(LayerTraining):
     def begin_block(self, block: Block) -> Block:
         """See :meth:`LayerTraining.begin_block`; recorded steps rely on copies of the weight that are up to date."""
         self.step.rbm.connection.refresh()
+        if self.sampler.begin_epoch(self.current_epoch) and self.graphs is not None:
+            self.graphs.forget()
         return super().begin_block(block)
 
     def open_streams(self, name: str, *counters: int, device: torch.device) -> Source:
@@ -241,6 +253,15 @@ class RBMTraining(LayerTraining):
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
         """Take a :class:`ContrastiveStep`."""
         self.step(batch.features, optimizer, self.generator, batch.count)
+
+    def on_train_epoch_end(self) -> None:
+        """Have the sampler adapt to what it saw, before metrics and checkpoint."""
+        self.sampler_metrics = self.sampler.end_epoch(self.layer)
+        super().on_train_epoch_end()
+
+    def further_metrics(self) -> Sequence[Mapping[str, float]]:
+        """Those of the sampler."""
+        return self.sampler_metrics
 
     def metrics_of(self, member: RBM, train: Tensor, validation: Tensor | None) -> dict[str, float]:
         """See :func:`rbm_metrics`; with ``pseudo_likelihood`` where it is watched, see :func:`watched_likelihood`."""

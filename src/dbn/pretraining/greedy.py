@@ -236,7 +236,7 @@ def train_layer(
         for_inputs = epochs * flops.forward(below) if computed else flops.forward(below[-1:])
         facts: dict[str, Any] = {
             **shared,
-            "flops": (epochs * module.flops + for_inputs) * len(train[0]),
+            "flops": (module.flops_of(epochs) + for_inputs) * len(train[0]),
             "epochs": epochs,
             "training": {"epochs": epochs, "reason": reason},
             "warnings": list(module.warnings[k].values()),

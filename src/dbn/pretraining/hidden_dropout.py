@@ -47,9 +47,9 @@ class HiddenDropout:
         """Refuse chains that outlive a minibatch: they are of the model with all units.
 
         Raises:
-            SettingError: the sampler's chains persist, or do not start at the data.
+            SettingError: the sampler's chains do not start at the data.
         """
-        if sampler.persistent or not sampler.starts_at_data:
+        if not sampler.starts_at_data:
             raise SettingError(
                 f"dropout_hidden={self.rate:g}: the chains of {type(sampler).__name__} belong to no image, for which "
                 "units could be left out. Use sampler=cd, or dropout_hidden=0."

@@ -89,6 +89,10 @@ class LayerTraining(BlockModule):
     def flops(self) -> int:
         """Floating-point operations per image and epoch."""
 
+    def flops_of(self, epochs: int) -> int:
+        """Floating-point operations per image of the first ``epochs`` epochs."""
+        return epochs * self.flops
+
     @abstractmethod
     def metrics_of(self, member: Any, train: Tensor, validation: Tensor | None) -> dict[str, float]:
         """Metrics of a layer, by name.
@@ -98,6 +102,10 @@ class LayerTraining(BlockModule):
             train: training images ``(n, n_inputs)``.
             validation: validation images ``(m, n_inputs)``, or None.
         """
+
+    def further_metrics(self) -> Sequence[Mapping[str, float]]:
+        """Metrics of the epoch that a layer does not say by itself, of each member; empty: none."""
+        return ()
 
     @property
     def largest_product(self) -> int:
@@ -187,6 +195,8 @@ class LayerTraining(BlockModule):
             validation: Sequence[Tensor | None] = self.monitored_validation or [None] * len(members)
             with torch.no_grad():
                 rows = [self.metrics_of(*own) for own in zip(members, self.monitored, validation, strict=True)]
+            for row, further in zip(rows, self.further_metrics(), strict=False):
+                row.update(further)
             trained = [None] * len(rows) if self.patience is None else list(self.patience.trained)
             self.log_rows(
                 [{f"layer{self.number}/{name}": value for name, value in row.items()} for row in rows],

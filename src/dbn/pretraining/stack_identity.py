@@ -9,7 +9,7 @@ from dbn.data.split_settings import split_seed_of
 from dbn.pretraining.from_config import layers_of, visible_of
 from dbn.pretraining.gradients import Gradient
 from dbn.pretraining.settings import LayerSettings
-from dbn.runs.identity import data_identity, digest, trainer_identity, without_effect
+from dbn.runs.identity import data_identity, digest, method_identity, trainer_identity, without_effect
 from dbn.settings import settings_of
 
 
@@ -30,7 +30,7 @@ def stack_identity(config: Mapping[str, Any]) -> dict[str, Any]:
         "layers": [layer_identity(layer) for layer in layers_of(stack)],
         "optimizer": stack["optimizer"],
         "augment": augment_identity(augment),
-        "method": config["method"],
+        "method": method_identity(config["method"]),
         "trainer": trainer,
         "precision": config["precision"],
         "seed": config["seed"],

@@ -44,6 +44,8 @@ SWITCHED: dict[str, tuple[Any, tuple[str, ...]]] = {
     "dropout_hidden": (0, ()),
 }
 """Settings of a layer that earlier versions did not have: the value that has no effect, and what has none then."""
+UNUSED_BY_SAMPLERS = (("chains", None),)
+"""Settings of samplers that are equivalent to leaving them out, which earlier versions did not have."""
 NO_BLOCKS = ("blocks", None)
 """Setting of the group ``network`` that is equivalent to leaving it out."""
 LABEL_KEYS = frozenset({"n_labelled", "n_validation"})
@@ -81,12 +83,25 @@ def run_identity(config: Mapping[str, Any]) -> dict[str, Any]:
         kept["trainer"] = trainer_identity(config["trainer"])
     if isinstance(config.get("augment"), Mapping):
         kept["augment"] = settings_in_effect(config["augment"])
+    for group in ("method", "sampler"):
+        if isinstance(kept.get(group), Mapping):
+            kept[group] = method_identity(kept[group])
     stack = kept.get("stack")
     if isinstance(stack, Mapping):
         kept["stack"] = _stack_identity(stack)
     for group, paths in (("init", ("stack", "run")), ("search", ("chosen",))):  # the files' content is compared instead
         if isinstance(config.get(group), Mapping):
             kept[group] = {key: value for key, value in config[group].items() if key not in paths}
+    return kept
+
+
+def method_identity(method: Mapping[str, Any]) -> dict[str, Any]:
+    """A group ``method``, or ``sampler``, without the samplers' settings that have no effect."""
+    kept = {key: value for key, value in method.items() if (key, value) not in UNUSED_BY_SAMPLERS}
+    if isinstance(kept.get("steps"), Mapping):  # epochs, which are texts in JSON
+        kept["steps"] = {str(epoch): number for epoch, number in kept["steps"].items()}
+    if isinstance(kept.get("sampler"), Mapping):
+        kept["sampler"] = method_identity(kept["sampler"])
     return kept
 
 

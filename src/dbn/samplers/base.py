@@ -1,11 +1,13 @@
 """The interface of samplers."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from dbn.errors import SettingError
 from dbn.models.phases import Phase, Phases
 from dbn.models.rbm import RBM
 from dbn.random.streams import Noise
@@ -14,15 +16,54 @@ from dbn.random.streams import Noise
 class Sampler(ABC):
     """Produces the visible states of the negative phase."""
 
-    persistent: ClassVar[bool] = False
-    """Whether its chains continue from minibatch to minibatch."""
     starts_at_data: ClassVar[bool] = True
     """Whether it needs the positive phase's hidden field. Without it, the fields of both phases are one product."""
+
+    n_chains: int | None = None
+    """Number of chains over all processes, each a state of the negative phase; None: one for each image."""
+    processes: int = 1
+    """Processes that have chains of their own; a given number is divided among them."""
 
     @property
     @abstractmethod
     def products(self) -> int:
-        """Products with the weights that the sampler takes per image, for :mod:`dbn.models.flops`."""
+        """Products with the weights that the sampler takes per negative state, for :mod:`dbn.models.flops`."""
+
+    def divide(self, processes: int) -> None:
+        """Be the sampler of one of several processes, each of which has chains of its own.
+
+        Args:
+            processes: their number.
+
+        Raises:
+            SettingError: a given number of chains cannot be divided by it.
+        """
+        if self.n_chains is not None and self.n_chains % processes:
+            even = max(1, self.n_chains // processes) * processes
+            raise SettingError(
+                f"sampler.chains={self.n_chains}: they cannot be divided evenly among {processes} processes. Use "
+                f"sampler.chains={even}, or null."
+            )
+        self.processes = processes
+
+    def begin_epoch(self, epoch: int) -> bool:
+        """Set up what depends on the epoch, from 0; called before every block, so also when training resumes.
+
+        Returns:
+            Whether steps are other ones from now on, so that recorded ones are of no use.
+        """
+        return False
+
+    def end_epoch(self, rbm: RBM) -> Sequence[Mapping[str, float]]:
+        """Adapt to what was seen in an epoch; the host may wait for the device.
+
+        Args:
+            rbm: the model, or a group.
+
+        Returns:
+            Metrics of the epoch by name, of each member; empty: none.
+        """
+        return ()
 
     @abstractmethod
     def write_negative_states(self, rbm: RBM, positive: Phase, out: Tensor, generator: Noise = None) -> None:
@@ -32,7 +73,7 @@ class Sampler(ABC):
             rbm: the model.
             positive: the positive phase of the minibatch; only its buffer ``h`` may be overwritten. Its hidden field is
                 there only for a sampler that :attr:`starts_at_data`.
-            out: ``(batch, n_visible)``.
+            out: ``(states, n_visible)``, one for each image, or for each of :attr:`n_chains`.
             generator: source of randomness (default: torch's global one).
         """
 
@@ -44,6 +85,9 @@ class Sampler(ABC):
             phases: both phases of the minibatch; their buffer ``h`` may be overwritten.
             generator: source of randomness (default: torch's global one).
         """
+
+    def follow_gradient(self, rbm: RBM) -> None:  # noqa: B027
+        """Learn from the gradient that the update will take: ``grad`` of the parameters, over all processes."""
 
     def state_dict(self) -> dict[str, Tensor]:
         """State for checkpoints, so that resumed training is bit-equal; empty unless chains persist."""

@@ -2,14 +2,13 @@
 
 from torch import Tensor
 
-from dbn.errors import SettingError
 from dbn.models.phases import Phase
 from dbn.models.rbm import RBM
 from dbn.random.streams import Noise
-from dbn.samplers.base import Sampler
+from dbn.samplers.steps import GibbsSampler, Steps
 
 
-class ContrastiveDivergence(Sampler):
+class ContrastiveDivergence(GibbsSampler):
     """CD-k: ``k`` steps of Gibbs sampling from the minibatch.
 
     Hidden states are always sampled: real-valued ones would carry more than one bit each from the data to the
@@ -18,20 +17,18 @@ class ContrastiveDivergence(Sampler):
     see :meth:`dbn.models.units.Units.reconstruction`.
 
     Args:
-        steps: ``k``, from 1.
+        steps: ``k``, from 1, or a schedule of it, see :class:`dbn.samplers.steps.GibbsSampler`.
         sample_visible: sample the last visible states as well.
 
     Raises:
-        SettingError: ``steps`` is not a whole number from 1.
+        SettingError: ``steps`` is no whole number from 1, and no schedule of such numbers.
 
     References:
         Hinton (2002), *Training products of experts by minimizing contrastive divergence*; Hinton (2012), section 3.
     """
 
-    def __init__(self, steps: int = 1, *, sample_visible: bool = False) -> None:
-        if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
-            raise SettingError(f"sampler.steps={steps!r}: contrastive divergence takes a whole number of steps from 1.")
-        self.steps = steps
+    def __init__(self, steps: Steps = 1, *, sample_visible: bool = False) -> None:
+        super().__init__(steps)
         self.sample_visible = sample_visible
 
     @property

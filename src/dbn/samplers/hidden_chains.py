@@ -10,6 +10,7 @@ from dbn.models.phases import Phase, Phases
 from dbn.models.rbm import RBM
 from dbn.random.streams import Noise
 from dbn.samplers.persistent import PersistentContrastiveDivergence
+from dbn.samplers.steps import Steps
 
 
 class HiddenChains(PersistentContrastiveDivergence):
@@ -20,20 +21,23 @@ class HiddenChains(PersistentContrastiveDivergence):
     than all before adds chains, a smaller one updates only the first.
 
     Args:
-        steps: ``k``, from 1.
+        steps: ``k``, from 1, or a schedule of it, see :class:`dbn.samplers.steps.GibbsSampler`.
 
     Attributes:
         chains: hidden states ``(chains, n_hidden)``, with the members first in a group of models; None before the first
             minibatch.
 
     Raises:
-        SettingError: ``steps`` is not a whole number from 1.
+        SettingError: ``steps`` is no whole number from 1, and no schedule of such numbers.
 
     References:
         Tieleman (2008), *Training restricted Boltzmann machines using approximations to the likelihood gradient*, ICML.
     """
 
     starts_at_data: ClassVar[bool] = False
+
+    def __init__(self, steps: Steps = 1) -> None:
+        super().__init__(steps)
 
     @property
     def products(self) -> int:

@@ -15,7 +15,14 @@ from dbn.models import flops
 from dbn.models.units import Bernoulli
 from dbn.pretraining.contrastive import ContrastiveStep
 from dbn.pretraining.stack_run import pretrain
-from dbn.samplers import ContrastiveDivergence, HiddenChains, PersistentContrastiveDivergence, Sampler
+from dbn.samplers import (
+    ContrastiveDivergence,
+    FastPersistentContrastiveDivergence,
+    HiddenChains,
+    ParallelTempering,
+    PersistentContrastiveDivergence,
+    Sampler,
+)
 from finetune.networks.network import Network
 from finetune.runs.network_run import finetune
 from helpers import Composer
@@ -29,6 +36,10 @@ from helpers import Composer
         PersistentContrastiveDivergence(2),
         HiddenChains(1),
         HiddenChains(3),
+        FastPersistentContrastiveDivergence(2),
+        ParallelTempering(2, temperatures=3),
+        PersistentContrastiveDivergence(2, chains=25),
+        ParallelTempering(1, chains=75, temperatures=2),
     ],
 )
 def test_a_step_of_contrastive_divergence(sampler: Sampler) -> None:
@@ -37,7 +48,9 @@ def test_a_step_of_contrastive_divergence(sampler: Sampler) -> None:
     step(torch.rand(50, 30), optimizer)  # persistent chains have started
     with FlopCounterMode(display=False) as counter:
         step(torch.rand(50, 30), optimizer)
-    assert counter.get_total_flops() == 50 * flops.contrastive_divergence(30 * 20, sampler.products)
+    assert counter.get_total_flops() == 50 * flops.contrastive_divergence(
+        30 * 20, sampler.products, (sampler.n_chains or 50) / 50
+    )
 
 
 @pytest.mark.parametrize("sizes", [[30, 10], [30, 20, 15, 10], [30, 20, 8, 20, 30]])

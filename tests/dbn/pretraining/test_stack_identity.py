@@ -117,6 +117,21 @@ def test_what_else_determines_a_stack(other: list[str], compose: Composer) -> No
     assert len(stacks) == 2
 
 
+def test_stacks_from_before_chains_had_a_number_are_found(compose: Composer) -> None:
+    """Where none is given; a stack with one is another."""
+    config = compose("finetune", ["arm=dbn", "sampler=pcd"])
+    before, given = json.loads(json.dumps(config)), json.loads(json.dumps(config))
+    for earlier, later in (
+        (before["sampler"], given["sampler"]),
+        (before["method"]["sampler"], given["method"]["sampler"]),
+    ):
+        del earlier["chains"]
+        later["chains"] = 30
+    directories = [pretraining_directory(pretraining_config(own)) for own in (config, before, given)]
+    assert directories[0] == directories[1] != directories[2]
+    assert run_identity(config) == run_identity(before) != run_identity(given)
+
+
 def test_the_device_does_not_keep_a_run_from_being_found(compose: Composer) -> None:
     on_gpu = ["trainer=gpu", "+trainer.profiler=simple"]
     here, there = (compose("finetune", [*SMALL, *more]) for more in ([], on_gpu))

@@ -17,7 +17,13 @@ from dbn.pretraining import fit
 from dbn.pretraining.contrastive import ContrastiveStep, RBMTraining
 from dbn.random.device_noise import DeviceNoise
 from dbn.random.streams import stream, stream_seed
-from dbn.samplers import ContrastiveDivergence, PersistentContrastiveDivergence, Sampler
+from dbn.samplers import (
+    ContrastiveDivergence,
+    FastPersistentContrastiveDivergence,
+    ParallelTempering,
+    PersistentContrastiveDivergence,
+    Sampler,
+)
 from helpers import Route
 from reference_noise import normal, uniform
 
@@ -25,6 +31,9 @@ CASES: list[tuple[Callable[[], Sampler], str]] = [
     (ContrastiveDivergence, "float32"),
     (lambda: ContrastiveDivergence(2, sample_visible=True), "bf16"),
     (PersistentContrastiveDivergence, "float32"),
+    (FastPersistentContrastiveDivergence, "bf16"),
+    (lambda: ParallelTempering(temperatures=3), "float32"),
+    (lambda: ParallelTempering(temperatures=3), "bf16"),
 ]
 
 
