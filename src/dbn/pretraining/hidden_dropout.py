@@ -8,7 +8,7 @@ from dbn.models.rbm import RBM
 from dbn.models.units import MaxPooled, Units
 from dbn.random.noise import uniform
 from dbn.random.streams import Noise
-from dbn.samplers import Sampler
+from dbn.samplers import ContrastiveDivergence, Sampler
 
 
 class HiddenDropout:
@@ -47,9 +47,9 @@ class HiddenDropout:
         """Refuse chains that outlive a minibatch: they are of the model with all units.
 
         Raises:
-            SettingError: the sampler's chains do not start at the data.
+            SettingError: the sampler is not contrastive divergence.
         """
-        if not sampler.starts_at_data:
+        if not isinstance(sampler, ContrastiveDivergence):
             raise SettingError(
                 f"dropout_hidden={self.rate:g}: the chains of {type(sampler).__name__} belong to no image, for which "
                 "units could be left out. Use sampler=cd, or dropout_hidden=0."
