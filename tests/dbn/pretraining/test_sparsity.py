@@ -54,7 +54,7 @@ def test_units_are_on_as_often_as_wanted(data: DataSet, layer: dict) -> None:
     free = pretrain_stack(data, [LayerSettings(**common)], progress=False)
     sparse = pretrain_stack(data, [LayerSettings(**common, sparsity_target=0.03, sparsity_cost=10.0)], progress=False)
     images = data.test.features()
-    found, before = (float(stack[0].mean_hidden(images).mean()) for stack in (sparse, free))
+    found, before = (float(stack[0].mean_hidden(images).mean().detach()) for stack in (sparse, free))
     assert found == pytest.approx(0.03, abs=0.01)
     assert abs(before - 0.03) > 0.02
 

@@ -82,7 +82,7 @@ def test_saturated_weights(digits_data: DataSet) -> None:
     (found,) = pretrain_stacks(digits_data, layers, [StackRun()], progress=False)
     (text,) = found.facts[0]["warnings"]
     assert "the weights are saturated" in text
-    assert "Lower stack.every_layer.learning_rate (it is 0.01) or stack.every_layer.weight_std (it is 20)" in text
+    assert "Lower stack.every_layer.learning_rate (it is 0.01) or stack.every_layer.weight_std (it is 20.0)" in text
 
 
 def test_reconstructions_that_ignore_the_image(x: Tensor, caplog: pytest.LogCaptureFixture) -> None:
