@@ -11,7 +11,7 @@ import finetune
 ORDER = {
     "dbn": [
         "lazy", "errors", "settings", "files", "random", "data", "machine", "models", "fitting", "runs", "commands",
-        "samplers", "likelihood", "pretraining", "use", "sklearn", "pretrain", "sample", "fetch_data",
+        "samplers", "likelihood", "diagnostics", "pretraining", "use", "sklearn", "pretrain", "sample", "fetch_data",
     ],
     "finetune": [
         "networks", "tasks", "baselines", "runs", "sklearn", "report", "use", "export", "stack_quality", "rungs",

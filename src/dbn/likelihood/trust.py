@@ -91,18 +91,17 @@ def _beside_exact(forward: LogPartitionEstimate, reverse: LogPartitionEstimate, 
     """The exact value, and how far off annealing would have been."""
     words = ["log Z is exact: the sum over all states of the smaller layer."]
     low, high = exact - forward.log_z, reverse.log_z - exact
-    interval = forward.estimate
-    if abs(low) > SMALL and exact not in interval:
-        where = "below" if low > 0 else "above"
-        words.append(
-            f"Forward annealing alone would be {abs(low):.1f} nats {where} it and flatter the model, with an interval "
-            "that does not say so: its chains miss modes of the model. Do not trust it for larger models trained like "
-            "this one."
-            if low > 0
-            else f"Forward annealing alone would be {abs(low):.1f} nats {where} it, by a few chains that dominate."
-        )
-    else:
+    unsaid = exact not in forward.estimate
+    if abs(low) <= SMALL or (abs(low) <= CLOSE and not unsaid):
         words.append(
             f"Forward annealing is within {abs(low):.2f} nats of it, reverse annealing within {abs(high):.2f}."
         )
+    elif low > 0:
+        said = ", with an interval that does not say so" if unsaid else ""
+        words.append(
+            f"Forward annealing alone would be {low:.1f} nats below it and flatter the model{said}: its chains miss "
+            "modes of the model. Do not trust it for larger models trained like this one."
+        )
+    else:
+        words.append(f"Forward annealing alone would be {-low:.1f} nats above it, by a few chains that dominate.")
     return Trust("exact", " ".join(words))
