@@ -25,7 +25,7 @@ for module, *arguments in json.loads(sys.argv[1]):
 print("\\n" + json.dumps(answers))
 """
 TRAIN, PREDICT, FEATURES = "finetune.train", "finetune.predict", "finetune.features"
-SAMPLE, EVALUATE, EXPORT = "dbn.sample", "dbn.evaluate", "finetune.export.command"
+SAMPLE, EXPORT = "dbn.sample", "finetune.export.command"
 
 
 @dataclass(frozen=True)

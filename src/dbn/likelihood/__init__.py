@@ -11,6 +11,7 @@ from dbn.likelihood.dbn_bound import DBNBound, dbn_log_likelihood_bound
 from dbn.likelihood.enumeration import Enumeration, log_likelihood, log_partition_function
 from dbn.likelihood.intervals import Estimate, exactly
 from dbn.likelihood.pseudo_likelihood import pseudo_log_likelihood
+from dbn.likelihood.trajectory import TrajectoryAnnealing
 
 __all__ = [
     "BaseRates",
@@ -18,6 +19,7 @@ __all__ = [
     "Enumeration",
     "Estimate",
     "LogPartitionEstimate",
+    "TrajectoryAnnealing",
     "annealed_importance_sampling",
     "average_log_likelihood",
     "dbn_log_likelihood_bound",
