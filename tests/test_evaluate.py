@@ -9,6 +9,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -148,6 +149,7 @@ def test_chains_are_measured_and_drawn(folder: Path, tmp_path: Path) -> None:
 def test_wrong_calls_get_a_message_and_leave_nothing(folder: Path, tmp_path: Path) -> None:
     stack = f"stack={folder / 'one'}"
     (tmp_path / "mine.svg").write_text("mine")
+    np.savez(tmp_path / "wide.npz", images=np.arange(20 * 81, dtype=np.uint8).reshape(20, 9, 9) % 17)
     refused = [
         (["stack=nothing", *QUICK], "nothing: there is no such DBN file"),
         ([f"stack={folder / 'relu'}", *QUICK], "no likelihood"),
@@ -160,14 +162,14 @@ def test_wrong_calls_get_a_message_and_leave_nothing(folder: Path, tmp_path: Pat
         ([stack, *QUICK, "figure=x.jpg"], "must end in .svg or .png or .pdf"),
         ([stack, *QUICK, "samples=5"], "none by samples=0"),
         ([stack, *QUICK, "binarise=half"], "binarise='half': no such choice"),
-        ([stack, *QUICK, "data=olivetti"], "features"),
+        ([stack, "data=npz", "data.path=wide.npz", "split=all"], "takes 64 features, from images of 1 x 8 x 8"),
     ]
     for words, message in refused:
         answer = run(tmp_path, *words)
         assert (answer.status, answer.out) == (2, ""), (words, answer)
         assert message in answer.error, (words, answer.error)
         assert "Traceback" not in answer.error
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.svg"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.svg", "wide.npz"]
 
 
 def test_real_units_have_densities(tmp_path: Path) -> None:

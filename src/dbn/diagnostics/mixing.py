@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dbn.diagnostics.autocorrelation import AutocorrelationTime, autocorrelation_time
 from dbn.errors import DataError
+from dbn.likelihood.enumeration import check_single
 from dbn.models.rbm import RBM
 from dbn.random.streams import stream
 from dbn.settings import check_number
@@ -117,13 +118,14 @@ def measure_mixing(
         after_step: called after each step with 1, such as to show progress.
 
     Raises:
-        SettingError: ``chains``, ``steps`` or ``modes`` is too small.
+        SettingError: ``chains``, ``steps`` or ``modes`` is too small, or the RBM is a group.
         DataError: fewer data than chains, or they cannot be states of the visible units.
 
     References:
         Gelman & Rubin (1992), *Inference from iterative simulation using multiple sequences*; Vehtari, Gelman, Simpson,
         Carpenter & Bürkner (2021), *Rank-normalization, folding, and localization: an improved R-hat*, for the limit.
     """
+    check_single(rbm)
     check_number("chains", chains, low=2, whole=True)
     check_number("steps", steps, low=8, whole=True)
     check_number("modes", modes, low=2, whole=True)

@@ -10,13 +10,18 @@ CHUNK = 2**14
 """States whose free energies are computed at once."""
 
 
-def check_normalised(rbm: RBM) -> None:
-    """Raise :class:`SettingError` unless it is a single RBM whose layers have ``normalised`` log partitions."""
+def check_single(rbm: RBM) -> None:
+    """Raise :class:`SettingError` for a group of RBMs."""
     if rbm.connection.members:
         raise SettingError(
-            "This RBM is a group of several that train together, which has no likelihood of its own. Take each of "
-            "rbm.members()."
+            "This RBM is a group of several that train together, which has no likelihood and no chains of its own. "
+            "Take each of rbm.members()."
         )
+
+
+def check_normalised(rbm: RBM) -> None:
+    """Raise :class:`SettingError` unless it is a single RBM whose layers have ``normalised`` log partitions."""
+    check_single(rbm)
     for units in (rbm.visible, rbm.hidden):
         if not units.normalised:
             raise SettingError(

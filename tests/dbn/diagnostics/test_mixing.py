@@ -113,5 +113,7 @@ def test_too_few_data_or_steps_are_refused() -> None:
         measure_mixing(rbm, data, chains=401)
     with pytest.raises(SettingError, match="steps=7"):
         measure_mixing(rbm, data, chains=10, steps=7)
+    with pytest.raises(SettingError, match="group of several"):
+        measure_mixing(RBM.group([rbm, rbm]), data)
     with pytest.raises(SettingError, match="modes=1"):
         measure_mixing(rbm, data, chains=10, steps=10, modes=1)
