@@ -35,6 +35,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, sizes in (("one", [10]), ("two", [30, 12]), ("large", [30])):
         pretrain_stack(DATA, [LayerSettings(n_hidden=n, epochs=3) for n in sizes], progress=False).save(path / name)
     DBN([rbm_of_modes().float()], DATA.scaling).save(path / "modes")
+    cold = DBN.load(path / "one")
+    with torch.no_grad():
+        for parameter in cold.parameters():
+            parameter.mul_(5)  # a fifth of the temperature: modes of all kinds, and chains stay where they are
+    cold.save(path / "cold")
     DBN([RBM(Bernoulli(64), ReLU(5))], DATA.scaling).save(path / "relu")
     return path
 
@@ -130,7 +135,7 @@ def test_chains_are_measured_and_drawn(folder: Path, tmp_path: Path) -> None:
     """What mixes is said to, what does not is not; figures in three formats, the same bits again."""
     common = ["data=digits", "data.split_seed=0", "chains=20", "device=cpu", "modes=4"]
     said(folder, "stack=one", *common, "steps=1500", f"output={tmp_path}/a.json", f"figure={tmp_path}/a.svg")
-    slow = ["stack=modes", *common, "steps=60"]
+    slow = ["stack=cold", *common, "steps=60"]
     words = [said(folder, *slow, f"output={tmp_path}/{k}.csv", f"figure={tmp_path}/{k}.png") for k in "bc"]
     said(folder, "stack=two", *common, "steps=20", f"output={tmp_path}/d.csv", f"figure={tmp_path}/d.pdf")
     content = json.loads((tmp_path / "a.json").read_text())
