@@ -132,6 +132,20 @@ def make_rbm(visible: str = "bernoulli", hidden: str = "bernoulli", n_visible: i
     return rbm
 
 
+def rbm_of_modes() -> RBM:
+    """Four random patterns of 64 units, each held by four hidden units that only turn on together.
+
+    Modes that open up suddenly, at a temperature where they are a small part of the model: annealing misses them.
+    """
+    generator = torch.Generator().manual_seed(0)
+    rbm = RBM(units_of("bernoulli", 64), units_of("bernoulli", 16)).double()
+    patterns = torch.rand(4, 64, generator=generator).lt(0.5).double()
+    with torch.no_grad():
+        rbm.weight.copy_((2 * patterns - 1).T.repeat_interleave(4, 1) * 1.5)
+        rbm.hidden.bias.copy_((-0.72 * 1.5 * patterns.sum(1)).repeat_interleave(4))
+    return rbm
+
+
 def random_states(kind: str, n: int, size: int) -> torch.Tensor:
     """States that units of this type can have."""
     if kind == "bernoulli":

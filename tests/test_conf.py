@@ -18,7 +18,7 @@ from helpers import Composer, recipe_overrides
 CONF = config_directory()
 TRAINING = {"finetune", "pretrain", "describe"}
 """Commands whose settings are those of a run."""
-PRIMARY = TRAINING | {"export", "report", "status", "predict", "features", "sample"}
+PRIMARY = TRAINING | {"export", "report", "status", "predict", "features", "sample", "evaluate"}
 FILES = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml"))
 
 

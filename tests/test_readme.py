@@ -15,7 +15,7 @@ from helpers import Composer
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {str(page.relative_to(ROOT)): page.read_text("utf-8") for page in [ROOT / "README.md", *ROOT.glob("docs/*.md")]}
-PROGRAMS = "pretrain|finetune|predict|features|sample"
+PROGRAMS = "pretrain|finetune|predict|features|sample|evaluate"
 COMMANDS = sorted({
     command
     for text in PAGES.values()

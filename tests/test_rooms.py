@@ -11,7 +11,8 @@ import finetune
 ORDER = {
     "dbn": [
         "lazy", "errors", "settings", "files", "random", "data", "machine", "models", "fitting", "runs", "commands",
-        "samplers", "likelihood", "pretraining", "use", "sklearn", "pretrain", "sample", "fetch_data",
+        "samplers", "likelihood", "diagnostics", "pretraining", "use", "sklearn", "pretrain", "sample", "evaluate",
+        "fetch_data",
     ],
     "finetune": [
         "networks", "tasks", "baselines", "runs", "sklearn", "report", "use", "export", "stack_quality", "rungs",
@@ -22,8 +23,8 @@ ORDER = {
 """Entry points come last."""
 REPORT = ["results", "comparison", "figures", "pages", "status", "command"]
 COMMANDS = (
-    "dbn.pretrain", "dbn.sample", "dbn.fetch_data", "finetune.train", "finetune.describe", "finetune.predict",
-    "finetune.features", "finetune.export.command", "finetune.report.command",
+    "dbn.pretrain", "dbn.sample", "dbn.evaluate", "dbn.fetch_data", "finetune.train", "finetune.describe",
+    "finetune.predict", "finetune.features", "finetune.export.command", "finetune.report.command",
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from dbn.commands.configuration import config_directory, resolve_config
 from dbn.commands.texts import TEXTS
 from dbn.errors import UserError
+from dbn.evaluate import check_evaluate
 from dbn.pretraining.check_config import check_pretraining
 from dbn.sample import check_sample
 from dbn.settings import check_text
@@ -73,6 +74,7 @@ CHECKS: dict[str, Callable[[Configuration], None]] = {
     "predict": lambda config: check_predict(as_dict(config)),
     "features": lambda config: check_features(as_dict(config)),
     "sample": lambda config: check_sample(as_dict(config)),
+    "evaluate": lambda config: check_evaluate(as_dict(config)),
 }
 
 
@@ -112,6 +114,7 @@ NEEDED = {
     "predict": {"run": "runs/x/finetune/dbn_seed0"},
     "features": {"run": "runs/x/finetune/dbn_seed0"},
     "sample": {"stack.file": "dbn.safetensors"},
+    "evaluate": {"stack.file": "dbn.safetensors"},
     "export": {"run": "runs/x/finetune/dbn_seed0"},
 }
 """Settings that a command cannot do without."""

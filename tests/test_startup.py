@@ -24,7 +24,7 @@ print("\\n" + json.dumps({"status": status, "loaded": sorted({name.partition("."
 """Runs a command's main(), and says what has been imported by then."""
 
 DBN_STATUS, DBN_REPORT, DBN_EXPORT = "finetune.report.status", "finetune.report.command", "finetune.export.command"
-USE = ["finetune.predict", "finetune.features", "dbn.sample"]
+USE = ["finetune.predict", "finetune.features", "dbn.sample", "dbn.evaluate"]
 
 
 def run(folder: Path, module: str, *arguments: str) -> tuple[int, set[str], str]:
@@ -62,6 +62,8 @@ def test_help_imports_nothing_slow(module: str, tmp_path: Path) -> None:
         ("finetune.features", "stak=x", "Did you mean stack"),
         ("finetune.features", "layer=-1", "neither is given"),
         ("dbn.sample", "task=paint", "stack.file=null"),
+        ("dbn.evaluate", "temperatures=1", "stack.file=null"),
+        ("dbn.evaluate", "temperature=100", "Did you mean temperatures"),
         ("dbn.sample", "maks=[0,0,1,1]", "Did you mean mask"),
         (DBN_REPORT, "referenze=dbn", "Did you mean reference"),
         (DBN_REPORT, "output=here", "path: this needs a value."),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 SHORTHAND = {
     "predict": {"arm": "arm.name"},
     "features": {"stack": "stack.file"},
+    "evaluate": {"stack": "stack.file"},
     "sample": {"stack": "stack.file", "task": "task.name"},
 }
 """For each primary configuration: what is written, and the key that it sets."""

@@ -9,7 +9,7 @@ TEXTS = frozenset(
         "study", "name", "base_name", "arm.name", "labels.name", "ladder.what",
         "data.name", "data.path", "data.root", "data.source.name", "data.source.path", "data.source.root",
         "continue_from", "output", "paths.runs", "init.stack", "search.chosen", "run", "ensemble", "stack.file",
-        "license", "logger.wandb.project", "logger.wandb.entity", "path", "reference",
+        "license", "figure", "logger.wandb.project", "logger.wandb.entity", "path", "reference",
     }
 )  # fmt: skip
 """Dotted keys of settings that are text."""

@@ -1,20 +1,30 @@
 """Annealed importance sampling: estimates of the partition function of RBMs too large to enumerate."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from dbn.errors import SettingError
+from dbn.likelihood.base_rates import BaseRates
 from dbn.likelihood.enumeration import check_normalised
+from dbn.likelihood.intervals import Estimate, estimate_log_mean
 from dbn.models.rbm import RBM
 from dbn.settings import check_number, format_value
 
 Betas = Tensor | Sequence[float]
 """Inverse temperatures: a tensor, a numpy array, or a list."""
+
+AfterStep = Callable[[int], None]
+"""Is told how many more temperatures are done."""
+
+
+def _ignore(more: int) -> None:
+    """Show no progress."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,7 @@ class LogPartitionEstimate:
         bound: mean of the log weights, a stochastic lower bound of ``log Z``; in reverse, an upper bound.
         bound_standard_error: of ``bound``: :math:`s / \sqrt n` of the log weights. Not an error of ``log_z``.
         log_weights: ``(chains,)``, each an estimate of ``log Z`` in nats.
+        in_reverse: the chains went from the model to the independent one.
 
     Both standard errors are NaN for a single chain.
     """
@@ -38,22 +49,57 @@ class LogPartitionEstimate:
     bound: float
     bound_standard_error: float
     log_weights: Tensor
+    in_reverse: bool = False
+
+    @cached_property
+    def estimate(self) -> Estimate:
+        """``log_z`` with its 95 % interval, by the bootstrap over chains; NaN for fewer than 10 chains.
+
+        The interval is that of the sampling error of the chains that there are. It cannot know of modes that none of
+        them has been in: compare with the estimate in the other direction.
+        """
+        found = estimate_log_mean(self._sign * self.log_weights)
+        return -found if self.in_reverse else found
+
+    @property
+    def effective_chains(self) -> float:
+        r"""Effective number of chains, :math:`(\sum w)^2 / \sum w^2`, from 1 to the number of chains.
+
+        References:
+            Kong, Liu & Wong (1994), *Sequential imputations and Bayesian missing data problems*, JASA 89:278.
+        """
+        logs = self._sign * self.log_weights
+        return float((2 * torch.logsumexp(logs, 0) - torch.logsumexp(2 * logs, 0)).exp())
+
+    @property
+    def _sign(self) -> float:
+        return -1.0 if self.in_reverse else 1.0
 
 
 @torch.no_grad()
 def annealed_importance_sampling(
-    rbm: RBM, betas: Betas, chains: int, generator: torch.Generator | None = None
+    rbm: RBM,
+    betas: Betas,
+    chains: int,
+    generator: torch.Generator | None = None,
+    *,
+    base: BaseRates | None = None,
+    after_step: AfterStep = _ignore,
 ) -> LogPartitionEstimate:
-    """Estimate ``log Z`` by annealing from the model with ``W = 0``, whose ``log Z`` is known, to the model.
+    """Estimate ``log Z`` by annealing from a model of independent units, whose ``log Z`` is known, to the model.
 
     The intermediate distributions are the model at inverse temperatures ``beta``, see :class:`dbn.models.rbm.RBM`: the
-    interaction is multiplied by ``beta``, the biases are not. For any pair of unit types that have likelihoods.
+    interaction is multiplied by ``beta``, the biases are not; and the constant field of ``base`` by ``1 - beta``. For
+    any pair of unit types that have likelihoods. All chains are one batch, on the model's device, with two products a
+    temperature; weights are added up in float64.
 
     Args:
         rbm: the model.
         betas: ``(steps,)`` numbers that rise from 0 to 1.
         chains: number of independent runs.
         generator: source of randomness (default: torch's global one).
+        base: where to start, see :meth:`BaseRates.fitted`; None: the model with ``W = 0``.
+        after_step: called after every temperature with 1, such as to show progress.
 
     Raises:
         SettingError: ``betas`` does not rise from 0 to 1, there is no chain, or units have no likelihood.
@@ -73,21 +119,31 @@ def annealed_importance_sampling(
     check_number("chains", chains, low=1, whole=True)
     steps = rising(betas)
     check_normalised(rbm)
-    v = rbm.visible.sample(rbm.weight.new_zeros(chains, rbm.n_visible), generator)
-    return _anneal(rbm, v, steps, _log_z_without_weights(rbm), 1.0, generator)
+    base = BaseRates.of_biases(rbm) if base is None else base
+    v = base.sample_visible(rbm, chains, generator)
+    return _anneal(rbm, v, steps, base, generator, after_step, in_reverse=False)
 
 
 @torch.no_grad()
 def reverse_annealed_importance_sampling(
-    rbm: RBM, v: Tensor, betas: Betas, generator: torch.Generator | None = None
+    rbm: RBM,
+    v: Tensor,
+    betas: Betas,
+    generator: torch.Generator | None = None,
+    *,
+    base: BaseRates | None = None,
+    after_step: AfterStep = _ignore,
 ) -> LogPartitionEstimate:
-    """Estimate ``log Z`` by annealing from the model to the model with ``W = 0``: a stochastic upper bound.
+    """Estimate ``log Z`` by annealing from the model to a model of independent units: a stochastic upper bound.
 
     Args:
         rbm: the model.
-        v: ``(chains, n_visible)`` exact samples of the model, which the bound requires.
+        v: ``(chains, n_visible)`` exact samples of the model, which the bound requires; see
+            :meth:`dbn.likelihood.Enumeration.sample` where they can be drawn.
         betas: ``(steps,)`` numbers that rise from 0 to 1, used in reverse order.
         generator: source of randomness (default: torch's global one).
+        base: where to end; None: the model with ``W = 0``.
+        after_step: as in :func:`annealed_importance_sampling`.
 
     Raises:
         SettingError: ``betas`` does not rise from 0 to 1, ``v`` is empty, or units have no likelihood.
@@ -99,19 +155,34 @@ def reverse_annealed_importance_sampling(
     if not len(v):
         raise SettingError("v: annealed importance sampling in reverse takes at least one sample of the model.")
     check_normalised(rbm)
-    return _anneal(rbm, v, steps[::-1], _log_z_without_weights(rbm), -1.0, generator)
+    base = BaseRates.of_biases(rbm) if base is None else base
+    return _anneal(rbm, rbm.visible_states(v), steps[::-1], base, generator, after_step, in_reverse=True)
 
 
 def _anneal(
-    rbm: RBM, v: Tensor, betas: Sequence[float], log_z_start: Tensor, sign: float, generator: torch.Generator | None
+    rbm: RBM,
+    v: Tensor,
+    betas: Sequence[float],
+    base: BaseRates,
+    generator: torch.Generator | None,
+    after_step: AfterStep,
+    *,
+    in_reverse: bool,
 ) -> LogPartitionEstimate:
     """Anneal the chains ``v`` along ``betas`` and accumulate the log importance weights."""
-    log_weights = torch.zeros(len(v), dtype=torch.float64)
+    sign = -1.0 if in_reverse else 1.0
+    log_weights = torch.zeros(len(v), dtype=torch.float64, device=v.device)
+    last = betas[-1]
     for previous, beta in pairwise(betas):
-        before, after = rbm.free_energy(v, beta=(previous, beta))
-        log_weights += (before - after).double().cpu()
-        v = rbm.gibbs(v, 1, generator, beta)
-    log_weights = sign * log_weights + log_z_start.double().cpu()
+        field = rbm.connection.hidden_field(v)
+        of_visible = (previous - beta) * (v @ base.field)
+        after, before = (rbm.hidden.log_partition(b * field) for b in (beta, previous))
+        log_weights += of_visible.double() + (after.double() - before.double())
+        if beta != last:  # the weights do not depend on what comes after
+            h = rbm.hidden.sample(field.mul_(beta), generator)
+            v = rbm.visible.sample(torch.lerp(base.field, rbm.connection.visible_field(h), beta), generator)
+        after_step(1)
+    log_weights = sign * log_weights.cpu() + base.log_z(rbm).double().cpu()
     log_mean = torch.logsumexp(sign * log_weights, 0) - math.log(len(log_weights))
     relative = (sign * log_weights - log_mean).exp()  # weights over their mean, for the delta method
     return LogPartitionEstimate(
@@ -120,20 +191,13 @@ def _anneal(
         bound=float(log_weights.mean()),
         bound_standard_error=_standard_error(log_weights),
         log_weights=log_weights,
+        in_reverse=in_reverse,
     )
 
 
 def _standard_error(values: Tensor) -> float:
     """Standard error of the mean of independent values ``(n,)``; NaN if ``n`` is 1."""
     return float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-
-
-def _log_z_without_weights(rbm: RBM) -> Tensor:
-    """``log Z`` of the model with ``W = 0``, whose layers are independent; a scalar in nats."""
-    zeros = rbm.weight.new_zeros
-    return (
-        rbm.visible.log_partition(zeros(1, rbm.n_visible)) + rbm.hidden.log_partition(zeros(1, rbm.n_hidden))
-    ).squeeze(0)
 
 
 def rising(betas: Betas) -> list[float]:

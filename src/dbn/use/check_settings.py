@@ -62,15 +62,15 @@ def value_of(settings: Mapping[str, Any], key: str) -> Any:
     return settings[group][name] if group else settings[name]
 
 
-def check_output(settings: Mapping[str, Any]) -> Path:
-    """The file to write.
+def check_output(settings: Mapping[str, Any], key: str = "output") -> Path:
+    """The file to write, which the setting ``key`` names.
 
     Raises:
         SettingError: it exists, and ``overwrite`` is false; or it is a folder.
     """
-    path = Path(settings["output"]).expanduser()
+    path = Path(settings[key]).expanduser()
     if path.is_dir():
-        raise SettingError(f"output={path}: this is a folder. Give the name of a file.")
+        raise SettingError(f"{key}={path}: this is a folder. Give the name of a file.")
     if path.exists() and not settings["overwrite"]:
-        raise SettingError(f"output={path}: this file exists. Give another name, or overwrite=true to replace it.")
+        raise SettingError(f"{key}={path}: this file exists. Give another name, or overwrite=true to replace it.")
     return path

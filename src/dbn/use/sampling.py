@@ -115,7 +115,7 @@ def fill(
     pixels = images.pixels.float()
     lost = pixels.isnan()
     known = torch.where(lost, 0.0, pixels)
-    features = _features(stack, known)
+    features = visible_states_of(stack, known)
     missing = lost | missing_pixels(mask, scaling.shape)
     if not missing.any():
         raise SettingError(
@@ -149,7 +149,7 @@ def reconstruct(stack: DBN, images: FirstImages) -> Generated:
         DataError: images of another size or in other units.
     """
     scaling = known_scaling(stack)
-    features = _features(stack, images.pixels)
+    features = visible_states_of(stack, images.pixels)
     found = stack.reconstruct(features.to(next(stack.parameters()))).float().cpu()
     arrays = {
         "reconstructions": _stored(scaling, found),
@@ -174,8 +174,8 @@ def known_scaling(stack: DBN) -> Scaling:
     return stack.scaling
 
 
-def _features(stack: DBN, pixels: Tensor) -> Tensor:
-    """Features of stored images, after checks."""
+def visible_states_of(stack: DBN, pixels: Tensor) -> Tensor:
+    """Features of stored images ``(n, n_features)``, after checks: states of the visible units, of the same shape."""
     scaling, images = known_scaling(stack), Images.of(pixels, None)
     check_given(images, scaling, stack.sizes[0])
     return read_by(images, scaling).features()
