@@ -1,5 +1,6 @@
 """Greedy layer-wise pretraining, and the methods that train a layer."""
 
+from dbn.pretraining.class_rbm import ClassRBMPretraining
 from dbn.pretraining.contrastive import RBMPretraining
 from dbn.pretraining.denoising import DenoisingAutoencoder, JointAutoencoder
 from dbn.pretraining.fit import fit
@@ -10,6 +11,7 @@ from dbn.pretraining.principal_components import PrincipalComponents
 from dbn.pretraining.settings import LayerSettings
 
 __all__ = [
+    "ClassRBMPretraining",
     "DenoisingAutoencoder",
     "JointAutoencoder",
     "LayerSettings",

@@ -156,7 +156,7 @@ class RBMTraining(LayerTraining):
             SettingError: persistent chains with several processes, or a precision that is not supported here.
         """
         self.choose_precision()
-        self.step = ContrastiveStep(self.layer, self.sampler, self.precision, self.settings.sparsity)
+        self.step = self.new_step()
         self.destination = self.step.destination
         if self.sampler.persistent and self.trainer.world_size > 1:
             raise SettingError(
@@ -165,6 +165,10 @@ class RBMTraining(LayerTraining):
             )
         if self.sampler_state is not None:
             self.sampler.load_state_dict(self.sampler_state, self.device)
+
+    def new_step(self) -> Any:
+        """What takes the steps."""
+        return ContrastiveStep(self.layer, self.sampler, self.precision, self.settings.sparsity)
 
     def choose_precision(self) -> None:
         """Choose the precision of the products, see :func:`dbn.machine.precision.choose_precision`."""
@@ -228,14 +232,9 @@ class RBMPretraining(PretrainingMethod):
         self.sampler = sampler
 
     def new_layer(
-        self,
-        input_type: str | Mapping[str, Any],
-        input_shape: Sequence[int],
-        settings: LayerSettings,
-        *,
-        generator: torch.Generator | None = None,
-        images: ImageSet | None = None,
-    ) -> RBM:
+        self, input_type: str | Mapping[str, Any], input_shape: Sequence[int], settings: LayerSettings, *,
+        generator: torch.Generator | None = None, images: ImageSet | None = None,
+    ) -> RBM:  # fmt: skip
         """See :meth:`PretrainingMethod.new_layer`."""
         return new_unit_pair(RBM, input_type, input_shape, settings, generator, images)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dbn.data.blocks import Block, Minibatch
-from dbn.data.images import ImageSet
+from dbn.data.images import DataSet, ImageSet
 from dbn.errors import DivergenceError
 from dbn.fitting.block_module import BlockModule, Optimizer
 from dbn.fitting.checkpoints import any_process
@@ -244,6 +244,8 @@ class PretrainingMethod(ABC):
     """Whether :meth:`training` trains all layers of a stack at once, as :class:`dbn.pretraining.joint.JointLayers`."""
     is_closed_form: ClassVar[bool] = False
     """Whether :meth:`new_layer` returns trained layers, so that nothing is left to train."""
+    uses_labels: ClassVar[bool] = False
+    """Whether layers learn from the labels of the training images."""
 
     @abstractmethod
     def new_layer(
@@ -264,6 +266,13 @@ class PretrainingMethod(ABC):
             generator: source of the initial weights; None: zero weights, for a layer of which only shapes are needed.
             images: training images as inputs of the layer, to initialise biases from; None where they are unknown: for
                 upper layers that are trained jointly with those below.
+        """
+
+    def check_data(self, data: DataSet, layers: Sequence[LayerSettings]) -> None:  # noqa: B027
+        """Refuse a data set, or layers for it, that the method cannot be used with.
+
+        Raises:
+            SettingError: it cannot.
         """
 
     def watchable(self, input_type: str | Mapping[str, Any]) -> tuple[str, ...]:
