@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from dbn.errors import SettingError
 from dbn.models.gradients import gradient_of, write_weighted_sum
+from dbn.models.label_scores import label_scores, score_gradients
 from dbn.models.units.base import Units
 from dbn.models.units.bernoulli import MAX_ENUMERABLE, Bernoulli
 from dbn.random.noise import bernoulli, uniform
@@ -74,10 +75,7 @@ class BernoulliWithLabel(Units):
 
     def label_scores(self, field: Tensor) -> Tensor:
         """``s_y = log sum_h exp(-E(h, y) + field . h)``: ``(batch, n)`` -> ``(batch, n_labels)`` in nats."""
-        with_bias, weight = field + self.bias, self.matrix()
-        # one class after the other, so that what is computed stays in a core's cache
-        of_labels = [F.softplus(with_bias + weight[..., [y], :]).sum(-1) for y in range(self.n_labels)]
-        return torch.stack(of_labels, -1) + self.label_bias
+        return label_scores(field + self.bias, self.matrix()) + self.label_bias
 
     def field_of_label(self, labels: Tensor) -> Tensor:
         """Field that the binary units receive from their label, ``(batch,)`` int64 -> ``(batch, n)``."""
@@ -148,17 +146,11 @@ class BernoulliWithLabel(Units):
         Returns:
             The derivative by the fields, of their shape: what the connection multiplies visible states with.
         """
-        with_bias, weight = field + self.bias, self.matrix()
-        total, on, rows = torch.zeros_like(with_bias), torch.empty_like(with_bias), []
-        for y in range(self.n_labels):
-            torch.add(with_bias, weight[..., [y], :], out=on).sigmoid_()
-            own = coefficients[..., y]
-            rows.append(own @ on if own.dim() == 1 else (own.unsqueeze(-2) @ on).sum(0).squeeze(-2))
-            total.addcmul_(on, own.unsqueeze(-1))
-        bias = total.sum(0) if total.dim() == 2 else total.sum((0, -2))
+        by_field, by_weight = score_gradients(field + self.bias, self.matrix(), coefficients)
+        bias = by_field.sum(0) if by_field.dim() == 2 else by_field.sum((0, -2))
         gradient_of(self.bias).copy_(bias.view_as(self.bias))
-        self._write_label_gradients(coefficients, torch.stack(rows, -2))
-        return total
+        self._write_label_gradients(coefficients, by_weight)
+        return by_field
 
     def _write_label_gradients(self, of_states: Tensor, of_weight: Tensor) -> None:
         """Write the gradients of ``label_bias``, a sum over states, and of ``label_weight``."""
