@@ -4,6 +4,7 @@ from dbn.pretraining.class_rbm import ClassRBMPretraining
 from dbn.pretraining.contrastive import RBMPretraining
 from dbn.pretraining.denoising import DenoisingAutoencoder, JointAutoencoder
 from dbn.pretraining.fit import fit
+from dbn.pretraining.fit_class_rbm import fit_class_rbm
 from dbn.pretraining.greedy import pretrain_stack, pretrain_stacks
 from dbn.pretraining.growing import Pretrained, StackRun
 from dbn.pretraining.method import LayerTraining, PretrainingMethod
@@ -22,6 +23,7 @@ __all__ = [
     "RBMPretraining",
     "StackRun",
     "fit",
+    "fit_class_rbm",
     "pretrain_stack",
     "pretrain_stacks",
 ]
