@@ -33,7 +33,6 @@ CHECKS: dict[str, Check] = {
     "n_iter": within(low=1, whole=True),
     **SHARED_CHECKS,
 }
-WEIGHT_STD = 0.01
 
 
 class ClassRBM(ClassifierMixin, ScaledTransformer):
@@ -114,7 +113,7 @@ class ClassRBM(ClassifierMixin, ScaledTransformer):
         rbm = models.RBM(
             make_units(self.inputs_.visible, X.shape[1]),
             BernoulliWithLabel(given["n_components"], len(self.classes_)),
-            weight_std=WEIGHT_STD, generator=stream(draw_seed(self.random_state_), "init", 1),
+            generator=stream(draw_seed(self.random_state_), "init", 1),
         )  # fmt: skip
         labels = torch.from_numpy(codes.astype(np.int64))
         with undisturbed(self, "learning_rate"):

@@ -19,6 +19,7 @@ from dbn.pretraining import ClassRBMPretraining, LayerSettings, StackRun, pretra
 from dbn.pretraining.class_rbm import ClassRBMTraining
 from dbn.pretraining.class_rbm_step import ClassRBMStep, Objective
 from dbn.pretraining.contrastive import RBMTraining
+from dbn.pretraining.sparsity import Sparsity
 from dbn.random.streams import Noise, streams
 from dbn.samplers import ContrastiveDivergence, HiddenChains, Sampler
 from helpers import stop_at
@@ -68,6 +69,22 @@ def test_gradient_against_autograd(objective: Objective) -> None:
         for (name, parameter), gradient in zip(rbm.named_parameters(), expected, strict=True):
             wanted = torch.zeros_like(parameter) if gradient is None else gradient
             torch.testing.assert_close(parameter.grad, wanted, rtol=0, atol=1e-12, msg=name)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda own: own.kind)
+def test_gradients_of_the_shares_of_two_processes_add_up(objective: Objective) -> None:
+    v, model, labels = torch.rand(9, 6).double(), torch.rand(9, 6).double(), torch.arange(9) % 3
+
+    def gradient(share: slice) -> list[Tensor]:
+        rbm = made()
+        step = ClassRBMStep(rbm, Given(model[share]), objective, sparsity=Sparsity(0.2, 0.3))
+        with torch.no_grad():
+            step.write_gradient(v[share], labels[share], count=9)
+        return [parameter.grad.clone() for parameter in rbm.parameters()]
+
+    shares = zip(gradient(slice(0, 5)), gradient(slice(5, 9)), gradient(slice(0, 9)), strict=True)
+    for one, two, whole in shares:
+        torch.testing.assert_close(one + two, whole, rtol=0, atol=1e-12)
 
 
 def test_a_chain_starts_at_hidden_states_given_image_and_label() -> None:

@@ -18,7 +18,7 @@ Y = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "ei
 
 @pytest.mark.parametrize("objective", ["hybrid", "generative", "discriminative"])
 def test_it_learns_classes_with_names(objective: str) -> None:
-    classifier = ClassRBM(60, objective=objective, n_iter=15, random_state=0).fit(X[:1200], Y[:1200])
+    classifier = ClassRBM(60, objective=objective, n_iter=10, random_state=0).fit(X[:1200], Y[:1200])
     assert classifier.score(X[1200:], Y[1200:]) > 0.85
     assert set(classifier.predict(X[1200:])) <= set(Y)
 
@@ -35,9 +35,9 @@ def test_probabilities_are_those_of_the_model() -> None:
 
 
 def test_samples_of_a_class_look_like_it_in_the_units_of_the_rows() -> None:
-    classifier = ClassRBM(100, objective="generative", n_iter=30, random_state=0).fit(X, Y)
+    classifier = ClassRBM(100, objective="generative", n_iter=12, random_state=0).fit(X, Y)
     for name in ("zero", "three", "six"):
-        rows = classifier.sample(name, n_samples=40, steps=300)
+        rows = classifier.sample(name, n_samples=40, steps=100)
         assert rows.shape == (40, 64)
         assert 4 < rows.max() <= 16
         of_class = {other: np.linalg.norm(rows.mean(0) - X[other == Y].mean(0)) for other in set(Y)}
