@@ -24,7 +24,9 @@ Composer = Callable[..., dict[str, Any]]
 
 OF_MAPS = ("max_pooled", "per_map")
 """Unit types of feature maps, which have tests of their own, see test_convolution.py and test_map_units.py."""
-KINDS = sorted(set(Units.registry) - set(OF_MAPS))
+WITH_LABEL = "bernoulli_with_label"
+"""Likewise, see test_bernoulli_with_label.py: its units depend on each other."""
+KINDS = sorted(set(Units.registry) - {*OF_MAPS, WITH_LABEL})
 """All others."""
 
 PAIRS = [(visible, hidden) for visible in KINDS for hidden in KINDS]

@@ -211,6 +211,8 @@ def test_a_sweep_has_as_many_contenders_a_side_and_twins_of_all(sweep: str, twin
         (["arm=conv_random_relu", "normalisation=response"], "conv_random_relu_responsenorm"),
         (["network=alexnet_small", "start=random_relu", "augment@stack.augment=affine"], "alexnet_small_random_relu"),
         (["start=random_relu", "network.blocks=[30]", "network.name=mine"], "mine_random_relu"),
+        (["network=class_rbm", "start=random_sigmoid"], "class_rbm_random_sigmoid"),
+        (["start=joint", "training.generative=0", "augment=affine"], "class_rbm_joint_augment_discriminative"),
         (["start=random_relu", "dropout=hidden", "augment=affine"], "random_relu_dropout_augment"),
         (["start=random_tanh", "dropout=hidden", "augment=affine_elastic"], "random_tanh_dropout_augment_elastic"),
         (["start=random_relu", "augment=crop"], "random_relu_augment_crop"),

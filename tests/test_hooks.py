@@ -109,6 +109,10 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
         for more in (["study=maps"], ["study=maps_together", "n_parallel_seeds=2"]):
             patch.setattr(sys, "argv", ["dbn-finetune", *settings, *maps, *more])
             train.main()
+        more = ["arm=dbn", "start=joint", "stack.every_layer.hidden.n_labels=5", "stack.layers=[5]", "study=classes"]
+        more += ["training.trajectory=0", "sampler=cd", "precision=float32"]
+        patch.setattr(sys, "argv", ["dbn-finetune", *settings, *more])
+        train.main()
         images = ("data=", "data.path=", "training.trajectory=", "sampler=")
         table = ["data=diabetes", "task=regression", "arm=dbn", "stack.every_layer.learning_rate=0.001"]
         others = [setting for setting in settings if not setting.startswith(images)]

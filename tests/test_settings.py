@@ -88,6 +88,10 @@ def leaves(part: Mapping[Any, Any], prefix: tuple[str, ...] = ()) -> Iterator[tu
             yield path
 
 
+STARTS = {"network": ["start=random_relu"], "network/class_rbm.yaml": ["start=random_sigmoid"]}
+"""Starts that the choices of a group, or a single one, need."""
+
+
 def settings_of_file(path: Path) -> tuple[str, list[str], list[tuple[str, ...]]]:
     """The command that a file belongs to, what chooses it, and the paths of the keys that it sets."""
     text = path.read_text(encoding="utf-8")
@@ -97,7 +101,7 @@ def settings_of_file(path: Path) -> tuple[str, list[str], list[tuple[str, ...]]]
     group, choice = str(relative.parent), relative.stem
     if group == ".":
         return choice, [], list(leaves(content))
-    overrides = [f"{group}={choice}", *(["start=random_relu"] if group == "network" else [])]
+    overrides = [f"{group}={choice}", *STARTS.get(relative.as_posix(), STARTS.get(group, []))]
     if group.startswith("recipe/"):
         overrides = recipe_overrides(relative)
     if choice == "base":

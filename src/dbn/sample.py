@@ -34,6 +34,7 @@ def _sample(config: DictConfig) -> None:
     output = check_output(settings)
     with importing():  # here: torch, which --help and an invalid command line have no use for
         from dbn.machine.subnormals import flush_subnormals
+        from dbn.models.class_rbm import stack_given_label
         from dbn.models.dbn import DBN
         from dbn.models.model_file import DBN_FILE
         from dbn.use.blocks import progress_bar
@@ -47,6 +48,8 @@ def _sample(config: DictConfig) -> None:
     flush_subnormals()
     run = TrainedRun.find(settings["stack"]["file"], DBN_FILE)
     stack = DBN.load(run.file, chosen_device(settings["device"]))
+    if settings["label"] is not None:
+        stack = stack_given_label(stack, settings["label"])
     columns = None if stack.scaling is None else stack.scaling.columns
     check_kind(settings, output, is_table=columns is not None)
     task, seed, n = settings["task"]["name"], settings["seed"], settings["n"]
@@ -116,6 +119,7 @@ def check_sample(settings: Mapping[str, Any]) -> None:
     optional(within(low=1, whole=True))("n", settings["n"])
     optional(within(low=1, whole=True))("steps", settings["steps"])
     check_number("seed", settings["seed"], low=0, whole=True)
+    optional(within(low=0, whole=True))("label", settings["label"])
     optional(check_mask)("mask", settings["mask"])
     check_shared(settings, SUFFIXES)
     if task in ("draw", "features") and (settings.get("data") is not None or settings["split"] != "all"):
@@ -127,6 +131,10 @@ def check_sample(settings: Mapping[str, Any]) -> None:
     if task != "fill" and settings["mask"] is not None:
         raise SettingError(
             f"mask={format_value(settings['mask'])}: it is for task=fill. Leave it away, or add task=fill."
+        )
+    if task in ("reconstruct", "features") and settings["label"] is not None:
+        raise SettingError(
+            f"label={settings['label']}: task={task} draws nothing. Leave it away, or use task=draw or task=fill."
         )
     if task in ("reconstruct", "features") and settings["steps"] is not None:
         raise SettingError(f"steps={settings['steps']}: task={task} draws nothing. Leave it away.")

@@ -36,6 +36,8 @@ class WeightLayer(Registered, nn.Module):
     """Values that ``precision`` may take."""
     work: ClassVar[Work] = "network"
     """What was measured to decide its precision."""
+    units_below: ClassVar[tuple[str, ...]] = ()
+    """Activations of units of which it takes the fields, and applies their activation itself; empty: outputs of any."""
 
     @property
     def shape_in(self) -> tuple[int, ...]:
@@ -61,6 +63,10 @@ class WeightLayer(Registered, nn.Module):
     def operations(self) -> int:
         """Multiplications of a forward pass per image."""
         return self.fan_in * self.out_features
+
+    def biases(self) -> list[nn.Parameter]:
+        """Parameters that weight decay does not apply to."""
+        return [self.bias]
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:

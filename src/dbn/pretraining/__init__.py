@@ -1,8 +1,10 @@
 """Greedy layer-wise pretraining, and the methods that train a layer."""
 
+from dbn.pretraining.class_rbm import ClassRBMPretraining
 from dbn.pretraining.contrastive import RBMPretraining
 from dbn.pretraining.denoising import DenoisingAutoencoder, JointAutoencoder
 from dbn.pretraining.fit import fit
+from dbn.pretraining.fit_class_rbm import fit_class_rbm
 from dbn.pretraining.greedy import pretrain_stack, pretrain_stacks
 from dbn.pretraining.growing import Pretrained, StackRun
 from dbn.pretraining.method import LayerTraining, PretrainingMethod
@@ -10,6 +12,7 @@ from dbn.pretraining.principal_components import PrincipalComponents
 from dbn.pretraining.settings import LayerSettings
 
 __all__ = [
+    "ClassRBMPretraining",
     "DenoisingAutoencoder",
     "JointAutoencoder",
     "LayerSettings",
@@ -20,6 +23,7 @@ __all__ = [
     "RBMPretraining",
     "StackRun",
     "fit",
+    "fit_class_rbm",
     "pretrain_stack",
     "pretrain_stacks",
 ]

@@ -26,7 +26,7 @@ def check_no_gradient_settings(method: str, settings: LayerSettings) -> None:
         value, off = getattr(settings, name), LayerSettings.__dataclass_fields__[name].default
         if value != off:
             raise SettingError(
-                f"stack.every_layer.{name}={format_value(value)}: {method} has no use for it, only RBMs have. Use "
+                f"stack.every_layer.{name}={format_value(value)}: {method} has no use for it. Use "
                 f"{name}={'null' if off is None else off}, or method=rbm."
             )
 

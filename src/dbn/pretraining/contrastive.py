@@ -203,16 +203,20 @@ class RBMTraining(LayerTraining):
         self.choose_precision()
         if self.direction is not None:
             self.direction.load_state_dict(self.direction_state, self.device)
-        settings = self.settings
-        self.step = ContrastiveStep(
-            self.layer, self.sampler, self.precision, settings.sparsity, self.direction, settings.weight_limits,
-            settings.dropout,
-        )  # fmt: skip
+        self.step = self.new_step()
         self.destination = self.step.destination
         self.sampler.divide(self.trainer.world_size)
         if self.sampler_state is not None:
             own = of_this_process(self.sampler_state, "sampler", "its chains")
             self.sampler.load_state_dict(own, self.device)
+
+    def new_step(self) -> Any:
+        """What takes the steps."""
+        settings = self.settings
+        return ContrastiveStep(
+            self.layer, self.sampler, self.precision, settings.sparsity, self.direction, settings.weight_limits,
+            settings.dropout,
+        )  # fmt: skip
 
     def choose_precision(self) -> None:
         """Choose the precision of the products, see :func:`dbn.machine.precision.choose_precision`."""
@@ -290,14 +294,9 @@ class RBMPretraining(PretrainingMethod):
         self.sampler = sampler
 
     def new_layer(
-        self,
-        input_type: str | Mapping[str, Any],
-        input_shape: Sequence[int],
-        settings: LayerSettings,
-        *,
-        generator: torch.Generator | None = None,
-        images: ImageSet | None = None,
-    ) -> RBM:
+        self, input_type: str | Mapping[str, Any], input_shape: Sequence[int], settings: LayerSettings, *,
+        generator: torch.Generator | None = None, images: ImageSet | None = None,
+    ) -> RBM:  # fmt: skip
         """See :meth:`PretrainingMethod.new_layer`."""
         rbm = new_unit_pair(RBM, input_type, input_shape, settings, generator, images)
         for part in (settings.sparsity, settings.direction, settings.dropout):

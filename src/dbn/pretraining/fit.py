@@ -79,24 +79,39 @@ def fit(
     if sampler is not None and not isinstance(sampler, Sampler):
         raise SettingError(f"sampler={sampler!r}: give a sampler itself, such as ContrastiveDivergence(1), or None.")
     sampler = ContrastiveDivergence() if sampler is None else sampler
-    layer = _settings_of_fit(rbm, sampler, {**settings, "epochs": epochs})
+    layer = settings_of_fit(rbm, sampler, {**settings, "epochs": epochs})
     train = training_images(images, rbm.n_visible, rbm.visible.interval, type(rbm.visible).__name__)
+    module = RBMTraining(rbm, layer, sampler, seeds=[seed], precision=precision)
+    return train_alone(module, train, callbacks)
+
+
+def train_alone(module: RBMTraining, train: StoredImages, callbacks: Iterable[Callback] | Callback) -> RBM:
+    """Train the RBM of a module on its device, from its current weights; writes nothing to disk.
+
+    Args:
+        module: with settings and a single seed; it monitors some of the images.
+        train: training images, which have been validated.
+        callbacks: of Lightning.
+
+    Returns:
+        The RBM.
+    """
+    rbm, settings, (seed,) = module.layer, module.settings, module.seeds
     device, options = rbm.weight.device, _trainer_on(rbm.weight.device)
-    check_variance_from_data(rbm.visible, layer)
-    initialise_from_data(rbm.visible, layer, train)
+    check_variance_from_data(rbm.visible, settings)
+    initialise_from_data(rbm.visible, settings, train)
     train = train.to(device)
-    monitored = train.sample(MONITORED_IMAGES).to(rbm.weight.dtype)
-    module = RBMTraining(rbm, layer, sampler, seeds=[seed], precision=precision, monitored=[monitored])
+    module.monitored = [train.sample(MONITORED_IMAGES).to(rbm.weight.dtype)]
     callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks
     with quiet():
-        trainer = make_trainer(directory=None, max_epochs=epochs, callbacks=callbacks, options=options)
-        loader = BlockLoader(train, batch_size=layer.batch_size, seed=seed, counters=(1,), **loader_context(trainer))
+        trainer = make_trainer(directory=None, max_epochs=settings.epochs, callbacks=callbacks, options=options)
+        loader = BlockLoader(train, batch_size=settings.batch_size, seed=seed, counters=(1,), **loader_context(trainer))
         with subnormals_flushed(), threads_for(module.largest_product), reraise_interrupt():
             trainer.fit(module, loader)
     return rbm.to(device)  # Lightning moves the model to the CPU after training on a GPU
 
 
-def _settings_of_fit(rbm: RBM, sampler: Sampler, settings: dict[str, Any]) -> LayerSettings:
+def settings_of_fit(rbm: RBM, sampler: Sampler, settings: dict[str, Any]) -> LayerSettings:
     """Validated settings of :func:`fit`; settings without effect are refused."""
     made = "fit trains the RBM that it is given. Say it where the RBM is made:"
     elsewhere = {

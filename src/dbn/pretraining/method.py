@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dbn.data.blocks import Block, Minibatch
-from dbn.data.images import ImageSet
+from dbn.data.images import DataSet, ImageSet
 from dbn.errors import DivergenceError
 from dbn.fitting.block_module import BlockModule, Optimizer
 from dbn.fitting.checkpoints import any_process
@@ -265,6 +265,8 @@ class PretrainingMethod(ABC):
     """Whether :meth:`training` trains all layers of a stack at once, as :class:`dbn.pretraining.joint.JointLayers`."""
     is_closed_form: ClassVar[bool] = False
     """Whether :meth:`new_layer` returns trained layers, so that nothing is left to train."""
+    uses_labels: ClassVar[bool] = False
+    """Whether layers learn from the labels of the training images."""
 
     @abstractmethod
     def new_layer(
@@ -294,6 +296,13 @@ class PretrainingMethod(ABC):
             SettingError: one has another value than that without an effect.
         """
         check_no_gradient_settings(type(self).__name__, settings)
+
+    def check_data(self, data: DataSet, layers: Sequence[LayerSettings]) -> None:  # noqa: B027
+        """Refuse a data set, or layers for it, that the method cannot be used with.
+
+        Raises:
+            SettingError: it cannot.
+        """
 
     def watchable(self, input_type: str | Mapping[str, Any]) -> tuple[str, ...]:
         """Metrics of validation images that :attr:`LayerSettings.watch` may name, for a layer on units of this type.

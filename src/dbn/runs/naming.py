@@ -157,21 +157,27 @@ def arm_name(
         dropout: word for dropout; None for none.
         augment: group of the deformation in fine-tuning.
         stack_augment: group of the deformation in pretraining; the word is ``both`` if fine-tuning has one as well.
-        training: group that may have ``mixup``.
+        training: group that may have ``mixup``, or ``generative``, without which a class RBM is ``discriminative``.
         optimizer: group of the optimiser; the word is ``adamw`` for that one.
-        network: group of the network; one with blocks of its own comes first, by its ``name``, and has no stack.
+        network: group of the network; one with blocks of its own comes first, by its ``name``, and has no stack; a
+            class RBM comes first, too.
         layers: of the stack; ``conv`` comes first where one of them is a convolution.
     """
     word, of_stack = _augmentation(augment), _augmentation(stack_augment)
+    is_class_rbm = isinstance(network, DictConfig) and network.get("output") is not None
     if isinstance(network, DictConfig) and network.get("blocks") is not None:
         named, of_stack = network.get("name"), None
         kind = "blocks" if named == "from_stack" else named  # blocks given on the command line have no name
+    elif is_class_rbm:
+        kind = network.get("name")
     else:
         kind = "conv" if has_convolution(layers) else None
     words = [kind, start, unlabelled, normalisation, dropout, word]
     words.append(("both" if word else f"stack_{of_stack}") if of_stack else None)
     if isinstance(training, DictConfig) and training.get("mixup") is not None:
         words.append("mixup")
+    if is_class_rbm and not (isinstance(training, DictConfig) and training.get("generative")):
+        words.append("discriminative")
     if isinstance(optimizer, DictConfig) and str(optimizer.get("_target_")).endswith(".AdamW"):
         words.append("adamw")
     return "_".join(str(word) for word in words if word)

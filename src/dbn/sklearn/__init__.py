@@ -1,4 +1,4 @@
-"""RBMs and DBNs as scikit-learn's transformers.
+"""RBMs and DBNs as scikit-learn's transformers, class RBMs as its classifiers.
 
 >>> from sklearn.datasets import load_digits
 >>> from dbn.sklearn import RBM
@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 from dbn.lazy import lazy_attributes
 
 if TYPE_CHECKING:
+    from dbn.sklearn.class_rbm import ClassRBM
     from dbn.sklearn.dbn import DBN
     from dbn.sklearn.rbm import RBM
 
-__all__ = ["DBN", "RBM"]
+__all__ = ["DBN", "RBM", "ClassRBM"]
 
 if not TYPE_CHECKING:  # a checker that saw it would let every misspelt name pass
-    __getattr__, __dir__ = lazy_attributes(__name__, {"DBN": "dbn.sklearn.dbn", "RBM": "dbn.sklearn.rbm"})
+    __getattr__, __dir__ = lazy_attributes(
+        __name__, {"ClassRBM": "dbn.sklearn.class_rbm", "DBN": "dbn.sklearn.dbn", "RBM": "dbn.sklearn.rbm"}
+    )

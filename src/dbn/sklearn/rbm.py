@@ -1,12 +1,9 @@
 """A restricted Boltzmann machine as a scikit-learn transformer, in place of ``BernoulliRBM``."""
 
-import time
-from collections.abc import Mapping
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from pytorch_lightning.callbacks import Callback
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -22,7 +19,7 @@ from dbn.samplers import HiddenChains, Sampler
 from dbn.settings import Check, within
 from dbn.sklearn.inputs import Inputs, dtype_of
 from dbn.sklearn.parameters import PRETRAINING_CHECKS, SHARED_CHECKS, checked
-from dbn.sklearn.progress import after_each_epoch
+from dbn.sklearn.progress import print_each_epoch
 from dbn.sklearn.samplers import SAMPLERS
 from dbn.sklearn.transformer import ScaledTransformer, array, draw_seed
 from dbn.sklearn.undisturbed import undisturbed
@@ -114,7 +111,8 @@ class RBM(ScaledTransformer):
                     self.rbm_, self.inputs_.images(X), epochs=given["n_iter"], sampler=self._sampler,
                     seed=draw_seed(self.random_state_), learning_rate=given["learning_rate"] * self.inputs_.rate_factor,
                     batch_size=given["batch_size"], momentum=given["momentum"], initial_momentum_epochs=0,
-                    weight_cost=given["weight_decay"], callbacks=self._progress() if given["verbose"] else (),
+                    weight_cost=given["weight_decay"],
+                    callbacks=print_each_epoch(type(self).__name__) if given["verbose"] else (),
                 )  # fmt: skip
             self.rbm_.zero_grad(set_to_none=True)
         return self
@@ -230,16 +228,3 @@ class RBM(ScaledTransformer):
         self.rbm_ = models.RBM(visible, Bernoulli(given["n_components"]), weight_std=WEIGHT_STD, generator=weights)
         self._sampler: Sampler = SAMPLERS[given["sampler"]](given["gibbs_steps"])
         self._optimizer = None
-
-    def _progress(self) -> Callback:
-        """Prints a line per epoch."""
-        times = [time.perf_counter()]
-
-        def print_epoch(number: int, metrics: Mapping[str, float]) -> None:
-            times.append(time.perf_counter())
-            (error,) = (value for name, value in metrics.items() if name.endswith("reconstruction_error"))
-            seconds = times[-1] - times[-2]
-            name = type(self).__name__
-            print(f"[{name}] Iteration {number}, reconstruction error = {error:.2f}, time = {seconds:.2f}s")
-
-        return after_each_epoch(print_epoch)

@@ -14,6 +14,7 @@ from dbn.models.pooling import ProbabilisticMaxPooling
 from dbn.random.streams import stream
 from dbn.settings import check_number
 from finetune.networks.block import outputs_of
+from finetune.networks.label_units import copy_label
 from finetune.networks.network import Network
 from finetune.networks.unrolling import unroll
 
@@ -159,7 +160,8 @@ class FromStack(Initialisation):
         """Copy the stack's weights and biases."""
         assert stack is not None
         unroll(stack, network)
-        draw_output_layer(network, stack, self.output_std, seed)
+        if not copy_label(stack, network):
+            draw_output_layer(network, stack, self.output_std, seed)
 
 
 class FirstLayers(FromStack):
@@ -217,6 +219,7 @@ class Marginals(FromStack):
         """Unroll, then resample the values of each parameter with replacement."""
         super().__call__(network, seed, stack)
         assert stack is not None
+        draw_output_layer(network, stack, self.output_std, seed)  # also where the stack has a label
         for number, layer in enumerate(unrolled_layers(network, stack), start=1):
             generator = stream(seed, "network", number)
             for parameter in (layer.weight, layer.bias):

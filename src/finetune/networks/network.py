@@ -75,7 +75,8 @@ class Network(UsableNetwork):
         check_number("network.dropout_input", dropout_input, low=0, high=1, below=True)
         check_number("network.dropout_hidden", dropout_hidden, low=0, high=1, below=True)
         hidden = range(1, len(layers))
-        activations: list[str | Mapping[str, Any]] = ["identity" if k == code else activation for k in hidden] + [
+        linear = {code, len(layers) - 1 if layers[-1].units_below else None}  # whose outputs are fields
+        activations: list[str | Mapping[str, Any]] = ["identity" if k in linear else activation for k in hidden] + [
             "identity"
         ]
         dropouts = [dropout_input, *(0.0 if k == code else dropout_hidden for k in hidden)]

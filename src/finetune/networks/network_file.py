@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dbn.errors import ModelFileError
 from dbn.models.convolution_layer import Convolution2d
+from dbn.models.free_energy import FreeEnergy
 from dbn.models.linear import WeightLayer
 from dbn.models.model_file import header_errors, read_model, write_model
 from dbn.models.pooling import Pooling
@@ -86,4 +87,4 @@ def _block(described: Mapping[str, Any]) -> NetworkBlock:
     )
 
 
-__all__ = ["Convolution2d", "ResponseNormalisation", "read_network_file", "write_network_file"]
+__all__ = ["Convolution2d", "FreeEnergy", "ResponseNormalisation", "read_network_file", "write_network_file"]

@@ -4,6 +4,7 @@ from dbn.errors import SettingError
 from dbn.models.dbn import DBN
 from dbn.models.linear import WeightLayer
 from dbn.models.pooling import Pooling
+from dbn.models.units import BernoulliWithLabel
 from dbn.settings import format_value
 from finetune.networks.block import NetworkBlock, in_words
 from finetune.networks.network import Network
@@ -37,7 +38,13 @@ def unroll(stack: DBN, network: Network) -> None:
     decoders = [stack[k].decoder() for k in reversed(range(depth))] if network.code is not None else []
     parts = [*encoders, *decoders]
     for number, (block, (layer, activation)) in enumerate(zip(network.blocks, parts, strict=False), start=1):
-        if block.activation != activation and number < len(network.blocks):
+        above = network.blocks[number].layer.units_below if number < len(network.blocks) else ()
+        if block.activation != activation and activation not in above and number < len(network.blocks):
+            if activation == BernoulliWithLabel.activation:
+                raise SettingError(
+                    "The stack's top layer is a class RBM, whose hidden units depend on the label: no network computes "
+                    "them. Use network=class_rbm, which classifies by its free energies."
+                )
             cure = (
                 "Give the stack's top layer hidden: gaussian, and a learning_rate that such units bear, as in "
                 "'stack.layers=[200,{n_hidden:30,hidden:gaussian,learning_rate:0.001}]'"

@@ -38,6 +38,7 @@ from finetune.networks.features import check_features
 from finetune.networks.network import Network
 from finetune.networks.written_blocks import check_blocks, check_kind_of_normalisation
 from finetune.runs.fitting import check_task, check_unlabelled
+from finetune.runs.output_layer import check_output
 from finetune.runs.search import check_search, searched
 from finetune.runs.search_space import check_space
 from finetune.runs.starting_networks import (
@@ -109,6 +110,7 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
     check_initialisation(config["init"])
     check_given_stack(config)
     check_written_blocks(config, initialisation_of(config))
+    check_output(config, settings, initialisation_of(config))
     check_optimizer("optimizer", config["optimizer"], settings.learning_rate)
     check_schedule(config["schedule"], config["optimizer"], settings)
     check_space(config["space"])

@@ -25,7 +25,7 @@ from finetune.runs.continued_run import Earlier, copy_checkpoint
 from finetune.runs.early_stopping import BestMembers, PatientStopping, best_checkpoint, restore_best
 from finetune.runs.fit_module import fit_module
 from finetune.runs.trajectory import Trajectory
-from finetune.tasks import Autoencoder, Classifier, FineTuning, Regression, SemiSupervised
+from finetune.tasks import Autoencoder, Classifier, FineTuning, HybridClassifier, Regression, SemiSupervised
 from finetune.tasks.check_data import has_real_outputs
 from finetune.tasks.learning_rate_schedule import Schedule
 from finetune.tasks.semi_supervised import UseOfUnlabelled
@@ -148,6 +148,8 @@ def make_module(
     }
     if config["unlabelled"] is not None:
         return SemiSupervised(network, settings, use=hydra.utils.instantiate(config["unlabelled"]), **options)
+    if settings.generative:
+        return HybridClassifier(network, settings, **options)
     if config["task"]["name"] == "classifier":
         return Classifier(network, settings, **options)
     if config["task"]["name"] == "regression":
@@ -233,7 +235,7 @@ def fit_networks(
         "seconds": stopwatch.seconds / n,
         "other_load": stopwatch.other_load,
         "flops": operations(network.operations, trainer.current_epoch, settings) * len(data[0].train)
-        + (module.unlabelled_operations if isinstance(module, SemiSupervised) else 0),
+        + module.further_operations(trainer.current_epoch * len(data[0].train)),
         "trained_together": n,
         "epochs": trainer.current_epoch,
         "precision": [choice.precision for choice in module.precision_choices],

@@ -31,6 +31,7 @@ from dbn.runs.tracking import Tracker, Tracking, tracking
 from dbn.settings import format_value, settings_of
 from finetune.baselines.run_baselines import check_baselines, run_baselines
 from finetune.networks.features import features_of, start_and_end_pictures
+from finetune.networks.label_units import save_class_rbm
 from finetune.networks.network import Network
 from finetune.networks.network_file import NETWORK_FILE
 from finetune.networks.weight_changes import weight_changes
@@ -184,6 +185,7 @@ def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracke
     pictures = {} if data.columns is not None else pictures_of(module, data, before, config)
     meaning = network.meaning = module.meaning(data)
     network.save(directory / NETWORK_FILE)
+    save_class_rbm(network, data.scaling, directory)
     mistakes = None
     if meaning.task == "classifier" and len(data.test):
         predicted = network.predict(data.test)

@@ -15,7 +15,6 @@ from dbn.errors import SettingError
 from dbn.models.activations import Activation
 from dbn.models.dbn import DBN
 from dbn.models.layer import Layer
-from dbn.models.linear import Linear
 from dbn.models.pooling import MaxPooling, Pooling, ProbabilisticMaxPooling
 from dbn.models.registry import Registered
 from dbn.pretraining.check_data import visible_units_of
@@ -24,16 +23,18 @@ from dbn.pretraining.stack_memory import check_stack_memory
 from dbn.pretraining.stack_run import pretrain_together, pretraining_config, pretraining_directory
 from dbn.settings import call_factory, check_keys
 from finetune.networks.initialise import Initialisation, start_normalisation
+from finetune.networks.label_units import start_visible
 from finetune.networks.network import Network
 from finetune.networks.network_memory import check_network_memory
 from finetune.networks.normalisation import Normalisation
 from finetune.networks.unrolling import unroll
 from finetune.networks.written_blocks import network_of_blocks
+from finetune.runs.output_layer import output_layer
 from finetune.tasks.check_data import check_inputs
 
 OPTIONS = ("activation", "dropout_input", "dropout_hidden", "normalisation")
 """Keys of the group ``network`` that all hidden blocks share."""
-NETWORK_KEYS = ("name", "blocks", *OPTIONS)
+NETWORK_KEYS = ("name", "blocks", "output", *OPTIONS)
 """Keys of the group ``network``."""
 NORMALISED_BY = 10_000
 """Number of training images from whose fields normalisation of a network from a stack starts."""
@@ -114,6 +115,8 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: 
         initialise(network, own["seed"], pretrained)
         check_pictures(network, data)
         network.compensate_dropout()
+    for network, images in zip(networks, training if initialise.kind == "random" else (), strict=False):
+        start_visible(network, images)
     if training and initialise.needs_stack and config["network"].get("normalisation") is not None:
         for network, images in zip(networks, training, strict=True):
             most = MOST_FIELDS // max(layer.out_features for layer in network.layers)
@@ -215,7 +218,8 @@ def build_network(data: DataSet | DataInfo, config: Mapping[str, Any], layers: S
         return Network.of_layers([*encoders, *decoders], code=len(layers), **options)
     n_inputs = math.prod(layers[-1].output_shape) if layers else data.n_features
     poolings = [*(pooling_for(layer, options["activation"]) for layer in layers), None]
-    return Network.of_layers([*encoders, Linear(n_inputs, n_outputs)], poolings=poolings, **options)
+    output = output_layer(layers, n_inputs, n_outputs, config)
+    return Network.of_layers([*encoders, output], poolings=poolings, **options)
 
 
 def pooling_for(layer: Layer, activation: Any) -> Pooling | None:

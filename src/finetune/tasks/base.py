@@ -116,7 +116,8 @@ class FineTuning(BlockModule):
         ):  # separate: in a group of torch's fused SGD, all parameters must start learning together
             scales = [block.normalisation.parameters() for block in blocks if block.normalisation is not None]
             groups.append({"params": [block.layer.weight for block in blocks]})
-            groups.append({"params": [*(block.layer.bias for block in blocks), *chain(*scales)], "weight_decay": 0.0})
+            biases = [block.layer.biases() for block in blocks]
+            groups.append({"params": [*chain(*biases, *scales)], "weight_decay": 0.0})
         optimizer = call_factory("optimizer", self.make_optimizer, groups, lr=self.settings.learning_rate)
         if self.schedule is None:
             return optimizer
@@ -189,11 +190,19 @@ class FineTuning(BlockModule):
         optimizer.zero_grad()
         with faster_products(batch.features.shape[:-1].numel() * self.images_per_example * self.largest_operations):
             objective.backward()
+        self.add_gradients_of_loss(batch)
         add_gradients(self.network)
         optimizer.step()
         if self.settings.max_norm is not None:
             self.network.limit_norms(self.settings.max_norm)
         self.train_loss += losses.detach().sum(-1)
+
+    def add_gradients_of_loss(self, batch: Minibatch) -> None:
+        """Write the gradients of parameters that autograd has none for; here nothing."""
+
+    def further_operations(self, n_images: int) -> int:
+        """Floating-point operations for ``n_images`` training images (over all epochs) beside backpropagation's."""
+        return 0
 
     def advance_schedule(self) -> None:
         """Let a schedule of steps set the learning rate of the next one."""

@@ -130,6 +130,10 @@ class SemiSupervised(Classifier):
         unlabelled = self.loss_of(of_unlabelled, classes, 0.0) * shares
         return losses.sum() / batch.count + weight * unlabelled.sum() / count, losses
 
+    def further_operations(self, n_images: int) -> int:
+        """Those that were spent on unlabelled images."""
+        return self.unlabelled_operations
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the position among the unlabelled images."""
         super().on_save_checkpoint(checkpoint)

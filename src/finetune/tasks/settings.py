@@ -19,6 +19,8 @@ class TrainingSettings:
         learning_rate: of the optimiser; the maximum of a schedule.
         head_epochs: first epochs, in which only the output layer is trained (5 in Hinton & Salakhutdinov 2006).
         loss: of a classifier, see :mod:`finetune.tasks.losses`; must be ``cross_entropy`` for an autoencoder.
+        generative: weight of the generative term of a class RBM, see
+            :class:`finetune.tasks.hybrid_classifier.HybridClassifier`; 0: none.
         label_smoothing: probability mass spread over all classes, in [0, 1).
         mixup: parameter of the beta distribution of the mixing share, see :mod:`finetune.tasks.mixup`; None: no mixing.
             For cross-entropy only, which is linear in the label.
@@ -40,6 +42,7 @@ class TrainingSettings:
     learning_rate: float = 0.1
     head_epochs: int = 0
     loss: str = "cross_entropy"
+    generative: float = 0.0
     label_smoothing: float = 0.0
     mixup: float | None = None
     class_weights: str | Sequence[float] | None = None
@@ -56,6 +59,7 @@ class TrainingSettings:
         check_number("training.learning_rate", self.learning_rate, low=0)
         check_number("training.head_epochs", self.head_epochs, low=0, whole=True)
         check_choice("training.loss", self.loss, LOSSES)
+        check_number("training.generative", self.generative, low=0)
         check_number("training.label_smoothing", self.label_smoothing, low=0, high=1, below=True)
         if self.loss == "perceptron" and self.label_smoothing:
             raise SettingError(

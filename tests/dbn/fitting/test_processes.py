@@ -52,14 +52,21 @@ def losses(directory: Path) -> list[float]:
         return [float(row["train/loss"]) for row in csv.DictReader(file)]
 
 
-@pytest.mark.parametrize("arm", ["random_relu", "random_relu_batchnorm", "conv_random_relu_batchnorm"])
+COMPOSED = {
+    "class_rbm_random_sigmoid_discriminative": ["network=class_rbm", "start=random_sigmoid", "training.generative=0"],
+}
+"""What composes arms that have no file."""
+
+
+@pytest.mark.parametrize("arm", ["random_relu", "random_relu_batchnorm", "conv_random_relu_batchnorm", *COMPOSED])
 def test_two_processes_train_the_network_that_one_trains(arm: str, tmp_path: Path) -> None:
     """Without noise, up to the order in which numbers add up: each image once an epoch, metrics of all images."""
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     layers = ["stack.layers=[{kind:convolution,maps:6,kernel:3,padding:1,pool:2},12]"] if arm.startswith("conv") else []
-    one, expected = result_of(tmp_path / "one", f"arm={arm}", *layers)
-    two, found = result_of(tmp_path / "two", f"arm={arm}", *layers, *TWO)
+    chosen = [*COMPOSED.get(arm, [f"arm={arm}"]), *layers]
+    one, expected = result_of(tmp_path / "one", *chosen)
+    two, found = result_of(tmp_path / "two", *chosen, *TWO)
     assert found["arm"] == arm
     weights, others = (load_file(folder / "network.safetensors") for folder in (one, two))
     for name, weight in weights.items():

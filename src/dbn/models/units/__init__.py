@@ -5,6 +5,7 @@ from typing import Any
 
 from dbn.models.units.base import Units
 from dbn.models.units.bernoulli import Bernoulli
+from dbn.models.units.bernoulli_with_label import BernoulliWithLabel
 from dbn.models.units.gaussian import Gaussian
 from dbn.models.units.gaussian_with_variance import GaussianWithVariance
 from dbn.models.units.max_pooled import MaxPooled
@@ -30,6 +31,6 @@ def make_units(wanted: str | Mapping[str, Any], shape: int | Sequence[int], key:
 
 
 __all__ = [
-    "Bernoulli", "Gaussian", "GaussianWithVariance", "MaxPooled", "Mixed", "PerMap", "ReLU", "Softmax", "Units",
-    "make_units",
+    "Bernoulli", "BernoulliWithLabel", "Gaussian", "GaussianWithVariance", "MaxPooled", "Mixed", "PerMap", "ReLU",
+    "Softmax", "Units", "make_units",
 ]  # fmt: skip

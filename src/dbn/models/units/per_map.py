@@ -13,6 +13,7 @@ from dbn.models.maps import checked_maps
 from dbn.models.pooling import MaxPooling, check_blocks
 from dbn.models.units.base import Units
 from dbn.models.units.bernoulli import MAX_ENUMERABLE
+from dbn.models.units.bernoulli_with_label import BernoulliWithLabel
 from dbn.random.streams import Noise
 
 
@@ -54,6 +55,11 @@ class PerMap(Units):
         self.size = torch.Size(sizes).numel()
         self.positions = sizes[0] * sizes[1]
         self.own: Units = Units.create(units, "per_map.units", sizes[-1])
+        if isinstance(self.own, BernoulliWithLabel):
+            raise SettingError(
+                f"hidden={self.own.kind}: an image has one label, and units of maps would have one at every position. "
+                "Use hidden=bernoulli here, and the label in a dense layer above."
+            )
         self.units = self.own.spec()
         self.activation = self.own.activation
         self.normalised = self.own.normalised  # type: ignore[misc]  # of an instance
