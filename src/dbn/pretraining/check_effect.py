@@ -1,6 +1,6 @@
 """Check that settings of a layer and of its optimiser have an effect."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import torch
@@ -12,19 +12,20 @@ from dbn.settings import format_value
 MOMENTUM_SETTINGS = ("initial_momentum", "initial_momentum_epochs", "momentum")
 
 
-def check_no_gradient_settings(method: str, settings: LayerSettings) -> None:
+def check_no_gradient_settings(method: str, settings: LayerSettings, known: Container[str] = ()) -> None:
     """Refuse settings that are about the gradient of an RBM.
 
     Args:
-        method: name of a method that trains no RBMs.
+        method: name of a method that trains no RBMs, or by another step.
         settings: of a layer.
+        known: settings that it has a use for.
 
     Raises:
         SettingError: one has another value than that without an effect.
     """
     for name in GRADIENT_SETTINGS:
         value, off = getattr(settings, name), LayerSettings.__dataclass_fields__[name].default
-        if value != off:
+        if value != off and name not in known:
             raise SettingError(
                 f"stack.every_layer.{name}={format_value(value)}: {method} has no use for it. Use "
                 f"{name}={'null' if off is None else off}, or method=rbm."

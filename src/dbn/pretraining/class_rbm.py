@@ -146,7 +146,7 @@ def check_use(settings: LayerSettings, sampler: Sampler) -> None:
         SettingError: a direction of updates or limits of weights, or another sampler than contrastive divergence and
             its persistent form with a chain for each image.
     """
-    check_no_gradient_settings("method=class_rbm", settings)
+    check_no_gradient_settings("method=class_rbm", settings, known=("sparsity_target", "sparsity_cost"))
     if type(sampler) not in SAMPLERS or sampler.n_chains is not None:
         chains = "" if sampler.n_chains is None else f", chains={sampler.n_chains}"
         raise SettingError(
