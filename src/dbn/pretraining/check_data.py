@@ -59,18 +59,17 @@ def visible_units_of(visible: str | Mapping[str, Any], data: "DataSet | DataInfo
 def check_visible(data: DataSet, visible: str | Mapping[str, Any]) -> None:
     """:func:`check_data` for visible units of the type ``visible``.
 
-    Bernoulli and softmax units require features in [0, 1], rectified units non-negative ones, Gaussian units any finite
-    ones.
+    Each feature must be a value that its unit can have, see :attr:`dbn.models.units.Units.interval`.
 
     Raises:
         SettingError: an unknown unit type.
         DataError: as :func:`check_data`.
     """
     check_units("stack.visible", visible)
-    units, _ = Units.resolve(visible, "stack.visible")
+    units = make_units(visible, data.shape, "stack.visible")
     check_data(data, units.interval, f"stack.visible={units.kind}")
-    if units is Mixed:
-        check_parts(data, make_units(visible, data.shape, "stack.visible"))
+    if isinstance(units, Mixed):
+        check_parts(data, units)
 
 
 def check_parts(data: DataSet, units: Units) -> None:

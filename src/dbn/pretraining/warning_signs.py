@@ -60,6 +60,15 @@ def signs_of_inputs(layer: Layer | JointLayers, images: Tensor) -> list[Sign]:
     low, high = pair.visible.interval
     least, most = (float(end) for end in torch.aminmax(values))
     if math.isfinite(high - low):
+        if least >= 0 > low:
+            return [
+                Sign(
+                    "range",
+                    f"the images' values lie between {least:.3g} and {most:.3g}, and {pair.visible.kind} visible units "
+                    f"take {low:g} to {high:g}, where 0 is as often the one as the other: black says nothing. Use "
+                    "stack.visible=bernoulli, or give fit values from -1 to 1, 2 * images - 1",
+                )
+            ]
         if most - least >= NARROW_RANGE * (high - low):
             return []
         return [

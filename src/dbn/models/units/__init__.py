@@ -5,6 +5,7 @@ from typing import Any
 
 from dbn.models.units.base import Units
 from dbn.models.units.bernoulli import Bernoulli
+from dbn.models.units.binomial import Binomial
 from dbn.models.units.gaussian import Gaussian
 from dbn.models.units.gaussian_with_variance import GaussianWithVariance
 from dbn.models.units.max_pooled import MaxPooled
@@ -12,6 +13,7 @@ from dbn.models.units.mixed import Mixed
 from dbn.models.units.per_map import PerMap
 from dbn.models.units.relu import ReLU
 from dbn.models.units.softmax import Softmax
+from dbn.models.units.spin import Spin
 
 
 def make_units(wanted: str | Mapping[str, Any], shape: int | Sequence[int], key: str = "units") -> Units:
@@ -30,6 +32,6 @@ def make_units(wanted: str | Mapping[str, Any], shape: int | Sequence[int], key:
 
 
 __all__ = [
-    "Bernoulli", "Gaussian", "GaussianWithVariance", "MaxPooled", "Mixed", "PerMap", "ReLU", "Softmax", "Units",
-    "make_units",
+    "Bernoulli", "Binomial", "Gaussian", "GaussianWithVariance", "MaxPooled", "Mixed", "PerMap", "ReLU", "Softmax",
+    "Spin", "Units", "make_units",
 ]  # fmt: skip

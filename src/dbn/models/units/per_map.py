@@ -1,5 +1,6 @@
 """Units of feature maps, which share their parameters over all positions."""
 
+import math
 from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any, ClassVar, Self
@@ -60,7 +61,8 @@ class PerMap(Units):
         self.interval = self.own.interval  # type: ignore[misc]
         self.pool = pool
         if pool is not None:
-            if not isinstance(self.activation, str) or self.own.gain() is not None:
+            signed = -math.inf < self.own.interval[0] < 0  # being off is no zero, which blocks are filled up with
+            if not isinstance(self.activation, str) or self.own.gain() is not None or signed:
                 raise SettingError(f"pool={pool}: {self.own.kind} units cannot be pooled. Use bernoulli or relu units.")
             self.pooling = MaxPooling(sizes, pool)
             check_blocks(sizes, pool)
