@@ -24,7 +24,9 @@ Composer = Callable[..., dict[str, Any]]
 
 OF_MAPS = ("max_pooled", "per_map")
 """Unit types of feature maps, which have tests of their own, see test_convolution.py and test_map_units.py."""
-KINDS = sorted(set(Units.registry) - set(OF_MAPS))
+OF_THEIR_OWN = ("replicated_softmax",)
+"""Unit types that not every layer can have, which have a file of tests each."""
+KINDS = sorted(set(Units.registry) - {*OF_MAPS, *OF_THEIR_OWN})
 """All others."""
 
 ENUMERABLE = ("bernoulli", "binomial", "softmax", "spin")

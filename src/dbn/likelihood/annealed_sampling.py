@@ -68,7 +68,7 @@ def annealed_importance_sampling(
     _check(betas, chains)
     check_normalised(rbm)
     v = rbm.visible.sample(rbm.weight.new_zeros(chains, rbm.n_visible), generator)
-    return _anneal(rbm, v, betas, _log_z_without_weights(rbm), 1.0, generator)
+    return _anneal(rbm, v, betas, _log_z_without_weights(rbm, v), 1.0, generator)
 
 
 @torch.no_grad()
@@ -91,7 +91,7 @@ def reverse_annealed_importance_sampling(
     """
     _check(betas, len(v))
     check_normalised(rbm)
-    return _anneal(rbm, v, betas.flip(0), _log_z_without_weights(rbm), -1.0, generator)
+    return _anneal(rbm, v, betas.flip(0), _log_z_without_weights(rbm, v), -1.0, generator)
 
 
 def _anneal(
@@ -120,12 +120,18 @@ def _standard_error(values: Tensor) -> float:
     return float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else math.nan
 
 
-def _log_z_without_weights(rbm: RBM) -> Tensor:
-    """``log Z`` of the model with ``W = 0``, whose layers are independent; a scalar in nats."""
-    zeros = rbm.weight.new_zeros
-    return (
-        rbm.visible.log_partition(zeros(1, rbm.n_visible)) + rbm.hidden.log_partition(zeros(1, rbm.n_hidden))
-    ).squeeze(0)
+def _log_z_without_weights(rbm: RBM, v: Tensor) -> Tensor:
+    """``log Z`` of the model with ``W = 0``, whose layers are independent, in nats.
+
+    Args:
+        rbm: the model.
+        v: states of the chains ``(chains, n_visible)``, of which totals count where visible units keep these.
+
+    Returns:
+        ``(1,)``, or ``(chains,)`` where the chains' documents differ in length.
+    """
+    visible = rbm.visible.log_partition(rbm.weight.new_zeros(1, rbm.n_visible))
+    return visible + rbm.hidden.log_partition(rbm.hidden_field(v[: len(visible)], beta=0.0))
 
 
 def _check(betas: Tensor, chains: int) -> None:

@@ -67,6 +67,11 @@ class ContrastiveStep:
         self.sparsity = sparsity
         if sparsity is not None:
             sparsity.check(rbm)
+        if sampler.persistent and rbm.visible.scales_hidden_bias:
+            raise SettingError(
+                f"sampler={type(sampler).__name__}: documents of each length have a distribution of their own, and "
+                f"persistent chains of {rbm.visible.kind} units keep the lengths of other documents. Use sampler=cd."
+            )
 
     def __call__(
         self, v: Tensor, optimizer: Optimizer | Any, generator: Noise = None, count: int | None = None
@@ -288,7 +293,7 @@ def rbm_metrics(rbm: RBM, train: Tensor, validation: Tensor | None = None) -> di
     low, high = rbm.hidden.interval
     activation = (h.mean(0) - low) / (high - low) if math.isfinite(high - low) else h.mean(0)
     metrics = {
-        "reconstruction_error": F.mse_loss(rbm.mean_visible(h), train) * rbm.n_visible,
+        "reconstruction_error": F.mse_loss(rbm.given(train).mean_visible(h), train) * rbm.n_visible,
         "weight_norm": rbm.weight.norm(),
         "fraction_inactive": (activation < 0.01).float().mean(),
         "fraction_saturated": (activation > 0.99).float().mean(),

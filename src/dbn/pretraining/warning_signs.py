@@ -103,7 +103,7 @@ def signs_of_layer(layer: Layer | JointLayers, images: Tensor, settings: LayerSe
     signs = []
     rate = f"stack.every_layer.learning_rate (it is {settings.learning_rate:g})"
     for pair, inputs in _pairs(layer, images):
-        field = pair.connection.hidden_field(inputs)
+        field = pair.hidden_field(inputs)
         hidden = pair.hidden.mean(field)
         fraction_on = _fraction_on(hidden, pair.hidden)
         if fraction_on is not None and float(fraction_on.mean()) > ALWAYS_ON:
@@ -138,7 +138,7 @@ def signs_of_layer(layer: Layer | JointLayers, images: Tensor, settings: LayerSe
                 )
             )
         variance = float(inputs.var(0, correction=0).sum())
-        kept = float(pair.visible.mean(pair.connection.visible_field(hidden)).var(0, correction=0).sum())
+        kept = float(pair.visible.given(inputs).mean(pair.connection.visible_field(hidden)).var(0, correction=0).sum())
         if variance > 0 and kept < IGNORED_INPUT * variance:
             signs.append(
                 Sign(

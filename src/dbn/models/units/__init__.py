@@ -12,6 +12,7 @@ from dbn.models.units.max_pooled import MaxPooled
 from dbn.models.units.mixed import Mixed
 from dbn.models.units.per_map import PerMap
 from dbn.models.units.relu import ReLU
+from dbn.models.units.replicated_softmax import ReplicatedSoftmax
 from dbn.models.units.softmax import Softmax
 from dbn.models.units.spin import Spin
 
@@ -32,6 +33,6 @@ def make_units(wanted: str | Mapping[str, Any], shape: int | Sequence[int], key:
 
 
 __all__ = [
-    "Bernoulli", "Binomial", "Gaussian", "GaussianWithVariance", "MaxPooled", "Mixed", "PerMap", "ReLU", "Softmax",
-    "Spin", "Units", "make_units",
+    "Bernoulli", "Binomial", "Gaussian", "GaussianWithVariance", "MaxPooled", "Mixed", "PerMap", "ReLU",
+    "ReplicatedSoftmax", "Softmax", "Spin", "Units", "make_units",
 ]  # fmt: skip

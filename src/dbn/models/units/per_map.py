@@ -55,6 +55,8 @@ class PerMap(Units):
         self.size = torch.Size(sizes).numel()
         self.positions = sizes[0] * sizes[1]
         self.own: Units = Units.create(units, "per_map.units", sizes[-1])
+        if self.own.scales_hidden_bias:
+            raise SettingError(f"per_map.units={self.own.kind}: documents are no maps. Use a dense connection.")
         self.units = self.own.spec()
         self.activation = self.own.activation
         self.normalised = self.own.normalised  # type: ignore[misc]  # of an instance
