@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from dbn.data.allowed_values import ROUNDING, Interval, check_interval
 from dbn.data.images import DataSet
 from dbn.errors import DataError, SettingError
-from dbn.models.units import Mixed, Units, make_units
+from dbn.models.units import Mixed, ReplicatedSoftmax, Units, make_units
 from dbn.pretraining.settings import check_units
 
 if TYPE_CHECKING:
@@ -70,6 +70,24 @@ def check_visible(data: DataSet, visible: str | Mapping[str, Any]) -> None:
     check_data(data, units.interval, f"stack.visible={units.kind}")
     if isinstance(units, Mixed):
         check_parts(data, units)
+    if isinstance(units, ReplicatedSoftmax):
+        check_counts(data)
+
+
+def check_counts(data: DataSet) -> None:
+    """Check that features are whole numbers, of which each says how often something occurs.
+
+    Raises:
+        DataError: they are not.
+    """
+    for split, images in {"training": data.train, "validation": data.validation, "test": data.test}.items():
+        for chunk in images.chunks() if len(images) else ():
+            if (chunk != chunk.round()).any():
+                raise DataError(
+                    f"data={data.name}: stack.visible=replicated_softmax needs counts, and features of the {split} "
+                    "images are fractions. Say that stored values are counts, data.maximum=counts, or use "
+                    "stack.visible=bernoulli."
+                )
 
 
 def check_parts(data: DataSet, units: Units) -> None:
