@@ -24,8 +24,8 @@ Composer = Callable[..., dict[str, Any]]
 
 OF_MAPS = ("max_pooled", "per_map")
 """Unit types of feature maps, which have tests of their own, see test_convolution.py and test_map_units.py."""
-OF_THEIR_OWN = ("replicated_softmax",)
-"""Unit types that not every layer can have, which have a file of tests each."""
+OF_THEIR_OWN = ("drelu", "replicated_softmax")
+"""Unit types of which not every pair has a closed form, or can be: they have a file of tests each."""
 KINDS = sorted(set(Units.registry) - {*OF_MAPS, *OF_THEIR_OWN})
 """All others."""
 

@@ -56,7 +56,7 @@ def test_top_words_by_hand() -> None:
 
 
 def test_it_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = documents(200)
+    data = documents(300)
     layers = [LayerSettings(n_hidden=3, epochs=2, batch_size=20, learning_rate=0.005) for _ in range(2)]
     whole = pretrain_stack(data, layers, visible="replicated_softmax", progress=False)
     options: dict[str, Any] = {"visible": "replicated_softmax", "progress": False, "checkpoint_seconds": 0}

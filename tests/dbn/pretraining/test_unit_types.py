@@ -16,7 +16,7 @@ from dbn.pretraining import LayerSettings, pretrain_stack
 from finetune.runs.network_run import finetune
 from helpers import Composer, stop_at
 
-HIDDEN: list[str | Mapping[str, Any]] = ["spin", {"kind": "binomial", "trials": 3}]
+HIDDEN: list[str | Mapping[str, Any]] = ["spin", {"kind": "binomial", "trials": 3}, "drelu"]
 """Types of hidden units, each with the next layer's visible ones."""
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from dbn.models.units.base import Units
 from dbn.models.units.bernoulli import Bernoulli
 from dbn.models.units.binomial import Binomial
+from dbn.models.units.double_relu import DoubleReLU
 from dbn.models.units.gaussian import Gaussian
 from dbn.models.units.gaussian_with_variance import GaussianWithVariance
 from dbn.models.units.max_pooled import MaxPooled
@@ -33,6 +34,6 @@ def make_units(wanted: str | Mapping[str, Any], shape: int | Sequence[int], key:
 
 
 __all__ = [
-    "Bernoulli", "Binomial", "Gaussian", "GaussianWithVariance", "MaxPooled", "Mixed", "PerMap", "ReLU",
+    "Bernoulli", "Binomial", "DoubleReLU", "Gaussian", "GaussianWithVariance", "MaxPooled", "Mixed", "PerMap", "ReLU",
     "ReplicatedSoftmax", "Softmax", "Spin", "Units", "make_units",
 ]  # fmt: skip
