@@ -41,8 +41,8 @@ def unroll(stack: DBN, network: Network) -> None:
         if isinstance(activation, str) and activation not in Activation.registry:
             raise SettingError(
                 f"stack.every_layer.hidden={activation}: the mean of such units is no activation of a network. "
-                "Pretrain with stack.every_layer.hidden=relu, say, or give another classifier the features of the stack: "
-                "dbn-features."
+                "Pretrain with stack.every_layer.hidden=relu, say, or give another classifier the features of the "
+                "stack: dbn-features."
             )
         if block.activation != activation and number < len(network.blocks):
             cure = (
