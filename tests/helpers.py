@@ -14,7 +14,7 @@ from torch import Tensor
 from dbn import RBM
 from dbn.commands.configuration import config_directory, resolve_config
 from dbn.machine.kernels import kernel_streams
-from dbn.models.units import GaussianWithVariance, Mixed, Units, make_units
+from dbn.models.units import Binomial, GaussianWithVariance, Mixed, Units, make_units
 from dbn.pretraining.contrastive import RBMTraining
 from dbn.pretraining.stack_run import pretraining_config, pretraining_directory
 from dbn.random.streams import Source, streams
@@ -26,8 +26,13 @@ OF_MAPS = ("max_pooled", "per_map")
 """Unit types of feature maps, which have tests of their own, see test_convolution.py and test_map_units.py."""
 WITH_LABEL = "bernoulli_with_label"
 """Likewise, see test_bernoulli_with_label.py: its units depend on each other."""
-KINDS = sorted(set(Units.registry) - {*OF_MAPS, WITH_LABEL})
+OF_THEIR_OWN = ("drelu", "replicated_softmax")
+"""Unit types of which not every pair has a closed form, or can be: they have a file of tests each."""
+KINDS = sorted(set(Units.registry) - {*OF_MAPS, WITH_LABEL, *OF_THEIR_OWN})
 """All others."""
+
+ENUMERABLE = ("bernoulli", "binomial", "softmax", "spin")
+"""Types of finitely many states."""
 
 PAIRS = [(visible, hidden) for visible in KINDS for hidden in KINDS]
 """Every pair of them."""
@@ -93,6 +98,8 @@ def spec_of(kind: str, size: int) -> str | dict[str, Any]:
     """Kind, or kind and options, of ``size`` units: groups of categories of different size, parts of every type."""
     if kind == "softmax":
         return {"kind": kind, "categories": [size] if size < 4 else [2, size - 2]}
+    if kind == "binomial":
+        return {"kind": kind, "trials": 2}
     if kind != "mixed":
         return kind
     parts: list[dict[str, Any]] = [
@@ -122,9 +129,11 @@ def randomise(units: Units, generator: torch.Generator, std: float = 0.5) -> Non
 def make_rbm(visible: str = "bernoulli", hidden: str = "bernoulli", n_visible: int = 5, n_hidden: int = 4) -> RBM:
     """A small float64 RBM with weights and biases away from zero.
 
-    Weights shrink where both sides are real: the energy must be bounded below.
+    Weights shrink where both sides are real: the energy must be bounded below. Spins and counts of two trials have
+    twice the range of binary units.
     """
-    std = 0.8 if {"bernoulli", "softmax"} & {visible, hidden} else 0.15
+    std = 0.8 if set(ENUMERABLE) & {visible, hidden} else 0.15
+    std /= 2 if {"binomial", "spin"} & {visible, hidden} else 1
     rbm = RBM(units_of(visible, n_visible), units_of(hidden, n_hidden)).double()
     generator = torch.Generator().manual_seed(n_visible * 100 + n_hidden)
     with torch.no_grad():
@@ -152,7 +161,7 @@ def random_states(kind: str, n: int, size: int) -> torch.Tensor:
     """States that units of this type can have."""
     if kind == "bernoulli":
         return torch.randint(2, (n, size)).double()
-    if kind in ("softmax", "mixed"):
+    if kind in (*ENUMERABLE, "mixed"):
         return units_of(kind, size).double().sample(torch.randn(n, size, dtype=torch.float64)).detach()
     states = torch.randn(n, size, dtype=torch.float64)
     return states.relu() if kind == "relu" else states
@@ -163,13 +172,16 @@ class Law:
     """What a layer's units are without a field, written in another way than the units are.
 
     Attributes:
-        states: of the binary units, ``(states, n_binary)``; one empty state where there are none.
+        states: of the units of finitely many states, here called binary, ``(states, n_binary)``; one empty state where
+            there are none.
+        log_choices: log of the number of ways to each of them, ``(states,)``: of counts those to choose the trials.
         binary: their places.
         real: the places of the real units.
         precision: of the real units.
     """
 
     states: Tensor
+    log_choices: Tensor
     binary: list[int]
     real: list[int]
     precision: Tensor
@@ -178,18 +190,24 @@ class Law:
     def of(cls, units: Units) -> "Law":
         """The law of units of any type; rectified units are taken as real ones."""
         states, binary, real, precision, start = torch.zeros(1, 0), [], [], [torch.zeros(0)], 0
+        choices = torch.zeros(1).double()
         for part in units.units if isinstance(units, Mixed) else [units]:
             places = range(start, start + part.size)
             start += part.size
-            if part.kind in ("bernoulli", "softmax"):
+            if part.kind in ENUMERABLE:
                 own = part.states().float()
+                ways = torch.zeros(len(own)).double()
+                if isinstance(part, Binomial):
+                    ways = torch.tensor([[math.comb(part.trials, int(x)) for x in state] for state in own])
+                    ways = ways.double().log().sum(1)
+                choices = (choices[:, None] + ways).flatten()
                 states = torch.cat([states.repeat_interleave(len(own), 0), own.repeat(len(states), 1)], 1)
                 binary += places
             else:
                 real += places
                 known = isinstance(part, GaussianWithVariance)
                 precision.append(1 / part.variance if known else torch.ones(part.size))
-        return cls(states.double(), binary, real, torch.cat([own.double() for own in precision]))
+        return cls(states.double(), choices, binary, real, torch.cat([own.double() for own in precision]))
 
 
 def given_binary_units(rbm: RBM) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -205,6 +223,7 @@ def given_binary_units(rbm: RBM) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     n, m = len(v.real), len(h.real)
     own, other = v.states.repeat_interleave(len(h.states), 0), h.states.repeat(len(v.states), 1)
     constant = own @ b[v.binary] + other @ c[h.binary] + ((own @ weight[v.binary][:, h.binary]) * other).sum(1)
+    constant = constant + (v.log_choices[:, None] + h.log_choices).flatten()
     constant = constant - 0.5 * (v.precision @ b[v.real].square() + h.precision @ c[h.real].square())
     linear = torch.cat(
         [

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dbn import data
 from dbn.errors import UserError
 
-FETCHED = ("binarized_mnist", "easypr", "fashion_mnist", "mnist", "olivetti")
+FETCHED = ("binarized_mnist", "easypr", "fashion_mnist", "mnist", "newsgroups", "olivetti")
 """Readers in :mod:`dbn.data` of data sets that are downloaded."""
 
 

@@ -64,10 +64,27 @@ def show(result: Mapping[str, Any], file: Path) -> None:
     ):
         table.add_column(heading, justify="right")
     metrics = result["metrics"]
-    for layer in sorted({key.split("/")[0] for key in metrics}):
+    for layer in sorted({key.split("/")[0] for key in metrics if key.startswith("layer")}):
         table.add_row(layer, *(f"{metrics[f'{layer}/{n}']:.4g}" if f"{layer}/{n}" in metrics else "" for n in names))
     Console().print(table)
+    show_topics(result)
     Console().print(str(file), soft_wrap=True)
+
+
+def show_topics(result: Mapping[str, Any]) -> None:
+    """Print the words of each topic, and perplexities per word, of a stack of word counts."""
+    for number, words in enumerate(result.get("topics", []), start=1):
+        Console().print(f"topic {number}: {' '.join(words)}", soft_wrap=True, highlight=False)
+    metrics = result["metrics"]
+    for split in ("validation", "test"):
+        if f"{split}/perplexity" in metrics:
+            value, error, unigram = (
+                metrics[f"{split}/{name}"] for name in ("perplexity", "perplexity_error", "unigram_perplexity")
+            )
+            text = (
+                f"{split} perplexity per word: {value:.0f} ± {error:.0f} (annealing), by word frequencies {unigram:.0f}"
+            )
+            Console().print(text, soft_wrap=True, highlight=False)
 
 
 if __name__ == "__main__":

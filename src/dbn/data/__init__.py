@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dbn.data.sources.mat import mat
     from dbn.data.sources.memmap import memmap
     from dbn.data.sources.mnist import fashion_mnist, mnist
+    from dbn.data.sources.newsgroups import newsgroups
     from dbn.data.sources.npz import npz
     from dbn.data.sources.olivetti import olivetti
     from dbn.data.sources.scikit_learn import breast_cancer, diabetes, wine
@@ -50,6 +51,7 @@ __all__ = [
     "mat",
     "memmap",
     "mnist",
+    "newsgroups",
     "npz",
     "olivetti",
     "table",
@@ -79,6 +81,7 @@ if not TYPE_CHECKING:  # a checker that saw it would let every misspelt name pas
             "mat": "dbn.data.sources.mat",
             "memmap": "dbn.data.sources.memmap",
             "mnist": "dbn.data.sources.mnist",
+            "newsgroups": "dbn.data.sources.newsgroups",
             "npz": "dbn.data.sources.npz",
             "olivetti": "dbn.data.sources.olivetti",
             "table": "dbn.data.sources.table",

@@ -54,7 +54,8 @@ def check_interval(splits: Mapping[str, StoredImages], allowed: Interval, *, dat
     if not ranges:
         return
     split, (low, high) = next(iter(ranges.items()))
-    needed = "[0, 1]" if allowed == UNIT else f"values from {allowed[0]:g}"
+    bounded = math.isfinite(allowed[1])
+    needed = f"[{allowed[0]:g}, {allowed[1]:g}]" if bounded else f"values from {allowed[0]:g}"
     raise DataError(
         f"data={data_name}: features of the {split} images go from {low:.6g} to {high:.6g}, but {needed_by} needs "
         f"{needed}, in training, validation and test images alike. {_cure(splits, ranges, allowed)}"

@@ -147,6 +147,10 @@ def check_units(pixels: Tensor, scaling: Scaling, maximum: float, what: str = ST
     if scaling.is_standardised or not pixels.numel():
         return
     low, high = (float(end) for end in torch.aminmax(pixels))
+    if scaling.keeps_counts:
+        if low < 0:
+            raise DataError(f"The images hold values from {low:.6g}, and the training images were counts, from 0.")
+        return
     if low < 0 or high > maximum * (1 + ROUNDING):
         raise DataError(
             f"The images hold values from {low:.6g} to {high:.6g}, but {what} from 0 to {maximum:.6g}. Convert them to "
@@ -156,7 +160,9 @@ def check_units(pixels: Tensor, scaling: Scaling, maximum: float, what: str = ST
 
 def looks_divided(pixels: Tensor, scaling: Scaling, maximum: float) -> bool:
     """Whether values are floats from 0 to 1, where the training images go from 0 to a larger ``maximum``."""
-    if scaling.is_standardised or not pixels.numel() or not pixels.is_floating_point() or maximum <= 1:
+    if scaling.is_standardised or scaling.keeps_counts or not pixels.numel():
+        return False
+    if not pixels.is_floating_point() or maximum <= 1:
         return False
     return 0 < float(pixels.max()) <= 1
 

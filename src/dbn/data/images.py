@@ -290,6 +290,7 @@ class DataSet:
         test_index: ``(n_test,)`` int64, number of each test image in its source, from 0: among the source's test images
             where it has some, otherwise among its training images; None: as they are stored.
         test_names: a name for each test image, such as its file's; empty: they have none.
+        feature_names: a name for every feature, such as the word that is counted; empty: they have none.
         columns: of a table, whose rows are the images; None: these are images.
         targets: names of the values to predict, which are then the labels, ``(n, n_targets)`` float32; else empty.
     """
@@ -304,6 +305,7 @@ class DataSet:
     spare: StoredImages | None = None
     test_index: Tensor | None = None
     test_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
     columns: Columns | None = None
     targets: tuple[str, ...] = ()
 

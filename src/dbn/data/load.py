@@ -43,7 +43,7 @@ def load_data(
         test: number or fraction of test images; 0: none. Ignored if the source has test images.
         standardise: give every feature mean 0 and standard deviation 1 over the training images, see
             :func:`dbn.data.split.hold_out.standardisation`; values may then have any range. Otherwise features are
-            pixels divided by ``source.maximum``, in [0, 1].
+            pixels divided by ``source.maximum``, in [0, 1], and counts as they are.
 
     Example:
         >>> from dbn.data import digits, load_data
@@ -101,7 +101,11 @@ def _load_from_memory(
 ) -> dict[int, DataSet]:
     """The data set of each seed; of several, the images are selections from the same pixels."""
     seen = Range.of([source.train_images, *source.held_out])
-    maximum = value_of_one(seen, source.maximum, data_name=source.name, standardise=standardise)
+    maximum = source.maximum
+    if not source.counts:
+        maximum = value_of_one(seen, maximum, data_name=source.name, standardise=standardise)
+    elif not standardise:
+        maximum = 1.0
     pixels = source.train_images.flatten(1).contiguous()
     given = _given(source.validation_images, source.validation_labels)
     tested = _given(source.test_images, source.test_labels)
@@ -129,9 +133,10 @@ def _load_from_memory(
             test=replace(of_split(held_out, tested), offset=offset, factor=factor),
             shape=(channels, height, width),
             classes=source.classes,
-            maximum=seen.magnitude if maximum is None else maximum,
+            maximum=seen.magnitude if maximum is None or source.counts else maximum,
             test_index=None if held_out is None else held_out.index,
             test_names=names,
+            feature_names=source.feature_names,
         )
     return data
 

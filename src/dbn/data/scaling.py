@@ -44,6 +44,12 @@ class Scaling:
         return self.columns is not None or bool(self.offset.count_nonzero())
 
     @property
+    def keeps_counts(self) -> bool:
+        """Whether features are the stored values themselves, of any size: counts."""
+        as_stored = not self.is_standardised and bool((self.factor == 1).all())
+        return as_stored and self.maximum is not None and self.maximum > 1
+
+    @property
     def value_of_one(self) -> float:
         """Stored value that stands for 1.0, for images without standardisation."""
         return float(1 / self.factor.max()) if self.maximum is None else self.maximum

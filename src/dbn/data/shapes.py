@@ -16,6 +16,7 @@ from dbn.data.sources.easypr import CLASSES as EASYPR_CLASSES
 from dbn.data.sources.easypr import SIDE as EASYPR_SIDE
 from dbn.data.sources.image_folder import Dropped, all_images, images_by_class, split_folders
 from dbn.data.sources.mnist import DIGITS, FASHION_CLASSES
+from dbn.data.sources.newsgroups import GROUPS, N_WORDS
 from dbn.data.sources.npz import arrays_in
 from dbn.data.sources.olivetti import PEOPLE
 from dbn.data.sources.picture_file import PictureReader, background_colour, picture_size
@@ -127,6 +128,7 @@ READERS: dict[str, Callable[[Mapping[str, Any]], tuple[Shape, tuple[str, ...]]]]
     "mnist": lambda source: ((1, 28, 28), DIGITS),
     "fashion_mnist": lambda source: ((1, 28, 28), FASHION_CLASSES),
     "binarized_mnist": lambda source: ((1, 28, 28), ()),
+    "newsgroups": lambda source: ((1, 1, N_WORDS), GROUPS),
     "easypr": lambda source: ((1, EASYPR_SIDE, EASYPR_SIDE), EASYPR_CLASSES),
     "olivetti": _olivetti,
     "npz": _npz,

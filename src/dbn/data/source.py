@@ -9,6 +9,9 @@ from torch import Tensor
 from dbn.data.split.groups import first_in_groups
 from dbn.errors import DataError, SettingError
 
+COUNTS = "counts"
+"""In place of the stored value that stands for 1: values are counts, which are features as they are."""
+
 
 @dataclass(frozen=True, eq=False)
 class Source:
@@ -35,6 +38,8 @@ class Source:
         names: a name for every training image, such as its file's; empty: images have no names.
         test_names: likewise for ``test_images``.
         validation_names: likewise for ``validation_images``.
+        counts: values are counts, such as of words, which are features as they are; no value of them stands for 1.
+        feature_names: a name for every feature of an image, such as the word that is counted; empty: they have none.
         origin: file that the images were read from, for messages; empty: unknown.
         two_classes_advice: what to do if all labels are equal, for messages.
 
@@ -58,6 +63,8 @@ class Source:
     names: tuple[str, ...] = ()
     test_names: tuple[str, ...] = ()
     validation_names: tuple[str, ...] = ()
+    counts: bool = False
+    feature_names: tuple[str, ...] = ()
     origin: str = ""
     two_classes_advice: str = "Use labels of two classes or more, or leave the labels out."
 
@@ -68,7 +75,13 @@ class Source:
                 f"data.maximum={self.maximum} cannot be used for data={self.name}: it is the stored value that stands "
                 "for 1.0. Use a positive number such as 255, or null where the images show it by themselves."
             )
+        if self.counts and self.maximum is not None:
+            raise SettingError(
+                f"data.maximum={self.maximum}: counts are features as they are, none of them stands for 1. Leave it "
+                "out."
+            )
         self._check_split("train", self.train_images, self.train_labels)
+        self._check_feature_names()
         self._check_names()
         self._check_train_labels()
         self._check_groups()
@@ -86,6 +99,7 @@ class Source:
         """
         try:
             self._check_finite()
+            self._check_counts()
             self._check_classes()
         except DataError as error:
             raise DataError(f"{self.origin}: {error}" if self.origin else str(error)) from error
@@ -119,6 +133,14 @@ class Source:
                 f"{tuple(self.train_images.shape[1:])}. Bring all images to one shape."
             )
         self._check_labels(split, len(images), labels)
+
+    def _check_feature_names(self) -> None:
+        n = self.train_images[0].numel()
+        if self.feature_names and len(self.feature_names) != n:
+            raise DataError(
+                f"data={self.name}: there are {len(self.feature_names)} feature_names, but {n} features. Name each, or "
+                "none."
+            )
 
     def _check_names(self) -> None:
         for key, names, images in (
@@ -169,6 +191,14 @@ class Source:
                 f"data={self.name}: train_labels hold {int(strays[0])}, but there are {n_classes} classes. "
                 f"Number them 0 to {n_classes - 1}, without a gap."
             )
+
+    def _check_counts(self) -> None:
+        for images in (self.train_images, *self.held_out) if self.counts else ():
+            if (images < 0).any() or (images != images.round()).any():
+                raise DataError(
+                    f"data={self.name}: counts are whole numbers from 0, and these go from {float(images.min()):g} to "
+                    f"{float(images.max()):g}. Give the numbers of times, not shares or logarithms, or counts=False."
+                )
 
     def _check_finite(self) -> None:
         for split, images in (

@@ -12,6 +12,7 @@ from dbn.likelihood.enumeration import Enumeration, log_likelihood, log_partitio
 from dbn.likelihood.intervals import Estimate, exactly
 from dbn.likelihood.pseudo_likelihood import pseudo_log_likelihood
 from dbn.likelihood.trajectory import TrajectoryAnnealing
+from dbn.likelihood.word_perplexity import Perplexity, unigram_perplexity, word_perplexity
 
 __all__ = [
     "BaseRates",
@@ -19,6 +20,7 @@ __all__ = [
     "Enumeration",
     "Estimate",
     "LogPartitionEstimate",
+    "Perplexity",
     "TrajectoryAnnealing",
     "annealed_importance_sampling",
     "average_log_likelihood",
@@ -29,4 +31,6 @@ __all__ = [
     "log_partition_function",
     "pseudo_log_likelihood",
     "reverse_annealed_importance_sampling",
+    "unigram_perplexity",
+    "word_perplexity",
 ]

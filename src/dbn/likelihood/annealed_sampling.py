@@ -176,13 +176,13 @@ def _anneal(
     for previous, beta in pairwise(betas):
         field = rbm.connection.hidden_field(v)
         of_visible = (previous - beta) * (v @ base.field)
-        after, before = (rbm.hidden.log_partition(b * field) for b in (beta, previous))
+        after, before = (rbm.hidden.log_partition(rbm.with_scaled_bias(b * field, v)) for b in (beta, previous))
         log_weights += of_visible.double() + (after.double() - before.double())
         if beta != last:  # the weights do not depend on what comes after
-            h = rbm.hidden.sample(field.mul_(beta), generator)
+            h = rbm.hidden.sample(rbm.with_scaled_bias(field.mul_(beta), v), generator)
             v = rbm.visible.sample(torch.lerp(base.field, rbm.connection.visible_field(h), beta), generator)
         after_step(1)
-    log_weights = sign * log_weights.cpu() + base.log_z(rbm).double().cpu()
+    log_weights = sign * log_weights.cpu() + base.log_z(rbm, v).double().cpu()
     log_mean = torch.logsumexp(sign * log_weights, 0) - math.log(len(log_weights))
     relative = (sign * log_weights - log_mean).exp()  # weights over their mean, for the delta method
     return LogPartitionEstimate(

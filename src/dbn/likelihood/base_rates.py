@@ -52,10 +52,18 @@ class BaseRates:
         fitted.initialise_bias(mean)
         return cls(_slope(rbm.visible, mean) - _slope(fitted, mean))
 
-    def log_z(self, rbm: RBM) -> Tensor:
-        """Log partition function of the independent model, a scalar in nats."""
-        hidden = rbm.hidden.log_partition(self.field.new_zeros(1, rbm.n_hidden))
-        return (rbm.visible.log_partition(self.field[None]) + hidden).squeeze(0)
+    def log_z(self, rbm: RBM, v: Tensor) -> Tensor:
+        """Log partition function of the independent model, in nats.
+
+        Args:
+            rbm: the model.
+            v: states of the chains ``(chains, n_visible)``, of which totals count where visible units keep these.
+
+        Returns:
+            ``(1,)``, or ``(chains,)`` where the chains' documents differ in length.
+        """
+        visible = rbm.visible.log_partition(self.field[None])
+        return visible + rbm.hidden.log_partition(rbm.hidden_field(v[: len(visible)], beta=0.0))
 
     def sample_visible(self, rbm: RBM, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Visible states of the independent model, ``(n, n_visible)``."""

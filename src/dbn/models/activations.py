@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dbn.models.categories import check_categories, softmax
 from dbn.models.registry import Registered
+from dbn.settings import check_number
 
 
 class Activation(Registered):
@@ -59,6 +60,25 @@ class Identity(Activation):
     def __call__(self, x: Tensor) -> Tensor:
         """``x`` itself."""
         return x
+
+
+class Binomial(Activation):
+    """Mean number of successes, see :class:`dbn.models.units.Binomial`.
+
+    Args:
+        trials: number of trials of every unit.
+    """
+
+    kind: ClassVar[str] = "binomial"
+    options: ClassVar[tuple[str, ...]] = ("trials",)
+
+    def __init__(self, trials: int) -> None:
+        check_number("network.activation.trials", trials, low=1, whole=True)
+        self.trials = trials
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """``trials / (1 + exp(-x))``."""
+        return self.trials * torch.sigmoid(x)
 
 
 class Softmax(Activation):

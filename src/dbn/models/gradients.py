@@ -13,6 +13,14 @@ def gradient_of(parameter: nn.Parameter) -> Tensor:
     return gradient
 
 
+def add_weighted_sum(parameter: nn.Parameter, x: Tensor, weights: Tensor) -> None:
+    """Add ``weights @ x`` to ``parameter.grad``; shapes as for :func:`write_weighted_sum`."""
+    if weights.dim() == 1:
+        gradient_of(parameter).addmv_(x.T, weights)
+    else:
+        gradient_of(parameter).add_((weights.unsqueeze(-2) @ x).sum(0))
+
+
 def write_weighted_sum(parameter: nn.Parameter, x: Tensor, weights: Tensor) -> None:
     """``parameter.grad = weights @ x``, for ``x`` ``(states, n)`` and ``weights`` ``(states,)``.
 

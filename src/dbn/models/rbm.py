@@ -1,15 +1,17 @@
 """The restricted Boltzmann machine: two layers of units and the connection between them."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dbn.errors import SettingError
 from dbn.machine.kernels import has_kernels
 from dbn.models.connections import Connection, Dense
-from dbn.models.unit_pair import UnitPair
+from dbn.models.gradients import add_weighted_sum
+from dbn.models.linear import Linear, WeightLayer
+from dbn.models.unit_pair import UnitPair, scaled
 from dbn.models.units import Units
 from dbn.random.streams import Noise
 from dbn.settings import check_number
@@ -92,6 +94,7 @@ class RBM(UnitPair):
                     f"{name}={units!r}: the connection lays its {name} units out as {tuple(shape)}, these lie as "
                     f"{tuple(units.shape)}. Give the units the shape of the connection."
                 )
+        check_hidden_bias(visible, hidden)
         super().__init__(visible, hidden, connection)
         self.write_gradients_of_units: Callable[..., None] | None = None
         """Writes the units' gradients and the weighted hidden means in one pass, where there is a kernel for that."""
@@ -104,11 +107,20 @@ class RBM(UnitPair):
     def hidden_field(self, v: Tensor, out: Tensor | None = None, beta: float = 1.0) -> Tensor:
         """Field of the hidden units, ``beta * v @ W``: ``(batch, n_visible)`` -> ``(batch, n_hidden)``.
 
+        With visible units that scale the hidden units' bias, :meth:`Units.hidden_bias_scale`, by ``s``, the field has
+        ``(s - 1) * bias`` in it, whatever ``beta``.
+
         Raises:
             DataError: ``v`` cannot be states of the visible units; not checked if ``out`` is given, as in training.
         """
-        field = self.connection.hidden_field(self.visible_states(v) if out is None else v, out)
-        return field if beta == 1 else field.mul_(beta)
+        v = self.visible_states(v) if out is None else v
+        field = self.connection.hidden_field(v, out)
+        return self.with_scaled_bias(field if beta == 1 else field.mul_(beta), v)
+
+    def with_scaled_bias(self, field: Tensor, v: Tensor) -> Tensor:
+        """The field, with what the visible states ``v`` add to the hidden units' bias, in place."""
+        scale = self.visible.hidden_bias_scale(v)
+        return field if scale is None else field.add_((scale - 1) * self.hidden.bias)
 
     def visible_field(self, h: Tensor, out: Tensor | None = None, beta: float = 1.0) -> Tensor:
         """Field of the visible units, ``beta * h @ W^T``: ``(batch, n_hidden)`` -> ``(batch, n_visible)``.
@@ -130,16 +142,18 @@ class RBM(UnitPair):
         For a sequence of ``beta`` it returns ``(len(beta), batch)``, with a single product with the weights.
         """
         v = self.visible_states(v)
-        field = self.hidden_field(v)
+        own, field = self.visible.energy(v), self.connection.hidden_field(v)
         if isinstance(beta, Sequence):
-            own = self.visible.energy(v)
-            return torch.stack([own - self.hidden.log_partition(b * field) for b in beta])
-        return self.visible.energy(v) - self.hidden.log_partition(field if beta == 1 else beta * field)
+            fields = (self.with_scaled_bias(b * field, v) for b in beta)
+            return torch.stack([own - self.hidden.log_partition(scaled_field) for scaled_field in fields])
+        return own - self.hidden.log_partition(self.with_scaled_bias(field if beta == 1 else beta * field, v))
 
     def free_energy_hidden(self, h: Tensor, beta: float = 1.0) -> Tensor:
         """``-log sum_v exp(-E(v, h))`` of ``h`` ``(batch, n_hidden)``; returns ``(batch,)`` in nats."""
         h = self.hidden_states(h)
-        return self.hidden.energy(h) - self.visible.log_partition(self.visible_field(h, beta=beta))
+        own = self.hidden.energy(h) - self.visible.log_partition(self.visible_field(h, beta=beta))
+        scale = self.visible.hidden_bias_scale()
+        return own if scale is None else own - ((scale - 1) * self.hidden.bias * h).sum(-1)
 
     def mean_hidden(self, v: Tensor, beta: float = 1.0) -> Tensor:
         """``E[h | v]``, ``(batch, n_hidden)``."""
@@ -162,9 +176,37 @@ class RBM(UnitPair):
         """``steps`` steps of block Gibbs sampling from visible states ``v`` ``(batch, n_visible)``; same shape."""
         check_number("steps", steps, low=0, whole=True)
         v = self.visible_states(v)
+        given = self.given(v)
         for _ in range(steps):
-            v = self.sample_visible(self.sample_hidden(v, generator, beta), generator, beta)
+            v = given.sample_visible(given.sample_hidden(v, generator, beta), generator, beta)
         return v
+
+    def encoder(self) -> tuple[WeightLayer, Any]:
+        """See :meth:`UnitPair.encoder`; a bias that counts for each word of a document is one on all its weights."""
+        if not self.visible.scales_hidden_bias:
+            return super().encoder()
+        layer = self.connection.encoder(torch.zeros_like(self.hidden.bias))
+        if not isinstance(layer, Linear):
+            raise SettingError(
+                f"{self.visible.kind} units scale the hidden units' bias, which {type(layer).__name__} has no weights "
+                "for. Use connection=dense."
+            )
+        with torch.no_grad():
+            layer.weight.add_(self.hidden.bias.unsqueeze(-1))
+        return scaled(layer, self.hidden), self.hidden.activation
+
+    def decoder(self) -> tuple[WeightLayer, Any]:
+        """See :meth:`UnitPair.decoder`.
+
+        Raises:
+            SettingError: visible states have totals, which a network's outputs do not know.
+        """
+        if self.visible.scales_hidden_bias:
+            raise SettingError(
+                f"{self.visible.kind} units have no decoder: a network does not know how long the document is. Use "
+                "task=classifier, or rbm.given(documents).down(h)."
+            )
+        return super().decoder()
 
     def write_gradient(self, v: Tensor, field: Tensor, mean: Tensor, state_weights: Tensor) -> None:
         r"""Write :math:`-\sum_s w_s\,\partial F(v_s)` into every ``grad``, without autograd.
@@ -187,6 +229,9 @@ class RBM(UnitPair):
         """
         self.visible.write_minus_energy_gradient(v, state_weights)
         self.hidden.write_log_partition_gradient(field, mean, state_weights)
+        scale = self.visible.hidden_bias_scale(v)
+        if scale is not None:  # the field has the bias in it, and the gradient by the field is the mean
+            add_weighted_sum(self.hidden.bias, mean, state_weights * (scale.squeeze(-1) - 1))
         self.connection.write_gradient(v, mean, state_weights)
 
     def write_gradient_from_field(self, v: Tensor, field: Tensor, buffer: Tensor, state_weights: Tensor) -> None:
@@ -213,3 +258,21 @@ class RBM(UnitPair):
         rbm = RBM(in_kernels.KernelUnits(self.visible), in_kernels.KernelUnits(self.hidden), self.connection)
         rbm.write_gradients_of_units = in_kernels.write_gradients_of_units
         return rbm
+
+
+def check_hidden_bias(visible: Units, hidden: Units) -> None:
+    """Check that visible units that scale the hidden units' bias find one, and are not hidden themselves.
+
+    Raises:
+        SettingError: they do not.
+    """
+    if hidden.scales_hidden_bias:
+        raise SettingError(f"hidden={hidden.kind}: such units are visible ones, which scale the other layer's bias.")
+    one_piece = (
+        isinstance(hidden.bias, nn.Parameter) and hidden.positions == 1 and hidden.kind != "bernoulli_with_label"
+    )
+    if visible.scales_hidden_bias and not one_piece:
+        raise SettingError(
+            f"visible={visible.kind}: such units scale the hidden units' bias, and {hidden.kind} units have none of "
+            "one piece. Use hidden units of one type with a dense connection, such as bernoulli ones."
+        )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, Self
 
 import torch
@@ -93,17 +94,30 @@ class UnitPair(Layer):
         """The connection's weight."""
         return [self.connection.weight]
 
+    def hidden_field(self, v: Tensor) -> Tensor:
+        """Field of the hidden units: ``(batch, n_visible)`` -> ``(batch, n_hidden)``."""
+        return self.connection.hidden_field(self.visible_states(v))
+
+    def given(self, v: Tensor) -> Self:
+        """The pair whose visible units are as they are from states ``v`` on, see :meth:`Units.given`; often itself."""
+        visible = self.visible.given(v)
+        if visible is self.visible:
+            return self
+        other = copy(self)
+        other.__dict__["visible"] = visible
+        return other
+
     def encoder(self) -> tuple[WeightLayer, Any]:
         """The connection's encoder with the hidden units' bias and gain, and their activation."""
-        return _scaled(self.connection.encoder(self.hidden.bias), self.hidden), self.hidden.activation
+        return scaled(self.connection.encoder(self.hidden.bias), self.hidden), self.hidden.activation
 
     def decoder(self) -> tuple[WeightLayer, Any]:
         """The connection's decoder with the visible units' bias and gain, and their activation."""
-        return _scaled(self.connection.decoder(self.visible.bias), self.visible), self.visible.activation
+        return scaled(self.connection.decoder(self.visible.bias), self.visible), self.visible.activation
 
     def up(self, x: Tensor) -> Tensor:
         """What the layer above sees of the hidden units, ``(batch, n_visible)`` -> ``(batch, n_outputs)``."""
-        return self.hidden.outputs(self.connection.hidden_field(self.visible_states(x)))
+        return self.hidden.outputs(self.hidden_field(x))
 
     def down(self, h: Tensor) -> Tensor:
         """Mean of the visible units given outputs, ``(batch, n_outputs)`` -> ``(batch, n_visible)``."""
@@ -170,7 +184,7 @@ class UnitPair(Layer):
         )
 
 
-def _scaled(layer: WeightLayer, units: Units) -> WeightLayer:
+def scaled(layer: WeightLayer, units: Units) -> WeightLayer:
     """The layer with the units' gains, if they have any, as factors of their incoming weights.
 
     Raises:

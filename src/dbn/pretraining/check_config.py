@@ -15,7 +15,9 @@ from dbn.commands.configuration import resolve_config
 from dbn.commands.factories import check_factory, target_of
 from dbn.commands.texts import with_texts
 from dbn.data.augment_settings import check_augment_group
+from dbn.data.source import COUNTS
 from dbn.data.sources.arrays import ROLES
+from dbn.data.sources.newsgroups import VALUES
 from dbn.data.sources.picture_file import background_colour
 from dbn.data.split_settings import AS_TRAINING
 from dbn.data.tables.find_columns import KINDS
@@ -52,6 +54,16 @@ def check_share(key: str, value: Any) -> None:
     check_number(key, value, low=0)
     if isinstance(value, float) and not value < 1:
         raise SettingError(f"{key}={value}: it must be a whole number of images, or a fraction below 1.")
+
+
+def check_maximum(key: str, value: Any) -> None:
+    """Raise :class:`SettingError` unless ``value`` is a positive number, or says that values are counts."""
+    if value != COUNTS:
+        if isinstance(value, str):
+            raise SettingError(
+                f"{key}={value}: use the stored value that stands for 1, {COUNTS} where values are counts."
+            )
+        check_number(key, value, low=0, above=True)
 
 
 def check_size(key: str, value: Any) -> None:
@@ -121,10 +133,11 @@ SOURCE_CHECKS: dict[str, Check] = {
     "name": check_text,
     "root": optional(lambda key, value: check_text(key, value, what="a folder")),
     "path": optional(lambda key, value: check_text(key, value, what="a file or folder")),
-    "maximum": optional(within(low=0, above=True)),
+    "maximum": optional(check_maximum),
     "window": within(low=0, above=True),
     "grey": check_flag,
     "split": choice("person", "image"),
+    "values": choice(*VALUES),
     "size": optional(check_size),
     "background": check_background,
     "images_last": optional(check_flag),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from dbn.data.allowed_values import ROUNDING, Interval, check_interval
 from dbn.data.images import DataSet
 from dbn.errors import DataError, SettingError
-from dbn.models.units import Mixed, Units, make_units
+from dbn.models.units import Mixed, ReplicatedSoftmax, Units, make_units
 from dbn.pretraining.settings import check_units
 
 if TYPE_CHECKING:
@@ -59,18 +59,35 @@ def visible_units_of(visible: str | Mapping[str, Any], data: "DataSet | DataInfo
 def check_visible(data: DataSet, visible: str | Mapping[str, Any]) -> None:
     """:func:`check_data` for visible units of the type ``visible``.
 
-    Bernoulli and softmax units require features in [0, 1], rectified units non-negative ones, Gaussian units any finite
-    ones.
+    Each feature must be a value that its unit can have, see :attr:`dbn.models.units.Units.interval`.
 
     Raises:
         SettingError: an unknown unit type.
         DataError: as :func:`check_data`.
     """
     check_units("stack.visible", visible)
-    units, _ = Units.resolve(visible, "stack.visible")
+    units = make_units(visible, data.shape, "stack.visible")
     check_data(data, units.interval, f"stack.visible={units.kind}")
-    if units is Mixed:
-        check_parts(data, make_units(visible, data.shape, "stack.visible"))
+    if isinstance(units, Mixed):
+        check_parts(data, units)
+    if isinstance(units, ReplicatedSoftmax):
+        check_counts(data)
+
+
+def check_counts(data: DataSet) -> None:
+    """Check that features are whole numbers, of which each says how often something occurs.
+
+    Raises:
+        DataError: they are not.
+    """
+    for split, images in {"training": data.train, "validation": data.validation, "test": data.test}.items():
+        for chunk in images.chunks() if len(images) else ():
+            if (chunk != chunk.round()).any():
+                raise DataError(
+                    f"data={data.name}: stack.visible=replicated_softmax needs counts, and features of the {split} "
+                    "images are fractions. Say that stored values are counts, data.maximum=counts, or use "
+                    "stack.visible=bernoulli."
+                )
 
 
 def check_parts(data: DataSet, units: Units) -> None:

@@ -85,6 +85,11 @@ class ContrastiveStep:
             gradient.start(self.rbm)
         self.limits = limits
         self.dropout = dropout
+        if not isinstance(sampler, ContrastiveDivergence) and rbm.visible.scales_hidden_bias:
+            raise SettingError(
+                f"sampler={type(sampler).__name__}: documents of each length have a distribution of their own, and "
+                f"persistent chains of {rbm.visible.kind} units keep the lengths of other documents. Use sampler=cd."
+            )
 
     def __call__(
         self, v: Tensor, optimizer: Optimizer | Any, generator: Noise = None, count: int | None = None

@@ -1,5 +1,7 @@
 """What is watched while an RBM trains: metrics of a few images."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -39,13 +41,14 @@ def rbm_metrics(rbm: RBM, train: Tensor, validation: Tensor | None = None) -> di
         that those of different models or epochs are not comparable.)
         ``weight_norm``: Frobenius norm.
         ``fraction_inactive``, ``fraction_saturated``: fraction of hidden units with mean activation below 0.01, above
-        0.99.
+        0.99, of their interval where it is finite.
     """
     field = rbm.hidden_field(train)
     h = rbm.hidden.mean(field)
-    activation = h.mean(0)
+    low, high = rbm.hidden.interval
+    activation = (h.mean(0) - low) / (high - low) if math.isfinite(high - low) else h.mean(0)
     metrics = {
-        "reconstruction_error": F.mse_loss(rbm.mean_visible(h), train) * rbm.n_visible,
+        "reconstruction_error": F.mse_loss(rbm.given(train).mean_visible(h), train) * rbm.n_visible,
         "weight_norm": rbm.weight.norm(),
         "fraction_inactive": (activation < 0.01).float().mean(),
         "fraction_saturated": (activation > 0.99).float().mean(),

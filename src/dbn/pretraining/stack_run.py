@@ -25,6 +25,7 @@ from dbn.pretraining.pictures import pictures_of_stack, save_pictures, sheets
 from dbn.pretraining.settings import LayerSettings
 from dbn.pretraining.stack_identity import stack_identity, stack_name
 from dbn.pretraining.stack_memory import check_stack_memory
+from dbn.pretraining.topics import is_of_documents, perplexities, topic_facts
 from dbn.runs.directories import check_run_location, study_directory
 from dbn.runs.identity import INCIDENTAL, LABEL_KEYS, with_content
 from dbn.runs.run import Run, execute_all
@@ -160,11 +161,14 @@ def _finish(
         "version": metadata.version("layerwise-dbn"),
     }
     stack.save(directory / DBN_FILE, description)
-    if data.columns is None:
+    metrics = tracker.last_metrics()
+    if is_of_documents(stack):
+        if not config["trainer"].get("fast_dev_run"):  # of nothing there is nothing to estimate for a minute
+            metrics |= perplexities(stack, data, config["seed"])
+    elif data.columns is None and not data.feature_names:
         pictures = pictures_of_stack(stack, data, config["seed"])
         save_pictures(directory, pictures)
         tracker.log_pictures(sheets(pictures))
-    metrics = tracker.last_metrics()
     tracker.log_summary(metrics)
     return {
         "study": config["study"],
@@ -187,6 +191,7 @@ def _finish(
         "layers": [fact.get("training", NOT_RECORDED) for fact in facts],
         "warnings": [text for fact in facts for text in fact.get("warnings", [])],
         "stack": DBN_FILE,
+        **topic_facts(stack, data),
     }
 
 

@@ -60,6 +60,15 @@ def signs_of_inputs(layer: Layer | JointLayers, images: Tensor) -> list[Sign]:
     low, high = pair.visible.interval
     least, most = (float(end) for end in torch.aminmax(values))
     if math.isfinite(high - low):
+        if least >= 0 > low:
+            return [
+                Sign(
+                    "range",
+                    f"the images' values lie between {least:.3g} and {most:.3g}, and {pair.visible.kind} visible units "
+                    f"take {low:g} to {high:g}, where 0 is as often the one as the other: black says nothing. Use "
+                    "stack.visible=bernoulli, or give fit values from -1 to 1, 2 * images - 1",
+                )
+            ]
         if most - least >= NARROW_RANGE * (high - low):
             return []
         return [
@@ -94,7 +103,7 @@ def signs_of_layer(layer: Layer | JointLayers, images: Tensor, settings: LayerSe
     signs = []
     rate = f"{settings.key('learning_rate')} (it is {settings.learning_rate:g})"
     for pair, inputs in _pairs(layer, images):
-        field = pair.connection.hidden_field(inputs)
+        field = pair.hidden_field(inputs)
         hidden = pair.hidden.mean(field)
         fraction_on = _fraction_on(hidden, pair.hidden)
         if fraction_on is not None and float(fraction_on.mean()) > ALWAYS_ON:
@@ -129,7 +138,7 @@ def signs_of_layer(layer: Layer | JointLayers, images: Tensor, settings: LayerSe
                 )
             )
         variance = float(inputs.var(0, correction=0).sum())
-        kept = float(pair.visible.mean(pair.connection.visible_field(hidden)).var(0, correction=0).sum())
+        kept = float(pair.visible.given(inputs).mean(pair.connection.visible_field(hidden)).var(0, correction=0).sum())
         if variance > 0 and kept < IGNORED_INPUT * variance:
             signs.append(
                 Sign(

@@ -39,6 +39,7 @@ class ContrastiveDivergence(GibbsSampler):
     def write_negative_states(self, rbm: RBM, positive: Phase, out: Tensor, generator: Noise = None) -> None:
         """Write the visible states after ``k`` steps into ``out`` ``(batch, n_visible)``."""
         v, h = out, positive.h
+        rbm = rbm.given(positive.v)
         positive.sample_hidden(rbm, generator)
         for _ in range(self.steps - 1):
             rbm.visible.sample(rbm.visible_field(h, out=v), generator, out=v)

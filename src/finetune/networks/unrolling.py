@@ -1,6 +1,7 @@
 """Unrolling a pretrained stack: its layers become the hidden layers of a network."""
 
 from dbn.errors import SettingError
+from dbn.models.activations import Activation
 from dbn.models.dbn import DBN
 from dbn.models.linear import WeightLayer
 from dbn.models.pooling import Pooling
@@ -38,6 +39,12 @@ def unroll(stack: DBN, network: Network) -> None:
     decoders = [stack[k].decoder() for k in reversed(range(depth))] if network.code is not None else []
     parts = [*encoders, *decoders]
     for number, (block, (layer, activation)) in enumerate(zip(network.blocks, parts, strict=False), start=1):
+        if isinstance(activation, str) and activation not in Activation.registry:
+            raise SettingError(
+                f"stack.every_layer.hidden={activation}: the mean of such units is no activation of a network. "
+                "Pretrain with stack.every_layer.hidden=relu, say, or give another classifier the features of the "
+                "stack: dbn-features."
+            )
         above = network.blocks[number].layer.units_below if number < len(network.blocks) else ()
         if block.activation != activation and activation not in above and number < len(network.blocks):
             if activation == BernoulliWithLabel.activation:

@@ -9,7 +9,7 @@ from dbn.data.augment import Augment
 from dbn.data.check_augment import check_augmentable
 from dbn.errors import SettingError
 from dbn.models.dbn import DBN
-from dbn.models.units import Gaussian, Mixed, Softmax, Units
+from dbn.models.units import Binomial, Gaussian, Mixed, ReplicatedSoftmax, Softmax, Spin, Units
 from dbn.pretraining.check_data import check_data, check_visible, visible_units_of
 from dbn.pretraining.from_config import visible_of
 
@@ -98,13 +98,13 @@ def has_real_outputs(config: Mapping[str, Any], data: DataSet) -> bool:
     """Whether an autoencoder's outputs are means of real pixels (squared error), not probabilities (cross-entropy).
 
     Raises:
-        SettingError: they would be both, side by side, or categories.
+        SettingError: they would be both, side by side, or something else, such as categories.
     """
     units, _ = Units.resolve(visible_units_of(visible_of(config["stack"]), data), "stack.visible")
-    if units in (Mixed, Softmax):
+    if units in (Binomial, Mixed, ReplicatedSoftmax, Softmax, Spin):
         raise SettingError(
             f"task=autoencoder: the visible units are {units.kind}, and an autoencoder's outputs are either all real "
-            "or all binary. Leave out the other columns (data.columns.<name>=leave_out), or use a stack alone, which "
-            "reconstructs columns of any kind: dbn-pretrain."
+            "or all binary. Leave out the other columns of a table (data.columns.<name>=leave_out), or use a stack "
+            "alone, which reconstructs units of any kind: dbn-pretrain."
         )
     return bool(units.interval == Gaussian.interval)

@@ -28,7 +28,16 @@ def agree(data: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "choice",
-    ["mnist", "fashion_mnist", "binarized_mnist", "easypr", "olivetti", "olivetti data.split=image data.size=16"],
+    [
+        "mnist",
+        "fashion_mnist",
+        "binarized_mnist",
+        "easypr",
+        "olivetti",
+        "olivetti data.split=image data.size=16",
+        "newsgroups",
+        "newsgroups data.values=presence",
+    ],
 )
 def test_of_data_sets_that_are_fetched(choice: str, compose: Composer, data_root: Path) -> None:
     name, *more = choice.split()

@@ -15,6 +15,7 @@ from dbn.models.phases import Phases
 from dbn.models.units import Mixed
 from dbn.random.streams import stream
 from helpers import (
+    ENUMERABLE,
     KINDS,
     NORMALISED,
     PAIRS,
@@ -28,8 +29,7 @@ from helpers import (
     units_of,
 )
 
-BINARY = ("bernoulli", "softmax")
-DISCRETE = [pair for pair in NORMALISED if pair[0] in BINARY or pair[1] in BINARY]
+DISCRETE = [pair for pair in NORMALISED if pair[0] in ENUMERABLE or pair[1] in ENUMERABLE]
 
 
 def gaussian_grid(size: int, points: int, limit: float) -> tuple[Tensor, float]:
@@ -45,7 +45,8 @@ def all_states(kind: str, size: int, points: int = 121, limit: float = 14.0) -> 
     units = units_of(kind, size)
     states, volume = torch.zeros(1, 0, dtype=torch.float64), 1.0
     for part in units.units if isinstance(units, Mixed) else [units]:
-        own, cell = (part.states().double(), 1.0) if part.kind in BINARY else gaussian_grid(part.size, points, limit)
+        finite = part.kind in ENUMERABLE
+        own, cell = (part.states().double(), 1.0) if finite else gaussian_grid(part.size, points, limit)
         states = torch.cat([states.repeat_interleave(len(own), 0), own.repeat(len(states), 1)], 1)
         volume *= cell
     return states, volume
@@ -254,7 +255,7 @@ def test_gibbs_leaves_the_joint_gaussian_where_it_is(steps: int, route: Route) -
     assert ((moved.T.cov() - covariance).abs() < 5 * error.sqrt()).all()
 
 
-@pytest.mark.parametrize("visible", ["bernoulli", "gaussian", "gaussian_with_variance", "softmax"])
+@pytest.mark.parametrize("visible", ["bernoulli", "binomial", "gaussian", "gaussian_with_variance", "softmax", "spin"])
 def test_without_weights_the_likelihood_is_that_of_independent_units(visible: str) -> None:
     rbm = make_rbm(visible, "bernoulli", 4, 3)
     with torch.no_grad():
@@ -263,6 +264,10 @@ def test_without_weights_the_likelihood_is_that_of_independent_units(visible: st
     mean = rbm.visible.mean(torch.zeros(1, 4, dtype=torch.float64))
     if visible == "bernoulli":
         expected = torch.distributions.Bernoulli(mean).log_prob(v).sum(1)
+    elif visible == "binomial":
+        expected = torch.distributions.Binomial(2, mean / 2).log_prob(v).sum(1)
+    elif visible == "spin":
+        expected = torch.distributions.Bernoulli((1 + mean) / 2).log_prob((1 + v) / 2).sum(1)
     elif visible == "softmax":
         groups = zip(mean.split(2, 1), v.split(2, 1), strict=True)
         expected = sum(torch.distributions.OneHotCategorical(p).log_prob(x) for p, x in groups)
@@ -279,6 +284,8 @@ LEARNED = [
     ("mixed", "softmax"),
 ]
 LEARNED += [(hidden, visible) for visible, hidden in LEARNED] + [("softmax", "softmax"), ("softmax", "gaussian")]
+LEARNED += [("spin", "spin"), ("binomial", "binomial"), ("spin", "binomial"), ("binomial", "spin")]
+LEARNED += [("spin", "gaussian"), ("gaussian_with_variance", "binomial"), ("mixed", "spin")]
 LEARNED += [("gaussian_with_variance", "gaussian"), ("mixed", "gaussian_with_variance"), ("mixed", "mixed")]
 
 

@@ -13,7 +13,7 @@ from dbn import RBM
 from dbn.data import DataSet
 from dbn.data.blocks import Block
 from dbn.errors import DivergenceError, SettingError
-from dbn.models.units import Bernoulli, Gaussian, ReLU, Units
+from dbn.models.units import Bernoulli, Gaussian, ReLU, Spin, Units
 from dbn.pretraining import DenoisingAutoencoder, JointAutoencoder, LayerSettings, StackRun, fit, pretrain_stacks
 from dbn.pretraining.contrastive import RBMTraining
 from dbn.pretraining.from_config import layers_of
@@ -45,6 +45,12 @@ def test_images_that_use_next_to_nothing_of_their_range(x: Tensor, caplog: pytes
         "Layer 1: the images' values lie between 0 and 0.05, of which bernoulli visible units take 0 to 1" in found[0]
     )
     assert "data.maximum" in found[0]
+
+
+def test_spins_are_not_given_zeros_and_ones(x: Tensor, caplog: pytest.LogCaptureFixture) -> None:
+    found = warnings_of(x, caplog, Spin, learning_rate=0.02)
+    assert "spin visible units take -1 to 1, where 0 is as often the one as the other" in found[0]
+    assert not any("take -1 to 1" in text for text in warnings_of(2 * x - 1, caplog, Spin, learning_rate=0.02))
 
 
 @pytest.mark.parametrize("factor", [0.02, 50.0])

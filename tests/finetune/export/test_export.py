@@ -81,7 +81,8 @@ DENSE_NORMALISATIONS = sorted(kind for kind, own in Normalisation.registry.items
 """That of responses is exported with a convolutional network, in tests/finetune/runs/test_convolutional_runs.py."""
 SOFTMAX = {"kind": "softmax", "categories": 5}
 KINDS: dict[str, Mapping[str, Any]] = {
-    **{kind: {"activation": kind} for kind in sorted(set(Activation.registry) - {"softmax", "mixed"})},
+    **{kind: {"activation": kind} for kind in sorted(set(Activation.registry) - {"binomial", "softmax", "mixed"})},
+    "binomial": {"activation": {"kind": "binomial", "trials": 3}},
     "softmax": {"activation": SOFTMAX, "sizes": [64, 20, 10]},
     "mixed": {
         "activation": {"kind": "mixed", "parts": [{"n": 10, "activation": "relu"}, {"n": 10, "activation": SOFTMAX}]},

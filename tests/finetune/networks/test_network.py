@@ -1,6 +1,7 @@
 """The network and its starting weights."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -34,6 +35,22 @@ def test_an_unrolled_classifier_computes_the_stack_at_every_layer() -> None:
     v = torch.rand(7, 6, dtype=torch.float64)
     for layers, found in enumerate(network.hidden(v)[:2], start=1):
         torch.testing.assert_close(found, stack.up(v, layers), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "activation"),
+    [("spin", "tanh"), ("binomial", {"kind": "binomial", "trials": 2})],
+)
+def test_stacks_of_spins_and_of_counts_unroll_too(hidden: str, activation: str | dict[str, Any]) -> None:
+    """Spins into hyperbolic tangents, counts into as many times the logistic function; both back to the same file."""
+    stack = DBN([make_rbm("bernoulli", hidden, 6, 5), make_rbm(hidden, hidden, 5, 4)])
+    network = Network.dense([6, 5, 4, 10], activation=activation).double()
+    unroll(stack, network)
+    v = torch.rand(7, 6, dtype=torch.float64)
+    for layers, found in enumerate(network.hidden(v)[:2], start=1):
+        torch.testing.assert_close(found, stack.up(v, layers), rtol=0, atol=1e-14)
+    with pytest.raises(SettingError, match=r"network.activation=sigmoid.*pretrained with"):
+        unroll(stack, Network.dense([6, 5, 4, 10]))
 
 
 @pytest.mark.parametrize(("dropout_input", "dropout_hidden"), [(0.0, 0.0), (0.2, 0.5)])

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dbn.data.source import Source
+from dbn.data.source import COUNTS, Source
 from dbn.data.split.label_subset import encode_labels, normalise_labels
 from dbn.errors import DataError, SettingError
 
@@ -111,7 +111,7 @@ def setting(role: str, name: str) -> str:
 
 
 def source_of(
-    path: Path, arrays: Mapping[str, NDArray], names: Mapping[str, str], *, maximum: float | None, name: str
+    path: Path, arrays: Mapping[str, NDArray], names: Mapping[str, str], *, maximum: float | str | None, name: str
 ) -> Source:
     """Build a source from arrays by role.
 
@@ -119,12 +119,12 @@ def source_of(
         path: of the file, for messages.
         arrays: by role; images in the layouts of :func:`dbn.data.npz`.
         names: of the arrays in the file, by role, for messages.
-        maximum: stored value that stands for 1.0, or None.
+        maximum: stored value that stands for 1.0, "counts", or None.
         name: name of the data.
 
     Raises:
         DataError: an array has a wrong shape or type, or does not match the others.
-        SettingError: ``maximum`` is not a positive number.
+        SettingError: ``maximum`` is neither a positive number nor "counts".
     """
     renamed = ", ".join(f"{role}={own}" for role, own in names.items() if role != own)
     origin = f"{path}{f' ({renamed})' if renamed else ''}"
@@ -142,7 +142,8 @@ def source_of(
             validation_images=tensors.get("validation_images"),
             validation_labels=numbers.get("validation_labels"),
             classes=classes,
-            maximum=maximum,
+            maximum=None if maximum == COUNTS else maximum,  # type: ignore[arg-type]  # other texts are refused
+            counts=maximum == COUNTS,
             origin=origin,
         )
     except DataError as error:

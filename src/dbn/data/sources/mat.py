@@ -22,7 +22,7 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 
 def mat(
     path: str | Path | None,
-    maximum: float | None = None,
+    maximum: float | str | None = None,
     name: str = "mat",
     *,
     images_last: bool | None = None,
@@ -42,7 +42,7 @@ def mat(
 
     Args:
         path: of the file.
-        maximum: stored value that stands for 1.0.
+        maximum: stored value that stands for 1.0, as in :func:`dbn.data.npz`.
         name: name of the data in messages and results.
         images_last: whether the last dimension of the images counts them: ``(height, width, n)``,
             ``(height, width, channels, n)`` or ``(features, n)``. None: the dimension, first or last, whose length is

@@ -17,7 +17,7 @@ from dbn.errors import DataError, UserError
 
 def npz(
     path: str | Path | None,
-    maximum: float | None = None,
+    maximum: float | str | None = None,
     name: str = "npz",
     *,
     images: str = "images",
@@ -41,7 +41,8 @@ def npz(
 
     Args:
         path: of the file.
-        maximum: stored value that stands for 1.0; None: inferred, see :func:`dbn.data.value_of_one.value_of_one`.
+        maximum: stored value that stands for 1.0; None: inferred, see :func:`dbn.data.value_of_one.value_of_one`;
+            "counts": values are counts, such as of words, and are features as they are.
         name: name of the data in messages and results.
         images: name of the array.
         labels: name of the array; None: unused. An array with the default name may be missing.
@@ -53,7 +54,7 @@ def npz(
     Raises:
         DataError: the file is missing, damaged, or holds pickled objects; an array is missing, has a wrong shape or
             type, or does not match the others; or a sparse matrix is too large.
-        SettingError: ``maximum`` is not a positive number.
+        SettingError: ``maximum`` is neither a positive number nor "counts".
     """
     names = dict(
         zip(ROLES, (images, labels, test_images, test_labels, validation_images, validation_labels), strict=True)

@@ -6,13 +6,17 @@ from typing import Any
 from dbn.models.units.base import Units
 from dbn.models.units.bernoulli import Bernoulli
 from dbn.models.units.bernoulli_with_label import BernoulliWithLabel
+from dbn.models.units.binomial import Binomial
+from dbn.models.units.double_relu import DoubleReLU
 from dbn.models.units.gaussian import Gaussian
 from dbn.models.units.gaussian_with_variance import GaussianWithVariance
 from dbn.models.units.max_pooled import MaxPooled
 from dbn.models.units.mixed import Mixed
 from dbn.models.units.per_map import PerMap
 from dbn.models.units.relu import ReLU
+from dbn.models.units.replicated_softmax import ReplicatedSoftmax
 from dbn.models.units.softmax import Softmax
+from dbn.models.units.spin import Spin
 
 
 def make_units(wanted: str | Mapping[str, Any], shape: int | Sequence[int], key: str = "units") -> Units:
@@ -31,6 +35,6 @@ def make_units(wanted: str | Mapping[str, Any], shape: int | Sequence[int], key:
 
 
 __all__ = [
-    "Bernoulli", "BernoulliWithLabel", "Gaussian", "GaussianWithVariance", "MaxPooled", "Mixed", "PerMap", "ReLU",
-    "Softmax", "Units", "make_units",
+    "Bernoulli", "BernoulliWithLabel", "Binomial", "DoubleReLU", "Gaussian", "GaussianWithVariance", "MaxPooled",
+    "Mixed", "PerMap", "ReLU", "ReplicatedSoftmax", "Softmax", "Spin", "Units", "make_units",
 ]  # fmt: skip

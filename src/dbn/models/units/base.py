@@ -57,6 +57,8 @@ class Units(Registered, nn.Module, ABC):
 
     positions: int = 1
     """Units that share each parameter."""
+    scales_hidden_bias: ClassVar[bool] = False
+    """Whether, as visible units, they say how often the hidden units' bias counts, see :meth:`hidden_bias_scale`."""
     pooling: Pooling | None = None
     """What the layer above sees of the units, one output for each block; None: all of them."""
 
@@ -114,6 +116,18 @@ class Units(Registered, nn.Module, ABC):
     def gain(self) -> Tensor | None:
         """Factors ``(n,)`` of the field in a unit's mean, ``activation(gain * field + bias)``; None: 1 for all."""
         return None
+
+    def hidden_bias_scale(self, x: Tensor | None = None) -> Tensor | None:
+        """How often the hidden units' bias counts beside visible states ``x`` ``(batch, n)``; None: once.
+
+        Returns:
+            ``(batch, 1)``; without ``x``, what it is beside all states that the units can have.
+        """
+        return None
+
+    def given(self, x: Tensor) -> "Units":
+        """The units as they are sampled from states ``x`` ``(batch, n)`` on: as ever, unless a total of these stays."""
+        return self
 
     def bounds(self) -> tuple[Tensor, Tensor]:
         """Smallest and largest value of every unit, ``(n,)`` each; see :attr:`interval`."""

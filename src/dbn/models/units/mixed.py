@@ -191,6 +191,10 @@ def _part(wanted: Any) -> Units:
         raise SettingError(f"parts: {format_value(wanted)} needs the number of its units, {{kind: bernoulli, n: 3}}.")
     check_number("parts.n", wanted["n"], low=1, whole=True)
     units: Units = Units.create({key: value for key, value in wanted.items() if key != "n"}, "parts", wanted["n"])
+    if units.scales_hidden_bias:
+        raise SettingError(
+            f"parts: {units.kind} units scale the hidden units' bias, and cannot be a part. Use them alone."
+        )
     if isinstance(units, Mixed):
         raise SettingError("parts: mixed units are made of units of one type each. Name these side by side.")
     return units

@@ -1,5 +1,6 @@
 """Units of feature maps, which share their parameters over all positions."""
 
+import math
 from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any, ClassVar, Self
@@ -60,13 +61,16 @@ class PerMap(Units):
                 f"hidden={self.own.kind}: an image has one label, and units of maps would have one at every position. "
                 "Use hidden=bernoulli here, and the label in a dense layer above."
             )
+        if self.own.scales_hidden_bias:
+            raise SettingError(f"per_map.units={self.own.kind}: documents are no maps. Use a dense connection.")
         self.units = self.own.spec()
         self.activation = self.own.activation
         self.normalised = self.own.normalised  # type: ignore[misc]  # of an instance
         self.interval = self.own.interval  # type: ignore[misc]
         self.pool = pool
         if pool is not None:
-            if not isinstance(self.activation, str) or self.own.gain() is not None:
+            signed = -math.inf < self.own.interval[0] < 0  # being off is no zero, which blocks are filled up with
+            if not isinstance(self.activation, str) or self.own.gain() is not None or signed:
                 raise SettingError(f"pool={pool}: {self.own.kind} units cannot be pooled. Use bernoulli or relu units.")
             self.pooling = MaxPooling(sizes, pool)
             check_blocks(sizes, pool)

@@ -70,6 +70,11 @@ class Centered(Gradient):
                 "centering moves: it needs one for every unit, and a weight for every pair. Use gradient=plain, or "
                 "connection=dense."
             )
+        if rbm.visible.scales_hidden_bias:
+            raise SettingError(
+                f"gradient={self.kind}: beside {rbm.visible.kind} units the hidden units' bias counts once for each word, "
+                "which centering does not know. Use gradient=plain."
+            )
 
     def start(self, rbm: RBM) -> None:
         """See :meth:`Gradient.start`."""

@@ -9,8 +9,19 @@ import torch
 from scipy import integrate, optimize, stats
 
 from dbn.errors import SettingError
-from dbn.models.units import Bernoulli, Gaussian, GaussianWithVariance, Mixed, ReLU, Softmax, Units, make_units
-from helpers import KINDS, Route, units_of
+from dbn.models.units import (
+    Bernoulli,
+    Binomial,
+    Gaussian,
+    GaussianWithVariance,
+    Mixed,
+    ReLU,
+    Softmax,
+    Spin,
+    Units,
+    make_units,
+)
+from helpers import ENUMERABLE, KINDS, Route, units_of
 
 
 def made(kind: str, size: int) -> Units:
@@ -41,7 +52,7 @@ def test_log_partition_is_the_sum_or_integral_over_states(field: float) -> None:
         assert real.log_partition(f).item() == pytest.approx(math.log(integral), abs=1e-9)
 
 
-@pytest.mark.parametrize("kind", ["softmax", "bernoulli"])
+@pytest.mark.parametrize("kind", ENUMERABLE)
 def test_log_partition_of_units_with_states_is_the_sum_over_them(kind: str) -> None:
     units, fields = made(kind, 5), torch.randn(4, 5, dtype=torch.float64)
     states = units.states()
@@ -114,8 +125,14 @@ def test_moments_of_a_million_samples(kind: str, route: Route) -> None:
     mean = units.mean(field)[0]
     real = torch.tensor([kind in REAL or (kind == "mixed" and place == 0) for place in range(3)])
     own = units.gain()
-    variance = torch.where(real, torch.ones(3).double() if own is None else own, mean * (1 - mean))
-    fourth = torch.where(real, 3 * variance**2, variance * (1 - 3 * variance) + 3 * variance**2)
+    low, high = units.interval if kind == "spin" else (0, 1)  # of a trial, of which a binomial unit has several
+    trials = units.trials if isinstance(units, Binomial) else 1
+    p = (mean / trials - low) / (high - low)
+    variance = torch.where(
+        real, torch.ones(3).double() if own is None else own, trials * (high - low) ** 2 * p * (1 - p)
+    )
+    of_counts = trials * p * (1 - p) * (1 + 3 * (trials - 2) * p * (1 - p)) * (high - low) ** 4
+    fourth = torch.where(real, 3 * variance**2, of_counts)
     assert ((draws.mean(0) - mean).abs() < 5 * (variance / n).sqrt()).all()
     assert ((draws.var(0) - variance).abs() < 5 * ((fourth - variance**2).clamp(min=1e-12) / n).sqrt() + 1e-5).all()
 
@@ -182,7 +199,8 @@ def test_bad_sizes_are_refused(size: object) -> None:
 
 def test_an_unknown_unit_type_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
-        SettingError, match="bernoulli, gaussian, gaussian_with_variance, max_pooled, mixed, per_map, relu, softmax"
+        SettingError,
+        match=r"bernoulli, binomial, drelu, gaussian, .*max_pooled, mixed, per_map, relu, replicated.*, softmax, spin",
     ):
         make_units("binary", 3)
 
@@ -218,6 +236,22 @@ def test_variances_start_at_one_and_stay_above_their_floor() -> None:
     with torch.no_grad():
         units.log_variance.copy_(torch.tensor([-200.0, 0.0, 3.0]))
     assert units.variance.tolist() == pytest.approx([0.05, 1.05, 0.05 + math.exp(3)])
+
+
+@pytest.mark.parametrize("trials", [0, -1, 2.5, "3", True])
+def test_trials_that_are_no_number_of_trials_are_refused(trials: object) -> None:
+    with pytest.raises(SettingError, match="trials="):
+        Binomial(5, trials)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("field", [-1e4, -50.0, 50.0, 1e4])
+def test_spins_and_counts_far_in_the_tails_stay_finite(field: float) -> None:
+    """There ``log 2 cosh a`` is ``|a|``, and N trials all fail or all succeed, in float32 as well."""
+    f = torch.tensor([[field]])
+    assert Spin(1).log_partition(f).item() == pytest.approx(abs(field), abs=1e-6)
+    assert Spin(1).sample(f).item() == math.copysign(1, field)
+    assert Binomial(1, 7).log_partition(f).item() == pytest.approx(max(7 * field, 0.0), abs=1e-6)
+    assert Binomial(1, 7).sample(f).item() == (7 if field > 0 else 0)
 
 
 @pytest.mark.parametrize("categories", [1, 4, [3, 3], [3, 1, 1], "a", 2.5, [], True, [2.0, 3.0]])
