@@ -116,6 +116,11 @@ class DoubleReLU(Units):
             write_weighted_sum(log_variance, second, weights)
             gradient_of(log_variance).mul_(0.5 * (-log_variance).exp())
 
+    def add_field_gradient(self, field: Tensor) -> None:
+        """A field moves both biases, see :meth:`Units.add_field_gradient`."""
+        for _, bias, _ in self._parameters_of_sides():
+            gradient_of(bias).add_(field.view_as(bias))
+
     def _parameters_of_sides(self) -> tuple[tuple[int, nn.Parameter, nn.Parameter], ...]:
         return (1, self.bias, self.log_variance), (-1, self.negative_bias, self.negative_log_variance)
 

@@ -72,8 +72,8 @@ class Centered(Gradient):
             )
         if rbm.visible.scales_hidden_bias:
             raise SettingError(
-                f"gradient={self.kind}: beside {rbm.visible.kind} units the hidden units' bias counts once for each word, "
-                "which centering does not know. Use gradient=plain."
+                f"gradient={self.kind}: beside {rbm.visible.kind} units the hidden units' bias counts once for each "
+                "word, which centering does not know. Use gradient=plain."
             )
 
     def start(self, rbm: RBM) -> None:

@@ -228,3 +228,17 @@ def test_networks_have_no_such_activation_and_say_so() -> None:
     stack.save("dbn.safetensors")
     again = DBN.load("dbn.safetensors")
     assert torch.equal(again.up(torch.ones(2, 6)), stack.up(torch.ones(2, 6)))
+
+
+def test_a_field_is_the_same_as_more_of_both_biases() -> None:
+    """As centering moves them, see :class:`dbn.pretraining.gradients.Centered`."""
+    units, shift = made(5), torch.tensor([[-2.0, -0.3, 0.0, 0.7, 3.0]], dtype=torch.float64)
+    field = torch.randn(8, 5, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    expected = units.log_partition(field + shift)
+    for parameter in units.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    units.add_field_gradient(shift)
+    with torch.no_grad():
+        for parameter in units.parameters():
+            parameter.add_(parameter.grad)
+    torch.testing.assert_close(units.log_partition(field), expected, rtol=0, atol=1e-12)
