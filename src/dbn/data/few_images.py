@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dbn.data.images import DataSet, ImageSet
+from dbn.data.images import DataSet, StoredImages
 
 MOST = 1000
 """Images of each part that remain."""
@@ -23,18 +23,19 @@ def few_images(data: DataSet) -> DataSet:
 
     Passing all images upwards, evaluating them, and computing baselines takes far longer than a block does.
     """
-    parts = {name: getattr(data, name) for name in ("train", "validation", "test", "spare")}
-    kept: dict[str, Any] = {name: few_of(images) for name, images in parts.items() if images is not None}
     steps = even_steps(len(data.test))
     return replace(
         data,
-        **kept,
+        train=few_of(data.train),
+        validation=few_of(data.validation),
+        test=few_of(data.test),
+        spare=None if data.spare is None else few_of(data.spare),
         test_index=steps if data.test_index is None else data.test_index[steps],
         test_names=tuple(data.test_names[k] for k in steps.tolist()) if data.test_names else (),
     )
 
 
-def few_of(images: ImageSet) -> ImageSet:
+def few_of(images: StoredImages) -> StoredImages:
     """At most :data:`MOST` of the images, in memory."""
     return images if len(images) <= MOST else images.take(even_steps(len(images)))
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dbn.data.images import images_per_chunk
 from dbn.machine.model_memory import check_memory
@@ -51,7 +52,7 @@ def layer_sizes(layers: Sequence[LayerSettings], image: Sequence[int] | None) ->
     for layer in layers:
         kind, options = Connection.resolve(layer.connection, layer.key("connection"))
         if issubclass(kind, Convolution):
-            filters = {"kernel": 5, "stride": 1, "padding": 0, **options}
+            filters: dict[str, Any] = {"kernel": 5, "stride": 1, "padding": 0, **options}
             filters.pop("maps_first", None)
             check_table(layer.key("connection"), filters, CONVOLUTION)
             shape = (1, 1, layer.n_hidden)

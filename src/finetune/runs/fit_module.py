@@ -68,7 +68,9 @@ def fit_module(
             )  # fmt: skip
         validating = None
         if len(validation[0]):
-            at_once: dict[str, Any] = {"batch_size": EVALUATED_AT_ONCE, "minibatches_per_block": 1}
-            validating = join_loaders([BlockLoader(own, **at_once, **context) for own in images[len(train) :]])
+            validating = join_loaders([
+                BlockLoader(own, batch_size=EVALUATED_AT_ONCE, minibatches_per_block=1, **context)
+                for own in images[len(train) :]
+            ])  # fmt: skip
         fit_resumably(trainer, module, join_loaders(training), validating, checkpoints)
     return trainer

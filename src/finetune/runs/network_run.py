@@ -12,7 +12,7 @@ import torch
 
 from dbn.commands.texts import with_texts
 from dbn.data import DataSet, label_subset
-from dbn.data.few_images import few_images, few_of, is_fast
+from dbn.data.few_images import even_steps, few_images, is_fast
 from dbn.data.images import ImageSet
 from dbn.data.split.strata import distinct, stratified
 from dbn.data.split_settings import n_validation_of
@@ -108,7 +108,7 @@ def _work(
         others = [unlabelled_images(own, run.config) for run, own in zip(runs, data, strict=True)]
     check_training(settings, sets[0], len(runs))
     if is_fast(config["trainer"]):
-        sets, others = list(map(few_images, sets)), list(map(few_of, others))
+        sets, others = list(map(few_images, sets)), [own.take(even_steps(len(own))) for own in others]
     parts = in_equal_parts(runs, sets, others)
     for part in parts:
         own_waiting = [run for run in runs[part] if run in waiting]
