@@ -12,11 +12,13 @@ from dbn.data import DataSet
 from dbn.errors import SettingError
 from dbn.machine.precision import choose_precision
 from dbn.machine.products import CUBLAS, TF32, TF32_SETTING
-from dbn.models.connections import Dense
+from dbn.models.connections import Convolution, Dense
 from dbn.models.linear import Linear, LinearGroup
 from dbn.models.phases import Phases
-from dbn.models.units import Bernoulli
+from dbn.models.units import Bernoulli, PerMap
 from dbn.pretraining import LayerSettings, pretrain_stack
+from dbn.pretraining.contrastive import ContrastiveStep
+from dbn.samplers import ContrastiveDivergence
 from finetune.runs.network_run import finetune
 from helpers import Composer
 
@@ -150,3 +152,19 @@ def test_a_run_on_a_gpu_says_tf32(compose: Composer) -> None:
     )
     assert result["precision"] == ["tf32", "tf32"]
     assert result["precision_decided_by"] == ["precision=tf32"] * 2
+
+
+def test_filters_have_the_gradient_of_one_position_in_tf32_too() -> None:
+    """Where products are rounded as well as where they are not (as on a CPU): gradients are means over positions."""
+
+    def gradient(precision: str) -> torch.Tensor:
+        connection = Convolution((1, 4, 4), 3, 3, padding=1, maps_first=True)
+        connection.initialise(0.5, torch.Generator().manual_seed(2))
+        rbm = RBM(Bernoulli((1, 4, 4)), PerMap((4, 4, 3)), connection)
+        v = torch.rand(6, 16, generator=torch.Generator().manual_seed(1)).round()
+        optimizer = torch.optim.SGD(rbm.parameters(), lr=0.0)
+        ContrastiveStep(rbm, ContrastiveDivergence(), precision)(v, optimizer, torch.Generator().manual_seed(0))
+        assert rbm.weight.grad is not None
+        return rbm.weight.grad
+
+    torch.testing.assert_close(gradient("tf32"), gradient("float32"), rtol=0, atol=1e-3)
