@@ -172,7 +172,8 @@ def _components(data: Tensor) -> Tensor:
     """Directions in which data vary most, ``(n_visible, components)``."""
     centred = (data - data.mean(0)).double()
     _, vectors = torch.linalg.eigh(centred.T @ centred)
-    return vectors[:, -min(COMPONENTS, data.shape[1]) :].flip(1).to(data)
+    largest: Tensor = vectors[:, -min(COMPONENTS, data.shape[1]) :].flip(1).to(data)
+    return largest
 
 
 def _modes(data: Tensor, modes: int) -> Tensor:
