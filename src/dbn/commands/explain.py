@@ -46,6 +46,11 @@ DISK_ERRORS = {
 }
 
 
+PLUGINS = {
+    "hydra/launcher/joblib": " pip install 'layerwise-dbn[sweepers]' installs it.",
+    "hydra/sweeper/optuna": " pip install hydra-optuna-sweeper installs it; sweep=optuna searches without it.",
+}
+"""Choices that packages beside this one bring."""
 OPEN_GROUPS = ("optimizer.", "stack.optimizer.", "schedule.factory.", "trainer.")
 """Groups whose settings are passed to a library, which accepts more than those in ``conf/``."""
 
@@ -145,8 +150,9 @@ def _explain_choice(error: MissingConfigException, overrides: Sequence[Override]
     for override in overrides:
         if error.missing_cfg_file == f"{override.key_or_group}/{override.value()}":
             words, choice = str(override.input_line), str(override.value())
+    hint = PLUGINS.get(error.missing_cfg_file) or suggestion(choice, error.options)
     return (
-        f"{words}: no such choice.{suggestion(choice, error.options)} Choose from {', '.join(sorted(error.options))}."
+        f"{words}: no such choice.{hint} Choose from {', '.join(sorted(error.options))}."
     )
 
 

@@ -17,7 +17,7 @@ QUANTITY = {"classifier": "error", "autoencoder": "squared_error", "regression":
 """What the networks of a task are judged by, where nothing else is asked for."""
 MORE_IS_BETTER = {"accuracy": "error", "r2": "rmse"}
 """Quantities of which more is better, and one of which less is, in their place."""
-QUANTITIES = {
+QUANTITIES: dict[str, dict[str, str | None]] = {
     "classifier": {
         "error": None, "balanced_error": None, "nll": "cross_entropy", "calibration_error": "cross_entropy",
         "squared_loss": "squared",
