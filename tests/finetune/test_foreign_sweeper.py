@@ -87,6 +87,7 @@ def test_without_a_sweeper_a_run_that_diverges_is_an_error(
 ) -> None:
     monkeypatch.setattr("finetune.runs.network_run.finetune_seeds", two_seeds)
     for more in ([], ["-m"]):
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # the command sets it
         monkeypatch.setattr(sys, "argv", ["dbn-finetune", *more, "arm=random_relu", "training.learning_rate=0.7"])
         with pytest.raises(SystemExit, match="2"):
             train.main()
