@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from dbn.commands.factories import check_factory
@@ -122,8 +123,6 @@ class OpenTrial:
         )
         if not journal.is_file():
             raise unknown
-        from hydra.utils import instantiate
-
         self.storage = storage_of(journal)
         pruner = instantiate(config["search"]["pruner"])
         try:
