@@ -113,6 +113,9 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
         more += ["training.trajectory=0", "sampler=cd", "precision=float32"]
         patch.setattr(sys, "argv", ["dbn-finetune", *settings, *more])
         train.main()
+        more = ["sweep=optuna", "study=asked", "hydra.sweeper.n_trials=1", "sampler=cd", "arm=random_relu"]
+        patch.setattr(sys, "argv", ["dbn-finetune", *settings, *more])
+        train.main()
         images = ("data=", "data.path=", "training.trajectory=", "sampler=")
         table = ["data=diabetes", "task=regression", "arm=dbn", "stack.every_layer.learning_rate=0.001"]
         others = [setting for setting in settings if not setting.startswith(images)]

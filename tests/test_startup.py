@@ -50,6 +50,7 @@ def test_help_imports_nothing_slow(module: str, tmp_path: Path) -> None:
     ("module", "argument", "words"),
     [
         ("finetune.train", "arm=nosuch", "arm=nosuch: no such choice."),
+        ("finetune.train", "hydra/sweeper=optuna", "sweep=optuna searches without it"),
         ("finetune.train", "training.epochz=3", "Did you mean training.epochs"),
         ("finetune.train", "seed=[", "seed=[: this cannot be read."),
         ("dbn.pretrain", "data=nosuch", "data=nosuch: no such choice."),

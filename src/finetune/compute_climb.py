@@ -18,8 +18,9 @@ from dbn.runs.run import RESULT
 from finetune.climb_steps import DECAY, RATE, Climb, starting_settings, step_job, trial_jobs
 from finetune.halving import Launch, check_validation, directory_of, reason_of
 from finetune.report.comparison.compute_curves import ladder_ends, progress_of
-from finetune.report.comparison.tuning import TIE_BREAKER, tuning_metric
+from finetune.report.comparison.tuning import TIE_BREAKER
 from finetune.report.results.run_result import RunResult, read_run_result
+from finetune.runs.objective import objective_of
 from finetune.sweep import composer, jobs_in, jobs_of, plan_jobs
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ def choose_settings(
     batches = [trial_jobs(own.job, own.config, own.settings, key, times, options) for own in climbers]
     records = iter(run(launch, [job for batch in batches for job in batch.values()], compose))
     for own, batch in zip(climbers, batches, strict=True):
-        metric = tuning_metric(own.config.task.name)
+        metric = objective_of(own.config)
         for number, settings in options.candidates(key, own.settings).items():
             results, record = results_of(batch[number], compose), next(records)
             if not results or any(metric not in result.metrics for result in results):
@@ -113,7 +114,7 @@ def train_step(climbers: Sequence[Climber], times: int, options: Climb, launch: 
     succeeded = []
     for own, job, record in zip(climbers, batch, records, strict=True):
         results = results_of(job, compose)
-        progress = progress_of(results, tuning_metric(own.config.task.name)) if results else None
+        progress = progress_of(results, objective_of(own.config)) if results else None
         if progress is None:
             log.warning("%s: failed with %d times the epochs. %s", own.label, times, reason_of(record))
             continue

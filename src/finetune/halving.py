@@ -6,7 +6,7 @@ are drawn, from a range that goes on beyond the edge, and halved in the same way
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +16,10 @@ from dbn.commands.configuration import resolve_config
 from dbn.errors import SettingError
 from dbn.runs.naming import folder_name, label_count
 from dbn.runs.run import RESULT
-from finetune.report.comparison.tuning import Trial, trials_of, tuning_metric
+from finetune.report.comparison.tuning import Trial, trials_of
 from finetune.report.results.run_result import RunResult, read_run_result
 from finetune.rungs import Halving, trial_job
+from finetune.runs.objective import check_objective, objective_of
 from finetune.runs.search_space import edges
 from finetune.sweep import Job, composer, jobs_in, jobs_of, plan_jobs
 
@@ -69,6 +70,8 @@ def search(config: DictConfig, options: Halving, launch: Launch) -> None:
     tuned = [Tuned(job, compose(tuple(job)), list(range(options.n_settings))) for job in jobs_in(config)]
     for own in tuned:
         check_validation(own.config)
+        check_objective(own.config)
+        objective_of(own.config)
     if all(own.config.pretrain_only for own in tuned):  # a trial has the same stacks on every rung
         for record in launch(plan_rung(tuned, options, 0, compose)):
             _ = record.return_value
@@ -78,9 +81,9 @@ def search(config: DictConfig, options: Halving, launch: Launch) -> None:
     climb(wider, options, launch, compose)
 
 
-def check_validation(config: DictConfig) -> None:
+def check_validation(config: Mapping[str, Any] | DictConfig) -> None:
     """Raise :class:`SettingError` if there are no validation images to choose by."""
-    if config.data.get("validation") == 0:
+    if config["data"].get("validation") == 0:
         raise SettingError(
             "data.validation=0: a search chooses by validation images. Hold some out, data.validation=0.2."
         )
@@ -100,7 +103,7 @@ def climb(tuned: Sequence[Tuned], options: Halving, launch: Launch, compose: Any
             if not found:
                 for record in own_records:
                     _ = record.return_value  # raises the error of a job that failed
-                raise SettingError(f"{own.label}: no trial has a finite {tuning_metric(own.config.task.name)}.")
+                raise SettingError(f"{own.label}: no trial has a finite {objective_of(own.config)}.")
             ended = {trial.number for trial in found}
             for number, record in zip(own.waiting, own_records, strict=True):
                 if number not in ended:
@@ -136,7 +139,7 @@ def finished_trials(own: Tuned, options: Halving, rung: int, compose: Any) -> li
         directories = [directory_of(job) for job in jobs]
         if all((directory / RESULT).is_file() for directory in directories):
             runs += [read_run_result(directory, "finetune", directory.parents[1]) for directory in directories]
-    return trials_of(runs, tuning_metric(own.config.task.name))
+    return trials_of(runs, objective_of(own.config))
 
 
 def directory_of(job: Job) -> Any:

@@ -33,7 +33,9 @@ from dbn.runs.directories import study_directory
 from dbn.runs.identity import INCIDENTAL
 from dbn.runs.naming import NOT_NAMED, folder_name, label_count
 from finetune.climb_steps import climb_of, first_trials
+from finetune.optuna_trials import optuna_of
 from finetune.rungs import first_rung, halving_of
+from finetune.runs.sweeper import is_foreign
 from finetune.seed_batches import first_batch, seed_batches_of
 
 log = logging.getLogger(__name__)
@@ -79,6 +81,8 @@ class StudyReport(Callback):
         except HydraException:  # a job cannot be composed: Hydra will refuse the multirun
             return
         plan_jobs(jobs)
+        if is_foreign(config):
+            _finished[study_directory(config)] = resolve_config(config.logger)["wandb"], config.report.margin
 
 
 def plan_jobs(jobs: Sequence["Job"]) -> None:
@@ -135,6 +139,8 @@ class Job:
 
 def planned_jobs(config: DictConfig) -> list[Job]:
     """Every job of a multirun, as Hydra's sweeper will launch them; of an adaptive one, those of the first batch."""
+    if not is_planned(config):
+        return []
     batch, compose = jobs_in(config), composer()
     halving, climb, seeds = halving_of(config), climb_of(config), seed_batches_of(config)
     if halving is not None:
@@ -144,6 +150,15 @@ def planned_jobs(config: DictConfig) -> list[Job]:
     elif seeds is not None:
         batch = [job for own in batch for job in first_batch(own, compose(tuple(own)), seeds)]
     return [job for job_overrides in batch for job in jobs_of(job_overrides, compose)]
+
+
+def is_planned(config: DictConfig) -> bool:
+    """Whether the jobs of a multirun are known before it starts: not those that depend on what came of others.
+
+    The trials of ``sweep=optuna`` are added to the plan when they are asked for, those of sweepers of other packages
+    are in no plan.
+    """
+    return optuna_of(config) is None and not is_foreign(config)
 
 
 def jobs_in(config: DictConfig) -> list[list[str]]:

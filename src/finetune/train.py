@@ -1,5 +1,7 @@
 """The command ``dbn-finetune``: train one arm of a comparison, unless its directory holds the result already."""
 
+import logging
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,13 @@ from rich.table import Table
 from dbn.commands.command import in_multirun, run_command, task_overrides
 from dbn.commands.configuration import resolve_config
 from dbn.commands.importing import importing
+from dbn.errors import DivergenceError
 from dbn.fitting.ranks import is_first
+from finetune.runs.objective import objective_values, objectives_of, returned
+from finetune.runs.sweeper import minimised_elsewhere
 from finetune.sweep import at_end
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -20,17 +27,26 @@ def main() -> None:
     run_command("finetune", _run, at_end=at_end)
 
 
-def _run(config: DictConfig) -> None:
+def _run(config: DictConfig) -> float | list[float] | None:
+    """Train; returns the objectives to Hydra, see :mod:`finetune.runs.objective`."""
     with importing():  # here: torch and Lightning, which --help and an invalid command line have no use for
         from dbn.machine.subnormals import flush_subnormals
         from finetune.runs.network_run import finetune_seeds, finetuning_directory
         from finetune.runs.search import searched
 
     flush_subnormals()
-    results = finetune_seeds(resolve_config(searched(config, task_overrides())), task_overrides())
+    own = resolve_config(searched(config, task_overrides()))
+    try:
+        results = finetune_seeds(own, task_overrides())
+    except DivergenceError as error:
+        if not minimised_elsewhere():
+            raise
+        log.warning("%s The sweeper is told infinity.", error)
+        return returned([math.inf] * len(objectives_of(own)))
     if is_first() and not in_multirun():  # a multirun prints a table of all its runs at its end
         for result in results:
             show(result, finetuning_directory(result["config"]))
+    return returned(objective_values(results, own))
 
 
 def percent_text(fraction: float) -> str:

@@ -98,6 +98,19 @@ def test_jobs_that_would_share_a_directory_are_refused_before_any_starts() -> No
     assert not list(Path().rglob("result.json"))
 
 
+def test_the_launcher_of_joblib_runs_jobs_side_by_side() -> None:
+    """With the report at the end, and an error of one job that does not keep the other from its result."""
+    swept = ["-m", *SMALL, "study=s", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    done = call("dbn-finetune", *swept, "arm=random_relu,random_sigmoid")
+    assert done.returncode == 0, done.stderr
+    assert status("runs/s") == "s: 2 of 2 runs done"
+    assert "report: runs/s/report.html" in done.stdout
+    done = call("dbn-finetune", *swept, "study=t", "arm=random_relu", "training.max_norm=1,-1")
+    assert done.returncode == 2
+    assert "training.max_norm=-1" in done.stderr
+    assert "1 of 2 runs done" in status("runs/t")
+
+
 def test_a_study_that_is_only_readable(tmp_path: Path) -> None:
     """A supervisor looks at a student's."""
     study = tmp_path / "disk"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -46,6 +46,11 @@ DISK_ERRORS = {
 }
 
 
+PLUGINS = {
+    "hydra/launcher/joblib": " pip install 'layerwise-dbn[sweepers]' installs it.",
+    "hydra/sweeper/optuna": " pip install hydra-optuna-sweeper installs it; sweep=optuna searches without it.",
+}
+"""Choices that packages beside this one bring."""
 OPEN_GROUPS = ("optimizer.", "stack.optimizer.", "schedule.factory.", "trainer.")
 """Groups whose settings are passed to a library, which accepts more than those in ``conf/``."""
 
@@ -145,9 +150,8 @@ def _explain_choice(error: MissingConfigException, overrides: Sequence[Override]
     for override in overrides:
         if error.missing_cfg_file == f"{override.key_or_group}/{override.value()}":
             words, choice = str(override.input_line), str(override.value())
-    return (
-        f"{words}: no such choice.{suggestion(choice, error.options)} Choose from {', '.join(sorted(error.options))}."
-    )
+    hint = PLUGINS.get(error.missing_cfg_file) or suggestion(choice, error.options)
+    return f"{words}: no such choice.{hint} Choose from {', '.join(sorted(error.options))}."
 
 
 def _explain_interpolation(error: OmegaConfBaseException, overrides: Sequence[str]) -> str:
@@ -206,7 +210,11 @@ def refused_override(config_name: str, overrides: Sequence[str]) -> Override | N
         for override in sorted(_parsed(overrides), key=lambda one: not loader.get_group_options(one.key_or_group)):
             words = str(override.input_line)
             if override.is_sweep_override():
-                words = f"{override.get_key_element()}={next(override.sweep_string_iterator(), '')}"
+                values = override.value()
+                first = (
+                    values.start if isinstance(values, IntervalSweep) else next(override.sweep_string_iterator(), "")
+                )
+                words = f"{override.get_key_element()}={first}"
             try:
                 hydra.compose(config_name, [*taken, words])
             except MissingConfigException:

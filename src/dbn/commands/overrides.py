@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra.core.override_parser.types import Glob, Override, QuotedString
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override, QuotedString
 
 from dbn.errors import SettingError
 
@@ -22,7 +22,7 @@ def check_overrides(overrides: Sequence[Override], directory: Path) -> None:
         group = directory / override.key_or_group
         value = override.value()
         if override.is_sweep_override():
-            if not isinstance(value, Glob) and not list(override.sweep_iterator()):
+            if not isinstance(value, Glob | IntervalSweep) and not list(override.sweep_iterator()):
                 raise SettingError(f"{override.input_line}: there is nothing in this range to go through.")
         elif group.is_dir() and not override.is_delete() and not isinstance(value, str | list | dict | QuotedString):
             choices = ", ".join(sorted(path.stem for path in group.glob("*.yaml")))

@@ -19,6 +19,7 @@ INCIDENTAL = frozenset(
         "checkpoint_seconds",
         "logger",
         "n_parallel_seeds",
+        "objective",
         "paths",
         "pretrain_only",
         "progress",

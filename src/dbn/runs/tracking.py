@@ -12,6 +12,7 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 from dbn.files import write_text
 from dbn.fitting.metrics_file import METRICS, MetricsFile, MetricsFiles
 from dbn.fitting.ranks import is_first
+from dbn.runs.wandb_agent import agent_run, check_one_run, outside_sweep
 from dbn.runs.wandb_settings import (
     LONGEST_NAME,
     LONGEST_TAG,
@@ -136,31 +137,33 @@ def tracking(
     import wandb
 
     check_wandb("logger.wandb", settings)
-    id_file = directory / WANDB_ID
-    if not id_file.is_file():
-        write_text(id_file, uuid.uuid4().hex[:12])
+    id_file, given = directory / WANDB_ID, agent_run(stage)
+    if given is not None or not id_file.is_file():
+        write_text(id_file, given or uuid.uuid4().hex[:12])
     own_tags = tags_of("logger.wandb.tags", settings.get("tags", []))
-    with translated_errors(settings):
-        run = wandb.init(
-            project=settings.get("project", "dbn"),
-            entity=settings.get("entity"),
-            mode=settings.get("mode"),  # None leaves it to WANDB_MODE
-            id=id_file.read_text().strip(),
-            resume="allow",
-            dir=str(directory),
-            group=short(study, LONGEST_NAME),
-            job_type=stage,
-            name=short(name, LONGEST_NAME),
-            tags=list(dict.fromkeys([*(short(tag, LONGEST_TAG) for tag in tags), *own_tags])),
-            config=dict(config),
-            settings=wandb.Settings(silent=True, x_disable_stats=True),  # the statistics process outlives a killed job
-        )
-    failed = True
-    try:
-        yield Tracker(directory, run)
-        failed = False
-    finally:
-        run.finish(exit_code=int(failed))
+    with outside_sweep(stage):
+        with translated_errors(settings):
+            run = wandb.init(
+                project=settings.get("project", "dbn"),
+                entity=settings.get("entity"),
+                mode=settings.get("mode"),  # None leaves it to WANDB_MODE
+                id=id_file.read_text().strip(),
+                resume="allow",
+                dir=str(directory),
+                group=short(study, LONGEST_NAME),
+                job_type=stage,
+                name=short(name, LONGEST_NAME),
+                tags=list(dict.fromkeys([*(short(tag, LONGEST_TAG) for tag in tags), *own_tags])),
+                config=dict(config),
+                # The statistics process outlives a killed job.
+                settings=wandb.Settings(silent=True, x_disable_stats=True),
+            )
+        failed = True
+        try:
+            yield Tracker(directory, run)
+            failed = False
+        finally:
+            run.finish(exit_code=int(failed))
 
 
 class Tracking:
@@ -195,6 +198,7 @@ class Tracking:
             TrackingError: Weights & Biases cannot be used.
         """
         if len(self.openers) > 1 and self.settings is not None and is_first():
+            check_one_run(len(self.openers))
             check_login(self.settings)
         if len(self.openers) == 1 and is_first():
             self.trackers = [self.open.enter_context(self.openers[0]())]

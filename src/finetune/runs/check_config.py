@@ -38,6 +38,8 @@ from finetune.networks.features import check_features
 from finetune.networks.network import Network
 from finetune.networks.written_blocks import check_blocks, check_kind_of_normalisation
 from finetune.runs.fitting import check_task, check_unlabelled
+from finetune.runs.objective import check_objective
+from finetune.runs.optuna_study import check_pruner
 from finetune.runs.output_layer import check_output
 from finetune.runs.search import check_search, searched
 from finetune.runs.search_space import check_space
@@ -115,6 +117,8 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
     check_schedule(config["schedule"], config["optimizer"], settings)
     check_space(config["space"])
     check_search(config["search"])
+    check_objective(config)
+    check_pruner(config["search"]["pruner"], config)
     check_group("searched", config.get("searched", {}))
 
 

@@ -24,6 +24,7 @@ from finetune.networks.targets import Targets
 from finetune.runs.continued_run import Earlier, copy_checkpoint
 from finetune.runs.early_stopping import BestMembers, PatientStopping, best_checkpoint, restore_best
 from finetune.runs.fit_module import fit_module
+from finetune.runs.pruning import Pruning
 from finetune.runs.trajectory import Trajectory
 from finetune.tasks import Autoencoder, Classifier, FineTuning, HybridClassifier, Regression, SemiSupervised
 from finetune.tasks.check_data import has_real_outputs
@@ -173,6 +174,7 @@ def fit_networks(
     trajectory: Trajectory | None = None,
     earlier: Earlier | None = None,
     unlabelled: Sequence[ImageSet] = (),
+    pruning: Pruning | None = None,
 ) -> list[tuple[FineTuning, dict[str, Any]]]:
     """Train networks in place, several of them together.
 
@@ -186,6 +188,7 @@ def fit_networks(
         trajectory: records outputs during training.
         earlier: run that this one continues, or None.
         unlabelled: unlabelled images of each network, where the configuration uses them.
+        pruning: stops a trial that is behind others.
 
     Returns:
         For each network its module with the chosen weights, and facts on its training for ``result.json``.
@@ -212,8 +215,7 @@ def fit_networks(
         callbacks.append(best)
     if settings.patience is not None:
         callbacks.append(PatientStopping(monitor, patience=settings.patience, mode="min"))
-    if trajectory is not None:
-        callbacks.append(trajectory)
+    callbacks += [own for own in (pruning, trajectory) if own is not None]
     callbacks.append(LastCheckpoint(checkpoints, config["checkpoint_seconds"]))
     if config["progress"]:
         metric = monitor if n_validation else "train/loss"
@@ -241,6 +243,8 @@ def fit_networks(
         "precision": [choice.precision for choice in module.precision_choices],
         "precision_decided_by": [choice.decided_by for choice in module.precision_choices],
     }
+    if pruning is not None:
+        facts["pruned"] = pruning.stopped
     best_epochs = restore_best(module, best) if settings.weights == "best" else []
     module.cpu()
     if isinstance(network, NetworkGroup):

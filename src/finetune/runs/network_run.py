@@ -38,6 +38,7 @@ from finetune.networks.weight_changes import weight_changes
 from finetune.runs.check_config import check_finetuning, check_schedule
 from finetune.runs.continued_run import Earlier, advice, earlier_run
 from finetune.runs.fitting import check_training, fit_networks
+from finetune.runs.pruning import pruning_of
 from finetune.runs.starting_networks import has_written_blocks, inputs_of, starting_points
 from finetune.runs.trajectory import trajectory_of
 from finetune.tasks import Autoencoder, FineTuning
@@ -131,6 +132,7 @@ def _train(
     unlabelled = [own for run, own in zip(runs, others, strict=False) if run.seed in seeds]
     steps_per_epoch = -(-len(sets[0].train) // settings.batch_size)
     check_schedule(config["schedule"], config["optimizer"], settings, steps_per_epoch)
+    pruning = pruning_of(config)
     starts = starting_points([run.config for run in members], sets[0], [own.train for own in sets])
     before = [deepcopy(start.network) for start in starts]
     openers = [partial(_tracked, run, own) for run, own in zip(members, sets, strict=True)]
@@ -139,7 +141,7 @@ def _train(
         trajectory = trajectory_of(sets, settings) if settings.trajectory else None
         fitted = fit_networks(
             [start.network for start in starts], sets, settings, [run.config for run in members], folder,
-            tracked.trackers, trajectory, earlier, unlabelled,
+            tracked.trackers, trajectory, earlier, unlabelled, pruning,
         )  # fmt: skip
         for number, run in enumerate(members if is_first() else ()):
             if run not in waiting:

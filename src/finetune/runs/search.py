@@ -38,6 +38,7 @@ def check_search(search: Any) -> None:
         "below": optional(check_keys_to_widen),
         "chosen": optional(lambda key, value: check_text(key, value, what="a file")),
         "settings": optional(check_group),
+        "pruner": optional(check_group),
     }
     check_table("search", search, checks, needed=list(checks))
 

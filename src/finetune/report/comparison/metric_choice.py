@@ -5,11 +5,10 @@ from collections.abc import Sequence
 
 from dbn.errors import SettingError
 from finetune.report.results.run_result import RunResult
+from finetune.runs.objective import MORE_IS_BETTER, QUANTITY
 
-DEFAULT_METRIC = {"classifier": "test/error", "autoencoder": "test/squared_error", "regression": "test/rmse"}
+DEFAULT_METRIC = {task: f"test/{quantity}" for task, quantity in QUANTITY.items()}
 """Metric by task."""
-MORE_IS_BETTER = {"accuracy": "error", "r2": "rmse"}
-"""Quantities of which more is better, and one of which less is, in their place."""
 
 
 def choose_metric(runs: Sequence[RunResult], task: str, metric: str | None) -> str:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from finetune.report.comparison.metric_choice import DEFAULT_METRIC
 from finetune.report.comparison.statistics.expected_best import expected_best, expected_best_intervals
+from finetune.report.comparison.statistics.importance import importance
 from finetune.report.comparison.statistics.intervals import ConfidenceInterval
 from finetune.report.results.formatting import label_count_text
 from finetune.report.results.run_result import Kind, RunResult
+from finetune.runs.objective import objectives_of, tuning_metric
 from finetune.runs.search_space import edges, widened
 
 TIE_BREAKER = "validation/nll"
@@ -30,6 +31,11 @@ class Trial:
     value: float
     tie: float
     runs: tuple[RunResult, ...]
+
+    @property
+    def pruned(self) -> bool:
+        """Whether it was stopped before its end, and has the value that it had reached."""
+        return any(run.pruned for run in self.runs)
 
     @property
     def order(self) -> tuple[float, float, int]:
@@ -59,8 +65,20 @@ class TunedArm:
 
     @property
     def chosen(self) -> Trial:
-        """The best trial of the last rung, see :attr:`Trial.order`."""
-        return min(self.rungs[-1], key=lambda trial: trial.order)
+        """The best trial of the last rung, see :attr:`Trial.order`, that was trained to its end."""
+        ended = [trial for trial in self.rungs[-1] if not trial.pruned]
+        return min(ended or self.rungs[-1], key=lambda trial: trial.order)
+
+    @property
+    def n_pruned(self) -> int:
+        """Number of trials that were stopped before their end."""
+        return sum(trial.pruned for trial in self.trials)
+
+    @property
+    def importance(self) -> dict[str, float] | None:
+        """Share of each setting in the variance over trials of the first rung, see :func:`importance`."""
+        space = self.trials[0].runs[0].config.get("space") or {}
+        return importance([trial.settings for trial in self.trials], [trial.value for trial in self.trials], space)
 
     @property
     def on_edge(self) -> list[str]:
@@ -131,11 +149,6 @@ def _label_order(key: tuple[str, str, str]) -> tuple[str, str, float]:
     return data, task, float(labels) if labels.isdigit() else float("inf")
 
 
-def tuning_metric(task: str) -> str:
-    """The validation metric that chooses among the trials of a task."""
-    return "validation/" + DEFAULT_METRIC.get(task, "test/error").rpartition("/")[2]
-
-
 def trials_of(runs: Iterable[RunResult], metric: str) -> list[Trial]:
     """The trials of one arm by rung and number; only those of which every run has the metric."""
     groups: dict[tuple[int, int], list[RunResult]] = {}
@@ -154,7 +167,8 @@ def trials_of(runs: Iterable[RunResult], metric: str) -> list[Trial]:
 
 def _tuning(key: tuple[str, str, str], runs: list[RunResult]) -> Tuning:
     data, task, labels = key
-    metric = tuning_metric(task)
+    asked = {objectives_of(run.config)[0] for run in runs if run.config.get("objective")}
+    metric = asked.pop() if len(asked) == 1 else tuning_metric(task)
     arms = []
     for name in sorted({run.arm for run in runs}):
         own = [run for run in runs if run.arm == name]
@@ -163,7 +177,9 @@ def _tuning(key: tuple[str, str, str], runs: list[RunResult]) -> Tuning:
             continue
         rungs = [tuple(t for t in trials if t.rung == rung) for rung in sorted({trial.rung for trial in trials})]
         known = {run.trial for run in own if run.trial is not None}
-        n_tried = max(known) + 1 if len(rungs) > 1 else len(known)  # a second rung: all of the first have been tried
+        in_order = any((run.config.get("search") or {}).get("settings") is not None for run in own)
+        # With a second rung all of the first have been tried; numbers that were asked for one by one have no gaps.
+        n_tried = max(known) + 1 if len(rungs) > 1 or in_order else len(known)
         values = [trial.value for trial in rungs[0]]
         arms.append(
             TunedArm(

@@ -32,6 +32,7 @@ class RunResult:
         trial: number of the trial of a search; None for other runs.
         rung: of successive halving; None for trials of other searches.
         settings: values that the trial drew, by dotted key.
+        pruned: whether the trial was stopped before its end because others were better at the same epoch.
         trained_together: number of seeds that trained in one process.
         other_load: cores that other processes kept busy during fine-tuning; None where that is not known.
         pretrain_other_load: the same of pretraining.
@@ -69,6 +70,7 @@ class RunResult:
     trial: int | None = None
     rung: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    pruned: bool = False
     trained_together: int | None = None
     precision: tuple[str, ...] = ()
     layer_epochs: tuple[int, ...] = ()
@@ -156,6 +158,7 @@ def read_run_result(directory: Path, stage: str, study: Path) -> RunResult:
         trial=_integer(_mapping(content.get("trial")).get("number")),
         rung=_integer(_mapping(content.get("trial")).get("rung")),
         settings=_mapping(_mapping(content.get("trial")).get("settings")),
+        pruned=content.get("pruned") is True,
         trained_together=_integer(content.get("trained_together")),
         precision=_strings(content.get("precision")),
         layer_epochs=_layer_epochs(content.get("layers")),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from statistics import median
 
+from finetune.report.comparison.statistics.importance import FEWEST_TRIALS
 from finetune.report.comparison.tuning import TunedArm, Tuning
 from finetune.report.figures.tuning_curve import tuning_figure
 from finetune.report.pages.parts.part import Grid, GridRow, Part
@@ -18,7 +19,9 @@ def tuning_part(tuning: Tuning, name: str) -> Part:
             arm.name,
             arm.kind,
             (
-                f"{len(arm.trials)}" + (f" and {arm.failed} failed" if arm.failed else ""),
+                f"{len(arm.trials)}"
+                + (f", {arm.n_pruned} of them stopped" if arm.n_pruned else "")
+                + (f" and {arm.failed} failed" if arm.failed else ""),
                 form.number(arm.chosen.value),
                 form.number(median(trial.value for trial in arm.trials)),
                 _or_empty(seconds_text, arm.cost("comparable_seconds")),
@@ -26,6 +29,7 @@ def tuning_part(tuning: Tuning, name: str) -> Part:
                 _or_empty(operations_text, arm.operations),
                 ", ".join(f"{key.rpartition('.')[2]} {_setting(value)}" for key, value in arm.chosen.settings.items()),
                 _edges(arm),
+                _importance(arm),
             ),
         )
         for arm in tuning.arms
@@ -48,17 +52,26 @@ def tuning_part(tuning: Tuning, name: str) -> Part:
         about="Expected best value of k trials: the mean over all subsets of k of those that were run"
         + (", as the first rung of successive halving trained them" if _halving(tuning) else "")
         + ". Bands: 95 % intervals over trials, up to a third of them."
-        + (" Failed trials are left out." if any(arm.failed for arm in tuning.arms) else ""),
+        + (" Failed trials are left out." if any(arm.failed for arm in tuning.arms) else "")
+        + (
+            " Stopped trials, which were behind others at the same epoch, have the value that they had reached, and "
+            "are not chosen."
+            if any(arm.n_pruned for arm in tuning.arms)
+            else ""
+        ),
         figure=tuning_figure(tuning, name),
         grid=Grid(
             (
-                "arm", "trials", "best", "median", "fine-tuning", "pretraining", "operations", "chosen", "on an edge"
+                "arm", "trials", "best", "median", "fine-tuning", "pretraining", "operations", "chosen", "on an edge",
+                "importance",
             ),
             tuple(rows),
         ),
         foot="Operations: floating-point operations of all matrix products of the whole search, pretraining included "
         "(for each trial once). On an edge: chosen values in the outer tenth of their range, and ranges that were "
-        "widened by a factor of 3 for a second batch of trials because of that.",
+        "widened by a factor of 3 for a second batch of trials because of that. Importance: the share of the variance "
+        "over the search space that a setting explains by itself, by a random forest fitted to the trials (Hutter et "
+        f"al. 2014), from {FEWEST_TRIALS} trials on; the rest is interactions.",
     )  # fmt: skip
 
 
@@ -77,6 +90,11 @@ def _validation(tuning: Tuning) -> str:
 def _edges(arm: TunedArm) -> str:
     wider = [f"{key.rpartition('.')[2]} widened" for key in arm.was_widened]
     return ", ".join([*(key.rpartition(".")[2] for key in arm.on_edge), *wider])
+
+
+def _importance(arm: TunedArm) -> str:
+    shares = arm.importance or {}
+    return ", ".join(f"{key.rpartition('.')[2]} {100 * share:.0f} %" for key, share in shares.items())
 
 
 def _setting(value: object) -> str:
