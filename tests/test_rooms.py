@@ -15,8 +15,8 @@ ORDER = {
     ],
     "finetune": [
         "networks", "tasks", "baselines", "runs", "sklearn", "report", "use", "export", "stack_quality", "rungs",
-        "climb_steps", "seed_batches", "sweep", "halving", "compute_climb", "until_settled", "pretraining_search",
-        "describe", "train", "predict", "features",
+        "climb_steps", "seed_batches", "submission", "sweep", "halving", "compute_climb", "until_settled",
+        "pretraining_search", "describe", "train", "predict", "features",
     ],
 }  # fmt: skip
 """Entry points come last."""
