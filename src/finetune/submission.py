@@ -98,8 +98,8 @@ def hand_over(config: DictConfig, study: Path, commands: Sequence[Command]) -> s
         },
     )
     n_runs = sum(len(command.folders) for command in waiting)
-    said = f"{study.name}: {count_text(n_runs, 'run')} in {count_text(len(packs), 'job')}, array{'s' if len(numbers) > 1 else ''} "
-    said += f"{', '.join(numbers)}{' one behind another' if len(numbers) > 1 else ''}{before}"
+    queue = f"arrays {', '.join(numbers)} one behind another" if len(numbers) > 1 else f"array {numbers[0]}"
+    said = f"{study.name}: {count_text(n_runs, 'run')} in {count_text(len(packs), 'job')}, {queue}{before}"
     if not config.pretrain_only:
         said += f"; the report is job {_submit_report(config, study, numbers)}"
     return f"{said}.\n{look}"

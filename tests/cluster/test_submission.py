@@ -1,4 +1,4 @@
-"""submit=true on a cluster: the command returns, its jobs make all runs, the report comes behind, status knows of all."""
+"""submit=true on a cluster: the command returns, its jobs make all runs, the report comes behind them."""
 
 import csv
 import json
