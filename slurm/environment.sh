@@ -9,6 +9,7 @@ if ! command -v dbn-finetune >/dev/null; then
     PATH="$(cd "$slurm/../.venv/bin" && pwd):$PATH"
 fi
 export WANDB_MODE="${WANDB_MODE:-offline}" # compute nodes have no internet: slurm/sync.sh uploads from the login node
+DBN_LOG=$(readlink "/proc/$$/fd/2") && export DBN_LOG # steps write into pipes: dbn-status names the file behind them
 export OMP_NUM_THREADS="${SLURM_CPUS_PER_TASK:-1}" SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 if [ -n "${SLURM_JOB_GPUS:-}" ]; then
     export DBN_ACCELERATOR="${DBN_ACCELERATOR:-auto}" # a job that was given a GPU uses it

@@ -18,11 +18,11 @@ from dbn.errors import UserError
 from dbn.evaluate import check_evaluate
 from dbn.pretraining.check_config import check_pretraining
 from dbn.sample import check_sample
-from dbn.settings import check_text
 from finetune.export.command import check_export
 from finetune.features import check_features
 from finetune.predict import check_predict
 from finetune.report.command import check_report
+from finetune.report.status import check_status
 from finetune.runs.check_config import check_composed, check_finetuning
 from finetune.runs.description import check_sizes
 from helpers import recipe_overrides
@@ -70,7 +70,7 @@ CHECKS: dict[str, Callable[[Configuration], None]] = {
     "pretrain": lambda config: check_pretraining(as_dict(config)),
     "export": lambda config: check_export(as_dict(config)),
     "report": lambda config: check_report(as_dict(config)),
-    "status": lambda config: check_text("path", as_dict(config)["path"], what="a study's folder"),
+    "status": lambda config: check_status(as_dict(config)),
     "predict": lambda config: check_predict(as_dict(config)),
     "features": lambda config: check_features(as_dict(config)),
     "sample": lambda config: check_sample(as_dict(config)),

@@ -32,11 +32,14 @@ from dbn.fitting.ranks import is_first
 from dbn.runs.directories import study_directory
 from dbn.runs.identity import INCIDENTAL
 from dbn.runs.naming import NOT_NAMED, folder_name, label_count
+from dbn.settings import check_flag, check_number
 from finetune.climb_steps import climb_of, first_trials
 from finetune.optuna_trials import optuna_of
 from finetune.rungs import first_rung, halving_of
 from finetune.runs.sweeper import is_foreign
 from finetune.seed_batches import first_batch, seed_batches_of
+from finetune.submission import OWN as SUBMISSION
+from finetune.submission import check_submission, commands_of, hand_over
 
 log = logging.getLogger(__name__)
 
@@ -62,27 +65,45 @@ class StudyReport(Callback):
         if not is_first():
             return
         try:
-            self.plan(config)
+            submitted = self.plan(config)
         except (UserError, OSError) as error:
             message = explain(error, "finetune")
             if message is None:
                 raise
             print_message(message)
             sys.exit(2)
+        if submitted:
+            _finished.clear()  # the report is a job of its own
+            sys.exit(0)
 
-    def plan(self, config: DictConfig) -> None:
-        """Write ``sweep.json`` of every study.
+    def plan(self, config: DictConfig) -> bool:
+        """Write ``sweep.json`` of every study; with ``submit=true`` hand the jobs to SLURM.
+
+        Returns:
+            Whether they were handed over.
 
         Raises:
-            SettingError: two jobs would share a directory.
+            SettingError: two jobs would share a directory, or the multirun cannot be submitted.
         """
+        check_flag("submit", config.submit)
+        check_number("runs_per_job", config.runs_per_job, low=1, whole=True)
+        if config.submit:
+            check_submission(config)
+        elif config.runs_per_job != 1:
+            raise SettingError(
+                f"runs_per_job={config.runs_per_job}: it packs the jobs of submit=true, which is not given."
+            )
         try:
             jobs = planned_jobs(config)
         except HydraException:  # a job cannot be composed: Hydra will refuse the multirun
-            return
+            return False
         plan_jobs(jobs)
         if is_foreign(config):
             _finished[study_directory(config)] = resolve_config(config.logger)["wandb"], config.report.margin
+        if config.submit:
+            for study, own in by_study(jobs):
+                print(hand_over(config, study, commands_of(own)))
+        return bool(config.submit)
 
 
 def plan_jobs(jobs: Sequence["Job"]) -> None:
@@ -92,11 +113,16 @@ def plan_jobs(jobs: Sequence["Job"]) -> None:
         SettingError: two jobs would share a directory.
     """
     check_directories(jobs)
-    for study, own in groupby(sorted(jobs, key=lambda job: job.study), key=lambda job: job.study):
-        planned = list(own)
+    for study, planned in by_study(jobs):
         if not all(job.pretrain_only for job in planned):
             _finished[study] = planned[0].wandb, planned[0].margin
         write_json(study / PLAN, {"jobs": merged(study, [job.planned for job in planned])})
+
+
+def by_study(jobs: Sequence["Job"]) -> list[tuple[Path, list["Job"]]]:
+    """The jobs of each study, in their order."""
+    ordered = sorted(jobs, key=lambda job: job.study)
+    return [(study, list(own)) for study, own in groupby(ordered, key=lambda job: job.study)]
 
 
 @dataclass(frozen=True)
@@ -126,9 +152,15 @@ class Job:
     margin: float | None = None
 
     @property
+    def folder(self) -> str:
+        """Name of the run's directory."""
+        return f"{folder_name(self.name)}_seed{self.seed}"
+
+    @property
     def planned(self) -> dict[str, Any]:
         """Entry of ``sweep.json``; for a job with ``pretrain_only``, that of the run that will use the stack."""
-        overrides = [override for override in self.overrides if not override.startswith("pretrain_only=")]
+        left_out = ("pretrain_only", *SUBMISSION)
+        overrides = [override for override in self.overrides if override.partition("=")[0] not in left_out]
         command = shlex.join(["dbn-finetune", *overrides])
         planned = {"arm": self.arm, "name": self.name, "seed": self.seed, "overrides": overrides, "command": command}
         if self.settings is not None:  # for the time that is left

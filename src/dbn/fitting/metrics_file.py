@@ -12,8 +12,6 @@ from pytorch_lightning.loggers import Logger
 
 from dbn.files import write_text
 
-METRICS = "metrics.csv"
-
 
 class FileLogger(Logger):
     """Members that Lightning requires of a logger."""

@@ -85,7 +85,7 @@ def pretraining_config(config: Mapping[str, Any]) -> dict[str, Any]:
     shared = {
         key: value
         for key, value in config.items()
-        if key in STACK_KEYS | INCIDENTAL - {"pretrain_only", "space", "swept"}
+        if key in STACK_KEYS | INCIDENTAL - {"pretrain_only", "runs_per_job", "space", "submit", "swept"}
     }
     return {**shared, "data": {key: value for key, value in config["data"].items() if key not in LABEL_KEYS}}
 

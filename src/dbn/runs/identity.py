@@ -24,7 +24,9 @@ INCIDENTAL = frozenset(
         "pretrain_only",
         "progress",
         "report",
+        "runs_per_job",
         "space",
+        "submit",
         "swept",
     }
 )

@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import platform
-import subprocess
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -25,8 +24,10 @@ from dbn.fitting.ranks import is_first
 from dbn.machine.processor import processor_name
 from dbn.machine.products import onednn_is_faster
 from dbn.machine.subnormals import subnormals_flushed
+from dbn.runs.checkout import checkout_state
 from dbn.runs.directories import lock
 from dbn.runs.identity import run_identity
+from dbn.runs.process_record import record_process
 from dbn.runs.study_data import check_same_data, record_data
 
 log = logging.getLogger(__name__)
@@ -138,10 +139,15 @@ def _work_on(waiting: list[Run], work: Callable[[Sequence[Run]], Iterable[dict[s
     for run in waiting:
         for unfinished in run.directory.rglob(f".*{UNFINISHED}"):  # left by a killed process
             unfinished.unlink()
+    git = (
+        checkout_state()
+    )  # before the work: that is the code that was imported, whatever the checkout holds at the end
+    for run in waiting:
+        record_process(run.directory, git)
     results: list[dict[str, Any]] = []
     try:
         for run, part in zip(waiting, work(waiting), strict=True):
-            result = {**part, "config": run.config, **software_and_machine()}
+            result = {**part, "config": run.config, **software_and_machine(git)}
             write_json(run.directory / RESULT, result)
             record_data(run.directory.parents[1], f"{run.directory.parent.name}/{run.directory.name}", run.config)
             (run.directory / ERROR).unlink(missing_ok=True)
@@ -215,26 +221,11 @@ def differences_of(old: Any, new: Any, key: str = "") -> Iterator[Difference]:
         yield key, old, new
 
 
-def software_and_machine() -> dict[str, Any]:
-    """``versions`` of packages, ``git`` commit, and ``machine``, for ``result.json``."""
+def software_and_machine(git: Mapping[str, Any] | None) -> dict[str, Any]:
+    """``versions`` of packages, state of the code (``git``), and ``machine``, for ``result.json``."""
     packages = ("layerwise-dbn", "torch", "pytorch-lightning", "hydra-core", "numpy", "kornia", "scikit-learn")
     versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
-    return {"versions": versions, "git": _git(), "machine": _machine()}
-
-
-def _git() -> dict[str, Any] | None:
-    """Commit of the package's source checkout; None for an installed package or without git."""
-    here = Path(__file__).resolve().parent
-
-    def git(*arguments: str) -> str:
-        command = ["git", "--no-optional-locks", "-C", str(here), *arguments]  # a killed git would leave a lock
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
-
-    try:
-        tracked = git("ls-files", "--", Path(__file__).name)
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))} if tracked else None
-    except (OSError, subprocess.SubprocessError):
-        return None
+    return {"versions": versions, "git": git, "machine": _machine()}
 
 
 def _machine() -> dict[str, Any]:

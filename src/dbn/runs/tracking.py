@@ -10,7 +10,8 @@ import numpy as np
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from dbn.files import write_text
-from dbn.fitting.metrics_file import METRICS, MetricsFile, MetricsFiles
+from dbn.fitting.metrics_file import MetricsFile, MetricsFiles
+from dbn.fitting.metrics_tail import METRICS
 from dbn.fitting.ranks import is_first
 from dbn.runs.wandb_agent import agent_run, check_one_run, outside_sweep
 from dbn.runs.wandb_settings import (

@@ -101,6 +101,13 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
     if config.get("report") is not None:
         check_table("report", config["report"], {"margin": optional(within(low=0, above=True))})
     check_flag("pretrain_only", config.get("pretrain_only", False))
+    check_flag("submit", config.get("submit", False))
+    within(low=1, whole=True)("runs_per_job", config.get("runs_per_job", 1))
+    if config.get("submit", False):
+        raise SettingError(
+            "submit=true: this is one run, not a sweep. Submit it with sbatch slurm/finetune.sbatch and the same "
+            "arguments without submit, or add -m hydra/launcher=slurm_cpu."
+        )
     check_features(config.get("features", 0))
     check_table("augment", config["augment"], AUGMENT_CHECKS)
     check_group("network", config["network"])

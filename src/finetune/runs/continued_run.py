@@ -13,7 +13,7 @@ import yaml
 from dbn.errors import SettingError
 from dbn.files import replacing, write_bytes
 from dbn.fitting.checkpoints import LAST
-from dbn.fitting.metrics_file import METRICS
+from dbn.fitting.metrics_tail import METRICS
 from dbn.fitting.processes import wait_for_all
 from dbn.fitting.ranks import is_first
 from dbn.runs.identity import run_identity

@@ -1,14 +1,12 @@
-"""How far a study is, for the terminal."""
+"""How far a study is, as plain text for the terminal."""
 
-from collections import Counter
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from finetune.report.results.formatting import count_text, seconds_text
-from finetune.report.results.planned_runs import read_plan
-from finetune.report.results.study import Study, scan_study
-from finetune.report.results.time_left import seconds_left
-
-_STATES = ("running", "failed", "damaged", "unfinished", "missing")
+from finetune.report.results.formatting import choose_format, count_text, join_words, metric_label, seconds_text
+from finetune.report.results.study_state import STATES, RunState, StudyState, read_study_state
 
 
 def status_text(directory: Path) -> str:
@@ -17,26 +15,135 @@ def status_text(directory: Path) -> str:
     Raises:
         DataError: there is no such study.
     """
-    study = scan_study(directory)
-    lines = [_summary(study)]
-    left = seconds_left(read_plan(directory)[0], study.of_stage("finetune"))
-    if left is not None:
-        lines.append(f"Left: about {seconds_text(left)} of fine-tuning in one process, by what the runs done took.")
-    problems = sorted(study.problems, key=lambda problem: (_STATES.index(problem.state), problem.label))
-    lines += [f"{problem.state:<10}  {problem.label}: {problem.message}" for problem in problems]
-    commands = dict.fromkeys(problem.command for problem in problems if problem.command is not None)
+    state = read_study_state(directory)
+    lines = [summary(state), *facts(state)]
+    for one in STATES:
+        if one == "pending":
+            lines += pending_lines(state)
+        elif one != "done":
+            lines += [f"{one:<10}  {run.label}: {message(run)}" for run in state.runs if run.state == one]
+    commands = dict.fromkeys(run.command for run in state.runs if run.command is not None)
     if commands:
         lines += ["", "To do the rest:", *(f"  {command}" for command in commands)]
     return "\n".join(lines)
 
 
-def _summary(study: Study) -> str:
+def summary(state: StudyState) -> str:
     """``compare: 20 of 27 runs done, 3 running, 1 failed, 3 missing; 3 stacks pretrained``."""
-    done = len(study.of_stage("finetune", "baseline"))
-    others = [problem for problem in study.problems if not problem.label.startswith("pretraining ")]
-    states = Counter[str](problem.state for problem in others)
-    counts = [f"{done} of {done + sum(states.values())} runs done"]
-    counts += [f"{states[state]} {state}" for state in _STATES if states[state]]
-    stacks = len(study.of_stage("pretrain"))
+    counts = state.counts
+    parts = [f"{counts['done']} of {sum(counts.values())} runs done"]
+    parts += [f"{counts[one]} {one}" for one in STATES if one != "done" and counts[one]]
+    stacks = sum(run.stage == "pretrain" and run.state == "done" for run in state.runs)
     pretrained = f"; {count_text(stacks, 'stack')} pretrained" if stacks else ""
-    return f"{study.name}: {', '.join(counts)}{pretrained}"
+    return f"{state.name}: {', '.join(parts)}{pretrained}"
+
+
+def facts(state: StudyState) -> list[str]:
+    """What is known of the study as a whole: what is left, which code made it, what SLURM says."""
+    return [line for line in (left_text(state), code_text(state), slurm_text(state)) if line]
+
+
+def left_text(state: StudyState) -> str:
+    """What the study will still cost; empty where that is not known."""
+    if state.seconds_left is None:
+        return ""
+    at_work = len(state.of_state("running"))
+    together = f", or {seconds_text(state.seconds_left / at_work)} with the {at_work} at work" if at_work > 1 else ""
+    left = seconds_text(state.seconds_left)
+    return f"Left: about {left} of fine-tuning in one process, by what the runs done took{together}."
+
+
+def code_text(state: StudyState) -> str:
+    """Where runs were made by different code, or what is left would be; empty where there is no difference."""
+    codes = state.codes()
+    here = _code(state.checkout)
+    unfinished = any(run.state != "done" for run in state.runs)
+    differs = here is not None and unfinished and any(code != here for code in codes)
+    since = state.submitted is not None and unfinished and here is not None and _code(state.submitted) != here
+    if len(codes) < 2 and not differs and not since:
+        return ""
+    said = []
+    if codes:
+        made = [f"{count_text(n, 'run')} by {_commit_text(code)}" for code, n in codes.items()]
+        said.append(f"{join_words(made)}")
+    if since:
+        said.append(f"submitted at {_commit_text(_code(state.submitted))}")
+    if here is not None and unfinished:
+        said.append(f"the checkout is at {_commit_text(here)}")
+    return f"Code: {'; '.join(said)}."
+
+
+def _code(git: Mapping[str, Any] | None) -> tuple[str, bool] | None:
+    return (str(git["commit"]), bool(git.get("dirty"))) if git and git.get("commit") else None
+
+
+def _commit_text(code: tuple[str, bool] | None) -> str:
+    if code is None:
+        return "code without a commit"
+    return f"{code[0][:12]}{' with uncommitted changes' if code[1] else ''}"
+
+
+def slurm_text(state: StudyState) -> str:
+    """What SLURM says of the study's jobs; empty where none is in the queue."""
+    if state.queue.unknown:
+        return f"SLURM's queue is not known: {state.queue.unknown}."
+    reasons = state.queue.reasons()
+    running = sum(not job.waits for job in state.queue.jobs.values())
+    parts = [f"{count_text(running, 'job')} running"] if running else []
+    if reasons:
+        why = ", ".join(f"{reason} {n}" for reason, n in reasons.items())
+        parts.append(f"{count_text(sum(reasons.values()), 'job')} pending ({why})")
+    return f"SLURM: {join_words(parts)}." if parts else ""
+
+
+def message(run: RunState) -> str:
+    """What there is to say of a run that is not done, in one line."""
+    if run.state == "running" and run.epoch:
+        where = [f"job {run.job}"] if run.job else []
+        where += [f"on {run.host}"] if run.host else []
+        parts = [epoch_text(run), metric_text(run), left_of(run), " ".join(where)]
+        return ", ".join(part for part in parts if part)
+    if run.state == "failed" and run.log is not None:
+        return f"{run.message}; see {run.log}"
+    return run.message
+
+
+def epoch_text(run: RunState) -> str:
+    """``epoch 12 of 100``; empty before the first one."""
+    of = f" of {run.epochs}" if run.epochs else ""
+    return f"epoch {run.epoch}{of}" if run.epoch else ""
+
+
+def metric_text(run: RunState) -> str:
+    """``validation error 3.21 %``; empty where there is none yet."""
+    if run.value is None:
+        return ""
+    own = choose_format(run.metric, [run.value])
+    return f"{metric_label(run.metric)} {own.number(run.value)}{own.unit}".replace("\N{NO-BREAK SPACE}", " ")
+
+
+def left_of(run: RunState) -> str:
+    """``about 40 s left``; empty where that is not known."""
+    return "" if run.seconds_left is None else f"about {seconds_text(run.seconds_left)} left"
+
+
+def pending_lines(state: StudyState) -> list[str]:
+    """A line for the seeds of a name that wait for the same reason."""
+    groups = defaultdict[tuple[str, str], list[RunState]](list)
+    for run in state.runs:
+        if run.state == "pending":
+            groups[run.name, run.reason].append(run)
+    return [
+        f"{'pending':<10}  {name}, {_seeds(runs)}: {reason}, {_jobs(run.job for run in runs)}"
+        for (name, reason), runs in groups.items()
+    ]
+
+
+def _seeds(runs: Iterable[RunState]) -> str:
+    seeds = sorted({run.seed for run in runs})
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+
+
+def _jobs(jobs: Iterable[str | None]) -> str:
+    known = list(dict.fromkeys(job for job in jobs if job))
+    return f"job{'s' if len(known) > 1 else ''} {', '.join(known)}"

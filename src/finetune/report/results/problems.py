@@ -8,6 +8,7 @@ from typing import Literal
 
 from dbn.runs.directories import is_locked
 from dbn.runs.naming import NOT_NAMED
+from dbn.runs.process_record import read_process
 from finetune.report.results.planned_runs import PlannedRun, command_like, missing_from_grid, read_plan
 from finetune.report.results.run_result import STAGES, RunResult
 
@@ -25,6 +26,9 @@ class Problem:
         message: the reason, or what happens next.
         command: runs it again; None where it is not known.
         name: arm that lacks the run; empty where it is not known.
+        stage: of the run; empty where it is none.
+        seed: of the run; -1 where it is not known.
+        directory: of the run, which need not exist; None where it is not known.
     """
 
     state: State
@@ -32,6 +36,9 @@ class Problem:
     message: str
     command: str | None = None
     name: str = ""
+    stage: str = ""
+    seed: int = -1
+    directory: Path | None = None
 
 
 def group_by_seed(problems: Sequence[Problem]) -> list[Problem]:
@@ -55,12 +62,16 @@ def is_run_directory(directory: Path) -> bool:
 
 def damaged_result(stage: str, directory: Path, error: Exception) -> Problem:
     """The problem of a run whose ``result.json`` cannot be used."""
+    name, seed = _name_and_seed(directory)
     return Problem(
         "damaged",
         f"{stage}/{directory.name}",
         f"result.json cannot be used: {error}. Delete it and run again.",
         command_like(directory, stage),
-        _name_and_seed(directory)[0],
+        name,
+        stage,
+        seed,
+        directory,
     )
 
 
@@ -85,7 +96,10 @@ def find_problems(
     present |= {Path(problem.label).name for problem in problems if problem.state == "damaged"}
     for run in planned_runs or _complete_grid(runs, unfinished):
         if run.folder not in present:
-            problems.append(Problem("missing", f"{run.name}, seed {run.seed}", "never started", run.command, run.name))
+            label, where = f"{run.name}, seed {run.seed}", study / "finetune" / run.folder
+            problems.append(
+                Problem("missing", label, "never started", run.command, run.name, "finetune", run.seed, where)
+            )
     return problems
 
 
@@ -100,15 +114,22 @@ def _without_result(stage: str, directory: Path, planned: dict[str, PlannedRun])
     name, seed = (run.name, run.seed) if run else _name_and_seed(directory)
     command = run.command if run else command_like(directory, stage)
     label = f"{name}, seed {seed}" if stage != "pretrain" else f"pretraining {name}, seed {seed}"
+    where = (name, stage, seed, directory)
     if is_locked(directory):
-        return Problem("running", label, "a process is at work on it", None, name)
+        return Problem("running", label, "a process is at work on it", None, *where)
     error = directory / "error.txt"
-    if not error.is_file():
+    if not error.is_file() or _is_of_an_attempt_before(error, directory):
         return Problem(
-            "unfinished", label, "stopped before its end; it resumes from its last checkpoint", command, name
+            "unfinished", label, "stopped before its end; it resumes from its last checkpoint", command, *where
         )
     lines = [line.strip() for line in error.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return Problem("failed", label, lines[-1] if lines else "failed without a message", command, name)
+    return Problem("failed", label, lines[-1] if lines else "failed without a message", command, *where)
+
+
+def _is_of_an_attempt_before(error: Path, directory: Path) -> bool:
+    """Whether a process has begun after the error was written: it was killed, and left none of its own."""
+    process = read_process(directory)
+    return process is not None and process.started > error.stat().st_mtime
 
 
 def _complete_grid(runs: Sequence[RunResult], unfinished: Sequence[tuple[str, Path]]) -> list[PlannedRun]:

@@ -60,8 +60,13 @@ def tuning_trials(study: Study) -> list[RunResult]:
     return trials
 
 
-def scan_study(directory: Path) -> Study:
+def scan_study(directory: Path, known: dict[Path, tuple[int, RunResult]] | None = None) -> Study:
     """As :func:`read_study`, for a study that may have no result yet.
+
+    Args:
+        directory: of the study.
+        known: results read before, by the run's directory, with the time their file was written (ns); those of files
+            that are still the same are not read again. It is completed.
 
     Raises:
         DataError: the directory is missing.
@@ -79,13 +84,24 @@ def scan_study(directory: Path) -> Study:
         for run_directory in sorted(path for path in (directory / stage).glob("*") if path.is_dir()):
             if (run_directory / "result.json").is_file():
                 try:
-                    runs.append(read_run_result(run_directory, stage, directory))
+                    runs.append(_read_unless_known(run_directory, stage, directory, known))
                 except (OSError, ValueError) as error:
                     damaged.append(damaged_result(stage, run_directory, error))
             elif is_run_directory(run_directory):
                 unfinished.append((stage, run_directory))
     runs.sort(key=lambda run: (STAGES.index(run.stage), run.name, run.seed, run.path))
     return Study(name, directory, tuple(runs), tuple(find_problems(directory, runs, damaged, unfinished)))
+
+
+def _read_unless_known(
+    run_directory: Path, stage: str, study: Path, known: dict[Path, tuple[int, RunResult]] | None
+) -> RunResult:
+    if known is None:
+        return read_run_result(run_directory, stage, study)
+    written = (run_directory / "result.json").stat().st_mtime_ns
+    if run_directory not in known or known[run_directory][0] != written:
+        known[run_directory] = written, read_run_result(run_directory, stage, study)
+    return known[run_directory][1]
 
 
 def _nothing_to_report(study: Study) -> str:

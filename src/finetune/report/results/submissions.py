@@ -1,0 +1,61 @@
+"""SLURM jobs of a study: those that are recorded where it was submitted, and those of its runs' processes."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+FOLDER = "slurm"
+"""Folder of a study that holds what SLURM's jobs print, and a file for each submission."""
+SUBMITTED = "submitted_*.json"
+_JOB_FOLDER = re.compile(r"\d+(_\d+)?")
+
+
+@dataclass(frozen=True)
+class Submissions:
+    """What is known of a study's jobs.
+
+    Attributes:
+        jobs: ids of all jobs, elements of arrays as ``7_3``.
+        job_of: id of the job that a run waits for or is part of, by the name of the run's directory.
+        git: state of the code when the study was last submitted; None where it is not known.
+    """
+
+    jobs: frozenset[str] = frozenset()
+    job_of: Mapping[str, str] = field(default_factory=dict)
+    git: Mapping[str, Any] | None = None
+
+
+def read_submissions(study: Path) -> Submissions:
+    """Read the submissions of a study: folders named by jobs, and ``submitted_<job>.json``, the latest last."""
+    folder = study / FOLDER
+    jobs = {path.name for path in _entries(folder) if _JOB_FOLDER.fullmatch(path.name)}
+    job_of: dict[str, str] = {}
+    git: Mapping[str, Any] | None = None
+    for content in sorted(_contents(folder), key=lambda content: float(content["submitted"])):
+        for job, runs in content["jobs"].items():
+            jobs.add(job)
+            job_of.update(dict.fromkeys(runs, job))
+        git = content.get("git")
+    return Submissions(frozenset(jobs), job_of, git)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _contents(folder: Path) -> Iterator[dict[str, Any]]:
+    """Contents of the submissions' files that can be used."""
+    for path in folder.glob(SUBMITTED):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            usable = isinstance(content["jobs"], dict) and isinstance(content["submitted"], int | float)
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if usable:
+            yield content

@@ -1,0 +1,187 @@
+"""``submit=true``: a sweep is handed to SLURM as arrays of jobs with a job for the report behind them."""
+
+import shlex
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from dbn.commands.sbatch import array_sizes, batch_options, max_array_size, submit
+from dbn.errors import SettingError
+from dbn.files import write_json, write_text
+from dbn.runs.checkout import checkout_state
+from dbn.runs.slurm_queue import queue_of
+from finetune.report.results.formatting import count_text
+from finetune.report.results.submissions import FOLDER, read_submissions
+
+OWN = ("submit", "runs_per_job")
+"""Settings of the submission, which its jobs do without."""
+BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+SLURM_LAUNCHER = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
+BATCH_FILE = Path(__file__).with_name("submission.sh")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that a job runs.
+
+    Attributes:
+        overrides: of dbn-finetune.
+        folders: names of the directories of the runs that it makes.
+    """
+
+    overrides: tuple[str, ...]
+    folders: tuple[str, ...]
+
+
+def check_submission(config: DictConfig) -> None:
+    """Check that a multirun can be handed over.
+
+    Raises:
+        SettingError: it decides on its next runs by results, or its launcher is not SLURM's.
+    """
+    if config.hydra.sweeper._target_ != BASIC_SWEEPER:
+        raise SettingError(
+            "submit=true: this sweep decides on its next runs by the results of those before, so somebody has to wait "
+            "for them. Leave submit=true out, and let a small job wait: sbatch slurm/sweep.sbatch with the same "
+            "arguments."
+        )
+    launcher = config.hydra.launcher
+    if launcher._target_ != SLURM_LAUNCHER:
+        raise SettingError(
+            "submit=true: the launcher is not SLURM's. Add hydra/launcher=slurm_cpu, or hydra/launcher=slurm_1gpu for "
+            "a GPU for each job."
+        )
+    tasks = int(launcher.get("tasks_per_node") or 1) * int(launcher.get("nodes") or 1)
+    if config.runs_per_job > 1 and tasks > 1:
+        raise SettingError(
+            f"runs_per_job={config.runs_per_job}: a job of {tasks} tasks makes one run. Use runs_per_job=1, or "
+            "hydra/launcher=slurm_1gpu."
+        )
+
+
+def hand_over(config: DictConfig, study: Path, commands: Sequence[Command]) -> str:
+    """Submit what is not done of a study; returns what there is to say of it.
+
+    Args:
+        config: of the multirun, with Hydra's own.
+        study: its directory.
+        commands: what its jobs run. Commands whose runs are all done, or whose job is in the queue, are left out.
+
+    Raises:
+        SettingError: SLURM refuses a job.
+    """
+    waiting = [command for command in commands if not _is_done(study, command)]
+    n_done = len(commands) - len(waiting)
+    queued = _queued(study)
+    waiting = [command for command in waiting if not queued.issuperset(command.folders)]
+    n_queued = len(commands) - n_done - len(waiting)
+    before = "".join(f", {n} {what}" for n, what in ((n_done, "done"), (n_queued, "in the queue already")) if n)
+    look = f"How far it is: {shlex.join(['dbn-status', str(study), 'watch=true'])}"
+    if not waiting:
+        return f"{study.name}: nothing to submit{before}.\n{look}"
+    packs = [waiting[k : k + config.runs_per_job] for k in range(0, len(waiting), config.runs_per_job)]
+    arrays = _submit_arrays(config, study, packs)
+    jobs = {f"{array}_{k}": pack for array, own in arrays for k, pack in enumerate(own)}
+    numbers = [array for array, _ in arrays]
+    write_json(
+        study / FOLDER / f"submitted_{numbers[0]}.json",
+        {
+            "submitted": time.time(),
+            "git": checkout_state(),
+            "jobs": {job: [folder for command in pack for folder in command.folders] for job, pack in jobs.items()},
+        },
+    )
+    n_runs = sum(len(command.folders) for command in waiting)
+    queue = f"arrays {', '.join(numbers)} one behind another" if len(numbers) > 1 else f"array {numbers[0]}"
+    said = f"{study.name}: {count_text(n_runs, 'run')} in {count_text(len(packs), 'job')}, {queue}{before}"
+    if not config.pretrain_only:
+        said += f"; the report is job {_submit_report(config, study, numbers)}"
+    return f"{said}.\n{look}"
+
+
+def commands_of(jobs: Iterable[Any]) -> list[Command]:
+    """Commands of planned jobs, see :class:`finetune.sweep.Job`; seeds that train together are one."""
+    commands = []
+    for overrides, own in groupby(jobs, key=lambda job: job.overrides):
+        kept = [one for one in overrides if one.lstrip("+").partition("=")[0] not in OWN]
+        # One run, though a file of the group sweep asks for many.
+        commands.append(Command((*kept, "hydra.mode=RUN"), tuple(job.folder for job in own)))
+    return commands
+
+
+def _is_done(study: Path, command: Command) -> bool:
+    return all((study / "finetune" / folder / "result.json").is_file() for folder in command.folders)
+
+
+def _queued(study: Path) -> set[str]:
+    """Names of directories of runs whose job waits or is at work."""
+    submissions = read_submissions(study)
+    jobs = queue_of(submissions.jobs).jobs
+    return {folder for folder, job in submissions.job_of.items() if job in jobs}
+
+
+def _submit_arrays(
+    config: DictConfig, study: Path, packs: Sequence[Sequence[Command]]
+) -> list[tuple[str, Sequence[Sequence[Command]]]]:
+    """Submit one array behind another; returns each one's number and what its jobs run."""
+    folder = (study / FOLDER).absolute()
+    launcher: Mapping[str, Any] = config.hydra.launcher
+    place = len(list(folder.glob("commands_*.txt")))
+    commands = folder / f"commands_{place}.txt"
+    write_text(commands, "".join(f"{_line(pack)}\n" for pack in packs))
+    script = _batch_file(launcher, folder, f"work_{place}.sbatch", BATCH_FILE.read_text(encoding="utf-8"))
+    together = launcher.get("array_parallelism")
+    arrays: list[tuple[str, Sequence[Sequence[Command]]]] = []
+    first = 0
+    for size in array_sizes(len(packs), max_array_size()):
+        options = [
+            f"--job-name=dbn-{study.name}", f"--array=0-{size - 1}{f'%{together}' if together else ''}",
+            f"--output={folder}/%A_%a.out", *batch_options(_resolved(launcher)),
+        ]  # fmt: skip
+        if arrays:
+            options.append(f"--dependency=afterany:{arrays[-1][0]}")
+        number = submit(script, options, str(script), str(commands), str(first))
+        arrays.append((number, packs[first : first + size]))
+        first += size
+    return arrays
+
+
+def _submit_report(config: DictConfig, study: Path, numbers: Sequence[str]) -> str:
+    folder = (study / FOLDER).absolute()
+    margin = "null" if config.report.margin is None else config.report.margin
+    command = shlex.join(["dbn-report", str(study), f"margin={margin}"])
+    script = _batch_file(config.hydra.launcher, folder, "report.sbatch", f"exec {command}\n")
+    asked = _resolved(config.hydra.launcher)
+    kept = {key: asked[key] for key in ("partition", "account", "qos", "constraint") if asked.get(key) is not None}
+    options = [
+        "--job-name=dbn-report", "--ntasks=1", "--time=60", f"--output={folder}/report_%j.out",
+        f"--dependency=afterany:{':'.join(numbers)}", *batch_options(kept),
+    ]  # fmt: skip
+    return submit(script, options)
+
+
+def _batch_file(launcher: Mapping[str, Any], folder: Path, name: str, body: str) -> Path:
+    """A batch file with the commands of this environment on its PATH, and what the launcher sets up."""
+    lines = ["#!/bin/bash", f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
+    lines += [str(line) for line in launcher.get("setup") or ()]
+    write_text(folder / name, "\n".join([*lines, body]))
+    return folder / name
+
+
+def _resolved(launcher: Any) -> dict[str, Any]:
+    """Settings of the launcher, without the folder of submitit's files, which is not used."""
+    keys = [str(key) for key in launcher if key != "submitit_folder"]
+    return {
+        key: OmegaConf.to_container(value) if OmegaConf.is_config(value := launcher[key]) else value for key in keys
+    }
+
+
+def _line(pack: Sequence[Command]) -> str:
+    """Arguments of each command as one word for the shell."""
+    return shlex.join(shlex.join(command.overrides) for command in pack)

@@ -1,0 +1,157 @@
+"""submit=true, with stand-ins for SLURM's programs: what is handed in, and what its jobs then run."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SWEEP = ["-m", "study=s", "arm=dbn,random_relu", "seed=0,1,2,3", "stack.layers=[4]", "training.epochs=1"]
+SUBMIT = [*SWEEP, "submit=true", "hydra/launcher=slurm_cpu", "hydra.launcher.partition=some part"]
+PROGRAMS = {
+    # Numbers jobs from 7 on, and keeps its arguments.
+    "sbatch": 'echo "$*" >> "$BIN/handed_in"; echo $((6 + $(wc -l < "$BIN/handed_in")))',
+    "scontrol": 'echo "MaxArraySize            = 3"',
+    "squeue": 'cat "$BIN/queue" 2>/dev/null',
+    "srun": 'shift; exec "$@"',
+    # Keeps its arguments, one in brackets each; fails for seed 1.
+    "dbn-finetune": 'for word in "$@"; do printf "[%s]" "$word"; done >> "$BIN/ran"; echo >> "$BIN/ran"\n'
+    'case "$*" in *seed=1*) exit 3 ;; esac',
+}
+
+
+@pytest.fixture
+def bin_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The stand-ins' folder, first on the PATH; a folder with a space is where commands are called."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, words in PROGRAMS.items():
+        (folder / name).write_text(f"#!/bin/bash\nBIN={folder}\n{words}\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    here = tmp_path / "my work"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    return folder
+
+
+def finetune(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "finetune.train", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def handed_in(bin_: Path) -> list[str]:
+    file = bin_ / "handed_in"
+    return file.read_text().splitlines() if file.is_file() else []
+
+
+def test_a_sweep_in_packs_and_arrays_and_each_run_once(bin_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = finetune(*SUBMIT, "runs_per_job=2")
+    assert done.returncode == 0, done.stderr
+    assert "s: 8 runs in 4 jobs, arrays 7, 8 one behind another; the report is job 9." in done.stdout
+    assert "dbn-status runs/s watch=true" in done.stdout
+    one, two, report = handed_in(bin_)
+    for words, size in ((one, 3), (two, 1)):
+        assert f"--array=0-{size - 1}%256 " in words
+        for option in ("--partition=some part", "--time=240", "--signal=SIGUSR1@120", "--requeue", "--cpus-per-task=4"):
+            assert option in words
+    assert "--dependency" not in one
+    assert "--dependency=afterany:7 " in two
+    assert "--dependency=afterany:7:8 " in report
+    study = Path("runs/s").absolute()
+    assert "exec dbn-report runs/s " in (study / "slurm/report.sbatch").read_text()
+    assert not (study / "finetune").exists(), "nothing is run here"
+    assert not (study / "report.html").exists()
+    planned = json.loads((study / "sweep.json").read_text())["jobs"]
+    assert len(planned) == 8
+    assert not [job for job in planned if "submit" in job["command"]]
+    submitted = json.loads((study / "slurm/submitted_7.json").read_text())["jobs"]
+    assert {job: len(runs) for job, runs in submitted.items()} == {"7_0": 2, "7_1": 2, "7_2": 2, "8_0": 2}
+
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    script = (study / "slurm/work_0.sbatch").read_text().replace(str(Path(sys.executable).parent), str(bin_))
+    (study / "slurm/work_0.sbatch").write_text(script)  # in place of the real command
+    for words in (one, two):
+        first = words.rsplit(" ", 1)[1]
+        for element in range(3 if words is one else 1):
+            arguments = [str(study / "slurm/work_0.sbatch"), str(study / "slurm/commands_0.txt"), first]
+            environment = {**os.environ, "SLURM_ARRAY_TASK_ID": str(element)}
+            ended = subprocess.run(["bash", arguments[0], *arguments], env=environment, check=False, timeout=60)
+            place = int(first) + element
+            runs = submitted[f"{'7' if words is one else '8'}_{element}"]
+            assert ended.returncode == int(any("seed1" in run for run in runs)), f"job {place}"
+    ran = (bin_ / "ran").read_text().splitlines()
+    assert len(ran) == len(set(ran)) == 8, "one that fails does not keep the others from being made"
+    for job in planned:
+        assert sum(f"[arm={job['arm']}]" in line and f"[seed={job['seed']}]" in line for line in ran) == 1
+    assert all("[stack.layers=[4]]" in line and "[hydra.mode=RUN]" in line for line in ran)
+    assert not [line for line in ran if "submit" in line or "runs_per_job" in line]
+
+
+def test_again_only_what_is_missing_and_not_queued(bin_: Path) -> None:
+    finetune(*SUBMIT, "runs_per_job=4")
+    result = Path("runs/s/finetune/dbn_seed0/result.json")
+    result.parent.mkdir(parents=True)
+    result.write_text("{}")
+    (bin_ / "queue").write_text("7_1|PENDING||Priority\n")  # with the four runs of the other arm
+    done = finetune(*SUBMIT, "runs_per_job=4")
+    assert "s: 3 runs in 1 job, array 9, 1 done, 4 in the queue already" in done.stdout
+    assert len(handed_in(bin_)) == 4
+    (bin_ / "queue").write_text("7_1|PENDING||Priority\n9_0|RUNNING|n1|None\n")
+    again = finetune(*SUBMIT, "runs_per_job=4")
+    assert again.returncode == 0
+    assert "s: nothing to submit, 1 done, 7 in the queue already" in again.stdout
+    assert len(handed_in(bin_)) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([*SWEEP, "submit=true"], "hydra/launcher=slurm_cpu"),
+        (["submit=true", "arm=dbn"], "sbatch slurm/finetune.sbatch"),
+        (["sweep=tune", "submit=true", "hydra/launcher=slurm_cpu"], "sbatch slurm/sweep.sbatch"),
+        ([*SWEEP, "runs_per_job=3"], "submit=true, which is not given"),
+        ([*SUBMIT, "runs_per_job=0"], "runs_per_job=0: it must be a whole number from 1"),
+        ([*SUBMIT, "runs_per_job=2", "hydra/launcher=slurm_ddp"], "makes one run"),
+    ],
+)
+def test_what_cannot_be_submitted(bin_: Path, arguments: list[str], words: str) -> None:
+    done = finetune(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not handed_in(bin_)
+
+
+def test_slurm_refuses(bin_: Path) -> None:
+    (bin_ / "sbatch").write_text("#!/bin/sh\necho 'sbatch: error: Invalid partition name specified' >&2\nexit 1\n")
+    done = finetune(*SUBMIT)
+    assert done.returncode == 2
+    assert "Invalid partition name specified" in done.stderr
+
+
+def test_a_job_told_to_stop_tells_its_run_and_goes_back_into_the_queue(
+    bin_: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal reaches the shell alone, as SLURM sends it."""
+    finetune(*SUBMIT, "runs_per_job=4")
+    script = Path("runs/s/slurm/work_0.sbatch").absolute()
+    (bin_ / "dbn-finetune").write_text(
+        f"#!{sys.executable}\nimport signal, sys, time\n"
+        "def told(*_):\n    print('saved', flush=True)\n    sys.exit(0)\n"
+        "signal.signal(signal.SIGUSR1, told)\nsignal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})\n"
+        "print('at work', flush=True)\ntime.sleep(60)\n"
+    )
+    words = ["bash", str(script), "work", str(script.with_name("commands_0.txt")), "1"]
+    environment = {**os.environ, "PATH": f"{bin_}:{os.environ['PATH']}"}
+    text = script.read_text().replace(shlex.quote(str(Path(sys.executable).parent)), str(bin_))
+    script.write_text(text)
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as job:
+        assert job.stdout is not None
+        assert job.stdout.readline() == "at work\n"
+        job.send_signal(10)
+        rest = job.stdout.read()
+    assert (rest, job.returncode) == ("saved\n", 138), "the runs behind it are not begun"
