@@ -62,8 +62,8 @@ class Phases:
     Args:
         rbm: gives number of units, number of members in a group, dtype and device.
         batch: states of the positive phase.
-        chains: states of the negative phase; None: ``batch``.
-        processes: processes among which the states of the negative phase are divided, if ``chains`` is given.
+        chains: states of the negative phase over all processes; None: ``batch`` in this one.
+        processes: processes among which ``chains`` are divided, evenly.
 
     Raises:
         SettingError: a group, whose phases have different numbers of states.
@@ -79,13 +79,13 @@ class Phases:
 
     def __init__(self, rbm: RBM, batch: int, chains: int | None = None, processes: int = 1) -> None:
         new, members = partial(torch.empty, dtype=rbm.state_dtype, device=rbm.weight.device), rbm.connection.members
-        n = batch if chains is None else chains
-        self._chains = None if chains is None else chains * processes
+        n = batch if chains is None else chains // processes
+        self._chains = chains
         h = new(*members, batch, rbm.n_hidden)
         if members:
             if n != batch:
                 raise SettingError(
-                    f"sampler.chains={self._chains}: of seeds that train together each has as many chains as images in "
+                    f"sampler.chains={chains}: of seeds that train together each has as many chains as images in "
                     f"every minibatch, here {batch}. Use sampler.chains=null, or n_parallel_seeds=1."
                 )
             self.v, self.field, self._mean = new(2, *members, batch, rbm.n_visible), new(2, *h.shape), new(2, *h.shape)

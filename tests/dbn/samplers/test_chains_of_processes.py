@@ -11,7 +11,9 @@ from safetensors.torch import load_file
 
 import stopping
 from dbn.errors import SettingError
+from dbn.models.phases import Phases
 from dbn.samplers import PersistentContrastiveDivergence
+from helpers import make_rbm
 
 TWO = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
 SMALL = [
@@ -36,7 +38,8 @@ def test_two_processes_have_chains_of_their_own_and_go_on_with_them(sampler: str
     checkpoint = next(tmp_path.glob("runs/disturbed/pretrain/*/checkpoints/layer1/last.ckpt"))
     first, second = torch.load(checkpoint, weights_only=True)["sampler"]
     name = "v" if sampler == "pt" else "chains"
-    assert first[name].shape == second[name].shape
+    rows = 10 * 15 if sampler == "pt" else 50  # of ten temperatures; as many as images of a minibatch
+    assert (len(first[name]), len(second[name])) == (rows, rows)
     assert not torch.equal(first[name], second[name])
     refused = pretrained(tmp_path, "study=disturbed", *arguments[:2])
     assert refused.returncode == 2
@@ -50,6 +53,14 @@ def test_two_processes_have_chains_of_their_own_and_go_on_with_them(sampler: str
     )
     for part, weight in expected.items():
         assert torch.equal(found[part], weight), part
+
+
+def test_a_given_number_of_chains_is_divided_among_processes() -> None:
+    """Each process has half of them, and each state counts as one of all; images as one of the whole minibatch."""
+    phases = Phases(make_rbm(), 10, chains=30, processes=2)
+    assert (len(phases.positive.v), len(phases.negative.v)) == (10, 15)
+    weights = phases.weights(20, torch.float64)
+    assert weights.tolist() == pytest.approx([-1 / 20] * 10 + [1 / 30] * 15)
 
 
 def test_chains_that_two_processes_cannot_share_evenly_are_refused() -> None:
