@@ -40,8 +40,8 @@ class TrajectoryAnnealing:
         >>> track = TrajectoryAnnealing(rbm, chains=500, generator=torch.Generator().manual_seed(0))
         >>> for _ in range(50):  # in the place of training
         ...     _ = rbm.weight.data.add_(0.01)
-        ...     found = track.update(rbm)
-        >>> abs(found.value - float(log_partition_function(rbm))) < 0.1
+        ...     track.update(rbm)
+        >>> abs(track.estimate.value - float(log_partition_function(rbm))) < 0.1
         True
 
     References:
@@ -62,24 +62,20 @@ class TrajectoryAnnealing:
         self.update(rbm)
 
     @torch.no_grad()
-    def update(self, rbm: RBM, steps: int = 1) -> Estimate:
+    def update(self, rbm: RBM, steps: int = 1) -> None:
         """Follow the model to where it is now.
 
         Args:
             rbm: the model, which may have trained in place, or another of its shape, such as a later checkpoint.
             steps: Gibbs steps of the model as it is now.
-
-        Returns:
-            ``log Z`` in nats with a 95 % interval, see :func:`dbn.likelihood.intervals.estimate_log_mean`.
         """
         self.log_weights += (self._energies - rbm.free_energy(self.v).double()).cpu()
         self.v = rbm.gibbs(self.v, steps, self.generator)
         self._energies = rbm.free_energy(self.v).double()
-        return self.estimate
 
     @property
     def estimate(self) -> Estimate:
-        """``log Z`` of the model last seen, with a 95 % interval."""
+        """``log Z`` of the model last seen, in nats with a 95 % interval, by the bootstrap over chains."""
         return estimate_log_mean(self.log_weights)
 
     @property

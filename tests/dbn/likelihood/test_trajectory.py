@@ -7,14 +7,14 @@ from pytorch_lightning import Callback
 from dbn import RBM, Bernoulli
 from dbn.data import digits, load_data
 from dbn.errors import SettingError
-from dbn.likelihood import TrajectoryAnnealing, annealed_importance_sampling, log_partition_function
+from dbn.likelihood import TrajectoryAnnealing, log_partition_function
 from dbn.models.units import ReLU
 from dbn.pretraining import fit
 from helpers import NORMALISED, log_z, make_rbm
 
 
 def test_of_an_rbm_while_it_is_fitted() -> None:
-    """Within five standard errors, at the end of every epoch; better than one jump from the start to the end."""
+    """Within five standard errors, at the end of every epoch."""
     train = load_data(digits()).train.features().round()
     rbm = RBM(Bernoulli(64), Bernoulli(8), weight_std=0.01, generator=torch.Generator().manual_seed(0))
     rbm.visible.initialise_bias(train.mean(0))
@@ -28,13 +28,11 @@ def test_of_an_rbm_while_it_is_fitted() -> None:
         def on_train_epoch_end(self, *_: object) -> None:
             found.append((track.estimate, float(log_partition_function(rbm))))
 
-    fit(rbm, train, epochs=10, learning_rate=0.006, batch_size=20, callbacks=Tracked())
-    assert len(found) == 10
+    fit(rbm, train, epochs=8, learning_rate=0.003, batch_size=20, callbacks=Tracked())
+    assert len(found) == 8
     assert abs(found[-1][1] - found[0][1]) > 0.1
     for estimate, exact in found:
-        assert abs(estimate.value - exact) < 5 * (estimate.high - estimate.low) / (2 * 1.96) < 2
-    at_once = annealed_importance_sampling(rbm, torch.tensor([0.0, 1.0]), 400, torch.Generator().manual_seed(1))
-    assert track.effective_chains > 2 * at_once.effective_chains
+        assert abs(estimate.value - exact) < 5 * (estimate.high - estimate.low) / (2 * 1.96) < 0.05
 
 
 @pytest.mark.parametrize(("visible", "hidden"), NORMALISED)
@@ -47,7 +45,8 @@ def test_of_every_pair_of_units(visible: str, hidden: str) -> None:
     track = TrajectoryAnnealing(rbm, 2000, torch.Generator().manual_seed(0))
     for step in range(1, 101):
         rbm.weight.copy_(final * step / 100)
-        estimate = track.update(rbm)
+        track.update(rbm)
+    estimate = track.estimate
     assert abs(estimate.value - float(log_z(rbm))) < 5 * (estimate.high - estimate.low) / (2 * 1.96) < 0.1
 
 
