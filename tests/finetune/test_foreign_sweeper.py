@@ -15,7 +15,13 @@ from finetune import train
 from own.sweeper import Recording
 from quick_composition import compose_quickly
 
-COMMAND = ["dbn-finetune", "-m", "arm=random_relu", "hydra.sweeper._target_=own.sweeper.Recording", "study=s"]
+COMMAND = [
+    "dbn-finetune",
+    "-m",
+    "arm=random_relu",
+    "hydra.sweeper._target_=hydra_plugins.recording.Recording",
+    "study=s",
+]
 COMMAND += ["training.learning_rate=interval(0.01,1)"]
 
 

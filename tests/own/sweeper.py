@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 class Recording(Sweeper):
     """Launches a job for each of some learning rates, and keeps Hydra's records of them."""
 
+    __module__ = "hydra_plugins.recording"  # Hydra takes no plugins from elsewhere
     rates: tuple[float, ...] = ()
     records: tuple[JobReturn, ...] = ()
 
