@@ -89,19 +89,20 @@ def hand_over(config: DictConfig, study: Path, commands: Sequence[Command]) -> s
     arrays = _submit_arrays(config, study, packs)
     jobs = {f"{array}_{k}": pack for array, own in arrays for k, pack in enumerate(own)}
     numbers = [array for array, _ in arrays]
-    write_json(
-        study / FOLDER / f"submitted_{numbers[0]}.json",
-        {
-            "submitted": time.time(),
-            "git": checkout_state(),
-            "jobs": {job: [folder for command in pack for folder in command.folders] for job, pack in jobs.items()},
-        },
-    )
+    record = study / FOLDER / f"submitted_{numbers[0]}.json"
+    content = {
+        "submitted": time.time(),
+        "git": checkout_state(),
+        "jobs": {job: [folder for command in pack for folder in command.folders] for job, pack in jobs.items()},
+    }
+    write_json(record, content)
     n_runs = sum(len(command.folders) for command in waiting)
     queue = f"arrays {', '.join(numbers)} one behind another" if len(numbers) > 1 else f"array {numbers[0]}"
     said = f"{study.name}: {count_text(n_runs, 'run')} in {count_text(len(packs), 'job')}, {queue}{before}"
     if not config.pretrain_only:
-        said += f"; the report is job {_submit_report(config, study, numbers)}"
+        report = _submit_report(config, study, numbers)
+        write_json(record, {**content, "report": report})
+        said += f"; the report is job {report}"
     return f"{said}.\n{look}"
 
 

@@ -68,7 +68,9 @@ def test_a_sweep_in_packs_and_arrays_and_each_run_once(bin_: Path, monkeypatch: 
     planned = json.loads((study / "sweep.json").read_text())["jobs"]
     assert len(planned) == 8
     assert not [job for job in planned if "submit" in job["command"]]
-    submitted = json.loads((study / "slurm/submitted_7.json").read_text())["jobs"]
+    record = json.loads((study / "slurm/submitted_7.json").read_text())
+    assert record["report"] == "9"
+    submitted = record["jobs"]
     assert {job: len(runs) for job, runs in submitted.items()} == {"7_0": 2, "7_1": 2, "7_2": 2, "8_0": 2}
 
     monkeypatch.setenv("SLURM_JOB_ID", "7")

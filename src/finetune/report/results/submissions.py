@@ -18,7 +18,7 @@ class Submissions:
     """What is known of a study's jobs.
 
     Attributes:
-        jobs: ids of all jobs, elements of arrays as ``7_3``.
+        jobs: ids of all jobs, elements of arrays as ``7_3``, those of reports among them.
         job_of: id of the job that a run waits for or is part of, by the name of the run's directory.
         git: state of the code when the study was last submitted; None where it is not known.
     """
@@ -38,6 +38,8 @@ def read_submissions(study: Path) -> Submissions:
         for job, runs in content["jobs"].items():
             jobs.add(job)
             job_of.update(dict.fromkeys(runs, job))
+        if isinstance(content.get("report"), str):
+            jobs.add(content["report"])
         git = content.get("git")
     return Submissions(frozenset(jobs), job_of, git)
 

@@ -67,6 +67,17 @@ def test_a_run_that_waits_says_why(study, queue):
     assert [run.command for run in found.values() if run.command] == ["dbn-finetune arm=dbn seed=3"]
 
 
+def test_a_study_is_not_over_while_its_report_waits(study, queue):
+    jobs, _ = queue
+    study.run("dbn", 0, 0.1)
+    submitted(study, "7", {"7_0": ["dbn_seed0"]})
+    path = study.directory / "slurm/submitted_7.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "report": "8"}))
+    assert read_study_state(study.directory).is_over
+    jobs["8"] = QueuedJob("PENDING", "Dependency")
+    assert not read_study_state(study.directory).is_over
+
+
 def test_the_latest_submission_counts(study, queue):
     jobs, _ = queue
     plan(study, ["dbn"], [0])
