@@ -171,8 +171,11 @@ FREE = frozenset({"copies", "copy", "copy_name", "seeds_of"})
 """A study's own variables, from which other settings are made."""
 OPEN = frozenset({"search.settings", "searched"})
 """Groups that may hold anything."""
-DEPENDENT = {"optimizer.momentum": "optimizer.nesterov"}
-"""Settings of torch's that are refused together."""
+DEPENDENT = {
+    "optimizer.momentum": "optimizer.nesterov",
+    "stack.every_layer.hidden.kind": "stack.every_layer.hidden={'kind'",
+}
+"""Settings that are refused together with another, or as a whole."""
 FEW = 4
 """Kinds of wrong values that at least are refused."""
 

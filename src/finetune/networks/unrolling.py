@@ -39,18 +39,18 @@ def unroll(stack: DBN, network: Network) -> None:
     decoders = [stack[k].decoder() for k in reversed(range(depth))] if network.code is not None else []
     parts = [*encoders, *decoders]
     for number, (block, (layer, activation)) in enumerate(zip(network.blocks, parts, strict=False), start=1):
-        if isinstance(activation, str) and activation not in Activation.registry:
-            raise SettingError(
-                f"stack.every_layer.hidden={activation}: the mean of such units is no activation of a network. "
-                "Pretrain with stack.every_layer.hidden=relu, say, or give another classifier the features of the "
-                "stack: dbn-features."
-            )
         above = network.blocks[number].layer.units_below if number < len(network.blocks) else ()
         if block.activation != activation and activation not in above and number < len(network.blocks):
             if activation == BernoulliWithLabel.activation:
                 raise SettingError(
                     "The stack's top layer is a class RBM, whose hidden units depend on the label: no network computes "
                     "them. Use network=class_rbm, which classifies by its free energies."
+                )
+            if isinstance(activation, str) and activation not in Activation.registry:
+                raise SettingError(
+                    f"stack.every_layer.hidden={activation}: the mean of such units is no activation of a network. "
+                    "Pretrain with stack.every_layer.hidden=relu, say, or give another classifier the features of the "
+                    "stack: dbn-features."
                 )
             cure = (
                 "Give the stack's top layer hidden: gaussian, and a learning_rate that such units bear, as in "

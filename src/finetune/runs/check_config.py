@@ -15,7 +15,7 @@ from dbn.commands.configuration import resolve_config
 from dbn.commands.factories import check_arguments, check_factory, target_of
 from dbn.commands.texts import with_texts
 from dbn.data.augment_settings import AUGMENT_CHECKS
-from dbn.errors import SettingError
+from dbn.errors import ModelFileError, SettingError
 from dbn.models.dbn import DBN
 from dbn.pretraining.check_config import check_optimizer, check_pretraining, take_a_step
 from dbn.runs.naming import has_convolution, kind_named
@@ -156,7 +156,11 @@ def check_given_stack(config: Mapping[str, Any]) -> None:
     file = config["init"].get("stack")
     if file is None or has_written_blocks(config):  # these take no stack
         return
-    found = [kind_named(layer.get("connection")) == "convolution" for layer in DBN.describe(file)["layers"]]
+    try:
+        header = DBN.describe(file)
+    except ModelFileError as error:
+        raise ModelFileError(f"init.stack: {error}") from None
+    found = [kind_named(layer.get("connection")) == "convolution" for layer in header["layers"]]
     if any(found) == has_convolution(config["stack"]["layers"]):
         return
     raise SettingError(

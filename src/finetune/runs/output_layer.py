@@ -63,7 +63,8 @@ def check_output(config: Mapping[str, Any], settings: TrainingSettings, initiali
     if network.get("output") is None:
         if settings.generative:
             raise SettingError(
-                f"training.generative={settings.generative:g}: only a class RBM is generative. Use {CLASS_RBM}, or 0."
+                f"training.generative={settings.generative:g}: network.output=null is a classifier "
+                f"alone, and only a class RBM is generative. Use {CLASS_RBM}, or 0."
             )
         return
     task, unlabelled = config["task"]["name"], config["unlabelled"]
