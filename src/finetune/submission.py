@@ -161,7 +161,7 @@ def _submit_report(config: DictConfig, study: Path, numbers: Sequence[str]) -> s
     asked = _resolved(config.hydra.launcher)
     kept = {key: asked[key] for key in ("partition", "account", "qos", "constraint") if asked.get(key) is not None}
     options = [
-        "--job-name=dbn-report", "--ntasks=1", "--time=60", f"--output={folder}/report_%j.out",
+        "--job-name=dbn-report", "--ntasks=1", "--cpus-per-task=1", "--time=60", f"--output={folder}/report_%j.out",
         f"--dependency=afterany:{':'.join(numbers)}", *batch_options(kept),
     ]  # fmt: skip
     return submit(script, options)
