@@ -117,16 +117,18 @@ class Phases:
             weights = self._weights[count, dtype] = torch.cat([positive, negative]).view(self.v.shape[:-1])
         return weights
 
-    def by_phase(self, rbm: RBM, count: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Visible states, hidden means and weights of both phases.
+    def by_phase(self, rbm: RBM, count: int | None = None) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Visible states, hidden means and weights of the positive phase, and of the negative one.
 
         Returns:
-            ``(2, batch, n_visible)``, ``(2, batch, n_hidden)`` and ``(2, batch)``, in a group with the members after
-            the phases; see :meth:`weights`.
+            ``(states, n_visible)``, ``(states, n_hidden)`` and ``(states,)`` of each, in a group with the members
+            first; see :meth:`weights`.
         """
-        weights = self.weights(count, rbm.weight.dtype)
-        shape = (2, *self.positive.v.shape[:-1])
-        return self.v.view(*shape, -1), self.mean.view(*shape, -1), weights.view(shape)
+        both = (self.v, self.mean, self.weights(count, rbm.weight.dtype))
+        if self.field.dim() > 2:
+            return list(zip(*both, strict=True))
+        sizes = [len(self.positive.v), len(self.negative.v)]
+        return list(zip(*(own.split(sizes) for own in both), strict=True))
 
     def write_gradient(self, rbm: RBM, count: int | None = None) -> None:
         """Write the gradient of a minibatch, see :meth:`dbn.models.rbm.RBM.write_gradient`; overwrites the means."""

@@ -127,7 +127,7 @@ class ContrastiveStep:
             pull = self.sparsity.pull(rbm, positive.mean, 1 if count is None else v.shape[-2] / count)
         statistics: Sequence[Tensor] = ()
         if self.gradient is not None:
-            statistics = self.gradient.statistics(*phases.by_phase(rbm, count))
+            statistics = self.gradient.statistics(phases.by_phase(rbm, count))
         phases.write_gradient(rbm, count)
         for parameter, positions in self.shared:
             gradient_of(parameter).div_(positions)

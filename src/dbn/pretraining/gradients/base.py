@@ -10,6 +10,9 @@ from torch import Tensor
 from dbn.models.rbm import RBM
 from dbn.models.registry import Registered
 
+PhaseStates = Sequence[tuple[Tensor, Tensor, Tensor]]
+"""Visible states, hidden means and weights of each phase, see :meth:`dbn.models.phases.Phases.by_phase`."""
+
 
 class Gradient(Registered, ABC):
     """The direction of an RBM's updates: the gradient of its likelihood, or what that is transformed to.
@@ -32,14 +35,13 @@ class Gradient(Registered, ABC):
         """Prepare for training ``rbm``, unless a state was restored."""
 
     @abstractmethod
-    def statistics(self, v: Tensor, h: Tensor, state_weights: Tensor) -> Sequence[Tensor]:
+    def statistics(self, phases: PhaseStates) -> Sequence[Tensor]:
         """What :meth:`transform` needs of a minibatch, so that sums over processes are those of all states.
 
         Args:
-            v: visible states ``(2, batch, n_visible)``, those of the positive phase first; in a group ``(2, members,
-                batch, n_visible)``.
-            h: their hidden means ``(2, batch, n_hidden)``.
-            state_weights: of the states, ``(2, batch)``: negative in the positive phase, positive in the negative one.
+            phases: of the positive phase, then of the negative one, visible states ``(states, n_visible)``, hidden
+                means ``(states, n_hidden)``, and weights of the states ``(states,)``, negative ones in the positive
+                phase; in a group with the members first.
         """
 
     @abstractmethod
@@ -62,7 +64,7 @@ class Plain(Gradient):
     def start(self, rbm: RBM) -> None:
         """Nothing to prepare."""
 
-    def statistics(self, v: Tensor, h: Tensor, state_weights: Tensor) -> Sequence[Tensor]:
+    def statistics(self, phases: PhaseStates) -> Sequence[Tensor]:
         """None."""
         return ()
 

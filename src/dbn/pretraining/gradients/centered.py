@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dbn.errors import SettingError
 from dbn.models.rbm import RBM
-from dbn.pretraining.gradients.base import Gradient
+from dbn.pretraining.gradients.base import Gradient, PhaseStates
 from dbn.settings import check_choice, check_number
 
 OFFSETS = ("data", "model", "average")
@@ -83,10 +83,13 @@ class Centered(Gradient):
                 self.visible = rbm.visible.mean(rbm.weight.new_zeros(*rbm.connection.members, 1, rbm.n_visible))
                 self.hidden = rbm.hidden.mean(rbm.connection.hidden_field(self.visible))
 
-    def statistics(self, v: Tensor, h: Tensor, state_weights: Tensor) -> Sequence[Tensor]:
+    def statistics(self, phases: PhaseStates) -> Sequence[Tensor]:
         """Weighted sums of visible and hidden states for each phase ``(2, 1, n)``, and the weights' ``(2, 1, 1)``."""
-        weights = state_weights.unsqueeze(-2)
-        return weights @ v.to(weights), weights @ h.to(weights), weights.sum(-1, keepdim=True)
+        sums = []
+        for v, h, state_weights in phases:
+            weights = state_weights.unsqueeze(-2)
+            sums.append((weights @ v.to(weights), weights @ h.to(weights), weights.sum(-1, keepdim=True)))
+        return [torch.stack(own) for own in zip(*sums, strict=True)]
 
     def transform(self, rbm: RBM, statistics: Sequence[Tensor]) -> None:
         """Move the offsets, and replace the gradients of the weight and of both biases."""

@@ -15,6 +15,7 @@ from dbn.models.units import Bernoulli, PerMap
 from dbn.pretraining import LayerSettings, fit
 from dbn.pretraining.contrastive import ContrastiveStep
 from dbn.pretraining.gradients import Centered, Enhanced, Gradient
+from dbn.pretraining.gradients.base import PhaseStates
 from dbn.random.streams import stream
 from dbn.samplers import ContrastiveDivergence
 from helpers import PAIRS, make_rbm
@@ -37,7 +38,9 @@ def transformed(rbm: RBM, direction: Gradient, v: Tensor, n_data: int, weights: 
     field = rbm.hidden_field(v)
     mean = rbm.hidden.mean(field)
     direction.start(rbm)
-    parts = direction.statistics(v.view(2, n_data, -1), mean.clone().view(2, n_data, -1), weights.view(2, n_data))
+    parts = direction.statistics(
+        [*zip(v.split(n_data), mean.clone().split(n_data), weights.split(n_data), strict=True)]
+    )
     rbm.write_gradient(v, field, mean, weights)
     direction.transform(rbm, parts)
     return {name: own.grad.clone() for name, own in rbm.named_parameters() if own.grad is not None}
@@ -112,7 +115,7 @@ class _Nothing(Gradient):
     def start(self, rbm: RBM) -> None:
         pass
 
-    def statistics(self, v: Tensor, h: Tensor, state_weights: Tensor) -> tuple[Tensor, ...]:
+    def statistics(self, phases: PhaseStates) -> tuple[Tensor, ...]:
         return ()
 
     def transform(self, rbm: RBM, statistics: Any) -> None:
@@ -244,10 +247,32 @@ def test_phases_say_what_they_hold() -> None:
     phases.negative.v.fill_(0.0)
     with torch.no_grad():
         phases.condition_on_visible(rbm)
-        v, h, weights = phases.by_phase(rbm, 12)
-    assert torch.equal(v.mean((1, 2)), torch.tensor([1.0, 0.0]).double())
-    torch.testing.assert_close(h[1], torch.sigmoid(rbm.hidden.bias).detach().expand(6, -1))
-    torch.testing.assert_close(weights.sum(1), torch.tensor([-0.5, 0.5]).double())
+        found = phases.by_phase(rbm, 12)
+    assert [float(v.mean()) for v, _, _ in found] == [1.0, 0.0]
+    torch.testing.assert_close(found[1][1], torch.sigmoid(rbm.hidden.bias).detach().expand(6, -1))
+    assert [float(weights.sum()) for _, _, weights in found] == pytest.approx([-0.5, 0.5], abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["centered", "enhanced"])
+def test_any_number_of_chains(kind: str) -> None:
+    """The same update as with every state of the negative phase taken three times."""
+    images = torch.rand(
+        6, make_rbm().n_visible, dtype=torch.float64, generator=torch.Generator().manual_seed(5)
+    ).round()
+    found = []
+    for copies in (1, 3):
+        rbm, direction = make_rbm(), Gradient.create(kind, "gradient")
+        phases = Phases(rbm, 6, 4 * copies)
+        phases.positive.v.copy_(images)
+        phases.negative.v.copy_(images[:4].flip(1).repeat(copies, 1))
+        with torch.no_grad():
+            direction.start(rbm)
+            phases.condition_on_visible(rbm)
+            statistics = direction.statistics(phases.by_phase(rbm))
+            phases.write_gradient(rbm)
+            direction.transform(rbm, statistics)
+        found.append([own.grad for own in rbm.parameters()])
+    torch.testing.assert_close(found[0], found[1], rtol=0, atol=1e-12)
 
 
 def test_layers_that_share_biases_are_refused() -> None:
