@@ -29,6 +29,7 @@ COMMAND += ["training.learning_rate=interval(0.01,1)"]
 def _sweeper(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     compose_quickly(monkeypatch)
+    monkeypatch.setitem(sys.modules, "hydra_plugins.recording", sys.modules["own.sweeper"])
     Plugins.instance().register(Recording)
 
 

@@ -50,6 +50,7 @@ class Training(FakeTraining):
 
 
 def search(monkeypatch: pytest.MonkeyPatch, training: Training, *more: str) -> None:
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # the command sets it
     monkeypatch.setattr("finetune.runs.network_run.finetune_seeds", training)
     monkeypatch.setattr(sys, "argv", [*SEARCH, *more])
     train.main()
