@@ -333,24 +333,12 @@ LADDER = [name for name in EXPERIMENTS if name.startswith("ladder_")]
 CONVOLUTIONAL_EXPERIMENTS = ("label_efficiency_convolutional", "mnist_convolutional")
 
 
-@pytest.mark.parametrize(
-    ("experiment", "arm"),
-    [
-        (experiment, arm)
-        for experiment in sorted(set(EXPERIMENTS) - set(LADDER))
-        for arm in ("dbn", "random_relu")
-        if arm == "random_relu" or experiment not in FROM_NO_STACK
-    ],
-)
+@pytest.mark.parametrize("experiment", sorted(set(EXPERIMENTS) - set(LADDER)))
+@pytest.mark.parametrize("arm", ["dbn", "random_relu"])
 def test_every_experiment_runs(experiment: str, arm: str, compose: Composer, data_root: Path) -> None:
     """One block of each stage on the real data."""
-<<<<<<< HEAD
     name = f"conv_{arm}" if experiment in CONVOLUTIONAL_EXPERIMENTS else arm
     config = compose("finetune", [f"experiment={experiment}", f"arm={name}", "debug=fast"])
-=======
-    given = arm if experiment in FROM_NO_STACK else CALLED.get(experiment, "{}").format(arm)
-    config = compose("finetune", [f"experiment={experiment}", f"arm={given}", "debug=fast"])
->>>>>>> h18
     result = finetune(config)
     assert result["arm"] in (name, f"{name}_augment_elastic"), "it may be about deformed images"
     assert (finetuning_directory(config) / "result.json").is_file()
