@@ -110,7 +110,7 @@ def main() -> None:
             for precision, own in found.items():
                 own[seed] = measure(precision, seed, length, options.device, runs)
                 print(precision, seed, {name: round(value, 4) for name, value in own[seed].items()}, flush=True)
-    cpu = software_and_machine()["machine"]["cpu"]
+    cpu = software_and_machine(None)["machine"]["cpu"]
     device = cpu if options.device == "cpu" else torch.cuda.get_device_name()
     today = datetime.datetime.now().astimezone().strftime("%d %B %Y")
     lines = [

@@ -48,7 +48,7 @@ class Table:
     def of(cls, title: str, measured: Mapping[str, Sequence[float]], date: str) -> "Table":
         """From images per second of each subject, round by round, measured on this machine."""
         speeds = {s: [statistics.median(values), min(values), max(values)] for s, values in measured.items()}
-        machine = software_and_machine()["machine"]
+        machine = software_and_machine(None)["machine"]
         where = f"{machine['cpu']}, {machine['cores']} cores"
         return cls(title, speeds, len(next(iter(measured.values()))), date, where, fingerprint())
 

@@ -57,7 +57,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         ("augment@stack.augment=nosuch", ["augment@stack.augment=nosuch: no such choice", "affine"]),
         ("augment@nosuch=none", ["augment@nosuch: no such setting"]),
         ("data=digits,mnist", ["data=digits,mnist", "add -m"]),
-        ("optimizer=5", ["optimizer=5: no such choice", "adam, adamw, sgd"]),
+        ("optimizer=5", ["optimizer=5: no such choice", "adam, adamw, plain, sgd"]),
         ("arm=null", ["arm=null: no such choice"]),
         ("stack=a/b", ["stack=a/b: no such choice"]),
         ("-m 'seed=range(3,1)'", ["seed=range(3,1)", "nothing in this range"]),

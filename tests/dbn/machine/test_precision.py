@@ -9,11 +9,9 @@ from dbn.errors import SettingError
 from dbn.machine.precision import Choice, choose_precision, device_kind
 from dbn.models.phases import Phases
 from dbn.models.units import Bernoulli, Gaussian
-from dbn.pretraining import LayerSettings, fit
-from dbn.pretraining.contrastive import RBMTraining
+from dbn.pretraining import fit
 from dbn.pretraining.stack_run import pretrain
 from dbn.random.streams import stream
-from dbn.samplers import ContrastiveDivergence
 from finetune.runs.network_run import finetune
 from helpers import Composer
 
@@ -89,13 +87,6 @@ def test_training_in_either_precision_learns_the_same(digits_data: object) -> No
     assert difference < 4 * standard_error
     assert standard_error < 0.02 * errors.mean()
     assert (errors[0] != errors[1]).all()
-
-
-def test_the_module_says_what_it_chose() -> None:
-    module = RBMTraining(RBM(Bernoulli(6), Bernoulli(4)), LayerSettings(n_hidden=4), ContrastiveDivergence())
-    module.on_fit_start()
-    assert module.precision == "float32"
-    assert module.precision_decided_by != "precision=auto"
 
 
 @pytest.mark.parametrize("stage", ["pretrain", "finetune"])

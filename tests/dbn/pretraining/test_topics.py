@@ -72,7 +72,7 @@ def test_it_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_run_prints_its_topics(compose: Composer, capsys: pytest.CaptureFixture[str], data_root: Path) -> None:
     """On the real messages, one epoch of a few: the words of every topic, and both perplexities, in the result."""
-    small = ["stack.layers=[2]", "stack.every_layer.epochs=1", "trainer.limit_train_batches=3"]
+    small = ["stack.layers=[2]", "stack.every_layer.epochs=1", "+trainer.limit_train_batches=3"]
     config = compose("pretrain", ["experiment=newsgroups", *small])
     result = pretrain(config)
     assert len(result["topics"]) == 2

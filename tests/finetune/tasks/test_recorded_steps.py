@@ -238,6 +238,9 @@ class WaitingLayer(Waiting):
     def operations(self) -> int:
         return self.layer.operations
 
+    def biases(self) -> list[nn.Parameter]:
+        return self.layer.biases()
+
 
 def hook_first_layer(module: FineTuning) -> None:
     """A user's hook, which changes what the layer computes."""

@@ -39,7 +39,7 @@ def test_the_centered_gradient_is_that_of_the_step_it_would_have_taken(precision
     (W, b, c), found = gradients(), gradients(gradient=direction)
     assert direction.visible is not None
     assert direction.hidden is not None
-    tolerance = 1e-5 if precision == "float32" else 2e-3  # means are kept as products take them
+    tolerance = 1e-5 if precision == "float32" else 4e-3  # means are kept with the 8 bits that products take
     dW = W - direction.visible.T @ c - b.T @ direction.hidden
     for own, wanted in zip(found, (dW, b - direction.hidden @ dW.T, c - direction.visible @ dW), strict=True):
         torch.testing.assert_close(own, wanted, rtol=0, atol=tolerance)
