@@ -56,8 +56,14 @@ def check_sampler(sampler: Mapping[str, Any], optuna: Any) -> None:
         SettingError: it cannot be made, or goes through a sequence or a grid, which a seed for each trial would break.
     """
     made: list[Any] = []
-    check_factory("hydra.sweeper.sampler", sampler, lambda factory: made.append(factory(seed=0)))
     samplers = optuna.samplers
+
+    def attempt(factory: Any) -> None:
+        made.append(factory(seed=0))
+        if isinstance(made[-1], samplers.BaseSampler):  # some settings are first looked at when it is asked
+            optuna.create_study(sampler=made[-1]).ask({"x": optuna.distributions.FloatDistribution(0.0, 1.0)})
+
+    check_factory("hydra.sweeper.sampler", sampler, attempt)
     if not isinstance(made[-1], samplers.BaseSampler):
         raise SettingError(
             f"hydra.sweeper.sampler._target_={sampler['_target_']}: it is no sampler of Optuna's. Use "

@@ -188,7 +188,7 @@ def test_a_study_of_another_search_is_refused(
     search(monkeypatch, Training(), "hydra.sweeper.n_trials=1")
     assert "objective=" in refused(monkeypatch, capsys, "objective=validation/nll")
     assert "training.epochs=100" in refused(monkeypatch, capsys, "training.epochs=7")
-    assert "high=1.0" in refused(monkeypatch, capsys, "space.training.learning_rate.high=2.0")
+    assert "space.training.mixup" in refused(monkeypatch, capsys, "space=mixup")
     assert len(study_of().trials) == 1
 
 
@@ -207,8 +207,7 @@ def test_a_search_of_which_nothing_succeeds_ends_with_the_error(
     ("override", "message"),
     [
         ("hydra.sweeper.n_trials=0", "hydra.sweeper.n_trials=0: it must be"),
-        ("hydra.sweeper.sampler._target_=optuna.samplers.QMCSampler", "sweep=tune"),
-        ("hydra.sweeper.sampler.n_startup_trials=many", "hydra.sweeper.sampler.n_startup_trials=many"),
+        ("hydra.sweeper.sampler.n_startup_trials=many", "hydra.sweeper.sampler.n_startup_trials='many'"),
         ("data.validation=0", "data.validation=0"),
         ("objective=test/error", "cannot be judged"),
         ("objective=validation/errors", "Did you mean validation/error"),
@@ -223,6 +222,19 @@ def test_a_search_that_cannot_be_is_refused_before_any_trial(
 ) -> None:
     assert message in refused(monkeypatch, capsys, override)
     assert not list(Path().rglob("result.json"))
+
+
+def test_a_sampler_that_goes_through_a_sequence_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Others are taken, without the settings of the default one."""
+    monkeypatch.setattr(sys.modules[__name__], "SEARCH", [word for word in SEARCH if "n_startup" not in word])
+    others = [f"~hydra.sweeper.sampler.{name}" for name in ("n_startup_trials", "multivariate")]
+    said = refused(monkeypatch, capsys, "hydra.sweeper.sampler._target_=optuna.samplers.QMCSampler", *others)
+    assert "sweep=tune" in said
+    genetic = ["hydra.sweeper.sampler._target_=optuna.samplers.NSGAIISampler", "hydra.sweeper.n_trials=2"]
+    search(monkeypatch, Training(), *genetic, *others)
+    assert len(study_of().trials) == 2
 
 
 def test_several_objectives_have_no_pruner(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
