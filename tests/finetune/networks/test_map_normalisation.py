@@ -92,7 +92,7 @@ def test_response_normalisation_follows_the_activation_and_precedes_the_pooling(
 
 
 def test_response_normalisation_of_a_dense_network_is_refused() -> None:
-    with pytest.raises(SettingError, match=r"network.normalisation=response.*no convolutional layer.*normalisation=batch"):
+    with pytest.raises(SettingError, match=r"normalisation=response.*no convolutional layer.*normalisation=batch"):
         Network.dense([4, 3, 2], normalisation="response")
 
 
