@@ -338,7 +338,13 @@ CONVOLUTIONAL_EXPERIMENTS = ("label_efficiency_convolutional", "mnist_convolutio
 def test_every_experiment_runs(experiment: str, arm: str, compose: Composer, data_root: Path) -> None:
     """One block of each stage on the real data."""
     name = f"conv_{arm}" if experiment in CONVOLUTIONAL_EXPERIMENTS else arm
-    config = compose("finetune", [f"experiment={experiment}", f"arm={name}", "debug=fast"])
+    chosen = f"arm={name}"
+    if experiment == "mnist_classrbm":  # class RBMs are arms of their own
+        name, chosen = {
+            "dbn": ("class_rbm_joint", "start=joint"),
+            "random_relu": ("class_rbm_random_sigmoid", "start=random_sigmoid"),
+        }[arm]
+    config = compose("finetune", [f"experiment={experiment}", chosen, "debug=fast"])
     result = finetune(config)
     assert result["arm"] in (name, f"{name}_augment_elastic"), "it may be about deformed images"
     assert (finetuning_directory(config) / "result.json").is_file()

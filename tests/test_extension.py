@@ -26,7 +26,7 @@ from finetune.runs.network_run import finetune, finetuning_directory
 from helpers import Composer
 
 OWN = Path(__file__).parent / "own"
-HIDDEN = "stack.every_layer.hidden={_target_:spin.Spin,value:1.5}"
+HIDDEN = "stack.every_layer.hidden={_target_:magnet.Magnet,value:1.5}"
 CONNECTION = "stack.every_layer.connection={_target_:masked.Masked,density:0.4}"
 SAMPLER = ["sampler._target_=hot.Hot", "~sampler.sample_visible", "+sampler.beta=0.8", "sampler.steps=2"]
 METHOD = ["method._target_=denoising.Denoising", "~method.sampler", "+method.corruption=0.2"]
@@ -37,11 +37,11 @@ EXPERIMENTS = {
 stack:
   layers: [12, 8]
   every_layer:
-    hidden: { _target_: spin.Spin, value: 1.5 }
+    hidden: { _target_: magnet.Magnet, value: 1.5 }
     connection: { _target_: masked.Masked, density: 0.4 }
     epochs: 8
     learning_rate: 0.02
-network: { activation: { _target_: spin.SpinActivation, value: 1.5 } }
+network: { activation: { _target_: magnet.MagnetActivation, value: 1.5 } }
 sampler: { _target_: hot.Hot, beta: 0.8 }
 training: { learning_rate: 0.03 }
 """,
@@ -53,7 +53,7 @@ method: { _target_: denoising.Denoising, corruption: 0.2 }
 UNUSED = {"unit, connection, sampler": "~sampler.sample_visible", "method": "~method.sampler"}
 """Arguments of the package's own sampler and method that those of one's own do not have."""
 ACTIVATION = {
-    "unit, connection, sampler": ["network.activation={_target_:spin.SpinActivation,value:1.5}"],
+    "unit, connection, sampler": ["network.activation={_target_:magnet.MagnetActivation,value:1.5}"],
     "method": [],
 }
 
@@ -63,16 +63,16 @@ def _own_types(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(OWN))
 
 
-def spin_hidden() -> RBM:
-    from spin import Spin
+def magnet_hidden() -> RBM:
+    from magnet import Magnet
 
-    return RBM(Bernoulli(5), Spin(4, value=1.5))
+    return RBM(Bernoulli(5), Magnet(4, value=1.5))
 
 
-def spin_visible() -> RBM:
-    from spin import Spin
+def magnet_visible() -> RBM:
+    from magnet import Magnet
 
-    return RBM(Spin(5, value=0.5), Bernoulli(4))
+    return RBM(Magnet(5, value=0.5), Bernoulli(4))
 
 
 def masked() -> RBM:
@@ -96,7 +96,7 @@ def log_sum_over_hidden(rbm: RBM, v: Tensor) -> Tensor:
     return torch.logsumexp(torch.stack(each), 0)
 
 
-@pytest.mark.parametrize("make", [spin_hidden, spin_visible, masked])
+@pytest.mark.parametrize("make", [magnet_hidden, magnet_visible, masked])
 def test_exact_checks(make: Callable[[], RBM]) -> None:
     """Free energy against summation, gradient against autograd, Gibbs sampling against the enumerated distribution."""
     rbm = randomised(make)
@@ -125,7 +125,7 @@ def test_exact_checks(make: Callable[[], RBM]) -> None:
         assert (counts / n - probability).abs().sum() / 2 < 4 * floor
 
 
-@pytest.mark.parametrize("make", [spin_hidden, spin_visible, masked])
+@pytest.mark.parametrize("make", [magnet_hidden, magnet_visible, masked])
 def test_moments_and_partition_function(make: Callable[[], RBM]) -> None:
     """Means against a million draws, within five standard errors; log Z between annealing up and down."""
     rbm, n = randomised(make), 1_000_000
@@ -172,8 +172,8 @@ def test_from_the_command_to_the_network_s_file(choice: str, tmp_path: Path) -> 
     assert "ModelFileError" in refused.stderr  # a file imports nothing
     assert "Import the module" in refused.stderr
     import denoising  # noqa: F401
+    import magnet  # noqa: F401
     import masked  # noqa: F401
-    import spin  # noqa: F401
 
     stack, trained = DBN.load(stack_file), Network.load(network_file)
     assert stack.sizes == [64, 12, 8]
@@ -235,10 +235,13 @@ def test_several_seeds_of_a_type_that_has_no_group_are_refused(compose: Composer
     ("overrides", "words"),
     [
         (
-            ["stack.every_layer.hidden={_target_:spin.Spin,valu:1.5}"],
+            ["stack.every_layer.hidden={_target_:magnet.Magnet,valu:1.5}"],
             r"stack\.every_layer\.hidden\.valu: no such setting",
         ),
-        (["stack.every_layer.hidden={_target_:spin.Spim}"], r"stack\.every_layer\.hidden\._target_='spin\.Spim'"),
+        (
+            ["stack.every_layer.hidden={_target_:magnet.Magnit}"],
+            r"stack\.every_layer\.hidden\._target_='magnet\.Magnit'",
+        ),
         (["stack.every_layer.hidden={_target_:masked.Masked}"], "no subclass of Units"),
         (["stack.every_layer.connection=masket"], "stack.every_layer.connection='masket': no such choice"),
     ],

@@ -12,10 +12,10 @@ from dbn.models.units import Units
 from dbn.random.noise import uniform
 
 
-class Spin(Units):
+class Magnet(Units):
     """Units with two states, ``-value`` and ``value``, and energy ``-b . x``."""
 
-    kind: ClassVar[str] = "spin"
+    kind: ClassVar[str] = "magnet"
     options: ClassVar[tuple[str, ...]] = ("value",)
 
     def __init__(self, shape: Any, value: float = 1.0) -> None:
@@ -28,7 +28,7 @@ class Spin(Units):
 
     @property
     def activation(self) -> Any:  # type: ignore[override]
-        return {"kind": "spin", "value": self.value}
+        return {"kind": "magnet", "value": self.value}
 
     def energy(self, x: Tensor) -> Tensor:
         return -(x @ self.bias)
@@ -61,10 +61,10 @@ class Spin(Units):
         return (self.value * bits).to(self.bias)
 
 
-class SpinActivation(Activation):
+class MagnetActivation(Activation):
     """Their mean in a network."""
 
-    kind: ClassVar[str] = "spin"
+    kind: ClassVar[str] = "magnet"
     options: ClassVar[tuple[str, ...]] = ("value",)
 
     def __init__(self, value: float = 1.0) -> None:
