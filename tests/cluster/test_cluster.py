@@ -146,6 +146,30 @@ def test_a_job_whose_process_is_killed_says_where_it_goes_on_from(
     assert_same_bits(folder, undisturbed)
 
 
+def test_a_convolutional_job_that_is_told_to_stop_in_both_stages_ends_with_the_same_bits(
+    cluster: Cluster, folder: Path, tmp_path: Path
+) -> None:
+    settings = [
+        "arm=conv_dbn_relu", "stack.layers=[{kind: convolution, maps: 4, kernel: 3, padding: 1, pool: 2}, 10]",
+        "stack.every_layer.epochs=40", "stack.every_layer.learning_rate=0.001", "stack.every_layer.batch_size=10",
+        "checkpoint_seconds=0.5", "training.epochs=40", "training.batch_size=10",
+    ]  # fmt: skip
+    stack, network = stack_directory(*settings), Path("runs/default/finetune/conv_dbn_relu_seed0")
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    undisturbed = submit(cluster, alone, "finetune.sbatch", *settings)
+    cluster.wait_for(undisturbed)
+    job = submit(cluster, folder, "finetune.sbatch", *settings)
+    for start, directory in enumerate((stack, network), start=1):
+        wait_until(lambda directory=directory: rows(folder / directory / "metrics.csv") >= 4)
+        tell_to_stop(cluster, job)
+        wait_until(lambda start=start: f"start {start}," in log_of(folder, job), 60)
+    cluster.wait_for(job)
+    for path in (stack / "dbn.safetensors", network / "network.safetensors", network / "metrics.csv"):
+        assert (folder / path).read_bytes() == (alone / path).read_bytes(), path
+    assert log_of(folder, job).count("was told to stop") == 2
+
+
 def test_two_nodes_do_both_stages_together(cluster: Cluster, folder: Path) -> None:
     options = ("--nodes=2", "--ntasks-per-node=1")
     job = submit(
