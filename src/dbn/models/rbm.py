@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dbn.errors import SettingError
 from dbn.machine.kernels import has_kernels
@@ -268,10 +268,7 @@ def check_hidden_bias(visible: Units, hidden: Units) -> None:
     """
     if hidden.scales_hidden_bias:
         raise SettingError(f"hidden={hidden.kind}: such units are visible ones, which scale the other layer's bias.")
-    if not visible.scales_hidden_bias:
-        return
-    of_one_piece = isinstance(hidden.bias, nn.Parameter) and hidden.positions == 1
-    if not of_one_piece or hidden.kind == "bernoulli_with_label":
+    if visible.scales_hidden_bias and not hidden.has_one_bias:
         raise SettingError(
             f"visible={visible.kind}: such units scale the hidden units' bias, and {hidden.kind} units have none of "
             "one piece. Use hidden units of one type with a dense connection, such as bernoulli ones."

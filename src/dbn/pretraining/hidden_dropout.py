@@ -95,6 +95,7 @@ class DroppedUnits(Units):
         self.units = units
         self.bias = units.bias
         self.positions = units.positions
+        self.has_one_bias = units.has_one_bias  # type: ignore[misc]  # of an instance
         self.interval, self.activation = units.interval, units.activation  # type: ignore[misc]  # of an instance
         self.dropout = dropout
 

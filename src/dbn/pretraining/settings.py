@@ -7,7 +7,7 @@ from typing import Any
 from dbn.errors import SettingError
 from dbn.models.connections import Connection
 from dbn.models.registry import Registered
-from dbn.models.units import BernoulliWithLabel, MaxPooled, PerMap, Units
+from dbn.models.units import MaxPooled, PerMap, Units
 from dbn.pretraining.gradients import Gradient, Plain
 from dbn.pretraining.hidden_dropout import HiddenDropout
 from dbn.pretraining.sparsity import Sparsity
@@ -40,8 +40,7 @@ def check_units(key: str, value: Any) -> None:
         SettingError: no such type or option, or a type that the connection makes of the given one.
     """
     found, options = Units.resolve(value, key)
-    if found is BernoulliWithLabel and "n_labels" in options:
-        check_number(f"{key}.n_labels", options["n_labels"], low=2, whole=True)
+    found.check_options(key, options)
     if issubclass(found, MaxPooled | PerMap):
         raise SettingError(
             f"{key}={format_value(value)}: a convolutional layer makes its units those of maps by itself. Give the "

@@ -59,6 +59,8 @@ class Units(Registered, nn.Module, ABC):
     """Units that share each parameter."""
     scales_hidden_bias: ClassVar[bool] = False
     """Whether, as visible units, they say how often the hidden units' bias counts, see :meth:`hidden_bias_scale`."""
+    has_one_bias: ClassVar[bool] = True
+    """Whether :attr:`bias`, a number for each unit, is all that is added to their field, so that it can be scaled."""
     pooling: Pooling | None = None
     """What the layer above sees of the units, one output for each block; None: all of them."""
 
@@ -202,6 +204,18 @@ class Units(Registered, nn.Module, ABC):
         """
         gain = self.gain()
         gradient_of(self.bias).add_((field if gain is None else field * gain).view_as(self.bias))
+
+    @classmethod
+    def check_options(cls, key: str, options: Mapping[str, Any]) -> None:
+        """Check what can be checked of options before the number of units is known.
+
+        Args:
+            key: of the setting that gives the type, for messages.
+            options: that are given.
+
+        Raises:
+            SettingError: an option is invalid.
+        """
 
     @abstractmethod
     def initialise_bias(self, data_mean: Tensor) -> None:

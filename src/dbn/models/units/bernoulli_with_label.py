@@ -1,7 +1,7 @@
 """Binary units beside a label, which is summed out: the hidden units of a class RBM."""
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -52,6 +52,7 @@ class BernoulliWithLabel(Units):
     """
 
     kind: ClassVar[str] = "bernoulli_with_label"
+    has_one_bias: ClassVar[bool] = False
     options: ClassVar[tuple[str, ...]] = ("n_labels",)
     activation = "bernoulli_with_label"
     """No network has it: the mean depends on weights of the label, see :class:`dbn.models.free_energy.FreeEnergy`."""
@@ -68,6 +69,11 @@ class BernoulliWithLabel(Units):
         self.n_labels = n_labels
         self.label_bias = nn.Parameter(torch.zeros(n_labels))
         self.label_weight = nn.Parameter(torch.zeros(n_labels, self.size))
+
+    @classmethod
+    def check_options(cls, key: str, options: Mapping[str, Any]) -> None:
+        """``n_labels``."""
+        check_number(f"{key}.n_labels", options.get("n_labels", 10), low=2, whole=True)
 
     def matrix(self) -> Tensor:
         """``U``, ``(n_labels, n)``; in a group ``(members, n_labels, n)``."""

@@ -49,6 +49,12 @@ class Binomial(Units):
         self.interval = (0.0, float(trials))  # type: ignore[misc]  # of an instance
         self.activation: Mapping[str, Any] = {"kind": "binomial", "trials": trials}
 
+    @classmethod
+    def check_options(cls, key: str, options: Mapping[str, Any]) -> None:
+        """``trials``."""
+        if "trials" in options:
+            check_number(f"{key}.trials", options["trials"], low=1, whole=True)
+
     def energy(self, x: Tensor) -> Tensor:
         """Energy of counts, or of their means, ``x`` ``(batch, n)``; returns ``(batch,)`` in nats."""
         choices = math.lgamma(self.trials + 1) - torch.lgamma(x + 1) - torch.lgamma(self.trials - x + 1)

@@ -36,6 +36,7 @@ class DoubleReLU(Units):
     """
 
     kind: ClassVar[str] = "drelu"
+    has_one_bias: ClassVar[bool] = False
     activation = "drelu"
     interval: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
 

@@ -53,6 +53,7 @@ class MaxPooled(Units):
     """
 
     kind: ClassVar[str] = "max_pooled"
+    has_one_bias: ClassVar[bool] = False
     options: ClassVar[tuple[str, ...]] = ("pool",)
     activation = "sigmoid"
     interval: ClassVar[tuple[float, float]] = (0.0, 1.0)

@@ -44,6 +44,7 @@ class Mixed(Units):
     """
 
     kind: ClassVar[str] = "mixed"
+    has_one_bias: ClassVar[bool] = False
     options: ClassVar[tuple[str, ...]] = ("parts",)
     interval: ClassVar[tuple[float, float]] = (-math.inf, math.inf)
     """Each part has its own, see :meth:`bounds`."""

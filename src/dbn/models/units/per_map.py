@@ -45,6 +45,7 @@ class PerMap(Units):
     """
 
     kind: ClassVar[str] = "per_map"
+    has_one_bias: ClassVar[bool] = False
     options: ClassVar[tuple[str, ...]] = ("units", "pool")
 
     def __init__(

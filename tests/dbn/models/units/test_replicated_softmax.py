@@ -2,6 +2,7 @@
 
 import math
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from dbn.likelihood import (
 )
 from dbn.models.phases import Phases
 from dbn.models.units import Gaussian, Mixed, ReplicatedSoftmax, make_units
+from dbn.pretraining import fit
 from dbn.pretraining.contrastive import ContrastiveStep
 from dbn.random.streams import streams
 from dbn.samplers import ContrastiveDivergence, PersistentContrastiveDivergence
@@ -278,3 +280,16 @@ def test_what_it_cannot_be_part_of_is_refused() -> None:
     with pytest.raises(SettingError, match="enumeration stops"):
         ReplicatedSoftmax(100).of_length(20).states()
     assert RBM(ReplicatedSoftmax(4), Gaussian(3)).n_hidden == 3
+
+
+@pytest.mark.parametrize("hidden", ["drelu", {"kind": "bernoulli_with_label", "n_labels": 3}])
+def test_hidden_units_whose_bias_is_not_all_are_refused(hidden: Any) -> None:
+    with pytest.raises(SettingError, match="visible=replicated_softmax: such units scale the hidden units' bias"):
+        RBM(ReplicatedSoftmax(5), make_units(hidden, 3))
+
+
+def test_a_fit_with_dropout_of_hidden_units() -> None:
+    documents = torch.randint(0, 3, (40, 6), generator=torch.Generator().manual_seed(0)).float() + 1
+    rbm = fit(RBM(ReplicatedSoftmax(6), Bernoulli(4)), documents, epochs=2, batch_size=20, dropout_hidden=0.5)
+    assert all(bool(own.isfinite().all()) for own in rbm.parameters())
+    assert float(rbm.hidden.bias.abs().max()) > 0
