@@ -1,6 +1,5 @@
 """Metrics in CSV and in Weights & Biases, offline, read back from what is on disk."""
 
-import json
 import os
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from dbn.errors import SettingError, TrackingError
 from dbn.fitting.metrics_file import MetricsFile
 from dbn.runs.tracking import Tracking, tracking
 from dbn.runs.wandb_settings import short, translated_errors
+from offline_runs import offline_runs, records
 
 SMALL = ["stack.layers=[12]", "stack.every_layer.epochs=3", "training.epochs=4", "study=tracked", "logger=wandb"]
 
@@ -24,20 +24,6 @@ def run_command(folder: Path, *overrides: str) -> None:
     command = [sys.executable, "-m", "finetune.train", *SMALL, *overrides]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-
-
-def records(run: Path) -> list[dict[str, Any]]:
-    """Every record of an offline run, as Weights & Biases' own inspector reads them."""
-    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(run)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    text = done.stdout
-    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-
-
-def offline_runs(folder: Path) -> list[Path]:
-    """Directories of offline runs below a run's directory."""
-    return sorted(path for path in (folder / "wandb").iterdir() if path.name.startswith("offline-run-"))
 
 
 def stack_of(study: Path, seed: int) -> Path:

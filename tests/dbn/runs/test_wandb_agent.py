@@ -14,6 +14,7 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_com
 from dbn.errors import SettingError
 from dbn.runs.tracking import Tracking
 from helpers import Composer
+from offline_runs import offline_runs, records
 
 FILE = Path(__file__).parents[3] / "docs" / "wandb_sweep.yaml"
 VALUES = {"training.learning_rate": 0.0312345678, "optimizer.weight_decay": 1e-05, "training.label_smoothing": 0.0}
@@ -45,11 +46,8 @@ def run_agent(folder: Path, run: str, values: dict[str, Any], *more: str) -> Non
 
 def identity(directory: Path) -> dict[str, Any]:
     """Of the offline run of a directory, as Weights & Biases' own inspector reads it."""
-    (run,) = (path for path in (directory / "wandb").iterdir() if path.name.startswith("offline-run-"))
-    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(run)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    records = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    (found,) = (record["run"] for record in records if record["type"] == "run")
+    (run,) = offline_runs(directory)
+    (found,) = (record["run"] for record in records(run) if record["type"] == "run")
     return dict(found)
 
 
