@@ -181,8 +181,8 @@ def stages_of(method: PretrainingMethod, settings: Sequence[LayerSettings]) -> l
 
 
 JOINT_SETTINGS = (
-    "learning_rate", "initial_momentum", "initial_momentum_epochs", "momentum", "weight_cost", "epochs", "batch_size",
-    "patience", "watch",
+    "learning_rate", "final_learning_rate", "initial_momentum", "initial_momentum_epochs", "momentum", "weight_cost",
+    "epochs", "batch_size", "patience", "watch",
 )  # fmt: skip
 """Settings that layers share which are trained jointly."""
 

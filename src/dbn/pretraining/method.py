@@ -154,8 +154,10 @@ class LayerTraining(BlockModule):
         self.warnings = state["warnings"]
 
     def on_train_epoch_start(self) -> None:
-        """Set the momentum of this epoch, if the optimiser has one."""
+        """Set the momentum of this epoch, if the optimiser has one, and the learning rate, if it changes."""
         for group in self.lightning_optimizer().optimizer.param_groups:
+            if self.settings.final_learning_rate is not None:
+                group["lr"] = self.settings.learning_rate_at(self.current_epoch)
             if "momentum" in group:
                 group["momentum"] = self.settings.momentum_at(self.current_epoch)
 

@@ -66,6 +66,7 @@ LAYER_CHECKS: dict[str, Check] = {
     "connection": check_kind(Connection),
     "pool": optional(within(low=2, whole=True)),
     "learning_rate": within(low=0, above=True),
+    "final_learning_rate": optional(within(low=0)),
     "initial_momentum": within(low=0, high=1, below=True),
     "initial_momentum_epochs": within(low=0, whole=True),
     "momentum": within(low=0, high=1, below=True),
@@ -100,6 +101,8 @@ class LayerSettings:
         connection: kind of the connection, or kind and options.
         pool: of a convolutional layer, side of the blocks of a map that the layer above sees one unit of; None: all.
         learning_rate: of weights and biases.
+        final_learning_rate: to which it moves from epoch to epoch in equal steps, reached only after the last (0 as in
+            Tieleman 2008); None: it stays.
         initial_momentum: momentum of the first epochs.
         initial_momentum_epochs: number of these epochs.
         momentum: momentum of later epochs.
@@ -137,6 +140,7 @@ class LayerSettings:
     connection: str | Mapping[str, Any] = "dense"
     pool: int | None = None
     learning_rate: float = 0.1
+    final_learning_rate: float | None = None
     initial_momentum: float = 0.5
     initial_momentum_epochs: int = 5
     momentum: float = 0.9
@@ -195,6 +199,12 @@ class LayerSettings:
         if "maps_first" not in found.options:
             return self
         return replace(self, connection={"kind": found.kind, **options, "maps_first": True})
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """Learning rate of ``epoch``, counted from 0."""
+        if self.final_learning_rate is None:
+            return self.learning_rate
+        return self.learning_rate + (self.final_learning_rate - self.learning_rate) * epoch / self.epochs
 
     def momentum_at(self, epoch: int) -> float:
         """Momentum of ``epoch``, counted from 0."""

@@ -45,6 +45,7 @@ SWITCHED: dict[str, tuple[Any, tuple[str, ...]]] = {
     "l1_cost": (0, ()),
     "max_norm": (None, ()),
     "dropout_hidden": (0, ()),
+    "final_learning_rate": (None, ()),
 }
 """Settings of a layer that earlier versions did not have: the value that has no effect, and what has none then."""
 UNUSED_BY_SAMPLERS = (("chains", None),)

@@ -9,7 +9,10 @@ from dbn.pretraining.stack_identity import stack_name
 from dbn.runs.identity import run_identity
 from helpers import Composer
 
-LAYER = {"gradient": "centered", "l1_cost": 1e-4, "max_norm": 3, "dropout_hidden": 0.2, "variance_from_data": True}
+LAYER = {
+    "gradient": "centered", "l1_cost": 1e-4, "max_norm": 3, "dropout_hidden": 0.2, "variance_from_data": True,
+    "final_learning_rate": 0,
+}  # fmt: skip
 """Settings of a layer that came later, with a value that has an effect."""
 LATER = ("crop", "flip", "brightness", "contrast", "saturation")
 

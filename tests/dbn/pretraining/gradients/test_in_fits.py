@@ -23,7 +23,7 @@ from dbn.samplers import ContrastiveDivergence, PersistentContrastiveDivergence,
 from helpers import make_rbm, stop_at
 
 DIRECTIONS: list[Any] = ["centered", {"kind": "centered", "offsets": "average", "rate": 0.1}, "enhanced"]
-LIMITED: dict[str, Any] = {"l1_cost": 1e-3, "max_norm": 2.0}
+LIMITED: dict[str, Any] = {"l1_cost": 1e-3, "max_norm": 2.0, "final_learning_rate": 0.01}
 SMALL: dict[str, Any] = {"epochs": 2, "batch_size": 20, "learning_rate": 0.05}
 
 
