@@ -74,6 +74,7 @@ class ContrastiveStep:
         in_precision = rbm.in_precision(precision)
         self.rbm = in_precision.in_kernels() if dropout is None else dropout.applied(in_precision, sampler)
         self.sampler = sampler
+        sampler.begin(rbm)
         self.phases: dict[int, Phases] = {}
         self.shared = shared_parameters(self.rbm)
         self.sparsity = sparsity

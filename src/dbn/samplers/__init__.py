@@ -7,6 +7,7 @@ from dbn.samplers.hidden_chains import HiddenChains
 from dbn.samplers.parallel_tempering import ParallelTempering
 from dbn.samplers.persistent import PersistentContrastiveDivergence
 from dbn.samplers.tempered_sampling import Tempered, parallel_tempering, trajectory_tempering
+from dbn.samplers.trajectory_sampler import TrajectoryTempering
 
 __all__ = [
     "ContrastiveDivergence",
@@ -16,6 +17,7 @@ __all__ = [
     "PersistentContrastiveDivergence",
     "Sampler",
     "Tempered",
+    "TrajectoryTempering",
     "parallel_tempering",
     "trajectory_tempering",
 ]

@@ -46,6 +46,13 @@ class Sampler(ABC):
             )
         self.processes = processes
 
+    def begin(self, rbm: RBM) -> None:  # noqa: B027
+        """Know the model, or the group, with its weights before the first step; called before a state is restored.
+
+        Raises:
+            SettingError: the sampler cannot be used with it.
+        """
+
     def begin_epoch(self, epoch: int) -> bool:
         """Set up what depends on the epoch, from 0; called before every block, so also when training resumes.
 

@@ -10,8 +10,9 @@ from dbn.errors import DataError, SettingError
 from dbn.models.rbm import RBM
 from dbn.random.streams import Noise
 from dbn.samplers.ladder import adapted_ladder, even_ladder, recommended_temperatures
-from dbn.samplers.swaps import Swaps, exchanged
+from dbn.samplers.swaps import Swaps
 from dbn.samplers.tempered_chains import TemperedChains, check_exchangeable
+from dbn.samplers.trajectory_chains import TrajectoryChains
 from dbn.settings import check_number
 
 
@@ -103,10 +104,9 @@ def parallel_tempering(
 def trajectory_tempering(models: Sequence[RBM], v: Tensor, rounds: int, *, generator: Noise = None) -> Tempered:
     """Sample an RBM with chains of earlier stages of its training, which mix faster, as companions.
 
-    In each round neighbours in the row of models may swap states, and each model takes a step of Gibbs sampling. A
-    swap of the states ``v`` of one model and ``w`` of the next is taken with probability
-    ``min(1, exp(F_1(v) + F_2(w) - F_1(w) - F_2(v)))``. A ladder of temperatures may cross a first-order transition,
-    past which few swaps are taken; along a training transitions are continuous (Béreux et al. 2025).
+    In each round neighbours in the row of models may swap states, and each model takes a step of Gibbs sampling, see
+    :class:`dbn.samplers.trajectory_chains.TrajectoryChains`. A ladder of temperatures may cross a first-order
+    transition, past which few swaps are taken; along a training transitions are continuous (Béreux et al. 2025).
 
     Args:
         models: at several times of training, in order, the one to sample last; their likelihoods must overlap, see
@@ -150,15 +150,9 @@ def trajectory_tempering(models: Sequence[RBM], v: Tensor, rounds: int, *, gener
             f"v holds states of {len(given)} models, and there are {len(models)} models. Give one for each."
         )
     chains = torch.stack([last.visible_states(own) for own in given])
-    swaps = Swaps(len(models), chains.shape[1], (), chains)
-    for _ in range(rounds):
-        own = torch.stack([rbm.free_energy(x) for rbm, x in zip(models, chains, strict=True)])
-        of_next = torch.stack([rbm.free_energy(x) for rbm, x in zip(models[:-1], chains[1:], strict=True)])
-        of_previous = torch.stack([rbm.free_energy(x) for rbm, x in zip(models[1:], chains[:-1], strict=True)])
-        index = swaps.draw(own[:-1] + own[1:] - of_next - of_previous, generator)
-        chains = exchanged(chains, index)
-        chains = torch.stack([rbm.gibbs(x, 1, generator) for rbm, x in zip(models, chains, strict=True)])
-    return _found(chains, None, swaps)
+    row = TrajectoryChains(chains)
+    row.move(models, rounds, generator)
+    return _found(row.v, None, row.swaps)
 
 
 def _found(chains: Tensor, betas: Tensor | None, swaps: Swaps) -> Tempered:

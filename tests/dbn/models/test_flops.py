@@ -22,6 +22,7 @@ from dbn.samplers import (
     ParallelTempering,
     PersistentContrastiveDivergence,
     Sampler,
+    TrajectoryTempering,
 )
 from finetune.networks.network import Network
 from finetune.runs.network_run import finetune
@@ -40,6 +41,8 @@ from helpers import Composer
         ParallelTempering(2, temperatures=3),
         PersistentContrastiveDivergence(2, chains=25),
         ParallelTempering(1, chains=75, temperatures=2),
+        TrajectoryTempering(2, models=3),
+        TrajectoryTempering(1, chains=75, models=1),
     ],
 )
 def test_a_step_of_contrastive_divergence(sampler: Sampler) -> None:

@@ -26,6 +26,7 @@ from dbn.samplers import (
     ParallelTempering,
     PersistentContrastiveDivergence,
     Sampler,
+    TrajectoryTempering,
 )
 from helpers import Composer, Route
 from recorded import CpuGraphs
@@ -81,7 +82,14 @@ def test_seeds_that_train_together_have_no_chains_of_a_number_of_their_own() -> 
         trained(group, PersistentContrastiveDivergence(chains=7), torch.rand(2, 10, 64, dtype=torch.float64), [0, 1])
 
 
-@pytest.mark.parametrize("sampler", [PersistentContrastiveDivergence, partial(ParallelTempering, temperatures=2)])
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        PersistentContrastiveDivergence,
+        partial(ParallelTempering, temperatures=2),
+        partial(TrajectoryTempering, models=2),
+    ],
+)
 @pytest.mark.parametrize("chains", [3, 25])
 def test_every_minibatch_moves_and_counts_a_given_number_of_chains(chains: int, sampler: Any, route: Route) -> None:
     """The gradient: a mean over the images, and one over all chains, by autograd of their free energies."""
@@ -110,6 +118,7 @@ INTERRUPTED = {
     "fpcd": ["sampler=fpcd", "sampler.fast_learning_rate=0.2"],
     "fpcd together": ["sampler=fpcd", "n_parallel_seeds=2"],
     "pt": ["sampler=pt", "sampler.temperatures=4", "sampler.chains=9"],
+    "ptt": ["sampler=ptt", "sampler.models=3", "sampler.chains=9"],
     "pt together": ["sampler=pt", "sampler.temperatures=3", "n_parallel_seeds=2"],
 }
 
@@ -150,20 +159,23 @@ def test_a_checkpoint_of_other_temperatures_is_refused() -> None:
         ParallelTempering(temperatures=4).load_state_dict(state, torch.device("cpu"))
 
 
-@pytest.mark.parametrize("n_seeds", [1, 2])
+RECORDED: dict[str, Callable[[], Sampler]] = {
+    "schedule of cd": partial(ContrastiveDivergence, {0: 1, 2: 3}),
+    "schedule of pcd": partial(PersistentContrastiveDivergence, {0: 2, 1: 1}),
+    "fpcd": FastPersistentContrastiveDivergence,
+    "pt": partial(ParallelTempering, temperatures=3),
+    "ptt": partial(TrajectoryTempering, models=3),
+}
+TOGETHER = [name for name in RECORDED if name != "ptt"]
+"""Those that train several seeds together."""
+
+
 @pytest.mark.parametrize(
-    "sampler",
-    [
-        partial(ContrastiveDivergence, {0: 1, 2: 3}),
-        partial(PersistentContrastiveDivergence, {0: 2, 1: 1}),
-        FastPersistentContrastiveDivergence,
-        partial(ParallelTempering, temperatures=3),
-    ],
-    ids=["schedule of cd", "schedule of pcd", "fpcd", "pt"],
+    ("name", "n_seeds"), [(name, n) for name in RECORDED for n in (1, 2) if (name, n) != ("ptt", 2)]
 )
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_recorded_steps_are_those_taken_one_by_one(
-    precision: str, sampler: Callable[[], Sampler], n_seeds: int, digits_data: DataSet, monkeypatch: pytest.MonkeyPatch
+    precision: str, name: str, n_seeds: int, digits_data: DataSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same bits, from recordings as of a GPU, in which the host may not wait for the device."""
     monkeypatch.setattr("dbn.data.block_loader.IMAGES_PER_BLOCK", {"cpu": 200})
@@ -172,7 +184,7 @@ def test_recorded_steps_are_those_taken_one_by_one(
 
     def weights() -> list[torch.Tensor]:
         found = pretrain_stacks(
-            digits_data, layers, runs, method=RBMPretraining(sampler), precision=precision, progress=False
+            digits_data, layers, runs, method=RBMPretraining(RECORDED[name]), precision=precision, progress=False
         )
         return [parameter for own in found for parameter in own.stack.parameters()]
 
