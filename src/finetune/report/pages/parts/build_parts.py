@@ -13,6 +13,7 @@ from finetune.report.pages.parts.labels_part import labels_part
 from finetune.report.pages.parts.ladder_part import ladder_part
 from finetune.report.pages.parts.part import Part
 from finetune.report.pages.parts.ranks_part import ranks_part
+from finetune.report.pages.parts.trade_offs_part import trade_offs_part
 from finetune.report.pages.parts.tuning_part import tuning_part
 
 
@@ -33,4 +34,7 @@ def build_parts(
         parts += [axis_part(axis, f"{prefix}axis{index}"), *(one for one in (labels_part(axis), ranks) if one)]
     for section in sections:
         parts += [part for part in (ladder_part(section), factorial_part(section)) if part is not None]
-    return parts + [tuning_part(tuning, f"{prefix}tuning{index}") for index, tuning in enumerate(tunings)]
+    for index, tuning in enumerate(tunings):
+        several = trade_offs_part(tuning)
+        parts += [tuning_part(tuning, f"{prefix}tuning{index}"), *([] if several is None else [several])]
+    return parts
