@@ -16,7 +16,7 @@ ARCHIVE, URLS = "20news-bydate.tar.gz", ("https://ndownloader.figshare.com/files
 COUNTS_SHA256 = "45a64b7ae4ae42c1787ce78a6e99f35dadf44d89e7f6fa966b578106a97801e2"
 ARCHIVE_SHA256 = "8f1b2514ca22a5ade8fbb9cfa5727df95fa587f4c87b786e15c759fa66d95610"
 N_WORDS = 2000
-VALUES = ("counts", "presence")
+VALUES = ("counts", "log_counts", "presence")
 GROUPS = (
     "alt.atheism",
     "comp.graphics",
@@ -53,8 +53,10 @@ def newsgroups(root: str | Path | None = None, values: str = "counts") -> Source
         root: data folder; the counts, ``20news_bydate_top2000.npz``, or the archive of the messages that they are
             counted in, ``20news-bydate.tar.gz``, are in it or in its folder ``20newsgroups/``; None: see
             :func:`find_or_fetch`. The address is scikit-learn's and has not been tried.
-        values: ``counts``, how often a word occurs, for replicated softmax units; ``presence``, 1 where it does and 0
-            where not, for binary units.
+        values: ``counts``, how often a word occurs, for replicated softmax units; ``log_counts``, log(1 + count)
+            rounded to whole numbers, as Salakhutdinov & Hinton (2009) do before training, so that a few messages that
+            repeat one word a thousand times do not decide; ``presence``, 1 where a word occurs and 0 where not, for
+            binary units.
 
     Raises:
         SettingError: ``values`` is another one.
@@ -74,6 +76,8 @@ def newsgroups(root: str | Path | None = None, values: str = "counts") -> Source
     (train, train_labels), (test, test_labels) = parts
     if values == "presence":
         train, test = (own > 0 for own in (train, test))
+    elif values == "log_counts":
+        train, test = (own.log1p().round() for own in (train, test))
     return Source(
         name="newsgroups",
         train_images=as_images(train, whole=values == "presence"),
@@ -82,7 +86,7 @@ def newsgroups(root: str | Path | None = None, values: str = "counts") -> Source
         test_labels=test_labels,
         classes=counts["groups"],
         maximum=1.0 if values == "presence" else None,
-        counts=values == "counts",
+        counts=values != "presence",
         feature_names=counts["words"],
     )
 

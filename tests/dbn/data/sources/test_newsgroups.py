@@ -1,6 +1,7 @@
 """Word counts of the 20 newsgroups: counted by hand in a small archive, and the real file."""
 
 import io
+import math
 import tarfile
 from pathlib import Path
 
@@ -51,6 +52,17 @@ def test_other_archives_are_refused() -> None:
         counts_of_archive(Path("b.tar.gz"), 3)
     with pytest.raises(SettingError, match=r"data\.values='bits'"):
         newsgroups(values="bits")
+
+
+def test_logarithms_of_counts_are_whole_numbers(data_root: Path) -> None:
+    """None becomes zero that was none: log(1 + 1) is rounded up."""
+    plain, found = (newsgroups(data_root, values).train_images.flatten(1) for values in ("counts", "log_counts"))
+    rows, words = torch.nonzero(plain, as_tuple=True)
+    for row, word in list(zip(rows.tolist(), words.tolist(), strict=True))[::5000]:
+        assert float(found[row, word]) == round(math.log(1 + float(plain[row, word])))
+    assert torch.equal(found == 0, plain == 0)
+    assert float(plain.max()) > 100
+    assert float(found.max()) < 10
 
 
 def test_the_real_counts(data_root: Path) -> None:
