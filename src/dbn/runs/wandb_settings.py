@@ -14,6 +14,24 @@ MODE_VARIABLE = "WANDB_MODE"
 LONGEST_NAME, LONGEST_TAG = 128, 64
 """Largest numbers of characters."""
 FORBIDDEN_IN_PROJECT = "/\\#?%:"
+ONLINE = ("online", "shared", "run")
+"""Modes that upload while a run lasts."""
+CLIENT: dict[str, Any] = {
+    "silent": True,
+    "x_disable_stats": True,  # its process outlives a killed job, and the machine's load is no result
+    # A request every half minute instead of every quarter, as often as a run that logs nothing shows that it lives. An
+    # epoch's metrics are one point, and points wait for each other in a request: what the service limits is the number
+    # of requests, for each run and each project (docs.wandb.ai, rate limits).
+    "x_file_stream_transmit_interval": 30.0,
+    # Requests are repeated after 429, errors of the service and lost connections, with waits that double up to a
+    # minute; those with points for a week (wandb/core/internal/filestream). So nothing is to be set while a run lasts;
+    # but one that starts or ends waits only so long. SLURM's warning comes two minutes before a job is killed: by then
+    # it must have ended to go back into the queue.
+    "init_timeout": 60.0,
+    "finish_timeout": 60.0,
+    "finish_timeout_raises": True,
+}
+"""Settings of the client, see :func:`client_settings`."""
 
 OFFLINE = (
     "Without a network or an account, WANDB_MODE=offline (or logger.wandb.mode=offline) keeps everything on disk, for "
@@ -72,13 +90,32 @@ def short(text: str, letters: int) -> str:
     return f"{text[: letters - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
+def client_settings() -> dict[str, Any]:
+    """Settings of the client, without those that have an environment variable (such as WANDB_INIT_TIMEOUT=5)."""
+    return {name: value for name, value in CLIENT.items() if _variable(name) not in os.environ}
+
+
+def patience() -> float:
+    """Seconds that the start of a run waits for the service."""
+    return float(os.environ.get(_variable("init_timeout"), CLIENT["init_timeout"]))
+
+
+def _variable(setting: str) -> str:
+    return f"WANDB_{setting.removeprefix('x').upper()}"
+
+
+def is_online(settings: Mapping[str, Any]) -> bool:
+    """Whether ``logger.wandb``, or else ``WANDB_MODE``, wants runs to be uploaded while they last."""
+    return (settings.get("mode") or os.environ.get(MODE_VARIABLE) or "online") in ONLINE
+
+
 def check_login(settings: Mapping[str, Any]) -> None:
     """Check the login, for runs that are opened only after training.
 
     Raises:
         TrackingError: there is no API key, an invalid one, or no network.
     """
-    if (settings.get("mode") or os.environ.get(MODE_VARIABLE) or "online") in ("online", "shared", "run"):
+    if is_online(settings):
         import wandb
 
         with translated_errors(settings):
