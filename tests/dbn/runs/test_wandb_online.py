@@ -7,7 +7,6 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,35 +17,10 @@ from dbn.fitting.metrics_file import MetricsFile
 from dbn.runs import wandb_run
 from dbn.runs.tracking import Tracker, tracking
 from dbn.runs.wandb_parts import is_sent, parts_of
-from wandb_service import DROPPED, KEY, TOO_MANY, UNANSWERED, Service, served
+from wandb_service import DROPPED, TOO_MANY, UNANSWERED, Service, processes_of, served
 
 SETTINGS = {"project": "dbn", "entity": None, "tags": [], "mode": None}
-SHORT_WAITS = {
-    f"WANDB__{kind}_RETRY_WAIT_{end}_SECONDS": seconds
-    for kind in ("GRAPHQL", "FILE_STREAM", "FILE_TRANSFER")
-    for end, seconds in (("MIN", "1"), ("MAX", "1"))
-}
-"""The client takes whole seconds."""
 SMALL = ["stack.layers=[8]", "stack.every_layer.epochs=2", "training.epochs=3", "progress=false", "logger=wandb"]
-
-
-@pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    """A service that is not up yet; the client's environment is that of a person who has logged in to it."""
-    import wandb
-
-    own = Service()
-    with served(own):
-        pass  # it has an address now
-    environment = {"WANDB_BASE_URL": own.url, "WANDB_API_KEY": KEY, "HOME": str(tmp_path), **SHORT_WAITS}
-    environment |= {"WANDB__FILE_STREAM_TRANSMIT_INTERVAL": "1"}
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(wandb_run, "_asked_again_at", 0.0)
-    wandb.teardown()  # it reads the environment once
-    yield own
-    wandb.teardown()
-    assert not own.unknown
 
 
 def run_command(folder: Path, *overrides: str) -> None:
@@ -65,20 +39,6 @@ def sync(service: Service, folder: Path) -> None:
     command = [sys.executable, "-m", "wandb", "beta", "sync", "--no-skip-online", *parts]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
-
-
-def processes_of(service: Service) -> list[str]:
-    """Other processes that know the service's address: what a job has left behind, by their commands."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if int(process.name) != os.getpid() and f"WANDB_BASE_URL={service.url}\0" in process.joinpath(
-                "environ"
-            ).read_text(errors="replace"):
-                found.append(process.joinpath("cmdline").read_text().replace("\0", " "))
-        except OSError:
-            continue
-    return found
 
 
 def points_sent(service: Service, directory: Path) -> list[dict[str, float]]:
