@@ -155,7 +155,7 @@ def tracking(
     if folder is not None:
         described["notes"] = note_of_report(folder)
     with outside_sweep(stage), open_run(directory, settings, **described) as run:
-        if folder is not None and run.url:
+        if folder is not None and not run.offline and run.url:
             run.notes = note_of_report(folder, run.url)
         yield Tracker(directory, run)
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from dbn.runs.wandb_parts import drop_part, is_sent, mark_sent, parts_of, send
-from dbn.runs.wandb_settings import client_settings, is_online, patience, translated_errors
+from dbn.runs.wandb_settings import client_settings, is_online, is_silence, patience, translated_errors
 
 log = logging.getLogger(__name__)
 
 AGAIN = 600.0
 """Seconds before a service that did not answer is asked again: a job of many runs does not wait for it at each."""
-SILENT = re.compile("timed out|deadline exceeded|while retrying", re.IGNORECASE)
-"""In an error's message: requests were repeated until the time was up. Otherwise the service has said what is wrong."""
 LATER = "The run is recorded on disk; slurm/sync.sh {directory} sends it later."
 
 _asked_again_at = 0.0
@@ -63,7 +60,7 @@ def _opened(directory: Path, settings: Mapping[str, Any], described: Mapping[str
     except AuthenticationError:
         raise
     except CommError as error:
-        if not SILENT.search(str(error)):
+        if not is_silence(error):
             raise
         _note_silence()
         log.warning("Weights & Biases does not answer (%s). %s", _cause(error), _later(directory))

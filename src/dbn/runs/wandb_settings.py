@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -32,6 +33,9 @@ CLIENT: dict[str, Any] = {
     "finish_timeout_raises": True,
 }
 """Settings of the client, see :func:`client_settings`."""
+
+SILENT = re.compile("timed out|deadline exceeded|while retrying", re.IGNORECASE)
+"""In the message of an error of a service that does not answer."""
 
 OFFLINE = (
     "Without a network or an account, WANDB_MODE=offline (or logger.wandb.mode=offline) keeps everything on disk, for "
@@ -141,10 +145,15 @@ def translated_errors(settings: Mapping[str, Any]) -> Iterator[None]:
         if isinstance(error, AuthenticationError):
             said = f"Weights & Biases does not take the key: {said} wandb login stores another one."
         elif isinstance(error, CommError):
-            said = f"Weights & Biases does not answer: {said}"
+            said = f"Weights & Biases {'does not answer' if is_silence(error) else 'refuses it'}: {said}"
         elif "API key" in said:
             said = "there is no key for Weights & Biases here. wandb login stores one, or set WANDB_API_KEY."
         raise TrackingError(f"logger=wandb: {said} {OFFLINE}") from error
+
+
+def is_silence(error: Exception) -> bool:
+    """Whether requests were repeated until the time was up; otherwise the service has said what is wrong."""
+    return SILENT.search(str(error)) is not None
 
 
 def _words(error: Exception) -> str:
