@@ -94,7 +94,7 @@ def test_two_jobs_of_a_multirun_are_two_runs_with_their_own_histories(tmp_path: 
     assert run["run_id"] == report
     assert len(list(tmp_path.rglob("offline-run-*"))) == 4
     logged = [name for record in found if record["type"] == "history" for name in record["history"]["item"]]
-    for shown in ("report", "tables/digits, classifier, all labels", "tables/runs", "figures/"):
+    for shown in ("report", "tables/digits, classifier, all labels", "tables/runs"):
         assert any(name.startswith(shown) for name in logged)
     assert exit_codes(found) == [0]
     (table,) = offline.glob("files/media/table/tables/runs_*.table.json")
