@@ -6,7 +6,8 @@
 #   slurm/sync.sh runs/compare 8          # eight runs at once; 4 without a number
 #
 # Runs that went on after an interruption have several records under one id; they are uploaded in the order of their
-# start. An offline run still at work is uploaded as far as it is; the rest of it the next time. Needs wandb login, once.
+# start. An offline run still at work is uploaded as far as it is; the rest of it the next time. After kill -9 a record
+# may end in the middle of a point: what comes before it is uploaded. Needs wandb login, once.
 set -euo pipefail
 slurm=$(cd "$(dirname "$0")" && pwd)
 folder=${1:-runs} at_once=${2:-4}
@@ -16,7 +17,10 @@ fi
 is_sent() { # wandb puts the mark there; a record that is younger than it has gone on
     [ -e "$1.synced" ] && [ ! "$1" -nt "$1.synced" ]
 }
-mapfile -t found < <(find "$folder" -path '*/wandb/*run-*/run-*.wandb' -type f |
+is_at_work() {
+    [ -e "${1%/wandb/*}/.lock" ] && ! flock --nonblock --shared "${1%/wandb/*}/.lock" true
+}
+mapfile -t found < <(find "$folder" -path '*/wandb/*run-*/run-*.wandb' -type f -size +7c |
     awk -F/ '{ start = $(NF-1); sub(/^offline-/, "", start); run = $0; sub(/\/[^/]*\/[^/]*$/, "", run); print run "\t" start "\t" $0 }' |
     sort | cut -f3-)
 if [ ${#found[@]} -eq 0 ]; then
@@ -25,10 +29,10 @@ if [ ${#found[@]} -eq 0 ]; then
 fi
 records=() online=0
 for record in "${found[@]}"; do
-    part=${record%/*} run=${record%/wandb/*}
+    part=${record%/*}
     if is_sent "$record"; then
         continue
-    elif [[ ${part##*/} == run-* ]] && [ -e "$run/.lock" ] && ! flock --nonblock --shared "$run/.lock" true; then
+    elif [[ ${part##*/} == run-* ]] && is_at_work "$record"; then
         online=$((online + 1)) # it is uploading itself
     else
         records+=("$record")
@@ -41,12 +45,19 @@ fi
 for record in "${records[@]}"; do
     rm -f "$record.synced"
 done
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
 status=0
-printf '%s\0' "${records[@]}" | xargs -0 -n 1000 wandb beta sync --no-skip-online -n "$at_once" || status=$?
+printf '%s\0' "${records[@]}" | xargs -0 -n 1000 wandb beta sync --no-skip-online -n "$at_once" 2>&1 | tee "$said" || status=$?
 left=0
 for record in "${records[@]}"; do
-    if [ ! -e "$record.synced" ]; then
+    part=${record%/*}
+    if [ -e "$record.synced" ]; then
+        continue
+    elif ! grep -F "${part##*/}" "$said" | grep -qF 'ends with an incomplete record'; then
         left=$((left + 1))
+    elif ! is_at_work "$record"; then
+        touch "$record.synced"
     fi
 done
 if [ "$left" -gt 0 ] || [ "$status" -gt 0 ]; then

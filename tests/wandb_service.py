@@ -8,6 +8,7 @@ import json
 import os
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from dbn.runs.wandb_parts import parts_of
 
 KEY = "0123456789" * 4
 """A key of the form that the client accepts."""
@@ -284,4 +287,13 @@ def processes_of(service: Service) -> list[str]:
                 found.append(process.joinpath("cmdline").read_text().replace("\0", " "))
         except OSError:
             continue
+    return found
+
+
+def closed_parts(directory: Path, number: int = 1) -> list[Path]:
+    """The parts of a run's directory; the client writes their ends a moment after a run has finished."""
+    end = time.monotonic() + 10
+    while len(found := parts_of(directory)) != number:
+        assert time.monotonic() < end
+        time.sleep(0.02)
     return found

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from dbn.runs.wandb_parts import drop_part, is_sent, mark_sent, parts_of, send
+from dbn.runs.wandb_parts import drop_unopened, is_sent, mark_sent, parts_of, send
 from dbn.runs.wandb_settings import client_settings, is_online, is_silence, patience, translated_errors
 
 log = logging.getLogger(__name__)
@@ -65,9 +65,7 @@ def _opened(directory: Path, settings: Mapping[str, Any], described: Mapping[str
         _note_silence()
         log.warning("Weights & Biases does not answer (%s). %s", _cause(error), _later(directory))
     wandb.teardown()  # its process goes on asking, and holds the run's identity
-    for part in parts_of(directory):
-        if not is_sent(part) and part.parent.name.startswith("run-"):
-            drop_part(part)
+    drop_unopened(directory)
     return wandb.init(mode="offline", settings=wandb.Settings(**client_settings()), **arguments)
 
 

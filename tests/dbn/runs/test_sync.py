@@ -12,7 +12,7 @@ import wandb
 
 from dbn.runs.tracking import tracking
 from dbn.runs.wandb_parts import is_sent, parts_of
-from wandb_service import TOO_MANY, Service, processes_of, served
+from wandb_service import TOO_MANY, Service, closed_parts, processes_of, served
 
 SCRIPT = Path(__file__).parents[3] / "slurm" / "sync.sh"
 OFFLINE = {"project": "dbn", "entity": None, "tags": [], "mode": "offline"}
@@ -54,8 +54,7 @@ def test_many_runs_are_sent_several_at_once_and_a_call_that_was_killed_is_made_a
     for run in runs:
         record(run, 0, 3)
     record(runs[0], 3, 5)  # it went on after an interruption
-    parts = [part for run in runs for part in parts_of(run)]
-    assert len(parts) == 7
+    parts = [part for run in runs for part in closed_parts(run, 2 if run == runs[0] else 1)]
     wandb.teardown()  # this process has done with it
 
     def after_three(number: int, kind: str) -> int | None:
@@ -84,6 +83,7 @@ def test_many_runs_are_sent_several_at_once_and_a_call_that_was_killed_is_made_a
         assert epochs_of(service, runs[0]) == [0, 1, 2, 3, 4]
         assert all(epochs_of(service, run) == [0, 1, 2] for run in runs[1:])
         record(runs[1], 3, 4)  # and another one goes on
+        closed_parts(runs[1], 2)
         third = call("runs")
         output, _ = third.communicate(timeout=100)
         assert "8 records below runs: 1 to upload" in output
@@ -99,7 +99,20 @@ def test_a_service_that_refuses_is_said_and_nothing_is_marked(service: Service) 
         _, errors = done.communicate(timeout=100)
     assert done.returncode == 1
     assert "1 of 1 records were not uploaded" in errors
-    assert not is_sent(*parts_of(run))
+    assert not is_sent(*closed_parts(run))
+
+
+def test_a_record_of_a_process_that_was_killed_is_sent_as_far_as_it_is(service: Service) -> None:
+    run = Path("runs/study/finetune/run_seed0")
+    record(run, 0, 3)
+    (part,) = closed_parts(run)
+    part.write_bytes(part.read_bytes()[:-60])
+    with served(service):
+        done = call("runs")
+        _, errors = done.communicate(timeout=100)
+        assert done.returncode == 0, errors
+        assert epochs_of(service, run) == [0, 1, 2]
+        assert "1 records below runs: 0 to upload" in call("runs").communicate(timeout=100)[0]
 
 
 def test_a_folder_without_records(tmp_path: Path) -> None:
@@ -115,7 +128,7 @@ def test_an_online_run_that_is_at_work_is_left_alone(tmp_path: Path, locked: boo
     """It uploads itself; one whose process has died does not. Here, ``wandb`` is a script that says what it got."""
     part = tmp_path / "runs/a/finetune/b_seed0/wandb/run-20260101_000000-x/run-x.wandb"
     part.parent.mkdir(parents=True)
-    part.touch()
+    part.write_bytes(bytes(100))
     lock = part.parents[2] / ".lock"
     lock.touch()
     fake = tmp_path / "bin/wandb"

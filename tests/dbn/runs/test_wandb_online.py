@@ -17,7 +17,7 @@ from dbn.fitting.metrics_file import MetricsFile
 from dbn.runs import wandb_run
 from dbn.runs.tracking import Tracker, tracking
 from dbn.runs.wandb_parts import is_sent, parts_of
-from wandb_service import DROPPED, TOO_MANY, UNANSWERED, Service, processes_of, served
+from wandb_service import DROPPED, TOO_MANY, UNANSWERED, Service, closed_parts, processes_of, served
 
 SETTINGS = {"project": "dbn", "entity": None, "tags": [], "mode": None}
 SMALL = ["stack.layers=[8]", "stack.every_layer.epochs=2", "training.epochs=3", "progress=false", "logger=wandb"]
@@ -127,7 +127,7 @@ def test_a_service_that_is_down_from_the_start(
     assert "connection refused" in message
     assert "slurm/sync.sh runs/study/finetune/name" in message
     assert len(points_written(directory)) == 4
-    (part,) = parts_of(directory)
+    (part,) = closed_parts(directory)
     assert part.parent.name.startswith("offline-run-")
     begin = time.monotonic()
     track(4, 6)
@@ -156,7 +156,7 @@ def test_a_service_that_goes_down_during_a_run_and_one_that_is_up_again(
     assert "did not take all points in time" in caplog.text
     assert len(points_written(directory)) == 6
     assert len(points_sent(service, directory)) == 3
-    (part,) = parts_of(directory)
+    (part,) = closed_parts(directory)
     assert not is_sent(part)
     monkeypatch.setattr(wandb_run, "_asked_again_at", 0.0)
     with served(service):  # the run goes on: what it owes is sent first
@@ -164,8 +164,7 @@ def test_a_service_that_goes_down_during_a_run_and_one_that_is_up_again(
     (run,) = service.runs.values()
     assert [point["epoch"] for point in run.history] == list(range(8))
     assert [point["_step"] for point in run.history] == list(range(8))
-    assert all(is_sent(part) for part in parts_of(directory))
-    assert len(parts_of(directory)) == 2
+    assert all(is_sent(part) for part in closed_parts(directory, 2))
 
 
 def test_points_that_the_service_refuses_for_good_are_still_to_be_sent(
@@ -175,7 +174,7 @@ def test_points_that_the_service_refuses_for_good_are_still_to_be_sent(
     with served(service), caplog.at_level(logging.WARNING):
         directory = track()
         assert "refused points" in caplog.text
-        (part,) = parts_of(directory)
+        (part,) = closed_parts(directory)
         assert not is_sent(part)
         service.disturb = lambda number, kind: None
         sync(service, directory)
@@ -186,3 +185,18 @@ def test_what_the_service_refuses_at_the_start_is_an_error(service: Service) -> 
     service.disturb = lambda number, kind: 403 if kind == "UpsertBucket" else None
     with served(service), pytest.raises(TrackingError, match=r"refuses it: .*403.*WANDB_MODE=offline"):
         track()
+
+
+def test_parts_of_a_process_that_was_killed_do_not_hold_up_the_run(service: Service) -> None:
+    """The client writes 32 kB at once: of such a part there may be nothing, or it ends within a record."""
+    with served(service):
+        directory = track(last=3, mode="offline")
+        (part,) = closed_parts(directory)
+        part.write_bytes(part.read_bytes()[:-60])
+        empty = part.parents[1] / "run-20200101_000000-x" / "run-x.wandb"
+        empty.parent.mkdir()
+        empty.write_bytes(part.read_bytes()[:7])
+        track(3, 6)
+    (run,) = service.runs.values()
+    assert [point["epoch"] for point in run.history] == list(range(6))
+    assert run.exit_code == 0
