@@ -1,6 +1,7 @@
 """Validation of settings for Weights & Biases, and messages for its errors."""
 
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,8 @@ from typing import Any
 
 from dbn.errors import SettingError, TrackingError
 from dbn.settings import Check, check_choice, check_table, check_text, choice, format_value, optional
+
+log = logging.getLogger(__name__)
 
 MODES = ("online", "offline", "disabled", "shared")
 MODE_VARIABLE = "WANDB_MODE"
@@ -34,7 +37,7 @@ CLIENT: dict[str, Any] = {
 }
 """Settings of the client, see :func:`client_settings`."""
 
-SILENT = re.compile("timed out|deadline exceeded|while retrying", re.IGNORECASE)
+SILENT = re.compile("timed out|deadline exceeded|while retrying|not respond in time", re.IGNORECASE)
 """In the message of an error of a service that does not answer."""
 
 OFFLINE = (
@@ -117,13 +120,19 @@ def check_login(settings: Mapping[str, Any]) -> None:
     """Check the login, for runs that are opened only after training.
 
     Raises:
-        TrackingError: there is no API key, an invalid one, or no network.
+        TrackingError: there is no API key, or an invalid one. A service that does not answer may do so after training.
     """
     if is_online(settings):
         import wandb
+        from wandb.errors import AuthenticationError
 
         with translated_errors(settings):
-            wandb.login()
+            try:
+                wandb.login()
+            except AuthenticationError as error:
+                if not is_silence(error):
+                    raise
+                log.warning("Weights & Biases does not answer. It is asked again when training is over.")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from dbn.errors import TrackingError
 from dbn.fitting.metrics_file import MetricsFile
 from dbn.runs import wandb_run
-from dbn.runs.tracking import Tracker, tracking
+from dbn.runs.tracking import Tracker, Tracking, tracking
 from dbn.runs.wandb_parts import is_sent, parts_of
 from wandb_service import DROPPED, TOO_MANY, UNANSWERED, Service, closed_parts, processes_of, served
 
@@ -200,3 +201,31 @@ def test_parts_of_a_process_that_was_killed_do_not_hold_up_the_run(service: Serv
     (run,) = service.runs.values()
     assert [point["epoch"] for point in run.history] == list(range(6))
     assert run.exit_code == 0
+
+
+def test_runs_that_train_together_while_the_service_is_down(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("WANDB_INIT_TIMEOUT", "1")
+    monkeypatch.setenv("WANDB_HTTP_TIMEOUT", "1")
+    directories = [Path(f"runs/study/finetune/name_seed{seed}").resolve() for seed in (0, 1)]
+    described: dict[str, Any] = {"study": "study", "stage": "finetune", "tags": [], "config": {}}
+    openers = [partial(tracking, own, SETTINGS, name=own.name, **described) for own in directories]
+    with Tracking(openers, directories, SETTINGS) as together:
+        assert "does not answer. It is asked again when training is over" in caplog.text
+        for tracker in together.trackers:
+            log_epochs(tracker, 0, 3)
+        for number in (0, 1):
+            with together.after(number):
+                pass
+    with served(service):
+        sync(service, Path("runs"))
+    for directory in directories:
+        assert points_sent(service, directory) == points_written(directory)
+        assert len(points_written(directory)) == 3
+
+
+def test_runs_that_train_together_need_a_key_that_the_service_knows(service: Service) -> None:
+    service.disturb = lambda number, kind: 401
+    with served(service), pytest.raises(TrackingError, match=r"does not take the key: .*401"):
+        Tracking([lambda: None] * 2, [Path()] * 2, SETTINGS).__enter__()  # type: ignore[list-item]
