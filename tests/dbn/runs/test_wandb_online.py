@@ -109,6 +109,8 @@ def test_a_service_that_answers_429_and_drops_connections_gets_every_point_once(
         assert run.exit_code == 0
         assert run.settings["groupName"] == "up"
         assert run.settings["jobType"] == directory.parent.name
+        report = (tmp_path / "runs/up/wandb_id").read_text()
+        assert run.settings["notes"] == f"Report of the study up: {service.url}/someone/dbn/runs/{report}"
         assert {name.split("/")[2].split("_")[0] for name in run.uploaded if name.startswith("media")} >= {"filters"}
         assert all(is_sent(part) for part in parts_of(directory))
     summary = service.runs[(network / "wandb_id").read_text()].summary
