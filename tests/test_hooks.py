@@ -31,6 +31,7 @@ NOT_BY_A_FRAMEWORK = {
     "dbn.fitting.metrics_file.FileLogger.version": "Lightning asks only where checkpoints have no folder",
     "dbn.fitting.metrics_file.MetricsFile.log_metrics": "BlockModule.log_rows calls it, in place of Lightning",
     "dbn.fitting.metrics_file.MetricsFiles.log_metrics": "BlockModule.log_rows calls log_members instead",
+    "dbn.runs.wandb_points.WandbPoints.log_metrics": "BlockModule.log_rows calls it, in place of Lightning",
     "dbn.fitting.progress.FitProgress.disable": "in processes other than the first: test_processes.py",
     "dbn.machine.kernels.dropout.KernelDropout.backward": "fits on a GPU only; torch does in tests/dbn/machine/kernels",
     "dbn.machine.kernels.dropout.KernelDropout.forward": "fits on a GPU only; torch does in tests/dbn/machine/kernels",
@@ -121,7 +122,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
         others = [setting for setting in settings if not setting.startswith(images)]
         patch.setattr(sys, "argv", ["dbn-finetune", *others, *table, "study=numbers"])
         train.main()
-        patch.setattr(sys, "argv", ["dbn-pretrain", "stack.layers=[6]", "stack.every_layer.epochs=1", "progress=false"])
+        offline = ["progress=false", "logger=wandb", "logger.wandb.mode=offline"]
+        patch.setattr(sys, "argv", ["dbn-pretrain", "stack.layers=[6]", "stack.every_layer.epochs=1", *offline])
         pretrain.main()
         export_network(next(Path("runs/alone").rglob("network.safetensors")), format="torch_export")
         file = next(Path("runs/alone").rglob("dbn.safetensors"))

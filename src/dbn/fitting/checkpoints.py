@@ -12,7 +12,7 @@ from lightning_fabric.plugins import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from dbn.files import time_of, write_bytes
-from dbn.fitting.metrics_file import MetricsFile, MetricsFiles
+from dbn.fitting.metrics_file import FileLogger
 from dbn.fitting.preemption import PreemptedError, preemption
 
 log = logging.getLogger(__name__)
@@ -116,9 +116,9 @@ class LastCheckpoint(MovableCheckpoint):
         preemption.checkpoint = self.file
 
     def flush_rows(self, trainer: pl.Trainer) -> None:
-        """Write ``metrics.csv``."""
+        """Write the rows of ``metrics.csv``, and of what else is logged to."""
         for logger in trainer.loggers:
-            if isinstance(logger, MetricsFile | MetricsFiles):
+            if isinstance(logger, FileLogger):
                 logger.flush()
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import time
+from abc import abstractmethod
 from argparse import Namespace
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,10 @@ class FileLogger(Logger):
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Do nothing: the configuration is in ``.hydra``."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Write what has been logged."""
 
 
 class MetricsFile(FileLogger):

@@ -138,9 +138,10 @@ def _pretrain(runs: Sequence[Run], data: Sequence[DataSet], folder: Path) -> Ite
 def _tracked(run: Run, data: DataSet) -> AbstractContextManager[Tracker]:
     config = run.config
     name = f"{stack_name(config)}_seed{config['seed']}"
-    tags = [data.name, "-".join(str(layer.n_hidden) for layer in layers_of(config["stack"]))]
+    hidden = "-".join(str(layer.n_hidden) for layer in layers_of(config["stack"]))
+    tags = [data.name, hidden, f"seed{config['seed']}"]
     options = {"study": config["study"], "stage": "pretrain", "name": name, "tags": tags, "config": config}
-    return tracking(run.directory, config["logger"]["wandb"], **options)
+    return tracking(run.directory, config["logger"]["wandb"], folder=study_directory(config), **options)
 
 
 def _finish(

@@ -1,19 +1,20 @@
 """Tracking of runs: metrics in a CSV file, and optionally in Weights & Biases."""
 
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pytorch_lightning.loggers import Logger, WandbLogger
+from pytorch_lightning.loggers import Logger
 
-from dbn.files import write_text
 from dbn.fitting.metrics_file import MetricsFile, MetricsFiles
 from dbn.fitting.metrics_tail import METRICS
 from dbn.fitting.ranks import is_first
 from dbn.runs.wandb_agent import agent_run, check_one_run, outside_sweep
+from dbn.runs.wandb_identity import identity_of, note_of_report, runs_of
+from dbn.runs.wandb_points import WandbPoints
+from dbn.runs.wandb_run import open_run
 from dbn.runs.wandb_settings import (
     LONGEST_NAME,
     LONGEST_TAG,
@@ -21,10 +22,8 @@ from dbn.runs.wandb_settings import (
     check_wandb,
     short,
     tags_of,
-    translated_errors,
 )
 
-WANDB_ID = "wandb_id"
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 """Column names and rows."""
 
@@ -45,7 +44,7 @@ class Tracker:
         """Loggers for one fit, whose first epoch is number ``first_epoch`` of the run."""
         loggers: list[Logger] = [MetricsFile(self.directory / METRICS, first_epoch)]
         if self.wandb_run is not None:
-            loggers.append(WandbLogger(experiment=self.wandb_run))
+            loggers.append(WandbPoints(self.wandb_run, first_epoch))
         return loggers
 
     def rows(self) -> list[dict[str, float]]:
@@ -60,8 +59,10 @@ class Tracker:
     def replay(self) -> None:
         """Log the rows of ``metrics.csv`` to Weights & Biases, after training together with other runs."""
         if self.wandb_run is not None:
+            points = WandbPoints(self.wandb_run)
             for row in self.rows():
-                self.wandb_run.log(row)
+                points.log_metrics(row)
+            points.flush()
 
     def log_pictures(self, pictures: Mapping[str, np.ndarray]) -> None:
         """Log named pictures, each ``(height, width)`` or ``(height, width, 3)`` in [0, 1]."""
@@ -73,11 +74,12 @@ class Tracker:
             )
 
     def log_report(self, page: Path, tables: Mapping[str, Table], figures: Mapping[str, str]) -> None:
-        """Log a study's page, its tables (column names and rows of texts) and its figures (SVG or HTML)."""
+        """Log a study's page, its tables (column names and rows of texts), its figures (SVG or HTML) and its runs."""
         if self.wandb_run is not None:
             import wandb
 
             entries: dict[str, Any] = {"report": wandb.Html(page.read_text(encoding="utf-8"), inject=False)}
+            tables = {**tables, "runs": (("job type", "run", "id"), runs_of(self.directory))}
             for title, (heads, rows) in tables.items():
                 entries[f"tables/{title}"] = wandb.Table(columns=list(heads), data=[list(row) for row in rows])
             entries |= {f"figures/{title}": wandb.Html(figure, inject=False) for title, figure in figures.items()}
@@ -114,6 +116,7 @@ def tracking(
     name: str,
     tags: list[str],
     config: Mapping[str, Any],
+    folder: Path | None = None,
 ) -> Iterator[Tracker]:
     """Track a run while the block lasts.
 
@@ -125,46 +128,36 @@ def tracking(
         name: display name.
         tags: tags of the run.
         config: resolved configuration.
+        folder: of the study, whose report the run's notes name; None for the report itself.
 
     Yields:
         The tracker. A resumed run continues under the id in its directory.
 
     Raises:
-        SettingError, TrackingError: Weights & Biases cannot be used as configured.
+        SettingError, TrackingError: Weights & Biases cannot be used as configured. A service that does not answer is no
+            error: see :mod:`dbn.runs.wandb_run`.
     """
     if settings is None:
         yield Tracker(directory)
         return
-    import wandb
-
     check_wandb("logger.wandb", settings)
-    id_file, given = directory / WANDB_ID, agent_run(stage)
-    if given is not None or not id_file.is_file():
-        write_text(id_file, given or uuid.uuid4().hex[:12])
     own_tags = tags_of("logger.wandb.tags", settings.get("tags", []))
-    with outside_sweep(stage):
-        with translated_errors(settings):
-            run = wandb.init(
-                project=settings.get("project", "dbn"),
-                entity=settings.get("entity"),
-                mode=settings.get("mode"),  # None leaves it to WANDB_MODE
-                id=id_file.read_text().strip(),
-                resume="allow",
-                dir=str(directory),
-                group=short(study, LONGEST_NAME),
-                job_type=stage,
-                name=short(name, LONGEST_NAME),
-                tags=list(dict.fromkeys([*(short(tag, LONGEST_TAG) for tag in tags), *own_tags])),
-                config=dict(config),
-                # The statistics process outlives a killed job.
-                settings=wandb.Settings(silent=True, x_disable_stats=True),
-            )
-        failed = True
-        try:
-            yield Tracker(directory, run)
-            failed = False
-        finally:
-            run.finish(exit_code=int(failed))
+    described = {
+        "project": settings.get("project", "dbn"),
+        "entity": settings.get("entity"),
+        "id": identity_of(directory, agent_run(stage)),
+        "group": short(study, LONGEST_NAME),
+        "job_type": stage,
+        "name": short(name, LONGEST_NAME),
+        "tags": list(dict.fromkeys([*(short(tag, LONGEST_TAG) for tag in tags), *own_tags])),
+        "config": dict(config),
+    }
+    if folder is not None:
+        described["notes"] = note_of_report(folder)
+    with outside_sweep(stage), open_run(directory, settings, **described) as run:
+        if folder is not None and not run.offline and run.url:
+            run.notes = note_of_report(folder, run.url)
+        yield Tracker(directory, run)
 
 
 class Tracking:

@@ -164,10 +164,10 @@ def _tracked(run: Run, data: DataSet) -> AbstractContextManager[Tracker]:
     else:  # of a stack's file the layers are not those of the configuration
         layers = [] if config["init"].get("stack") is not None else layers_of(config["stack"])
         hidden = "-".join(str(own.n_hidden) for own in layers)
-    tags = [data.name, *([hidden] if hidden else []), config["arm"]["name"]]
+    tags = [data.name, *([hidden] if hidden else []), config["arm"]["name"], f"seed{config['seed']}"]
     name = f"{config['name']}_seed{config['seed']}"
     options = {"study": config["study"], "stage": "finetune", "name": name, "tags": tags, "config": config}
-    return tracking(run.directory, config["logger"]["wandb"], **options)
+    return tracking(run.directory, config["logger"]["wandb"], folder=study_directory(config), **options)
 
 
 def _finish(run: Run, module: FineTuning, data: DataSet, before: Network, tracker: Tracker) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Metrics in CSV and in Weights & Biases, offline, read back from what is on disk."""
 
+import json
 import os
 import subprocess
 import sys
@@ -37,14 +38,34 @@ def exit_codes(found: list[dict[str, Any]]) -> list[int]:
     return [record["exit"].get("exit_code", 0) for record in found if record["type"] == "exit"]
 
 
+def rows_of(directory: Path) -> list[dict[str, float]]:
+    """The rows of ``metrics.csv``."""
+    rows = MetricsFile(directory / "metrics.csv").rows
+    return [{name: float(value) for name, value in rows[epoch].items()} for epoch in sorted(rows)]
+
+
+def points_of(found: list[dict[str, Any]]) -> list[dict[str, float]]:
+    """The points of a run that are no pictures."""
+    history = [record["history"]["item"] for record in found if record["type"] == "history"]
+    points = [row for row in history if not any(name.endswith("._type") for name in row)]
+    return [{name: value for name, value in row.items() if not name.startswith("_")} for row in points]
+
+
+def summary_of(found: list[dict[str, Any]]) -> dict[str, float]:
+    """The numbers that a run says it has ended with."""
+    updates = [record["summary"].get("update", {}) for record in found if record["type"] == "summary"]
+    return {name: value for update in updates for name, value in update.items() if name.startswith("test/")}
+
+
 def test_two_jobs_of_a_multirun_are_two_runs_with_their_own_histories(tmp_path: Path) -> None:
     run_command(tmp_path, "-m", "arm=dbn,random_relu", "seed=0")
     study = tmp_path / "runs/tracked"
     ids = set()
-    for directory, job_type, n_epochs in (
-        (stack_of(study, 0), "pretrain", 3),
-        (study / "finetune/dbn_seed0", "finetune", 4),
-        (study / "finetune/random_relu_seed0", "finetune", 4),
+    report = (study / "wandb_id").read_text()
+    for directory, job_type, n_epochs, tags in (
+        (stack_of(study, 0), "pretrain", 3, {"digits", "12", "seed0"}),
+        (study / "finetune/dbn_seed0", "finetune", 4, {"digits", "12", "dbn", "seed0"}),
+        (study / "finetune/random_relu_seed0", "finetune", 4, {"digits", "12", "random_relu", "seed0"}),
     ):
         (offline,) = offline_runs(directory)
         found = records(offline)
@@ -53,15 +74,15 @@ def test_two_jobs_of_a_multirun_are_two_runs_with_their_own_histories(tmp_path: 
         assert run["run_group"] == "tracked"
         assert run["job_type"] == job_type
         assert run["display_name"] == directory.name
-        assert "digits" in run["tags"]
+        assert set(run["tags"]) == tags
+        assert run["notes"] == f"Report of the study tracked: run {report} of this project"
         assert run["run_id"] == (directory / "wandb_id").read_text()
         ids.add(run["run_id"])
         history = [record["history"]["item"] for record in found if record["type"] == "history"]
-        metric = "layer1/reconstruction_error" if job_type == "pretrain" else "validation/error"
-        values = [row[metric] for row in history if metric in row]
-        written = [float(row[metric]) for row in MetricsFile(directory / "metrics.csv").rows.values()]
-        assert len(values) == n_epochs
-        assert values == pytest.approx(written)
+        assert len(rows_of(directory)) == n_epochs
+        assert points_of(found) == rows_of(directory), "every point, and nothing that metrics.csv does not have"
+        result = json.loads((directory / "result.json").read_text())
+        assert summary_of(found) == {k: v for k, v in result["metrics"].items() if k.startswith("test/")}
         pictures = {name for row in history for name in row if name.startswith(("filters", "reconstructions"))}
         assert pictures, "pictures are logged"
         assert exit_codes(found) == [0]
@@ -70,10 +91,14 @@ def test_two_jobs_of_a_multirun_are_two_runs_with_their_own_histories(tmp_path: 
     found = records(offline)
     (run,) = (record["run"] for record in found if record["type"] == "run")
     assert (run["job_type"], run["run_group"], run["display_name"]) == ("report", "tracked", "tracked_report")
+    assert run["run_id"] == report
+    assert len(list(tmp_path.rglob("offline-run-*"))) == 4
     logged = [name for record in found if record["type"] == "history" for name in record["history"]["item"]]
-    for shown in ("report", "tables/digits, classifier, all labels"):
+    for shown in ("report", "tables/digits, classifier, all labels", "tables/runs"):
         assert any(name.startswith(shown) for name in logged)
     assert exit_codes(found) == [0]
+    (table,) = offline.glob("files/media/table/tables/runs_*.table.json")
+    assert {row[2] for row in json.loads(table.read_text())["data"]} == ids
 
 
 def test_runs_that_trained_together_have_their_own_histories(tmp_path: Path) -> None:
