@@ -344,7 +344,13 @@ def test_every_experiment_runs(experiment: str, arm: str, compose: Composer, dat
             "dbn": ("class_rbm_joint", "start=joint"),
             "random_relu": ("class_rbm_random_sigmoid", "start=random_sigmoid"),
         }[arm]
-    config = compose("finetune", [f"experiment={experiment}", chosen, "debug=fast"])
+    if experiment == "mnist_dbn_updown":  # likewise, above layers that the up-down algorithm has trained
+        name, start = {"dbn": ("class_rbm_dbn", "dbn"), "random_relu": ("class_rbm_random_sigmoid", "random_sigmoid")}[
+            arm
+        ]
+        chosen = f"start={start}"
+    network = ["network=class_rbm"] if experiment == "mnist_dbn_updown" else []
+    config = compose("finetune", [f"experiment={experiment}", *network, chosen, "debug=fast"])
     result = finetune(config)
     assert result["arm"] in (name, f"{name}_augment_elastic"), "it may be about deformed images"
     assert (finetuning_directory(config) / "result.json").is_file()
