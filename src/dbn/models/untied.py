@@ -51,14 +51,12 @@ class Untied(UnitPair):
     kind: ClassVar[str] = "untied"
 
     def __init__(self, visible: Units, hidden: Units, connection: Connection, generative: Connection) -> None:
-        for name, units, allowed in (("visible", visible, VISIBLE), ("hidden", hidden, (Bernoulli,))):
-            if type(units) not in allowed:
-                raise SettingError(
-                    f"{name}={units.kind}: up-down training is for dense layers of binary units, of which the lowest "
-                    f"may be gaussian; below the top RBM {name} units must be "
-                    f"{' or '.join(own.kind for own in allowed)}. Use such units, or leave the stack as greedy "
-                    "learning made it, method=rbm."
-                )
+        check_visible_units(visible)
+        if type(hidden) is not Bernoulli:
+            raise SettingError(
+                f"hidden={hidden.kind}: up-down training is for dense layers of binary units. Use hidden=bernoulli "
+                "below the top RBM, or leave the stack as greedy learning has made it, method=rbm."
+            )
         super().__init__(visible, hidden, connection)
         self.generative = generative
         self.__dict__["generative"] = generative
@@ -175,6 +173,16 @@ class Untied(UnitPair):
         connection, generative = (make_connection(description["connection"], shape, hidden_shape[-1]) for _ in range(2))
         visible, hidden = make_units(description["visible"], shape), make_units(description["hidden"], hidden_shape)
         return cls(visible, hidden, connection, generative)
+
+
+def check_visible_units(units: Units) -> None:
+    """Raise :class:`SettingError` unless the gradient of visible units' generative biases follows from their means."""
+    if type(units) not in VISIBLE:
+        raise SettingError(
+            f"visible={units.kind}: up-down training learns what visible units generate from their means alone, which "
+            f"is enough for {' and '.join(own.kind for own in VISIBLE)} ones. Use stack.visible=bernoulli, or leave "
+            "the stack as greedy learning has made it, method=rbm."
+        )
 
 
 def in_phases(first: Tensor, second: Tensor) -> Tensor:

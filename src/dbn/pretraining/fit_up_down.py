@@ -55,7 +55,7 @@ def up_down(
         seed: of the order of the images and of the noise.
         precision: of the products, see :mod:`dbn.machine.precision`.
         callbacks: Lightning callbacks.
-        **settings: of :class:`LayerSettings`: ``learning_rate`` (default 0.01), momentum, ``weight_cost``,
+        **settings: of :class:`LayerSettings`: ``learning_rate`` (default 0.03), momentum, ``weight_cost``,
             ``batch_size``.
 
     Returns:
@@ -90,7 +90,7 @@ def up_down(
     check_keys("up_down", settings, SETTINGS)
     layers = untied_layers([stack[k] for k in range(len(stack))])
     lowest, top = stack[0], stack[len(stack) - 1]
-    own = LayerSettings(n_hidden=top.n_hidden, epochs=epochs, **{"learning_rate": 0.01, **settings})
+    own = LayerSettings(n_hidden=top.n_hidden, epochs=epochs, **{"learning_rate": 0.03, **settings})
     train = training_images(images, lowest.n_visible, lowest.visible.interval, type(lowest.visible).__name__)
     if isinstance(top.hidden, BernoulliWithLabel):
         known = class_numbers(train, labels, top.hidden.n_labels)

@@ -20,9 +20,9 @@ from dbn.models.dbn import DBN
 from dbn.models.model_file import DBN_FILE
 from dbn.pretraining.check_config import check_pretraining
 from dbn.pretraining.class_errors import class_errors
-from dbn.pretraining.from_config import layers_of, method_of, visible_of
+from dbn.pretraining.from_config import layers_of, method_of, untrained_of, visible_of
 from dbn.pretraining.greedy import pretrain_stacks
-from dbn.pretraining.growing import Pretrained, StackRun
+from dbn.pretraining.growing import Pretrained, StackRun, stages_of
 from dbn.pretraining.pictures import pictures_of_stack, save_pictures, sheets
 from dbn.pretraining.settings import LayerSettings
 from dbn.pretraining.stack_identity import stack_identity, stack_name
@@ -116,6 +116,8 @@ def _pretrain(runs: Sequence[Run], data: Sequence[DataSet], folder: Path) -> Ite
         check_augmentable(data[0], augment, "stack.augment")
     method = method_of(config)
     method.check_data(data[0], layers)
+    stages_of(method, method.settings_of(layers))
+    untrained_of(config, data[0])  # what is wrong with layers is said before a stack to start from is trained
     greedy = greedy_results([run.config for run in runs])
     starts = [None if own is None else DBN.load(own[0]) for own in greedy]
     openers = [partial(_tracked, run, own) for run, own in zip(runs, data, strict=True)]

@@ -20,7 +20,7 @@ from dbn.models.dbn import DBN
 from dbn.models.layer import Layer
 from dbn.models.rbm import RBM
 from dbn.models.units import Bernoulli, Units
-from dbn.models.untied import Untied
+from dbn.models.untied import Untied, check_visible_units
 from dbn.pretraining.check_effect import check_no_gradient_settings
 from dbn.pretraining.class_rbm import ClassRBMPretraining, has_label
 from dbn.pretraining.contrastive import RBMPretraining
@@ -61,18 +61,17 @@ class UpDownTraining(LayerTraining):
 
     @property
     def flops(self) -> int:
-        """Operations per image of an update in the first epoch."""
-        return self.flops_in(0)
-
-    def flops_in(self, epoch: int) -> int:
-        """Operations per image of an update in ``epoch``, from 0."""
+        """Operations per image of the steps' products with the weights, with the chain's present number of steps."""
         *lower, top = [layer.operations for layer in self.layer.layers]
-        steps = self.gibbs_steps[max(start for start in self.gibbs_steps if start <= epoch)]
-        return OF_LOWER_LAYER * flops.forward(lower) + flops.contrastive_divergence(top, 2 * steps - 1)
+        return OF_LOWER_LAYER * flops.forward(lower) + flops.contrastive_divergence(top, self.step.sampler.products)
 
     def flops_of(self, epochs: int) -> int:
-        """See :meth:`LayerTraining.flops_of`."""
-        return sum(map(self.flops_in, range(epochs)))
+        """See :meth:`LayerTraining.flops_of`; the chain then stands at the last of them."""
+        total = 0
+        for epoch in range(epochs):
+            self.step.sampler.begin_epoch(epoch)
+            total += self.flops
+        return total
 
     def on_fit_start(self) -> None:
         """Choose the precision, which depends on the device, for all layers by the largest."""
@@ -155,7 +154,7 @@ class UpDownPretraining(PretrainingMethod):
     uses_labels: ClassVar[bool] = True
 
     def __init__(
-        self, greedy: PretrainingMethod | None = None, epochs: int = 30, learning_rate: float = 0.01,
+        self, greedy: PretrainingMethod | None = None, epochs: int = 30, learning_rate: float = 0.03,
         steps: Steps = 3, sample_visible: bool = False,
     ) -> None:  # fmt: skip
         if greedy is not None and not isinstance(greedy, RBMPretraining):
@@ -175,7 +174,9 @@ class UpDownPretraining(PretrainingMethod):
         generator: torch.Generator | None = None, images: ImageSet | None = None,
     ) -> RBM:  # fmt: skip
         """A new RBM; :meth:`starting_layers` unties those below the top."""
-        return RBMPretraining().new_layer(input_type, input_shape, settings, generator=generator, images=images)
+        rbm = RBMPretraining().new_layer(input_type, input_shape, settings, generator=generator, images=images)
+        check_visible_units(rbm.visible)
+        return rbm
 
     def settings_of(self, layers: Sequence[LayerSettings]) -> Sequence[LayerSettings]:
         """Those of the layers with the method's epochs and learning rate, and without what only greedy learning has."""
