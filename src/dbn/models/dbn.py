@@ -186,7 +186,10 @@ class DBN(nn.Module):
         check_number("n", n, low=1, whole=True)
         check_number("steps", steps, low=0, whole=True)
         if not self.is_generative:
-            raise SettingError("This stack cannot be sampled from: only RBMs have a distribution.")
+            raise SettingError(
+                "This stack cannot be sampled from: only RBMs have a distribution, conditional ones of a class. Use "
+                "stack_given_label(stack, 3), or dbn-sample label=3, with those."
+            )
         top = self[len(self) - 1]
         v = top.visible.sample(top.weight.new_zeros(n, top.n_visible), generator)
         for _ in range(steps):

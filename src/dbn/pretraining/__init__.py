@@ -1,10 +1,12 @@
 """Greedy layer-wise pretraining, and the methods that train a layer."""
 
 from dbn.pretraining.class_rbm import ClassRBMPretraining
+from dbn.pretraining.conditional_rbm import ConditionalPretraining
 from dbn.pretraining.contrastive import RBMPretraining
 from dbn.pretraining.denoising import DenoisingAutoencoder, JointAutoencoder
 from dbn.pretraining.fit import fit
 from dbn.pretraining.fit_class_rbm import fit_class_rbm
+from dbn.pretraining.fit_conditional_rbm import fit_conditional_rbm
 from dbn.pretraining.fit_up_down import up_down
 from dbn.pretraining.greedy import pretrain_stack, pretrain_stacks
 from dbn.pretraining.growing import Pretrained, StackRun
@@ -15,6 +17,7 @@ from dbn.pretraining.up_down import UpDownPretraining
 
 __all__ = [
     "ClassRBMPretraining",
+    "ConditionalPretraining",
     "DenoisingAutoencoder",
     "JointAutoencoder",
     "LayerSettings",
@@ -27,6 +30,7 @@ __all__ = [
     "UpDownPretraining",
     "fit",
     "fit_class_rbm",
+    "fit_conditional_rbm",
     "pretrain_stack",
     "pretrain_stacks",
     "up_down",

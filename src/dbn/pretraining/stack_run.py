@@ -16,6 +16,7 @@ from dbn.data.check_augment import check_augmentable
 from dbn.data.few_images import few_images, is_fast
 from dbn.data.from_config import data_sets_of
 from dbn.fitting.ranks import is_first
+from dbn.models.conditional_rbm import ConditionalRBM
 from dbn.models.dbn import DBN
 from dbn.models.model_file import DBN_FILE
 from dbn.pretraining.check_config import check_pretraining
@@ -200,7 +201,7 @@ def _finish(
     if is_of_documents(stack):
         if not config["trainer"].get("fast_dev_run"):  # of nothing there is nothing to estimate for a minute
             metrics |= perplexities(stack, data, config["seed"])
-    elif data.columns is None and not data.feature_names:
+    elif data.columns is None and not data.feature_names and not isinstance(stack[0], ConditionalRBM):
         pictures = pictures_of_stack(stack, data, config["seed"])
         save_pictures(directory, pictures)
         tracker.log_pictures(sheets(pictures))
