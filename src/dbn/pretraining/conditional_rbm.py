@@ -130,6 +130,7 @@ class ConditionalTraining(LayerTraining):
     """
 
     layer: ConditionalRBM
+    table: Tensor | None
 
     def __init__(
         self, layer: ConditionalRBM, settings: LayerSettings, sampler: Sampler, table: Tensor | None = None,

@@ -17,6 +17,7 @@ from dbn.machine.precision import PRECISIONS
 from dbn.machine.subnormals import subnormals_flushed
 from dbn.machine.threads import threads_for
 from dbn.models.rbm import RBM
+from dbn.models.unit_pair import UnitPair
 from dbn.pretraining.contrastive import RBMTraining
 from dbn.pretraining.method import LayerTraining
 from dbn.pretraining.new_unit_pair import check_variance_from_data, initialise_from_data
@@ -120,7 +121,7 @@ def fit_alone(module: LayerTraining, train: StoredImages, callbacks: Iterable[Ca
     module.layer.to(device)  # Lightning moves the model to the CPU after training on a GPU
 
 
-def settings_of_fit(rbm: RBM, sampler: Sampler, settings: dict[str, Any]) -> LayerSettings:
+def settings_of_fit(rbm: UnitPair, sampler: Sampler, settings: dict[str, Any]) -> LayerSettings:
     """Validated settings of :func:`fit`; settings without effect are refused."""
     made = "fit trains the RBM that it is given. Say it where the RBM is made:"
     elsewhere = {
