@@ -125,6 +125,13 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
         offline = ["progress=false", "logger=wandb", "logger.wandb.mode=offline"]
         patch.setattr(sys, "argv", ["dbn-pretrain", "stack.layers=[6]", "stack.every_layer.epochs=1", *offline])
         pretrain.main()
+        label = "stack.layers=[6,{n_hidden:5,hidden:{kind:bernoulli_with_label,n_labels:10}}]"
+        more = ["method=up_down", "method.epochs=1", label, "stack.every_layer.epochs=1", "progress=false"]
+        patch.setattr(sys, "argv", ["dbn-pretrain", *more])
+        pretrain.main()
+        more = ["method=conditional_rbm", "stack.layers=[6]", "stack.every_layer.epochs=1", "progress=false"]
+        patch.setattr(sys, "argv", ["dbn-pretrain", *more])
+        pretrain.main()
         export_network(next(Path("runs/alone").rglob("network.safetensors")), format="torch_export")
         file = next(Path("runs/alone").rglob("dbn.safetensors"))
         print(DBN.load(file), Network.dense([4, 3, 2], dropout_hidden=0.2, normalisation="batch"))

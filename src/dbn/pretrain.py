@@ -68,6 +68,7 @@ def show(result: Mapping[str, Any], file: Path) -> None:
         table.add_row(layer, *(f"{metrics[f'{layer}/{n}']:.4g}" if f"{layer}/{n}" in metrics else "" for n in names))
     Console().print(table)
     show_topics(result)
+    show_errors(result)
     Console().print(str(file), soft_wrap=True)
 
 
@@ -85,6 +86,14 @@ def show_topics(result: Mapping[str, Any]) -> None:
                 f"{split} perplexity per word: {value:.0f} ± {error:.0f} (annealing), by word frequencies {unigram:.0f}"
             )
             Console().print(text, soft_wrap=True, highlight=False)
+
+
+def show_errors(result: Mapping[str, Any]) -> None:
+    """Print how often a stack with a label is wrong about the class."""
+    from dbn.pretraining.class_errors import errors_in_words  # here: as in _run
+
+    for line in errors_in_words(result["metrics"]):
+        Console().print(line, soft_wrap=True, highlight=False)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from torch import Tensor
 from dbn.errors import SettingError
 from dbn.likelihood.enumeration import check_normalised
 from dbn.models.dbn import DBN
+from dbn.models.untied import Untied
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +43,12 @@ def dbn_log_likelihood_bound(
 
     .. math:: \log p(v) \ge E_q\Big[\sum_{l<L} \big(G_l(h_l) - F_l(h_{l-1})\big) - F_L(h_{L-1})\Big] - \log Z_L
 
+    (of an untied layer :math:`\log p(h_{l-1} \mid h_l) - \log q(h_l \mid h_{l-1})` itself, by its own weights)
     with :math:`h_0 = v`, the free energies :math:`F_l` of visible and :math:`G_l` of hidden states of RBM ``l``. Of a
     stack of one RBM both bounds are its log-likelihood.
 
     Args:
-        stack: RBMs whose units have likelihoods.
+        stack: RBMs whose units have likelihoods, below the top one untied layers as well.
         v: visible states ``(batch, n_visible)``.
         log_z: log partition function of the top RBM.
         samples: of the hidden units, for each state.
@@ -77,11 +79,14 @@ def dbn_log_likelihood_bound(
     terms = []
     for _ in range(samples):
         x, total = v, torch.zeros(len(v), dtype=torch.float64)
-        for k in range(len(stack)):
-            total += -stack[k].free_energy(x).double().cpu()
-            if k < len(stack) - 1:
-                x = stack[k].sample_hidden(x, generator)
-                total += stack[k].free_energy_hidden(x).double().cpu()
+        *lower, top = [stack[k] for k in range(len(stack))]
+        for layer in lower:
+            below, x = x, layer.sample_hidden(x, generator)
+            if isinstance(layer, Untied):
+                total += (layer.log_generative(below, x) - layer.log_recognition(below, x)).double().cpu()
+            else:
+                total += (layer.free_energy_hidden(x) - layer.free_energy(below)).double().cpu()
+        total += -top.free_energy(x).double().cpu()
         terms.append(total)
         if after_sample is not None:
             after_sample(1)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dbn.errors import DataError, SettingError
+from dbn.models.conditional_rbm import ConditionalRBM
 from dbn.models.dbn import DBN
 from dbn.models.rbm import RBM
 from dbn.models.units import Bernoulli, BernoulliWithLabel
@@ -102,8 +103,14 @@ def given_label(rbm: RBM, label: int) -> RBM:
 def stack_given_label(stack: DBN, label: int) -> DBN:
     """The DBN whose top RBM is :func:`given_label`; its samples are images of the class.
 
+    A conditional RBM as its top layer becomes the RBM of that class.
+
     Raises:
         SettingError: as :func:`given_label`.
     """
+    top = stack[len(stack) - 1]
+    if isinstance(top, ConditionalRBM):
+        check_number("label", label, low=0, high=top.n_conditions - 1, whole=True)
+        return DBN([*(stack[k] for k in range(len(stack) - 1)), top.given_conditions([label])], stack.scaling)
     layers = [stack[k] for k in range(len(stack) - 1)]
     return DBN([*layers, given_label(class_rbm_of(stack), label)], stack.scaling)

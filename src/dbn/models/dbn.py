@@ -14,6 +14,7 @@ from dbn.models.autoencoder import TiedAutoencoder  # noqa: F401 (registers its 
 from dbn.models.layer import Layer
 from dbn.models.model_file import DBN_FILE, Scaling, read_stack, write_stack
 from dbn.models.rbm import RBM
+from dbn.models.untied import Untied
 from dbn.settings import check_number
 
 
@@ -21,7 +22,7 @@ class DBN(nn.Module):
     """A deep belief network: RBMs, each of whose hidden units are the visible units of the next one.
 
     The top RBM is undirected; the layers below generate downwards only. Other types of layers, such as denoising
-    autoencoders, can be stacked as well; :meth:`sample` needs RBMs only.
+    autoencoders, can be stacked as well; :meth:`sample` needs RBMs, below the top one also :class:`Untied` layers.
 
     Args:
         layers: from the data upwards.
@@ -78,8 +79,9 @@ class DBN(nn.Module):
 
     @property
     def is_generative(self) -> bool:
-        """Whether all layers are RBMs."""
-        return all(isinstance(layer, RBM) for layer in self.layers)
+        """Whether the stack has a distribution: an RBM on top, and below it RBMs or untied layers."""
+        *lower, top = self.layers
+        return isinstance(top, RBM) and all(isinstance(layer, RBM | Untied) for layer in lower)
 
     @torch.no_grad()
     def up(self, v: Tensor, layers: int | None = None) -> Tensor:
@@ -184,7 +186,10 @@ class DBN(nn.Module):
         check_number("n", n, low=1, whole=True)
         check_number("steps", steps, low=0, whole=True)
         if not self.is_generative:
-            raise SettingError("This stack cannot be sampled from: only RBMs have a distribution.")
+            raise SettingError(
+                "This stack cannot be sampled from: only RBMs have a distribution, conditional ones of a class. Use "
+                "stack_given_label(stack, 3), or dbn-sample label=3, with those."
+            )
         top = self[len(self) - 1]
         v = top.visible.sample(top.weight.new_zeros(n, top.n_visible), generator)
         for _ in range(steps):

@@ -38,6 +38,11 @@ class UnitPair(Layer):
         self.__dict__.update(visible=visible, hidden=hidden, connection=connection)
 
     @property
+    def downward(self) -> Connection:
+        """What computes the visible units' field from hidden states: the connection itself, where weights are tied."""
+        return self.connection
+
+    @property
     def weight(self) -> nn.Parameter:
         """The connection's weight; ``(n_visible, n_hidden)`` if dense."""
         return self.connection.weight
@@ -113,7 +118,7 @@ class UnitPair(Layer):
 
     def decoder(self) -> tuple[WeightLayer, Any]:
         """The connection's decoder with the visible units' bias and gain, and their activation."""
-        return scaled(self.connection.decoder(self.visible.bias), self.visible), self.visible.activation
+        return scaled(self.downward.decoder(self.visible.bias), self.visible), self.visible.activation
 
     def up(self, x: Tensor) -> Tensor:
         """What the layer above sees of the hidden units, ``(batch, n_visible)`` -> ``(batch, n_outputs)``."""
@@ -122,7 +127,7 @@ class UnitPair(Layer):
     def down(self, h: Tensor) -> Tensor:
         """Mean of the visible units given outputs, ``(batch, n_outputs)`` -> ``(batch, n_visible)``."""
         states = as_states(h, self.weight, math.prod(self.output_shape), "hidden")
-        return self.visible.mean(self.connection.visible_field(self.hidden.spread(states)))
+        return self.visible.mean(self.downward.visible_field(self.hidden.spread(states)))
 
     @classmethod
     def group(cls, members: Sequence[Any]) -> Self:

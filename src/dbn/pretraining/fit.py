@@ -17,7 +17,9 @@ from dbn.machine.precision import PRECISIONS
 from dbn.machine.subnormals import subnormals_flushed
 from dbn.machine.threads import threads_for
 from dbn.models.rbm import RBM
+from dbn.models.unit_pair import UnitPair
 from dbn.pretraining.contrastive import RBMTraining
+from dbn.pretraining.method import LayerTraining
 from dbn.pretraining.new_unit_pair import check_variance_from_data, initialise_from_data
 from dbn.pretraining.settings import LAYER_CHECKS, LayerSettings
 from dbn.samplers import ContrastiveDivergence, Sampler
@@ -96,22 +98,30 @@ def train_alone(module: RBMTraining, train: StoredImages, callbacks: Iterable[Ca
     Returns:
         The RBM.
     """
-    rbm, settings, (seed,) = module.layer, module.settings, module.seeds
-    device, options = rbm.weight.device, _trainer_on(rbm.weight.device)
+    rbm, settings = module.layer, module.settings
     check_variance_from_data(rbm.visible, settings)
     initialise_from_data(rbm.visible, settings, train)
+    fit_alone(module, train, callbacks)
+    return rbm
+
+
+def fit_alone(module: LayerTraining, train: StoredImages, callbacks: Iterable[Callback] | Callback) -> None:
+    """Train what a module trains, in place, on its device; arguments as of :func:`train_alone`."""
+    settings, (seed,) = module.settings, module.seeds
+    weight = module.layer.weights()[0]
+    device, options = weight.device, _trainer_on(weight.device)
     train = train.to(device)
-    module.monitored = [train.sample(MONITORED_IMAGES).to(rbm.weight.dtype)]
+    module.monitored = [train.sample(MONITORED_IMAGES).to(weight.dtype)]
     callbacks = [callbacks] if isinstance(callbacks, Callback) else callbacks
     with quiet():
         trainer = make_trainer(directory=None, max_epochs=settings.epochs, callbacks=callbacks, options=options)
         loader = BlockLoader(train, batch_size=settings.batch_size, seed=seed, counters=(1,), **loader_context(trainer))
         with subnormals_flushed(), threads_for(module.largest_product), reraise_interrupt():
             trainer.fit(module, loader)
-    return rbm.to(device)  # Lightning moves the model to the CPU after training on a GPU
+    module.layer.to(device)  # Lightning moves the model to the CPU after training on a GPU
 
 
-def settings_of_fit(rbm: RBM, sampler: Sampler, settings: dict[str, Any]) -> LayerSettings:
+def settings_of_fit(rbm: UnitPair, sampler: Sampler, settings: dict[str, Any]) -> LayerSettings:
     """Validated settings of :func:`fit`; settings without effect are refused."""
     made = "fit trains the RBM that it is given. Say it where the RBM is made:"
     elsewhere = {

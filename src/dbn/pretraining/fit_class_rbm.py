@@ -88,12 +88,12 @@ def fit_class_rbm(
     wanted = Objective(objective, generative_weight)
     layer = settings_of_fit(rbm, sampler, {**settings, "epochs": epochs})
     train = training_images(images, rbm.n_visible, rbm.visible.interval, type(rbm.visible).__name__)
-    train = replace(train, labels=_labels(train, labels, hidden.n_labels))  # type: ignore[type-var]  # a dataclass
+    train = replace(train, labels=class_numbers(train, labels, hidden.n_labels))  # type: ignore[type-var]  # a dataclass
     module = ClassRBMTraining(rbm, layer, sampler, wanted, seeds=[seed], precision=precision)
     return train_alone(module, train, callbacks)
 
 
-def _labels(train: StoredImages, given: Any, n_labels: int) -> Tensor:
+def class_numbers(train: StoredImages, given: Any, n_labels: int) -> Tensor:
     """A class number for each image, ``(n,)`` int64.
 
     Raises:

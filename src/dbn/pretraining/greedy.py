@@ -140,6 +140,7 @@ def pretrain_stacks(
     visible = visible_units_of(visible, sets[0])  # the others are splits of the same images
     check_visible(sets[0], visible)
     method.check_data(sets[0], layers)
+    layers = method.settings_of(layers)
     stacks = [
         GrowingStack(run, method, own, layers, visible, representations, augment)
         for run, own in zip(runs, sets, strict=True)

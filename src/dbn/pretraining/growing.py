@@ -29,11 +29,13 @@ class StackRun:
         seed: the run's seed.
         directory: folder for finished layers; None: they are not kept.
         tracker: receiver of the metrics; None: they are not kept.
+        start: stack whose weights a method starts from that goes on from one; None: it starts from new ones.
     """
 
     seed: int = 0
     directory: Path | None = None
     tracker: Tracker | None = None
+    start: DBN | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ class GrowingStack:
                 images=None if layers else self.train,
             )
             layers.append(layer)
-        return layers
+        return self.method.starting_layers(layers, self.run.start)
 
     def add(self, layers: Sequence[Layer], number: int, facts: dict[str, Any]) -> None:
         """Append the trained layers of a stage, and write them to its file with ``facts`` on their training."""

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from dbn.data.blocks import Block, Minibatch
 from dbn.data.images import DataSet, ImageSet
-from dbn.errors import DivergenceError
+from dbn.errors import DivergenceError, SettingError
 from dbn.fitting.block_module import BlockModule, Optimizer
 from dbn.fitting.checkpoints import any_process
 from dbn.fitting.ranks import is_first
 from dbn.machine.optimizer import SGD
+from dbn.models.dbn import DBN
 from dbn.models.layer import Layer
 from dbn.pretraining.augmented import Prepare
 from dbn.pretraining.check_effect import check_no_gradient_settings, check_use_of_settings
@@ -305,6 +306,26 @@ class PretrainingMethod(ABC):
         Raises:
             SettingError: it cannot.
         """
+
+    def settings_of(self, layers: Sequence[LayerSettings]) -> Sequence[LayerSettings]:
+        """Settings by which this method trains layers of which ``layers`` are the settings: these themselves."""
+        return layers
+
+    def starting_layers(self, layers: list[Layer], start: DBN | None) -> list[Layer]:
+        """The layers of a stage with the weights that training starts from, in place of new ones.
+
+        Args:
+            layers: new ones, see :meth:`new_layer`.
+            start: a trained stack to start from, see :class:`dbn.pretraining.growing.StackRun`.
+
+        Raises:
+            SettingError: this method does not start from a stack.
+        """
+        if start is not None:
+            raise SettingError(
+                f"method={type(self).__name__}: it trains new layers and does not go on from a stack. Leave start away."
+            )
+        return layers
 
     def watchable(self, input_type: str | Mapping[str, Any]) -> tuple[str, ...]:
         """Metrics of validation images that :attr:`LayerSettings.watch` may name, for a layer on units of this type.

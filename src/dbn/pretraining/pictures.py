@@ -107,9 +107,9 @@ def projections(stack: DBN, layer: int, shape: tuple[int, int, int]) -> np.ndarr
     middle = [size // 2 for size in sizes[:-1]]
     for number in range(count):
         x[(number, *middle, number)] = 1
-    x = stack[layer - 1].connection.visible_field(x.flatten(1))
+    x = stack[layer - 1].downward.visible_field(x.flatten(1))
     for k in reversed(range(layer - 1)):
-        x = stack[k].connection.visible_field(stack[k].hidden.spread(x))
+        x = stack[k].downward.visible_field(stack[k].hidden.spread(x))
     pictures = x.view(count, *shape).cpu()
     seen = pictures.abs().amax((0, 1)) > 0
     rows, columns = seen.any(1).nonzero().flatten(), seen.any(0).nonzero().flatten()

@@ -16,11 +16,14 @@ from dbn.data.check_augment import check_augmentable
 from dbn.data.few_images import few_images, is_fast
 from dbn.data.from_config import data_sets_of
 from dbn.fitting.ranks import is_first
+from dbn.models.conditional_rbm import ConditionalRBM
+from dbn.models.dbn import DBN
 from dbn.models.model_file import DBN_FILE
 from dbn.pretraining.check_config import check_pretraining
-from dbn.pretraining.from_config import layers_of, method_of, visible_of
+from dbn.pretraining.class_errors import class_errors
+from dbn.pretraining.from_config import layers_of, method_of, untrained_of, visible_of
 from dbn.pretraining.greedy import pretrain_stacks
-from dbn.pretraining.growing import Pretrained, StackRun
+from dbn.pretraining.growing import Pretrained, StackRun, stages_of
 from dbn.pretraining.pictures import pictures_of_stack, save_pictures, sheets
 from dbn.pretraining.settings import LayerSettings
 from dbn.pretraining.stack_identity import stack_identity, stack_name
@@ -112,15 +115,24 @@ def _pretrain(runs: Sequence[Run], data: Sequence[DataSet], folder: Path) -> Ite
     augment = settings_of("stack.augment", Augment, config["stack"]["augment"])
     if data[0].columns is None:
         check_augmentable(data[0], augment, "stack.augment")
+    method = method_of(config)
+    method.check_data(data[0], layers)
+    stages_of(method, method.settings_of(layers))
+    untrained_of(config, data[0])  # what is wrong with layers is said before a stack to start from is trained
+    greedy = greedy_results([run.config for run in runs])
+    starts = [None if own is None else DBN.load(own[0]) for own in greedy]
     openers = [partial(_tracked, run, own) for run, own in zip(runs, data, strict=True)]
     directories = [run.directory for run in runs]
     with Tracking(openers, directories, config["logger"]["wandb"]) as tracked:
         pretrained = pretrain_stacks(
             data,
             layers,
-            [StackRun(run.seed, run.directory, own) for run, own in zip(runs, tracked.trackers, strict=True)],
+            [
+                StackRun(run.seed, run.directory, own, start)
+                for run, own, start in zip(runs, tracked.trackers, starts, strict=True)
+            ],
             visible=visible_of(config["stack"]),
-            method=method_of(config),
+            method=method,
             optimizer=hydra.utils.instantiate(config["stack"]["optimizer"]),
             precision=config["precision"],
             representations=config["data"]["representations"],
@@ -132,7 +144,28 @@ def _pretrain(runs: Sequence[Run], data: Sequence[DataSet], folder: Path) -> Ite
         )
         for number, (run, own, images) in enumerate(zip(runs, pretrained, data, strict=True) if is_first() else ()):
             with tracked.after(number) as tracker:
-                yield _finish(run, own, images, layers, tracker)
+                result = _finish(run, own, images, layers, tracker, starts[number])
+                before = greedy[number]
+                yield result if before is None else with_greedy(result, before[1])
+
+
+def greedy_results(configs: Sequence[dict[str, Any]]) -> list[tuple[Path, dict[str, Any]] | None]:
+    """File and result of the stack that each run starts from, pretrained if it is missing; None: it starts from none.
+
+    It is that of the same configuration with ``method.greedy`` as its method, in a directory of its own. Runs that
+    differ in what comes after share it.
+    """
+    if configs[0]["method"].get("greedy") is None:
+        return [None] * len(configs)
+    below = [{**own, "method": own["method"]["greedy"]} for own in configs]
+    results = pretrain_together(below)
+    return [(pretraining_directory(own) / DBN_FILE, result) for own, result in zip(below, results, strict=True)]
+
+
+def with_greedy(result: Mapping[str, Any], greedy: Mapping[str, Any]) -> dict[str, Any]:
+    """The result of a run, with what the stack that it starts from has cost."""
+    sums = {key: result[key] + greedy[key] for key in ("seconds", "flops", "epochs")}
+    return {**result, **sums, "greedy": {"name": greedy["name"], **{key: greedy[key] for key in sums}}}
 
 
 def _tracked(run: Run, data: DataSet) -> AbstractContextManager[Tracker]:
@@ -145,9 +178,10 @@ def _tracked(run: Run, data: DataSet) -> AbstractContextManager[Tracker]:
 
 
 def _finish(
-    run: Run, pretrained: Pretrained, data: DataSet, layers: Sequence[LayerSettings], tracker: Tracker
-) -> dict[str, Any]:
-    """Save a trained stack and its pictures; returns the content of the result."""
+    run: Run, pretrained: Pretrained, data: DataSet, layers: Sequence[LayerSettings], tracker: Tracker,
+    start: DBN | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Save a trained stack, which has started from ``start``, and its pictures; returns the content of the result."""
     directory, config = run.directory, run.config
     stack, facts = pretrained.stack, pretrained.facts
     description = {
@@ -162,11 +196,13 @@ def _finish(
         "version": metadata.version("layerwise-dbn"),
     }
     stack.save(directory / DBN_FILE, description)
-    metrics = tracker.last_metrics()
+    metrics = tracker.last_metrics() | class_errors(stack, data)
+    if start is not None:
+        metrics |= {f"{name}_before": error for name, error in class_errors(start, data).items()}
     if is_of_documents(stack):
         if not config["trainer"].get("fast_dev_run"):  # of nothing there is nothing to estimate for a minute
             metrics |= perplexities(stack, data, config["seed"])
-    elif data.columns is None and not data.feature_names:
+    elif data.columns is None and not data.feature_names and not isinstance(stack[0], ConditionalRBM):
         pictures = pictures_of_stack(stack, data, config["seed"])
         save_pictures(directory, pictures)
         tracker.log_pictures(sheets(pictures))

@@ -138,7 +138,7 @@ def signs_of_layer(layer: Layer | JointLayers, images: Tensor, settings: LayerSe
                 )
             )
         variance = float(inputs.var(0, correction=0).sum())
-        kept = float(pair.visible.given(inputs).mean(pair.connection.visible_field(hidden)).var(0, correction=0).sum())
+        kept = float(pair.visible.given(inputs).mean(pair.downward.visible_field(hidden)).var(0, correction=0).sum())
         if variance > 0 and kept < IGNORED_INPUT * variance:
             signs.append(
                 Sign(

@@ -104,8 +104,9 @@ def method_identity(method: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in method.items() if (key, value) not in UNUSED_BY_SAMPLERS}
     if isinstance(kept.get("steps"), Mapping):  # epochs, which are texts in JSON
         kept["steps"] = {str(epoch): number for epoch, number in kept["steps"].items()}
-    if isinstance(kept.get("sampler"), Mapping):
-        kept["sampler"] = method_identity(kept["sampler"])
+    for part in ("sampler", "greedy"):
+        if isinstance(kept.get(part), Mapping):
+            kept[part] = method_identity(kept[part])
     return kept
 
 

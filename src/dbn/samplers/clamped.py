@@ -10,6 +10,7 @@ from torch import Tensor
 from dbn.errors import DataError, SettingError
 from dbn.models.dbn import DBN
 from dbn.models.rbm import RBM
+from dbn.models.untied import Untied
 from dbn.random.streams import Noise
 from dbn.settings import check_number
 
@@ -70,7 +71,7 @@ def clamped_gibbs(
     """
     check_number("steps", steps, low=1, whole=True)
     layers = [model] if isinstance(model, RBM) else [model[k] for k in range(len(model))]
-    if not all(isinstance(layer, RBM) for layer in layers):
+    if not all(isinstance(layer, RBM | Untied) for layer in layers):
         raise SettingError("This stack cannot fill in what is missing: only RBMs have a distribution.")
     first = layers[0]
     if not isinstance(missing, Tensor) or missing.dtype != torch.bool or missing.shape != v.shape:

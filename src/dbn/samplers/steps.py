@@ -36,27 +36,27 @@ class GibbsSampler(Sampler):
         return before != self.steps
 
 
-def checked_schedule(steps: Any) -> dict[int, int]:
-    """Steps by the epoch, from 0, in which they begin.
+def checked_schedule(steps: Any, key: str = "sampler.steps") -> dict[int, int]:
+    """Steps by the epoch, from 0, in which they begin; ``key`` is that of the setting, for messages.
 
     Raises:
         SettingError: as :class:`GibbsSampler`.
     """
     if not isinstance(steps, Mapping):
-        check_number("sampler.steps", steps, low=1, whole=True)
+        check_number(key, steps, low=1, whole=True)
         return {0: steps}
     schedule = {}
     for epoch, number in steps.items():
         if not str(epoch).isdecimal() or isinstance(epoch, bool):
             raise SettingError(
-                f"sampler.steps={format_value(dict(steps))}: {epoch!r} is no epoch. Give a number of steps, or epochs "
-                "with numbers of steps, such as sampler.steps={0:1,20:5}."
+                f"{key}={format_value(dict(steps))}: {epoch!r} is no epoch. Give a number of steps, or epochs "
+                f"with numbers of steps, such as {key}={{0:1,20:5}}."
             )
-        check_number(f"sampler.steps.{epoch}", number, low=1, whole=True)
+        check_number(f"{key}.{epoch}", number, low=1, whole=True)
         schedule[int(epoch)] = number
     if 0 not in schedule:
         raise SettingError(
-            f"sampler.steps={format_value(dict(steps))}: it says nothing of the first epochs. Epochs are counted from "
-            "0: sampler.steps={0:1,20:5}."
+            f"{key}={format_value(dict(steps))}: it says nothing of the first epochs. Epochs are counted from "
+            f"0: {key}={{0:1,20:5}}."
         )
     return schedule

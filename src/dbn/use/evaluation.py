@@ -21,6 +21,7 @@ from dbn.likelihood.intervals import Estimate, estimate_mean, exactly
 from dbn.likelihood.pseudo_likelihood import pseudo_log_likelihood
 from dbn.likelihood.trust import how_far_to_trust
 from dbn.models.dbn import DBN
+from dbn.models.layer import Layer
 from dbn.models.rbm import RBM
 from dbn.random.streams import stream
 from dbn.use.blocks import Advance, progress_bar
@@ -165,10 +166,12 @@ def _rows_of_bound(
 
 
 def _rows_without_partition(
-    rbm: RBM, states: StatesToEvaluate, settings: EvaluationSettings, of_what: str
+    rbm: Layer, states: StatesToEvaluate, settings: EvaluationSettings, of_what: str
 ) -> tuple[list[Row], list[str]]:
     """Pseudo-likelihood and free-energy gap of the first RBM; and what is left out."""
     rows, left_out, v = [], [], states.v
+    if not isinstance(rbm, RBM):
+        return [], ["The lowest layer's weights are not tied: it has no free energy or pseudo-likelihood."]
     units = None
     if settings.pseudo_likelihood == "stochastic":
         units = torch.randint(rbm.n_visible, (len(v),), generator=stream(settings.seed, "units")).to(v.device)
