@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from dbn.data.given_images import BATCH, applied
 from dbn.errors import SettingError
 from dbn.models.autoencoder import TiedAutoencoder  # noqa: F401 (registers its kind, which files name)
+from dbn.models.dbm_layer import DBMLayer  # noqa: F401 (likewise)
 from dbn.models.layer import Layer
 from dbn.models.model_file import DBN_FILE, Scaling, read_stack, write_stack
 from dbn.models.rbm import RBM
