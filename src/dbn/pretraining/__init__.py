@@ -2,6 +2,7 @@
 
 from dbn.pretraining.class_rbm import ClassRBMPretraining
 from dbn.pretraining.contrastive import RBMPretraining
+from dbn.pretraining.dbm import DBMPretraining
 from dbn.pretraining.denoising import DenoisingAutoencoder, JointAutoencoder
 from dbn.pretraining.fit import fit
 from dbn.pretraining.fit_class_rbm import fit_class_rbm
@@ -13,6 +14,7 @@ from dbn.pretraining.settings import LayerSettings
 
 __all__ = [
     "ClassRBMPretraining",
+    "DBMPretraining",
     "DenoisingAutoencoder",
     "JointAutoencoder",
     "LayerSettings",
