@@ -65,6 +65,14 @@ class DBMEnumeration:
         self._terms = log_terms(dbm, self._side)
         self.log_z = torch.logsumexp(self._terms, 0)
 
+    @property
+    def terms(self) -> int:
+        """Number of terms of the likelihood of one image; 2^63 where there are more than can be summed."""
+        try:
+            return len(next(iter(enumerated_side(self.dbm, range(1, len(self.dbm))).values())))
+        except SettingError:
+            return 2**63
+
     @torch.no_grad()
     def log_likelihood(self, v: Tensor) -> Tensor:
         """``log p(v)`` of visible states ``(batch, n_visible)``; ``(batch,)`` in nats.
