@@ -66,10 +66,9 @@ class MeanFieldLinear(WeightLayer):
         return self.in_features + self.above
 
     @property
-    def operations(self) -> int:
-        """Of the layer and of inference."""
-        below, between = self.in_features * self.out_features, self.out_features * self.above
-        return self.fan_in * self.out_features + below + (1 + 2 * self.steps) * between
+    def fixed_operations(self) -> int:
+        """Those of inference."""
+        return self.out_features * (self.in_features + (1 + 2 * self.steps) * self.above)
 
     @torch.no_grad()
     def infer_by(self, second: WeightLayer) -> None:

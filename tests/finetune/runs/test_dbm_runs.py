@@ -98,6 +98,10 @@ def test_seeds_together_train_as_alone_and_the_file_predicts_without_the_stack(c
     alone = finetune(compose("finetune", [*TWIN, "seed=1", "study=alone"]))
     assert alone["arm"] == "mean_field_random_sigmoid"
     assert alone["sizes"] == [64, 20, 15, 10]
+    weights, inference = (64 + 15) * 20 + 20 * 15 + 15 * 10, 64 * 20 + 21 * 20 * 15
+    assert alone["flops"]["fine_tuning"] == 2 * 1149 * (
+        2 * inference + 2 * weights + 2 * weights + 2 * (20 * 15 + 15 * 10)
+    ), "no gradients of what infers"
     networks = [Network.load(finetuning_directory(result["config"])) for result in (alone, together[1])]
     for name, tensor in networks[0].state_dict().items():
         other = networks[1].state_dict()[name]
