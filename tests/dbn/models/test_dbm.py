@@ -193,7 +193,7 @@ def test_a_file_is_read_as_it_was_and_is_no_dbn(tmp_path: Path) -> None:
         assert torch.equal(own, other), name
     stack = DBN.load(file)
     assert DBN.describe(file)["description"] == {"epochs": 3}
-    with pytest.raises(SettingError, match="sampled"):
+    with pytest.raises(SettingError, match=r"DBM\.of_stack"):
         stack.sample(1)
     v = dbm[0].states()
     first = torch.sigmoid(2 * v @ dbm.connection(1).weight + dbm[1].bias)
