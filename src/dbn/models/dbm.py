@@ -184,9 +184,7 @@ class DBM(nn.Module):
 
     def interaction(self, states: Sequence[Tensor]) -> Tensor:
         r""":math:`\sum_l x_{l-1}^T W_l x_l` of states or means of all layers; ``(batch,)`` in nats."""
-        parts = [
-            (self.connection(k).hidden_field(states[k - 1]) * states[k]).sum(-1) for k in range(1, len(self))
-        ]  # fmt: skip
+        parts = [(self.connection(k).hidden_field(states[k - 1]) * states[k]).sum(-1) for k in range(1, len(self))]
         return torch.stack(parts).sum(0)
 
     def mean_field(self, v: Any, **options: Any) -> MeanField:
@@ -197,9 +195,7 @@ class DBM(nn.Module):
         """
         return mean_field(self, self.visible_states(v), **options)
 
-    def sample_layers(
-        self, states: list[Tensor], layers: Sequence[int], generator: Noise = None
-    ) -> dict[int, Tensor]:  # fmt: skip
+    def sample_layers(self, states: list[Tensor], layers: Sequence[int], generator: Noise = None) -> dict[int, Tensor]:
         """Replace states of layers, no two of them neighbours, by samples given all others; returns their fields."""
         fields = {k: self.field(k, states) for k in layers}
         for k, field in fields.items():

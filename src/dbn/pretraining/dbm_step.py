@@ -27,9 +27,7 @@ class DBMStep:
         Salakhutdinov & Hinton (2009), algorithm 1.
     """
 
-    def __init__(
-        self, dbm: DBM, chains: PersistentStates, mean_field_steps: int, mean_field_tolerance: float
-    ) -> None:  # fmt: skip
+    def __init__(self, dbm: DBM, chains: PersistentStates, mean_field_steps: int, mean_field_tolerance: float) -> None:
         self.dbm = dbm
         self.chains = chains
         self.mean_field_steps = mean_field_steps
