@@ -112,6 +112,7 @@ def mean_field(
     return MeanField(fields, [x for x in states[1:] if x is not None], change, taken)
 
 
+@torch.no_grad()
 def bound(dbm: Machine, v: Tensor, found: MeanField, log_z: float | Tensor = 0.0) -> Tensor:
     r"""Variational lower bound of ``log p(v)``, ``(batch,)`` in nats; without ``log_z`` that of ``log p(v) + log Z``.
 
