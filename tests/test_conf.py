@@ -212,6 +212,8 @@ def test_a_sweep_has_as_many_contenders_a_side_and_twins_of_all(sweep: str, twin
         (["network=alexnet_small", "start=random_relu", "augment@stack.augment=affine"], "alexnet_small_random_relu"),
         (["start=random_relu", "network.blocks=[30]", "network.name=mine"], "mine_random_relu"),
         (["network=class_rbm", "start=random_sigmoid"], "class_rbm_random_sigmoid"),
+        (["start=dbm"], "mean_field_dbm"),
+        (["network=mean_field", "start=random_sigmoid"], "mean_field_random_sigmoid"),
         (["start=joint", "training.generative=0", "augment=affine"], "class_rbm_joint_augment_discriminative"),
         (["start=random_relu", "dropout=hidden", "augment=affine"], "random_relu_dropout_augment"),
         (["start=random_tanh", "dropout=hidden", "augment=affine_elastic"], "random_tanh_dropout_augment_elastic"),
@@ -348,6 +350,9 @@ def test_every_experiment_runs(experiment: str, arm: str, compose: Composer, dat
     if experiment == "mnist_dbn_updown":  # likewise, above layers that the up-down algorithm has trained
         start = {"dbn": "dbn", "random_relu": "random_sigmoid"}[arm]
         name, chosen, network = f"class_rbm_{start}", f"start={start}", ["network=class_rbm"]
+    if experiment == "mnist_dbm":
+        chosen = {"dbn": "start=dbm", "random_relu": "start=random_sigmoid"}[arm]
+        name = f"mean_field_{chosen.removeprefix('start=')}"
     config = compose("finetune", [f"experiment={experiment}", *network, chosen, "debug=fast"])
     result = finetune(config)
     assert result["arm"] in (name, f"{name}_augment_elastic"), "it may be about deformed images"

@@ -18,6 +18,7 @@ from dbn.data.blocks import Block
 from dbn.fitting.block_module import BlockModule
 from dbn.models.dbn import DBN
 from dbn.pretraining.contrastive import RBMTraining
+from dbn.pretraining.dbm_training import DBMTraining
 from dbn.pretraining.denoising import DenoisingTraining
 from finetune import train
 from finetune.export import export_network
@@ -113,6 +114,13 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
         more = ["arm=dbn", "start=joint", "stack.every_layer.hidden.n_labels=5", "stack.layers=[5]", "study=classes"]
         more += ["training.trajectory=0", "sampler=cd", "precision=float32"]
         patch.setattr(sys, "argv", ["dbn-finetune", *settings, *more])
+        train.main()
+        more = ["arm=dbn", "start=dbm", "method.epochs=2", "study=machine", "training.trajectory=0", "sampler=cd"]
+        patch.setattr(sys, "argv", ["dbn-finetune", *settings, *more, "precision=float32"])
+        with patch.context() as crash:
+            stop(crash, DBMTraining)
+            with pytest.raises(StoppedError):
+                train.main()
         train.main()
         more = ["sweep=optuna", "study=asked", "hydra.sweeper.n_trials=1", "sampler=cd", "arm=random_relu"]
         patch.setattr(sys, "argv", ["dbn-finetune", *settings, *more])

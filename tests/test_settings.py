@@ -88,7 +88,11 @@ def leaves(part: Mapping[Any, Any], prefix: tuple[str, ...] = ()) -> Iterator[tu
             yield path
 
 
-STARTS = {"network": ["start=random_relu"], "network/class_rbm.yaml": ["start=random_sigmoid"]}
+STARTS = {
+    "network": ["start=random_relu"],
+    "network/class_rbm.yaml": ["start=random_sigmoid"],
+    "network/mean_field.yaml": ["start=random_sigmoid"],
+}
 """Starts that the choices of a group, or a single one, need."""
 
 

@@ -31,8 +31,10 @@ def _evaluate(config: DictConfig) -> None:
     figure = check_output(settings, "figure") if mixes else None
     with importing():  # here: torch, which --help and an invalid command line have no use for
         from dbn.machine.subnormals import flush_subnormals
+        from dbn.models.dbm_layer import is_of_dbm
         from dbn.models.dbn import DBN
         from dbn.models.model_file import DBN_FILE
+        from dbn.use.dbm_evaluation import evaluate_dbm
         from dbn.use.device import chosen_device
         from dbn.use.evaluation import evaluate_likelihood
         from dbn.use.evaluation_settings import EvaluationSettings
@@ -47,7 +49,8 @@ def _evaluate(config: DictConfig) -> None:
         stack, run, settings.get("data"), settings["split"], settings["n"], settings["binarise"], settings["seed"],
         with_training=not mixes,
     )  # fmt: skip
-    evaluate = evaluate_mixing if mixes else evaluate_likelihood
+    of_likelihood = evaluate_dbm if is_of_dbm(list(stack.layers)) else evaluate_likelihood
+    evaluate = evaluate_mixing if mixes else of_likelihood
     found = evaluate(stack, states, EvaluationSettings.of(settings), progress=settings["progress"])
     found.save(output)
     if figure is not None:

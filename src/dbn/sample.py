@@ -35,6 +35,8 @@ def _sample(config: DictConfig) -> None:
     with importing():  # here: torch, which --help and an invalid command line have no use for
         from dbn.machine.subnormals import flush_subnormals
         from dbn.models.class_rbm import stack_given_label
+        from dbn.models.dbm import DBM
+        from dbn.models.dbm_layer import is_of_dbm
         from dbn.models.dbn import DBN
         from dbn.models.model_file import DBN_FILE
         from dbn.use.blocks import progress_bar
@@ -50,6 +52,7 @@ def _sample(config: DictConfig) -> None:
     stack = DBN.load(run.file, chosen_device(settings["device"]))
     if settings["label"] is not None:
         stack = stack_given_label(stack, settings["label"])
+    model = DBM.of_stack(stack) if is_of_dbm(list(stack.layers)) else stack
     columns = None if stack.scaling is None else stack.scaling.columns
     check_kind(settings, output, is_table=columns is not None)
     task, seed, n = settings["task"]["name"], settings["seed"], settings["n"]
@@ -67,16 +70,16 @@ def _sample(config: DictConfig) -> None:
     generated: Generated | GeneratedTable
     with progress_bar("steps", steps, wanted=settings["progress"] and task != "reconstruct") as advance:
         if data is None:
-            generated = (draw if columns is None else draw_rows)(stack, n or N, steps, seed, advance)
+            generated = (draw if columns is None else draw_rows)(model, n or N, steps, seed, advance)
         elif columns is None:
             images = first_images(data, n or N)
             fills = task == "fill"
             generated = (
-                fill(stack, images, settings["mask"], steps, seed, advance) if fills else reconstruct(stack, images)
+                fill(model, images, settings["mask"], steps, seed, advance) if fills else reconstruct(model, images)
             )
         else:
             fills = task == "fill"
-            generated = fill_rows(stack, data, n, steps, seed, advance) if fills else reconstruct_rows(stack, data, n)
+            generated = fill_rows(stack, data, n, steps, seed, advance) if fills else reconstruct_rows(model, data, n)
     generated.save(output)
     print(f"{len(generated)} {generated.what}\n{output}")
 

@@ -7,6 +7,8 @@ from dbn.likelihood.annealed_sampling import (
 )
 from dbn.likelihood.averages import average_log_likelihood, free_energy_gap
 from dbn.likelihood.base_rates import BaseRates
+from dbn.likelihood.dbm_annealing import anneal_dbm, anneal_dbm_in_reverse
+from dbn.likelihood.dbm_enumeration import DBMEnumeration
 from dbn.likelihood.dbn_bound import DBNBound, dbn_log_likelihood_bound
 from dbn.likelihood.enumeration import Enumeration, log_likelihood, log_partition_function
 from dbn.likelihood.intervals import Estimate, exactly
@@ -16,12 +18,15 @@ from dbn.likelihood.word_perplexity import Perplexity, unigram_perplexity, word_
 
 __all__ = [
     "BaseRates",
+    "DBMEnumeration",
     "DBNBound",
     "Enumeration",
     "Estimate",
     "LogPartitionEstimate",
     "Perplexity",
     "TrajectoryAnnealing",
+    "anneal_dbm",
+    "anneal_dbm_in_reverse",
     "annealed_importance_sampling",
     "average_log_likelihood",
     "dbn_log_likelihood_bound",

@@ -182,7 +182,12 @@ def _anneal(
             h = rbm.hidden.sample(rbm.with_scaled_bias(field.mul_(beta), v), generator)
             v = rbm.visible.sample(torch.lerp(base.field, rbm.connection.visible_field(h), beta), generator)
         after_step(1)
-    log_weights = sign * log_weights.cpu() + base.log_z(rbm, v).double().cpu()
+    return estimate_of(sign * log_weights.cpu() + base.log_z(rbm, v).double().cpu(), in_reverse=in_reverse)
+
+
+def estimate_of(log_weights: Tensor, *, in_reverse: bool) -> LogPartitionEstimate:
+    """The estimate from log importance weights ``(chains,)`` float64, each an estimate of ``log Z`` in nats."""
+    sign = -1.0 if in_reverse else 1.0
     log_mean = torch.logsumexp(sign * log_weights, 0) - math.log(len(log_weights))
     relative = (sign * log_weights - log_mean).exp()  # weights over their mean, for the delta method
     return LogPartitionEstimate(

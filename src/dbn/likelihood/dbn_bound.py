@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dbn.errors import SettingError
 from dbn.likelihood.enumeration import check_normalised
+from dbn.models.dbm_layer import is_of_dbm
 from dbn.models.dbn import DBN
 from dbn.models.untied import Untied
 
@@ -96,6 +97,11 @@ def dbn_log_likelihood_bound(
 
 def check_stack(stack: DBN) -> None:
     """Raise :class:`SettingError` unless all layers are RBMs with likelihoods, and none is pooled."""
+    if is_of_dbm(list(stack.layers)):
+        raise SettingError(
+            "This stack is a deep Boltzmann machine, which has a bound of its own: dbn.models.mean_field.bound of "
+            "DBM.of_stack(stack)."
+        )
     if not stack.is_generative:
         raise SettingError("This stack has no likelihood: only RBMs have a distribution.")
     for number in range(1, len(stack) + 1):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from dbn.data.given_images import BATCH, applied
 from dbn.errors import SettingError
 from dbn.models.autoencoder import TiedAutoencoder  # noqa: F401 (registers its kind, which files name)
+from dbn.models.dbm_layer import is_of_dbm  # registers the kind of its layers, too
 from dbn.models.layer import Layer
 from dbn.models.model_file import DBN_FILE, Scaling, read_stack, write_stack
 from dbn.models.rbm import RBM
@@ -185,6 +186,10 @@ class DBN(nn.Module):
         """
         check_number("n", n, low=1, whole=True)
         check_number("steps", steps, low=0, whole=True)
+        if is_of_dbm(list(self.layers)):
+            raise SettingError(
+                "This stack is a deep Boltzmann machine, which is sampled as a whole: DBM.of_stack(stack)."
+            )
         if not self.is_generative:
             raise SettingError(
                 "This stack cannot be sampled from: only RBMs have a distribution, conditional ones of a class. Use "

@@ -64,6 +64,11 @@ class WeightLayer(Registered, nn.Module):
         """Multiplications of a forward pass per image."""
         return self.fan_in * self.out_features
 
+    @property
+    def fixed_operations(self) -> int:
+        """Further multiplications of a forward pass per image, of weights that do not learn."""
+        return 0
+
     def biases(self) -> list[nn.Parameter]:
         """Parameters that weight decay does not apply to."""
         return [self.bias]

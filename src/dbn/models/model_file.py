@@ -107,7 +107,12 @@ def write_model(path: Path, key: str, header: Mapping[str, Any], tensors: Mappin
         header: plain JSON.
         tensors: by name; copied to the CPU.
     """
-    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    on_cpu: dict[str, Tensor] = {}
+    known: set[int] = set()
+    for name, tensor in tensors.items():
+        own = tensor.detach().cpu().contiguous()
+        on_cpu[name] = own.clone() if own.data_ptr() in known else own  # layers may share units
+        known.add(own.data_ptr())
     write_bytes(path, serialise(on_cpu, metadata={key: json.dumps(header, allow_nan=False)}))
 
 

@@ -3,6 +3,7 @@
 from dbn.pretraining.class_rbm import ClassRBMPretraining
 from dbn.pretraining.conditional_rbm import ConditionalPretraining
 from dbn.pretraining.contrastive import RBMPretraining
+from dbn.pretraining.dbm import DBMPretraining
 from dbn.pretraining.denoising import DenoisingAutoencoder, JointAutoencoder
 from dbn.pretraining.fit import fit
 from dbn.pretraining.fit_class_rbm import fit_class_rbm
@@ -18,6 +19,7 @@ from dbn.pretraining.up_down import UpDownPretraining
 __all__ = [
     "ClassRBMPretraining",
     "ConditionalPretraining",
+    "DBMPretraining",
     "DenoisingAutoencoder",
     "JointAutoencoder",
     "LayerSettings",

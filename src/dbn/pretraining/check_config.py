@@ -180,8 +180,11 @@ def check_pretraining(config: Mapping[str, Any]) -> None:
     check_factory("sampler", config["sampler"], lambda sampler: sampler())
     check_factory("method", config["method"], check_method, partial=False)
     method = method_of(config)
-    for layer in layers_of(config["stack"]):
+    layers = layers_of(config["stack"])
+    for layer in layers:
         method.check_settings(layer)
+    if layers:
+        method.in_place(layers)
     check_table("trainer", config["trainer"], TRAINER_CHECKS)
     check_table("logger", config["logger"], {"wandb": optional(check_wandb)}, needed=["wandb"])
 

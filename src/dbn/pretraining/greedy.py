@@ -31,7 +31,7 @@ from dbn.pretraining.check_patience import check_patience
 from dbn.pretraining.contrastive import RBMPretraining
 from dbn.pretraining.fit import MONITORED_IMAGES
 from dbn.pretraining.growing import GrowingStack, Pretrained, StackRun
-from dbn.pretraining.joint import JointLayers
+from dbn.pretraining.joint import JOINT, JointLayers
 from dbn.pretraining.method import OptimizerFactory, PretrainingMethod
 from dbn.pretraining.settings import LayerSettings
 from dbn.runs.seeds import seeds_to_resume
@@ -180,7 +180,8 @@ def train_layer(
     if method.is_closed_form:
         add_closed_form(stacks, each, number, computing)
         return
-    layer: Any = JointLayers.group(each) if method.is_joint else group_layers([layers[0] for layers in each])
+    is_joint = method.is_joint or number == stacks[0].last
+    layer: Any = JointLayers.group(each) if is_joint else group_layers([layers[0] for layers in each])
     shapes = (each[0][0].input_shape, *(own.output_shape for own in each[0]))
     sizes = [torch.Size(shape).numel() for shape in shapes]
     stopwatch = Stopwatch()
@@ -189,10 +190,14 @@ def train_layer(
         callbacks.append(LastCheckpoint(checkpoints, checkpoint_seconds))
     if progress:
         several = f"{len(stacks)} x " if len(stacks) > 1 else ""
-        which = f"layers 1 to {of}" if method.is_joint else f"layer {number}/{of}"
+        which = f"layers 1 to {of}" if is_joint else f"layer {number}/{of}"
         title = f"{which}  {several}{'-'.join(map(str, sizes))}"
         metric = method.progress_metric
-        callbacks.append(FitProgress(title, f"layer{number}/{metric}", metric.replace("_", " ")))
+        callbacks.append(
+            FitProgress(
+                title, f"{JOINT if number == stacks[0].last else f'layer{number}'}/{metric}", metric.replace("_", " ")
+            )
+        )
     with quiet():
         trainer = make_trainer(
             directory=checkpoints,
@@ -213,7 +218,7 @@ def train_layer(
             number=number,
             optimizer=optimizer,
             precision=precision,
-            prepare=prepare_of(stacks, device),
+            prepare=prepare_of(stacks, number, device),
             monitored=[images.sample(MONITORED_IMAGES) for images in monitored],
             monitored_validation=[images.sample(MONITORED_IMAGES) for images in validation],
         )
@@ -224,7 +229,8 @@ def train_layer(
             for images, stack in zip(train, stacks, strict=True)
         ]
         fit_resumably(trainer, module, join_loaders(loaders), None, checkpoints)
-    below, computed = [own.operations for own in stacks[0].layers], stacks[0].store.kind == "compute"
+    lower = [] if number == stacks[0].last else stacks[0].layers
+    below, computed = [own.operations for own in lower], stacks[0].store.kind == "compute"
     shared: dict[str, Any] = {
         "seconds": stopwatch.seconds / len(stacks),
         "other_load": stopwatch.other_load,
@@ -265,13 +271,14 @@ def add_closed_form(
         stack.add(layers, number, facts)
 
 
-def prepare_of(stacks: Sequence[GrowingStack], device: torch.device) -> AugmentedBelow | None:
-    """Augmentation and propagation of the next layer's blocks; None without augmentation."""
+def prepare_of(stacks: Sequence[GrowingStack], number: int, device: torch.device) -> AugmentedBelow | None:
+    """Augmentation and propagation of the blocks of stage ``number``; None without augmentation."""
     first = stacks[0]
     if first.augment is None:
         return None
+    lower = 0 if number == first.last else len(first.layers)
     below: list[Layer] = [
-        deepcopy(group_layers([stack.layers[k] for stack in stacks])).to(device) for k in range(len(first.layers))
+        deepcopy(group_layers([stack.layers[k] for stack in stacks])).to(device) for k in range(lower)
     ]
     scalings = [stack.scaling.to(device) for stack in stacks]
     return AugmentedBelow(first.augment, first.scaling.shape, below, scalings)

@@ -59,7 +59,8 @@ class Pretrained:
 class GrowingStack:
     """A stack whose lower layers are trained.
 
-    It grows in stages, numbered from 1: by one layer each, or, with a joint method, by all layers in a single one.
+    It grows in stages, numbered from 1: by one layer each, or, with a joint method, by all layers in a single one. A
+    method may have a last stage, in which all layers, grown before, are trained as one.
 
     Args:
         run: seed, directory and tracker.
@@ -90,18 +91,23 @@ class GrowingStack:
         self.run = run
         self.seed = run.seed
         self.method = method
-        settings = of_lowest(settings)
-        self.stages = stages_of(method, settings)
+        self.stages = stages_of(method, method.in_place(of_lowest(settings)))
+        last = method.last_stage(settings)
+        self.last = None if last is None else len(self.stages) + 1
+        if last is not None:
+            self.stages.append([last])
         self.visible = visible
         self.augment = augment
         self.scaling = data.scaling
         self.layers: list[Layer] = []
         self.facts: list[dict[str, Any]] = []
+        self.finished_stages: set[int] = set()
         self.store = Representations("compute" if augment else representations, run.directory)
         shapes = [layer.output_shape for layer in untrained_layers(method, settings, visible, data.shape)]
         self.train: ImageSet = same_windows(data.train, [math.prod(shape) for shape in shapes[:-1]])
         self.images = self.train
         self.validation: ImageSet = data.validation
+        self.validation_images = self.validation
         numbers, self.files = range(1, len(self.stages) + 1), dict[int, Path]()
         if run.directory is not None:
             self.files = {n: run.directory / "checkpoints" / f"layer{n}.safetensors" for n in numbers}
@@ -118,6 +124,8 @@ class GrowingStack:
 
     def new_layers(self, number: int) -> list[Layer]:
         """The new layers of stage ``number``, with initial weights."""
+        if number == self.last:
+            return self.method.composed(self.layers)
         layers: list[Layer] = []
         for settings in self.stages[number - 1]:
             known = [*self.layers, *layers]
@@ -137,7 +145,29 @@ class GrowingStack:
         if number in self.files and not self.is_trained(number) and is_first():
             DBN(layers).save(self.files[number], facts)
         wait_for_all()
-        self._append(layers, facts)
+        self._take(layers, number, facts)
+
+    def _take(self, layers: Sequence[Layer], number: int, facts: dict[str, Any]) -> None:
+        self.finished_stages.add(number)
+        if number == self.last:
+            self._replace(layers, facts)
+        else:
+            self._append(layers, facts)
+
+    def _replace(self, layers: Sequence[Layer], facts: dict[str, Any]) -> None:
+        """Take the layers as the last stage left them; its seconds and operations are added to the last layer's."""
+        self.layers = list(layers)
+        of_layer, seconds = self.facts[-1], self.facts[-1]["seconds"] + facts["seconds"]
+        loads = [own.get("other_load") for own in (of_layer, facts)]
+        if None not in loads and seconds > 0:
+            loads = [sum(own["other_load"] * own["seconds"] for own in (of_layer, facts)) / seconds]
+        self.facts[-1] = {
+            **of_layer,
+            "seconds": seconds,
+            "other_load": None if None in loads else loads[0],
+            **{name: of_layer[name] + facts[name] for name in ("flops", "epochs", "warnings")},
+            "training": {**of_layer["training"], "as_one": facts["training"]},
+        }
 
     def _append(self, layers: Sequence[Layer], facts: dict[str, Any]) -> None:
         self.layers += layers
@@ -145,11 +175,13 @@ class GrowingStack:
 
     def finish_layer(self, number: int) -> None:
         """Load stage ``number`` from its file if it was trained before, and compute the inputs of the next one."""
-        if len(self.layers) < sum(map(len, self.stages[:number])):
+        if number not in self.finished_stages:
             trained = DBN.load(self.files[number])
             layers = [trained[k] for k in range(len(trained))]
-            self._append(layers, DBN.describe(self.files[number])["description"])
-        if number < self.last_untrained:
+            self._take(layers, number, DBN.describe(self.files[number])["description"])
+        if number + 1 == self.last:
+            self.train, self.validation = self.images, self.validation_images
+        elif number < self.last_untrained:
             layer = self.layers[-1]
             self.train, self.validation = self.store.above(layer, self.train, number), propagate(layer, self.validation)
 
@@ -209,8 +241,9 @@ def untrained_layers(
         shape: of an image.
     """
     layers: list[Layer] = []
-    for own in of_lowest(settings):
+    for own in settings:
         method.check_settings(own)
+    for own in method.in_place(of_lowest(settings)) if settings else ():
         layer = method.new_layer(visible, shape, own)
         layers.append(layer)
         visible, shape = layer.output_type, layer.output_shape

@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from dbn.models.layer import Layer, group_layers
 
+JOINT = "joint"
+"""Begins the names of metrics of a last stage that trains all layers as one."""
+
 
 class JointLayers(nn.Module):
     """The layers of a stack, trained at once; in a group, each of them a group.

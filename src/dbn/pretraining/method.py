@@ -86,6 +86,16 @@ class LayerTraining(BlockModule):
         self.warnings: list[dict[str, str]] = [{} for _ in range(n)]
 
     @property
+    def title(self) -> str:
+        """What the names of metrics begin with: ``layer1``."""
+        return f"layer{self.number}"
+
+    @property
+    def what(self) -> str:
+        """What is trained, for messages."""
+        return f"Layer {self.number}"
+
+    @property
     @abstractmethod
     def flops(self) -> int:
         """Floating-point operations per image and epoch."""
@@ -188,7 +198,7 @@ class LayerTraining(BlockModule):
         diverged = self.diverged()
         if diverged is not None:
             raise DivergenceError(
-                f"Layer {self.number} diverged in epoch {self.current_epoch + 1}{diverged}: its parameters are no "
+                f"{self.what} diverged in epoch {self.current_epoch + 1}{diverged}: its parameters are no "
                 f"longer finite. Lower {self.settings.key('learning_rate')} (it is {self.settings.learning_rate:g}; "
                 "real-valued units need about 0.001), and give Gaussian visible units standardised images "
                 "(data.standardise=true)."
@@ -202,7 +212,7 @@ class LayerTraining(BlockModule):
                 row.update(further)
             trained = [None] * len(rows) if self.patience is None else list(self.patience.trained)
             self.log_rows(
-                [{f"layer{self.number}/{name}": value for name, value in row.items()} for row in rows],
+                [{f"{self.title}/{name}": value for name, value in row.items()} for row in rows],
                 finished=[number for number, epochs in enumerate(trained) if epochs is not None],
             )
             ending = self.stop_members(rows)
@@ -244,7 +254,7 @@ class LayerTraining(BlockModule):
         for sign in signs:
             if sign is None or sign.kind in self.warnings[number] or (sign.is_consequence and self.warnings[number]):
                 continue
-            text = f"Layer {self.number}: {sign.text}."
+            text = f"{self.what}: {sign.text}."
             self.warnings[number][sign.kind] = text
             if is_first():
                 seed = f"seed {self.seeds[number]}, " if len(self.seeds) > 1 else ""
@@ -299,6 +309,29 @@ class PretrainingMethod(ABC):
             SettingError: one has another value than that without an effect.
         """
         check_no_gradient_settings(type(self).__name__, settings)
+
+    def in_place(self, settings: Sequence[LayerSettings]) -> list[LayerSettings]:
+        """The settings of all layers as this method needs them where they are in the stack; here as they are.
+
+        Args:
+            settings: of each layer, from the data upwards.
+
+        Raises:
+            SettingError: it cannot train such a stack.
+        """
+        return list(settings)
+
+    def last_stage(self, settings: Sequence[LayerSettings]) -> LayerSettings | None:
+        """Training settings of a last stage, in which all layers are trained as one; None: there is none.
+
+        Args:
+            settings: of each layer, from the data upwards.
+        """
+        return None
+
+    def composed(self, layers: Sequence[Any]) -> list[Layer]:
+        """What the trained layers of a stack become for the last stage, whose :meth:`training` gets them jointly."""
+        return list(layers)
 
     def check_data(self, data: DataSet, layers: Sequence[LayerSettings]) -> None:  # noqa: B027
         """Refuse a data set, or layers for it, that the method cannot be used with.

@@ -10,8 +10,11 @@ from torch import Tensor
 from dbn.data import DataSet
 from dbn.files import replacing
 from dbn.models.convolution_layer import Convolution2d
+from dbn.models.dbm import DBM
+from dbn.models.dbm_layer import is_of_dbm
 from dbn.models.dbn import DBN
 from dbn.models.linear import Linear, WeightLayer
+from dbn.models.mean_field_layer import MeanFieldLinear
 from dbn.random.streams import stream
 
 PICTURES = "pictures.npz"
@@ -45,6 +48,8 @@ def filters_of(layer: WeightLayer, shape: tuple[int, int, int]) -> np.ndarray | 
     if isinstance(layer, Convolution2d):
         _, channels, height, width = layer.weight.shape
         return filters(layer.weight.flatten(1).T, (channels, height, width))
+    if isinstance(layer, MeanFieldLinear):
+        return filters(layer.weight[:, : layer.in_features].T, shape)
     return filters(layer.weight.T, shape) if isinstance(layer, Linear) else None
 
 
@@ -53,14 +58,15 @@ def pictures_of_stack(stack: DBN, data: DataSet, seed: int) -> dict[str, np.ndar
 
     Returns:
         ``images``, ``reconstructions`` ``(m, c, h, w)`` in [0, 1]; what :func:`pictures_of_weights` gives; for a stack
-        of RBMs ``samples`` ``(m, c, h, w)`` in [0, 1].
+        of RBMs, or a DBM, ``samples`` ``(m, c, h, w)`` in [0, 1].
     """
     features = data.validation_or_train.sample(20)
     pictures = pictures_of_weights(stack, data.shape)
     pictures["images"] = data.to_pixels(features).numpy()
     pictures["reconstructions"] = data.to_pixels(stack.reconstruct(features)).numpy()
-    if stack.is_generative:
-        samples = stack.sample(20, steps=500, generator=stream(seed, "samples"))
+    if stack.is_generative or is_of_dbm(list(stack.layers)):
+        model = stack if stack.is_generative else DBM.of_stack(stack)
+        samples = model.sample(20, steps=500, generator=stream(seed, "samples"))
         pictures["samples"] = data.to_pixels(samples).numpy()
     return pictures
 

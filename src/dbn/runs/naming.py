@@ -160,7 +160,7 @@ def arm_name(
         training: group that may have ``mixup``, or ``generative``, without which a class RBM is ``discriminative``.
         optimizer: group of the optimiser; the word is ``adamw`` for that one.
         network: group of the network; one with blocks of its own comes first, by its ``name``, and has no stack; a
-            class RBM comes first, too.
+            class RBM, and one that sees mean-field means, come first, too.
         layers: of the stack; ``conv`` comes first where one of them is a convolution.
     """
     word, of_stack = _augmentation(augment), _augmentation(stack_augment)
@@ -168,7 +168,7 @@ def arm_name(
     if isinstance(network, DictConfig) and network.get("blocks") is not None:
         named, of_stack = network.get("name"), None
         kind = "blocks" if named == "from_stack" else named  # blocks given on the command line have no name
-    elif is_class_rbm:
+    elif is_class_rbm or (isinstance(network, DictConfig) and network.get("input") is not None):
         kind = network.get("name")
     else:
         kind = "conv" if has_convolution(layers) else None

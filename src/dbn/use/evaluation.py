@@ -20,6 +20,7 @@ from dbn.likelihood.enumeration import Enumeration
 from dbn.likelihood.intervals import Estimate, estimate_mean, exactly
 from dbn.likelihood.pseudo_likelihood import pseudo_log_likelihood
 from dbn.likelihood.trust import how_far_to_trust
+from dbn.models.dbm import DBM
 from dbn.models.dbn import DBN
 from dbn.models.layer import Layer
 from dbn.models.rbm import RBM
@@ -77,12 +78,12 @@ def evaluate_likelihood(
     with progress_bar("evaluating", total + settings.bound_samples * deep, wanted=progress) as advance:
         at_top = states_at_top(stack, v, settings.seed)
         partition = estimate_partition(stack[len(stack) - 1], at_top, settings, advance)
-        rows = _rows_of_partition(partition, "of the top RBM" if deep else "")
+        rows = rows_of_partition(partition, "of the top RBM" if deep else "")
         rows += (_rows_of_bound if deep else _rows_of_likelihood)(stack, v, partition, settings, advance)
         others, left_out = _rows_without_partition(stack[0], states, settings, " of the first RBM" if deep else "")
         rows += others
         if settings.samples:
-            rows += _rows_of_samples(stack, v, settings, advance)
+            rows += rows_of_samples(stack, v, settings, advance)
     trust = how_far_to_trust(
         partition.forward, partition.reverse, partition.exact, starts_are_exact=partition.exact is not None
     )
@@ -121,7 +122,7 @@ def estimate_partition(rbm: RBM, data: Tensor, settings: EvaluationSettings, adv
     return Partition(forward, reverse, None if enumeration is None else float(enumeration.log_z))
 
 
-def _rows_of_partition(partition: Partition, of_what: str) -> list[Row]:
+def rows_of_partition(partition: Partition, of_what: str) -> list[Row]:
     """Log Z in every way."""
     name = f"log Z {of_what}".strip()
     rows = (
@@ -188,7 +189,7 @@ def _rows_without_partition(
     return rows, left_out
 
 
-def _rows_of_samples(stack: DBN, v: Tensor, settings: EvaluationSettings, advance: Advance) -> list[Row]:
+def rows_of_samples(stack: DBN | DBM, v: Tensor, settings: EvaluationSettings, advance: Advance) -> list[Row]:
     """How samples differ from the data."""
     n = min(settings.samples, len(v))
     noise = stream(settings.seed, "samples", device=v.device)

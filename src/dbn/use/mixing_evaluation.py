@@ -6,6 +6,7 @@ from dataclasses import asdict
 from dbn.diagnostics.mixing import CONVERGED, Mixing, measure_mixing
 from dbn.errors import SettingError
 from dbn.likelihood.intervals import Estimate
+from dbn.models.dbm_layer import is_of_dbm
 from dbn.models.dbn import DBN
 from dbn.random.streams import stream
 from dbn.use.blocks import progress_bar
@@ -32,6 +33,11 @@ def evaluate_mixing(
         SettingError: a layer is no RBM, or ``chains`` is None.
         DataError: fewer states than chains.
     """
+    if is_of_dbm(list(stack.layers)):
+        raise SettingError(
+            f"chains={settings.chains}: how chains mix is measured of RBMs, and this is a deep Boltzmann machine. Use "
+            "chains=null, whose two directions of annealing show whether its chains do."
+        )
     if not stack.is_generative:
         raise SettingError("This stack has no chains: only RBMs have a distribution.")
     if settings.chains is None:

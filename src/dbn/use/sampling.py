@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +15,11 @@ from dbn.data.images import Images
 from dbn.data.scaling import Scaling
 from dbn.errors import SettingError
 from dbn.files import replacing
+from dbn.models.dbm import DBM
 from dbn.models.dbn import DBN
 from dbn.random.streams import stream
 from dbn.samplers.clamped import clamped_gibbs
+from dbn.samplers.clamped_dbm import clamped_gibbs_of_dbm
 from dbn.use.blocks import Advance
 from dbn.use.contact_sheet import marked, write_sheet
 from dbn.use.data_to_use import DataToUse
@@ -90,7 +93,7 @@ def first_images(data: DataToUse, n: int) -> FirstImages:
     return FirstImages(torch.cat(pixels), facts)
 
 
-def draw(stack: DBN, n: int, steps: int, seed: int, after_step: Advance) -> Generated:
+def draw(stack: DBN | DBM, n: int, steps: int, seed: int, after_step: Advance) -> Generated:
     """Draw ``n`` images, see :meth:`dbn.DBN.sample`; features ``(n, n_visible)`` where the scaling is not known."""
     device = next(stack.parameters()).device
     means = stack.sample(n, steps, stream(seed, "samples", device=device), lambda: after_step(1)).cpu()
@@ -100,7 +103,7 @@ def draw(stack: DBN, n: int, steps: int, seed: int, after_step: Advance) -> Gene
 
 
 def fill(
-    stack: DBN, images: FirstImages, mask: str | Sequence[int] | None, steps: int, seed: int, after_step: Advance
+    stack: DBN | DBM, images: FirstImages, mask: str | Sequence[int] | None, steps: int, seed: int, after_step: Advance
 ) -> Generated:
     """Fill in the pixels of images that ``mask`` says are missing, or that are NaN.
 
@@ -123,26 +126,27 @@ def fill(
             "where pixels are missing, or images with NaN there."
         )
     like = next(stack.parameters())
-    found = clamped_gibbs(
-        stack, features.to(like), missing.to(like.device), steps, stream(seed, "fill", device=like.device),
+    given: tuple[Any, ...] = (
+        features.to(like), missing.to(like.device), steps, stream(seed, "fill", device=like.device),
         lambda: after_step(1),
     )  # fmt: skip
+    found = clamped_gibbs_of_dbm(stack, *given) if isinstance(stack, DBM) else clamped_gibbs(stack, *given)
     means, expected = found.means.float().cpu(), found.expected.float().cpu()
 
     def completed(features: Tensor) -> NDArray:
         return torch.where(missing, scaling.stored(features), pixels).reshape(-1, *scaling.shape).numpy()
 
     holes = missing.reshape(-1, *scaling.shape).numpy()
-    given = torch.where(missing, torch.nan, pixels).reshape(-1, *scaling.shape).numpy()
+    shown = torch.where(missing, torch.nan, pixels).reshape(-1, *scaling.shape).numpy()
     originals = _pictures(scaling, features)
     pictures = [marked(originals, holes), _pictures(scaling, means)]
     if not lost.any():
         pictures.append(originals)
-    arrays = {"filled": completed(means), "expected": completed(expected), "images": given, "missing": holes}
+    arrays = {"filled": completed(means), "expected": completed(expected), "images": shown, "missing": holes}
     return Generated("filled", {**arrays, **images.facts}, pictures)
 
 
-def reconstruct(stack: DBN, images: FirstImages) -> Generated:
+def reconstruct(stack: DBN | DBM, images: FirstImages) -> Generated:
     """Mean-field reconstructions of images, and their squared errors, summed over features.
 
     Raises:
@@ -160,7 +164,7 @@ def reconstruct(stack: DBN, images: FirstImages) -> Generated:
     return Generated("reconstructions", arrays, [_pictures(scaling, features), _pictures(scaling, found)])
 
 
-def known_scaling(stack: DBN) -> Scaling:
+def known_scaling(stack: DBN | DBM) -> Scaling:
     """How stored images become features.
 
     Raises:
@@ -174,7 +178,7 @@ def known_scaling(stack: DBN) -> Scaling:
     return stack.scaling
 
 
-def visible_states_of(stack: DBN, pixels: Tensor) -> Tensor:
+def visible_states_of(stack: DBN | DBM, pixels: Tensor) -> Tensor:
     """Features of stored images ``(n, n_features)``, after checks: states of the visible units, of the same shape."""
     scaling, images = known_scaling(stack), Images.of(pixels, None)
     check_given(images, scaling, stack.sizes[0])

@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dbn.models.dbm_layer import DBMLayer
 from dbn.models.dbn import DBN
+from dbn.models.rbm import RBM
 from dbn.models.units import Bernoulli, PerMap, Units
 from dbn.random.streams import stream
 from dbn.use.data_to_use import DataToUse, data_to_use
@@ -83,7 +85,7 @@ def _states(stack: DBN, data: DataToUse, n: int, binarise: str, seed: int) -> tu
     like = next(stack.parameters())
     features = visible_states_of(stack, first_images(data, n).pixels).float().cpu()
     binary = bool(((features == 0) | (features == 1)).all())
-    if binary or not _are_binary(stack[0].visible if stack.is_generative else None):
+    if binary or not _are_binary(stack[0].visible if isinstance(stack[0], RBM | DBMLayer) else None):
         return features.to(like), False
     if binarise == "sample":
         features = torch.bernoulli(features.clamp(0, 1), generator=stream(seed, "binarise"))

@@ -13,6 +13,7 @@ from dbn.data.scaling import Scaling
 from dbn.data.tables.columns import Columns
 from dbn.errors import SettingError
 from dbn.files import replacing
+from dbn.models.dbm import DBM
 from dbn.models.dbn import DBN
 from dbn.random.streams import stream
 from dbn.samplers.imputation import impute_table
@@ -45,7 +46,7 @@ class GeneratedTable:
             self.frame.to_csv(temporary, index=False)
 
 
-def draw_rows(stack: DBN, n: int, steps: int, seed: int, after_step: Advance) -> GeneratedTable:
+def draw_rows(stack: DBN | DBM, n: int, steps: int, seed: int, after_step: Advance) -> GeneratedTable:
     """Draw ``n`` rows: samples of the visible units, so that numbers vary as in the table."""
     scaling, columns = _table_of(stack)
     noise = stream(seed, "samples", device=next(stack.parameters()).device)
@@ -73,7 +74,7 @@ def fill_rows(stack: DBN, data: DataToUse, n: int | None, steps: int, seed: int,
     )
 
 
-def reconstruct_rows(stack: DBN, data: DataToUse, n: int | None) -> GeneratedTable:
+def reconstruct_rows(stack: DBN | DBM, data: DataToUse, n: int | None) -> GeneratedTable:
     """Mean-field reconstructions of the first ``n`` rows (None: all), with the stack's columns."""
     scaling, columns = _table_of(stack)
     stored = columns.encoded(_first_rows(data, n))
@@ -82,7 +83,7 @@ def reconstruct_rows(stack: DBN, data: DataToUse, n: int | None) -> GeneratedTab
     return GeneratedTable("reconstructions", _decoded(scaling, columns, found))
 
 
-def _table_of(stack: DBN) -> tuple[Scaling, Columns]:
+def _table_of(stack: DBN | DBM) -> tuple[Scaling, Columns]:
     assert stack.scaling is not None
     assert stack.scaling.columns is not None  # the command sees to it
     return stack.scaling, stack.scaling.columns

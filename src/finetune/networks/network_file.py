@@ -16,6 +16,7 @@ from dbn.errors import ModelFileError
 from dbn.models.convolution_layer import Convolution2d
 from dbn.models.free_energy import FreeEnergy
 from dbn.models.linear import WeightLayer
+from dbn.models.mean_field_layer import MeanFieldLinear
 from dbn.models.model_file import header_errors, read_model, write_model
 from dbn.models.pooling import Pooling
 from finetune.networks.block import NetworkBlock
@@ -87,4 +88,11 @@ def _block(described: Mapping[str, Any]) -> NetworkBlock:
     )
 
 
-__all__ = ["Convolution2d", "FreeEnergy", "ResponseNormalisation", "read_network_file", "write_network_file"]
+__all__ = [
+    "Convolution2d",
+    "FreeEnergy",
+    "MeanFieldLinear",
+    "ResponseNormalisation",
+    "read_network_file",
+    "write_network_file",
+]

@@ -8,6 +8,7 @@ from dbn.models.pooling import Pooling
 from dbn.models.units import BernoulliWithLabel
 from dbn.settings import format_value
 from finetune.networks.block import NetworkBlock, in_words
+from finetune.networks.mean_field_input import has_mean_field_input, unroll_dbm
 from finetune.networks.network import Network
 
 
@@ -28,6 +29,9 @@ def unroll(stack: DBN, network: Network) -> None:
     References:
         Hinton & Salakhutdinov (2006), Science 313:504, figure 1.
     """
+    if has_mean_field_input(network):
+        unroll_dbm(stack, network)
+        return
     depth = len(stack)
     mirrored = [*stack.sizes, *reversed(stack.sizes[:-1])]
     if network.sizes[: depth + 1] != stack.sizes or (network.code is not None and network.sizes != mirrored):

@@ -38,6 +38,7 @@ from finetune.networks.features import check_features
 from finetune.networks.network import Network
 from finetune.networks.written_blocks import check_blocks, check_kind_of_normalisation
 from finetune.runs.fitting import check_task, check_unlabelled
+from finetune.runs.mean_field_input import check_input
 from finetune.runs.objective import check_objective
 from finetune.runs.optuna_study import check_pruner
 from finetune.runs.output_layer import check_output
@@ -120,6 +121,7 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
     check_given_stack(config)
     check_written_blocks(config, initialisation_of(config))
     check_output(config, settings, initialisation_of(config))
+    check_input(config, initialisation_of(config))
     check_optimizer("optimizer", config["optimizer"], settings.learning_rate)
     check_schedule(config["schedule"], config["optimizer"], settings)
     check_space(config["space"])

@@ -13,6 +13,7 @@ from dbn.data.images import ImageSet
 from dbn.data.shapes import DataInfo
 from dbn.errors import SettingError
 from dbn.models.activations import Activation
+from dbn.models.dbm_layer import is_of_dbm
 from dbn.models.dbn import DBN
 from dbn.models.layer import Layer
 from dbn.models.pooling import MaxPooling, Pooling, ProbabilisticMaxPooling
@@ -24,6 +25,7 @@ from dbn.pretraining.stack_run import pretrain_together, pretraining_config, pre
 from dbn.settings import call_factory, check_keys
 from finetune.networks.initialise import Initialisation, start_normalisation
 from finetune.networks.label_units import start_visible
+from finetune.networks.mean_field_input import start_inference, with_mean_field_input
 from finetune.networks.network import Network
 from finetune.networks.network_memory import check_network_memory
 from finetune.networks.normalisation import Normalisation
@@ -34,7 +36,7 @@ from finetune.tasks.check_data import check_inputs
 
 OPTIONS = ("activation", "dropout_input", "dropout_hidden", "normalisation")
 """Keys of the group ``network`` that all hidden blocks share."""
-NETWORK_KEYS = ("name", "blocks", "output", *OPTIONS)
+NETWORK_KEYS = ("name", "blocks", "input", "output", *OPTIONS)
 """Keys of the group ``network``."""
 NORMALISED_BY = 10_000
 """Number of training images from whose fields normalisation of a network from a stack starts."""
@@ -113,6 +115,8 @@ def starting_points(configs: Sequence[dict[str, Any]], data: DataSet, training: 
         stacks = [DBN.load(pretraining_directory(own)) for own in shared]
     for network, own, pretrained in zip(networks, configs, stacks, strict=True):
         initialise(network, own["seed"], pretrained)
+        if initialise.needs_stack or initialise.kind == "random":
+            start_inference(network)
         check_pictures(network, data)
         network.compensate_dropout()
     for network, images in zip(networks, training if initialise.kind == "random" else (), strict=False):
@@ -168,8 +172,13 @@ def check_pictures(network: Network, data: DataSet | DataInfo) -> None:
 
 
 def kind_of_start(initialise: Initialisation, stack: DBN | None) -> str:
-    """The arm's ``kind``: ``unlabelled`` in place of ``pretrained`` where the stack is not made of RBMs."""
-    other = initialise.kind == "pretrained" and stack is not None and not stack.is_generative
+    """The arm's ``kind``: ``unlabelled`` in place of ``pretrained`` where the stack is no model of RBMs, nor a DBM."""
+    other = (
+        initialise.kind == "pretrained"
+        and stack is not None
+        and not stack.is_generative
+        and not is_of_dbm(list(stack.layers))
+    )
     return "unlabelled" if other else initialise.kind
 
 
@@ -212,7 +221,8 @@ def build_network(data: DataSet | DataInfo, config: Mapping[str, Any], layers: S
     options = network_options(config)
     if has_written_blocks(config):
         return network_of_blocks(config["network"]["blocks"], inputs_shape(data), n_outputs, **options)
-    encoders = [layer.encoder()[0] for layer in layers]
+    is_inferring = config["network"].get("input") is not None
+    encoders = with_mean_field_input(layers) if is_inferring else [layer.encoder()[0] for layer in layers]
     if config["task"]["name"] == "autoencoder":
         decoders = [layer.decoder()[0] for layer in reversed(layers)]
         return Network.of_layers([*encoders, *decoders], code=len(layers), **options)

@@ -21,6 +21,7 @@ from dbn.fitting.processes import add_gradients, gather_from_all, sum_over_all
 from dbn.machine.kernels import kernel_streams
 from dbn.machine.precision import Choice
 from dbn.machine.products import faster_products
+from dbn.models import flops
 from dbn.random.streams import Source, streams
 from dbn.settings import call_factory
 from finetune.networks.meaning import Meaning
@@ -202,7 +203,7 @@ class FineTuning(BlockModule):
 
     def further_operations(self, n_images: int) -> int:
         """Floating-point operations for ``n_images`` training images (over all epochs) beside backpropagation's."""
-        return 0
+        return n_images * flops.forward([layer.fixed_operations for layer in self.network.layers])
 
     def advance_schedule(self) -> None:
         """Let a schedule of steps set the learning rate of the next one."""

@@ -131,8 +131,8 @@ class SemiSupervised(Classifier):
         return losses.sum() / batch.count + weight * unlabelled.sum() / count, losses
 
     def further_operations(self, n_images: int) -> int:
-        """Those that were spent on unlabelled images."""
-        return self.unlabelled_operations
+        """And those that were spent on unlabelled images."""
+        return super().further_operations(n_images) + self.unlabelled_operations
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the position among the unlabelled images."""

@@ -9,6 +9,7 @@ from typing import Any
 from dbn.models.connections.base import Connection
 from dbn.models.connections.convolution import Convolution
 from dbn.models.connections.dense import Dense
+from dbn.models.connections.doubled import Doubled
 
 
 def make_connection(
@@ -29,4 +30,4 @@ def make_connection(
     return connection
 
 
-__all__ = ["Connection", "Convolution", "Dense", "make_connection"]
+__all__ = ["Connection", "Convolution", "Dense", "Doubled", "make_connection"]
