@@ -333,9 +333,18 @@ LADDER = [name for name in EXPERIMENTS if name.startswith("ladder_")]
 
 
 CONVOLUTIONAL_EXPERIMENTS = ("label_efficiency_convolutional", "mnist_convolutional")
+STACKS_ALONE = ("mnist_rbm500_pcd",)
+"""Experiments on data without labels, for dbn-pretrain."""
 
 
-@pytest.mark.parametrize("experiment", sorted(set(EXPERIMENTS) - set(LADDER)))
+@pytest.mark.parametrize("experiment", STACKS_ALONE)
+def test_an_experiment_of_a_stack_alone_runs(experiment: str, compose: Composer, data_root: Path) -> None:
+    config = compose("pretrain", [f"experiment={experiment}", "debug=fast"])
+    assert pretrain(config)["stage"] == "pretrain"
+    assert (pretraining_directory(config) / "dbn.safetensors").is_file()
+
+
+@pytest.mark.parametrize("experiment", sorted(set(EXPERIMENTS) - set(LADDER) - set(STACKS_ALONE)))
 @pytest.mark.parametrize("arm", ["dbn", "random_relu"])
 def test_every_experiment_runs(experiment: str, arm: str, compose: Composer, data_root: Path) -> None:
     """One block of each stage on the real data."""
