@@ -4,12 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: compare bench precision precision-table soak test lint wheel clean help
+.PHONY: compare docs bench precision precision-table soak test lint wheel clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make compare   install, then pretraining against random initialisation on the embedded digits: table and report"
 	@echo "make test      install, then the tests (DBN_DATA=folder adds those on real data sets, an installed SLURM those on it)"
+	@echo "make docs      install, then pages, API reference and a gallery of pictures: docs/_site/index.html"
 	@echo "make lint      install, then ruff and mypy"
 	@echo "make bench     install, then measure speed beside the machine's limit and every peer: benchmarks/RESULTS.md, and GPU.md where there is one"
 	@echo "make precision install, then MNIST in float32 and bfloat16, seed by seed: benchmarks/PRECISION.md"
@@ -27,6 +28,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@$(PIP) -e .
 	@touch $@
 
+$(VENV)/.docs: $(VENV)/.installed
+	@$(PIP) -e '.[docs]'
+	@touch $@
+
 $(VENV)/.tools: $(VENV)/.installed
 	@$(PIP) -e '.[test,lint]'
 	@touch $@
@@ -42,6 +47,9 @@ lint: $(VENV)/.tools
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+docs: $(VENV)/.docs
+	@$(BIN)/python docs/site/build.py $(ARGS)
 
 bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/run.py $(ARGS)

@@ -1,41 +1,51 @@
-"""Build docs/_site/ from docs/*.md, docstrings and pictures that the package draws: ``make docs``."""
+"""Build docs/_site/ from README, docs/*.md, docstrings, and pictures that the package draws: ``make docs``."""
 
 import argparse
 import shutil
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-DOCS = HERE.parent
-sys.path[:0] = [str(HERE)]
+from sphinx.cmd.build import build_main
+
+from gallery import write_gallery
+from reference import write_reference
+from sources import DOCS, copy_pages
+
+SETTINGS = Path(__file__).resolve().parent
 
 
 def main() -> int:
-    """Draw the gallery, write the reference, and let Sphinx make pages of them; a warning is an error."""
+    """Draw the gallery, and build the pages."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep-gallery", action="store_true", help="take the gallery that was drawn before")
-    parser.add_argument("--output", type=Path, default=DOCS / "_site", help="folder of the pages, which is replaced")
-    arguments = parser.parse_args()
-
-    from sphinx.cmd.build import build_main
-
-    from gallery import write_gallery
-    from reference import write_reference
-    from sources import copy_pages
-
-    source, gallery = DOCS / "_source", DOCS / "_source" / "gallery"
-    if not (arguments.keep_gallery and (gallery / "index.md").exists()):
+    source, site = DOCS / "_source", DOCS / "_site"
+    gallery = source / "gallery"
+    if not (parser.parse_args().keep_gallery and (gallery / "index.md").exists()):
         shutil.rmtree(source, ignore_errors=True)
         write_gallery(gallery)
+    shutil.rmtree(site, ignore_errors=True)
+    status = build(source, site)
+    if status == 0:
+        print(f"{site / 'index.html'}: open it in a browser")
+    return status
+
+
+def build(source: Path, site: Path) -> int:
+    """Collect what Sphinx reads, and let it make the pages.
+
+    Args:
+        source: folder with ``gallery/index.md``; README, pages and reference are written into it.
+        site: folder for the pages.
+
+    Returns:
+        Exit status of Sphinx; not zero if there was a warning.
+    """
     copy_pages(source)
     write_reference(source / "api")
-    shutil.rmtree(arguments.output, ignore_errors=True)
-    doctrees = arguments.output / ".doctrees"
-    options = ["--fail-on-warning", "--keep-going", "--quiet", "-b", "html", "-d", str(doctrees), "-c", str(HERE)]
-    status = build_main([*options, str(source), str(arguments.output)])
+    doctrees = site / ".doctrees"
+    options = ["--fail-on-warning", "--keep-going", "--quiet", "-b", "html", "-d", str(doctrees), "-c", str(SETTINGS)]
+    status: int = build_main([*options, str(source), str(site)])
     shutil.rmtree(doctrees, ignore_errors=True)
-    if status == 0:
-        print(f"{arguments.output / 'index.html'}: open it in a browser")
     return status
 
 

@@ -12,7 +12,7 @@ author = "layerwise-dbn"
 version = release = importlib.metadata.version(project)
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "own_members"]
-nitpicky = False  # annotations name types of torch, numpy and Lightning, whose pages are elsewhere; see tests/test_references.py
+nitpicky = False  # annotations name types of other packages; tests/test_docs_reference.py checks our own references
 
 myst_heading_anchors = 3  # the anchors that GitHub gives headings
 myst_links_external_new_tab = False
@@ -32,6 +32,7 @@ html_title = project
 html_static_path = ["style.css"]
 html_css_files = ["style.css"]
 html_copy_source = False
+html_show_copyright = False
 html_show_sphinx = False
 html_math_renderer = "mathml"
 html_theme_options = {"navigation_with_keys": True}

@@ -87,9 +87,9 @@ def write_reference(folder: Path) -> None:
     for file in folder.glob("*.rst"):
         file.unlink()
     places = homes()
-    for number, (name, page) in enumerate(PAGES.items(), start=1):
+    for name, page in PAGES.items():
         text = "\n\n".join([heading(page.title, "="), *(section(module, places) for module in page.modules)])
-        (folder / f"{number:02}_{name}.rst").write_text(text + "\n", encoding="utf-8")
+        (folder / f"{name}.rst").write_text(text + "\n", encoding="utf-8")
 
 
 def section(module: str, places: dict[int, str]) -> str:

@@ -1,35 +1,44 @@
 """What Sphinx reads: the pages of docs/, the measurements beside them, and the table of contents."""
 
-import re
 import shutil
 from pathlib import Path
 
+from reference import PAGES
+
 DOCS = Path(__file__).resolve().parents[1]
 BENCHMARKS = DOCS.parent / "benchmarks"
+README = DOCS.parent / "README.md"
 
 CONTENTS = {
-    "First steps": ("use", "data", "sklearn", "gallery/index"),
+    "First steps": ("At a glance <readme>", "use", "data", "sklearn", "gallery/index"),
     "Models": ("units", "training", "samplers", "likelihoods", "class_rbm", "convolution", "extending"),
     "Comparison": ("sweeps", "method", "numbers", "results"),
-    "Machines": ("cluster", "speed", "benchmarks/RESULTS", "benchmarks/PRECISION"),
-    "Reference": ("api/*",),
+    "Machines": (
+        "cluster",
+        "speed",
+        "Speed, measured <benchmarks/RESULTS>",
+        "Precision, measured <benchmarks/PRECISION>",
+    ),
+    "Reference": tuple(f"api/{name}" for name in PAGES),
 }
 """Pages by caption. One that is in none of them is a warning of Sphinx, and so an error."""
 
 
 def copy_pages(folder: Path) -> None:
-    """Copy pages, pictures and measurements.
+    """Copy README, pages, pictures and measurements into one folder, and let their links lead to the copies.
 
-    Links to measurements, which lie in a folder beside docs/, are changed to lead to their copies, and the start page
-    gets the table of contents here: on GitHub it would be a block of code.
+    The start page gets the table of contents here: on GitHub it would be a block of code.
 
     Args:
         folder: where they go; it is made.
     """
     (folder / "benchmarks").mkdir(parents=True, exist_ok=True)
+    readme = README.read_text(encoding="utf-8").replace("](docs/", "](")
+    (folder / "readme.md").write_text(readme, encoding="utf-8")
     for file in DOCS.iterdir():
         if file.suffix == ".md":
-            text = file.read_text(encoding="utf-8").replace("](../benchmarks/", "](benchmarks/")
+            text = file.read_text(encoding="utf-8")
+            text = text.replace("](../benchmarks/", "](benchmarks/").replace("](../README.md", "](readme.md")
             text += contents() if file.stem == "index" else ""
             (folder / file.name).write_text(text, encoding="utf-8")
         elif file.is_file():
@@ -42,8 +51,7 @@ def copy_pages(folder: Path) -> None:
 
 def contents() -> str:
     """The table of contents as MyST's directives; the sidebar shows it, the page does not."""
-    parts = []
-    for caption, pages in CONTENTS.items():
-        glob = ":glob:\n" if re.search(r"\*", "".join(pages)) else ""
-        parts.append(f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n{glob}\n" + "\n".join(pages) + "\n```\n")
-    return "".join(parts)
+    return "".join(
+        f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(pages) + "\n```\n"
+        for caption, pages in CONTENTS.items()
+    )
