@@ -11,7 +11,7 @@ project = "layerwise-dbn"
 author = "layerwise-dbn"
 version = release = importlib.metadata.version(project)
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "own_members"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mathml", "docstrings"]
 nitpicky = False  # annotations name types of other packages; tests/test_docs_reference.py checks our own references
 
 myst_heading_anchors = 3  # the anchors that GitHub gives headings
