@@ -133,9 +133,9 @@ def browse(address: str, folder: Path, *options: str) -> str:
     if BROWSER is None:
         missing("Chromium", "apt install chromium")
     command = [
-        str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-        "--enable-logging=stderr", f"--user-data-dir={folder}", "--allow-file-access-from-files", *options,
-        "--dump-dom", address,
+        str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+        "--disable-background-networking", "--enable-logging=stderr", f"--user-data-dir={folder}", *options,
+        "--allow-file-access-from-files", "--dump-dom", address,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     assert ":CONSOLE" not in done.stderr, done.stderr
@@ -153,7 +153,9 @@ def look(site: Path, width: int, folder: Path) -> list[dict[str, Any]]:
     addresses = json.dumps([(probed / file.relative_to(site)).as_uri() for file in pages])
     frame = folder / "frame.html"
     frame.write_text(FRAME.replace("WIDTH", str(width)).replace("PAGES", addresses), encoding="utf-8")
-    shown = browse(frame.as_uri(), folder / "browser", "--virtual-time-budget=60000", f"--window-size={max(width, 500)},900")
+    shown = browse(
+        frame.as_uri(), folder / "browser", "--virtual-time-budget=60000", f"--window-size={max(width, 500)},900"
+    )
     found = re.search(r'data-found="([^"]*)"', shown)
     assert found, shown[:2000]
     result: list[dict[str, Any]] = json.loads(html.unescape(found[1]))
