@@ -42,5 +42,7 @@ def write(writer: Any, node: nodes.Element, *, as_block: bool, end: str = "") ->
     except MathError as error:
         logger.warning("formula %r: %s", node.astext(), error, location=node)
         formula = f"<code>{writer.encode(node.astext())}</code>"
+    if r"\left\{" not in text:  # as docutils has it for other brackets: with an exponent the second would stretch less
+        formula = re.sub(r"<mo>([{}])</mo>", r'<mo stretchy="false">\1</mo>', formula)
     writer.body.append(formula + end)
     raise nodes.SkipNode
