@@ -47,7 +47,7 @@ def test_every_sweep_is_in_the_table_of_readme() -> None:
     assert [sweep for sweep in sorted(sweeps) if f"`{sweep}`" not in text and f"sweep={sweep}" not in text] == []
 
 
-def test_the_connection_of_the_page_is_pretrained_and_fine_tuned(tmp_path: Path) -> None:
+def test_the_connection_of_the_page_is_trained_and_its_runs_leave_the_files_that_are_said(tmp_path: Path) -> None:
     """Its module, its configuration, and its command, with an epoch of each stage."""
     text = page("extending")
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
@@ -64,4 +64,7 @@ def test_the_connection_of_the_page_is_pretrained_and_fine_tuned(tmp_path: Path)
     assert done.returncode == 0, done.stderr
     (stack,) = tmp_path.glob("runs/*/pretrain/*/dbn.safetensors")
     assert b'"patches"' in stack.read_bytes().replace(b"\\", b"")
-    assert [*tmp_path.glob("runs/*/finetune/dbn_seed0/network.safetensors")]
+    (network,) = tmp_path.glob("runs/*/finetune/dbn_seed0/network.safetensors")
+    rows = re.findall(r"^\| (`[^|]+) \|", page("files"), re.MULTILINE)
+    files = {name.partition("/")[0] for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    assert {file.name for run in (stack.parent, network.parent) for file in run.iterdir()} <= files

@@ -32,6 +32,7 @@ html_title = project
 html_static_path = ["style.css"]
 html_css_files = ["style.css"]
 html_copy_source = False
+html_show_search_summary = False  # excerpts are fetched, which browsers refuse where the pages are files
 html_show_copyright = False
 html_show_sphinx = False
 html_math_renderer = "mathml"

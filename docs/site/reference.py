@@ -37,7 +37,7 @@ PAGES = {
     "files": Page("Model files", ("dbn.models.model_file", "finetune.networks.network_file")),
     "random": Page("Random numbers", ("dbn.random.streams",)),
     "errors": Page("Errors", ("dbn.errors",)),
-    "networks": Page("Networks", ("finetune", "finetune.networks.normalisation")),
+    "networks": Page("Networks", ("finetune", "finetune.networks.unrolling", "finetune.networks.normalisation")),
     "tasks": Page("Tasks of fine-tuning", ("finetune.tasks", "finetune.tasks.semi_supervised")),
     "report": Page("Reports and export", ("finetune.report", "finetune.export")),
     "sklearn": Page("scikit-learn estimators", ("dbn.sklearn", "finetune.sklearn")),

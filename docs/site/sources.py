@@ -10,8 +10,8 @@ BENCHMARKS = DOCS.parent / "benchmarks"
 README = DOCS.parent / "README.md"
 
 CONTENTS = {
-    "First steps": ("At a glance <readme>", "use", "data", "sklearn", "gallery/index"),
-    "Models": ("units", "training", "samplers", "likelihoods", "class_rbm", "convolution", "extending"),
+    "First steps": ("At a glance <readme>", "use", "data", "files", "sklearn", "gallery/index"),
+    "Models": ("models", "units", "training", "samplers", "likelihoods", "class_rbm", "convolution", "extending"),
     "Comparison": ("sweeps", "method", "numbers", "results"),
     "Machines": (
         "cluster",
