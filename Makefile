@@ -17,7 +17,7 @@ help:
 	@echo "make precision-table  install, then float32 beside bfloat16 size by size: what precision=auto rests on"
 	@echo "make soak      install, then a study on a SLURM cluster of its own, killed thirty times: the same files in the end"
 	@echo "make wheel     build the package into dist/"
-	@echo "make clean     remove the virtual environment and caches; results under runs/ stay"
+	@echo "make clean     remove the virtual environment, built pages and caches; results under runs/ stay"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -68,4 +68,4 @@ wheel: $(VENV)/.installed
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist docs/_site docs/_source
