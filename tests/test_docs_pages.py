@@ -71,17 +71,16 @@ SAID = sorted({command for text in PAGES.values() for command in commands_of(tex
 ANOTHER_PACKAGE = ("hydra/sweeper=optuna", "hydra.sweeper.max_failure_rate")
 """A sweeper that is not a dependency, and its setting."""
 OWN_FILE = "--config-dir"
-"""Composed with a file that the page shows."""
+"""With a file that the page shows; ``test_docs_choices.py`` runs this command."""
 
 
 @pytest.mark.parametrize("command", SAID)
 def test_commands_compose(command: str) -> None:
-    words = [
-        word for word in shlex.split(command) if word != ANOTHER_PACKAGE and not word.startswith("hydra.sweeper.max")
-    ]
+    words = [word for word in shlex.split(command) if not word.startswith(ANOTHER_PACKAGE)]
     while not words[0].startswith("dbn-"):
         words.pop(0)  # a variable of the environment
-    compose(words)
+    if OWN_FILE not in words:
+        compose(words)
 
 
 def test_a_command_with_a_misspelt_setting_does_not() -> None:
