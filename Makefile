@@ -4,19 +4,20 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: compare bench precision precision-table soak test lint wheel clean help
+.PHONY: compare docs bench precision precision-table soak test lint wheel clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make compare   install, then pretraining against random initialisation on the embedded digits: table and report"
 	@echo "make test      install, then the tests (DBN_DATA=folder adds those on real data sets, an installed SLURM those on it)"
+	@echo "make docs      install, then pages, API reference and a gallery of pictures: docs/_site/index.html"
 	@echo "make lint      install, then ruff and mypy"
 	@echo "make bench     install, then measure speed beside the machine's limit and every peer: benchmarks/RESULTS.md, and GPU.md where there is one"
 	@echo "make precision install, then MNIST in float32 and bfloat16, seed by seed: benchmarks/PRECISION.md"
 	@echo "make precision-table  install, then float32 beside bfloat16 size by size: what precision=auto rests on"
 	@echo "make soak      install, then a study on a SLURM cluster of its own, killed thirty times: the same files in the end"
 	@echo "make wheel     build the package into dist/"
-	@echo "make clean     remove the virtual environment and caches; results under runs/ stay"
+	@echo "make clean     remove the virtual environment, built pages and caches; results under runs/ stay"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -25,6 +26,10 @@ $(BIN)/python:
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing into $(VENV) (about a minute) ..."
 	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.installed
+	@$(PIP) -e '.[docs]'
 	@touch $@
 
 $(VENV)/.tools: $(VENV)/.installed
@@ -43,6 +48,9 @@ lint: $(VENV)/.tools
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+docs: $(VENV)/.docs
+	@$(BIN)/python docs/site/build.py $(ARGS)
+
 bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 	@if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then $(BIN)/python benchmarks/gpu.py; fi
@@ -60,4 +68,4 @@ wheel: $(VENV)/.installed
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist docs/_site docs/_source

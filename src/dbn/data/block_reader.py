@@ -33,8 +33,8 @@ class Decoder:
 
     Args:
         pixels: example pixels ``(m, n_features)``, which give type, number of features and device.
-        offset: as in :class:`Images`.
-        factor: as in :class:`Images`.
+        offset: as in :class:`~dbn.data.Images`.
+        factor: as in :class:`~dbn.data.Images`.
     """
 
     def __init__(self, pixels: Tensor, offset: Tensor, factor: Tensor) -> None:
@@ -115,8 +115,8 @@ class BlockBuffer:
 
     Args:
         pixels: the memory, ``(room, n_features)``.
-        offset: as in :class:`Images`.
-        factor: as in :class:`Images`.
+        offset: as in :class:`~dbn.data.Images`.
+        factor: as in :class:`~dbn.data.Images`.
     """
 
     def __init__(self, pixels: Tensor, offset: Tensor, factor: Tensor) -> None:

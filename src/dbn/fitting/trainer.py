@@ -195,7 +195,7 @@ IGNORED_WARNINGS = (
 
 
 class LoaderContext(TypedDict):
-    """Arguments of a :class:`BlockLoader` that depend on the fit."""
+    """Arguments of a :class:`~dbn.data.block_loader.BlockLoader` that depend on the fit."""
 
     epoch: Callable[[], int]
     rank: int
@@ -203,7 +203,7 @@ class LoaderContext(TypedDict):
 
 
 def loader_context(trainer: pl.Trainer) -> LoaderContext:
-    """Epoch, rank and world size for a :class:`BlockLoader` that ``trainer`` iterates over.
+    """Epoch, rank and world size for a :class:`~dbn.data.block_loader.BlockLoader` that ``trainer`` iterates over.
 
     With ``trainer.overfit_batches`` the epoch stays 0, so that every epoch has the same first blocks: Lightning cannot
     turn off the shuffling of this loader itself.

@@ -18,7 +18,7 @@ def average_log_likelihood(rbm: RBM, v: Tensor, log_z: Estimate) -> Estimate:
     Args:
         rbm: the model.
         v: independent visible states ``(n, n_visible)``; of binary units zeros and ones, not grey values.
-        log_z: the log partition function, see :attr:`LogPartitionEstimate.estimate`; where it is known,
+        log_z: the log partition function, see :attr:`~dbn.likelihood.LogPartitionEstimate.estimate`; where it is known,
             ``exactly(float(log_partition_function(rbm)))``.
 
     Raises:

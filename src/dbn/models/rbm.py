@@ -29,7 +29,7 @@ class RBM(UnitPair):
     Args:
         visible: ``n_visible`` visible units.
         hidden: ``n_hidden`` hidden units.
-        connection: connection of the two layers; None: dense, with weights from N(0, ``weight_std``^2).
+        connection: connection of the two layers; None: dense, with weights from N(0, ``weight_std**2``).
         weight_std: standard deviation of the initial weights if ``connection`` is None (default 0.1).
         generator: source of these weights (default: torch's global one).
 

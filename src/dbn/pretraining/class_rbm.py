@@ -31,7 +31,7 @@ class ClassRBMTraining(RBMTraining):
         settings: training settings.
         sampler: sampler of the negative phase.
         objective: what it minimises.
-        **options: of :class:`LayerTraining`.
+        **options: of :class:`~dbn.pretraining.LayerTraining`.
 
     Raises:
         SettingError: see :func:`check_use`.
@@ -61,7 +61,7 @@ class ClassRBMTraining(RBMTraining):
     def look_for_signs(
         self, number: int, member: Any, images: Tensor, row: Mapping[str, float], *, is_last: bool
     ) -> None:
-        """See :meth:`LayerTraining.look_for_signs`; a layer that need not reconstruct images is not told to."""
+        """See :meth:`.LayerTraining.look_for_signs`; a layer that need not reconstruct images is not told to."""
         if self.objective.kind == "generative":
             super().look_for_signs(number, member, images, row, is_last=is_last)
 
@@ -133,7 +133,7 @@ class ClassRBMPretraining(RBMPretraining):
             super().check_settings(settings)
 
     def training(self, layer: Any, settings: LayerSettings, **options: Any) -> RBMTraining:
-        """See :meth:`PretrainingMethod.training`."""
+        """See :meth:`~dbn.pretraining.PretrainingMethod.training`."""
         if not isinstance(layer.hidden, BernoulliWithLabel):
             return super().training(layer, settings, **options)
         return ClassRBMTraining(layer, settings, call_factory("sampler", self.sampler), self.objective, **options)

@@ -256,7 +256,7 @@ class RBMTraining(LayerTraining):
         return draw(self.seeds, name, *counters, device=device)
 
     def training_step(self, block: Block, index: int) -> None:
-        """See :meth:`BlockModule.training_step`; gradients are written by hand."""
+        """See :meth:`~dbn.fitting.block_module.BlockModule.training_step`; gradients are written by hand."""
         with without_autograd(block.device):
             super().training_step(block, index)
 

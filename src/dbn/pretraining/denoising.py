@@ -72,8 +72,8 @@ class DenoisingStep:
     two phases, as for an RBM, so that every connection can be trained.
 
     Args:
-        layers: from the data upwards; one for the autoencoder of a single layer. In a group (:meth:`UnitPair.group`)
-            every member is updated.
+        layers: from the data upwards; one for the autoencoder of a single layer. In a group
+            (:meth:`~dbn.models.unit_pair.UnitPair.group`) every member is updated.
         corruption: of the inputs.
         precision: of the matrix products, ``float32`` or ``bf16``.
     """

@@ -52,7 +52,7 @@ def fit_class_rbm(
         seed: seed of the order of the images and of the Gibbs noise.
         precision: of the products.
         callbacks: Lightning callbacks.
-        **settings: training settings of :class:`LayerSettings`.
+        **settings: training settings of :class:`~dbn.pretraining.LayerSettings`.
 
     Returns:
         The same RBM.

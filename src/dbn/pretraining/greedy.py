@@ -99,7 +99,8 @@ def pretrain_stacks(
         method: pretraining method; None: RBMs by CD-1, :class:`dbn.pretraining.contrastive.RBMPretraining`.
         optimizer: factory of the optimiser.
         precision: of the products: ``auto``, ``float32``, ``bf16`` or ``tf32``, see :mod:`dbn.machine.precision`.
-        representations: of lower layers: ``memory``, ``compute`` or ``disk``, see :class:`Representations`.
+        representations: of lower layers: ``memory``, ``compute`` or ``disk``, see
+            :class:`~dbn.pretraining.representations.Representations`.
         augment: deformation of the training images, drawn in every epoch; implies ``representations="compute"``.
         directory: folder for checkpoints within a layer; None: no checkpoints.
         checkpoint_seconds: minimum time between two checkpoints within a layer; 0: one after every epoch.

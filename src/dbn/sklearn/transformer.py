@@ -85,6 +85,6 @@ def array(values: Tensor, like: Any) -> NDArray:
 
 
 def check_layer(estimator: Any, layer: int | None, depth: int) -> None:
-    """Raise :class:`SettingError` unless ``layer`` is None, or one of the ``depth`` hidden layers, from 1."""
+    """Raise ``SettingError`` unless ``layer`` is None, or one of the ``depth`` hidden layers, from 1."""
     if layer is not None:
         check_number(f"{type(estimator).__name__}.layer", layer, low=1, high=depth, whole=True)

@@ -143,7 +143,7 @@ class Orthogonal(Initialisation):
 
 
 class FromStack(Initialisation):
-    """Weights of the unrolled pretrained stack; those of a new output layer from N(0, ``output_std``^2).
+    """Weights of the unrolled pretrained stack; those of a new output layer from N(0, ``output_std**2``).
 
     Args:
         output_std: standard deviation of the weights of the new output layer.
@@ -277,7 +277,7 @@ def centre_pooled(network: Network) -> None:
 
 @torch.no_grad()
 def draw_normal(layer: WeightLayer, std: float, seed: int, number: int) -> None:
-    """Draw weights of layer ``number`` from N(0, ``std``^2), and set biases to zero."""
+    """Draw weights of layer ``number`` from N(0, ``std**2``), and set biases to zero."""
     noise: Tensor = torch.randn(layer.weight.shape, generator=stream(seed, "network", number))
     layer.weight.copy_(noise * std)
     layer.bias.zero_()

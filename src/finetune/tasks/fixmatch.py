@@ -17,8 +17,9 @@ from finetune.tasks.semi_supervised import UseOfUnlabelled, Views
 class FixMatch(UseOfUnlabelled):
     r"""The class that the network is sure of for a weakly deformed image is the label of the strongly deformed one.
 
-    :math:`\frac{1}{\mu B} \sum_b 1[\max_c q_b(c) \ge \tau]\,H(\arg\max_c q_b(c), p(y \mid A(u_b)))` with
-    :math:`q_b = p(y \mid \alpha(u_b))`, whose gradient is not followed. Where the network is not sure, the image's
+    .. math:: \frac{1}{\mu B} \sum_b 1[\max_c q_b(c) \ge \tau]\,H(\arg\max_c q_b(c), p(y \mid A(u_b)))
+
+    with :math:`q_b = p(y \mid \alpha(u_b))`, whose gradient is not followed. Where the network is not sure, the image's
     loss is zero. Dropout, if any, acts in both passes.
 
     Args:

@@ -120,7 +120,8 @@ def _take_out(
 def _sampled_range(train: StreamedImages, held_out: Iterable[Images]) -> Range:
     """Range of the held-out images and of a random sample of the training images.
 
-    Checking all training images would take as long as reading an epoch; :class:`RowReader` checks them during training.
+    Checking all training images would take as long as reading an epoch; :class:`~dbn.data.streamed.rows.RowReader`
+    checks them during training.
     """
     n = min(len(train), SAMPLED_IMAGES, max(1, SAMPLED_BYTES // max(1, train.rows.file.row_bytes)))
     sample = train.take(distinct(len(train), n, stream(0, "sample")))

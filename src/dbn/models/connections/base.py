@@ -160,7 +160,7 @@ class Connection(Registered, nn.Module, ABC):
         return math.sqrt(2 / sum(self.fans))
 
     def initialise(self, std: float, generator: torch.Generator | None = None) -> None:
-        """Draw the weight from N(0, ``std``^2)."""
+        """Draw the weight from N(0, ``std**2``)."""
         with torch.no_grad():
             self.weight.copy_(torch.randn(self.weight.shape, generator=generator) * std)
 

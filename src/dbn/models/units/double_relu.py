@@ -15,7 +15,9 @@ from dbn.random.streams import Noise
 
 
 class DoubleReLU(Units):
-    r"""Real units, :math:`E(x) = \sum_i \frac{1}{2 s_i} x_i^{+2} - b_i x_i^+ + \frac{1}{2 r_i} x_i^{-2} - c_i x_i^-`.
+    r"""Real units whose positive and negative states have a bias and a width of their own.
+
+    .. math:: E(x) = \sum_i \frac{1}{2 s_i} x_i^{+2} - b_i x_i^+ + \frac{1}{2 r_i} x_i^{-2} - c_i x_i^-
 
     Here :math:`x^+ = \max(x, 0)` and :math:`x^- = \min(x, 0)`; the biases :math:`b, c` and the logarithms of the widths
     :math:`s, r` are learned. Given a field, a unit's law is a mixture of two truncated normal distributions. With equal
