@@ -11,18 +11,19 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from dbn.commands.freezing import SLURM_LAUNCHER
 from dbn.commands.sbatch import array_sizes, batch_options, max_array_size, submit
 from dbn.errors import SettingError
 from dbn.files import write_json, write_text
-from dbn.runs.checkout import checkout_state
+from dbn.runs.code import running_code
 from dbn.runs.slurm_queue import queue_of
+from dbn.settings import check_flag, check_number
 from finetune.report.results.formatting import count_text
 from finetune.report.results.submissions import FOLDER, read_submissions
 
 OWN = ("submit", "runs_per_job")
 """Settings of the submission, which its jobs do without."""
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
-SLURM_LAUNCHER = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
 BATCH_FILE = Path(__file__).with_name("submission.sh")
 
 
@@ -39,12 +40,20 @@ class Command:
     folders: tuple[str, ...]
 
 
-def check_submission(config: DictConfig) -> None:
-    """Check that a multirun can be handed over.
+def check_submit(config: DictConfig) -> None:
+    """Check the settings of a multirun's submission, and with ``submit=true`` that it can be handed over.
 
     Raises:
-        SettingError: it decides on its next runs by results, or its launcher is not SLURM's.
+        SettingError: it decides on its next runs by results, its launcher is not SLURM's, or a setting is invalid.
     """
+    check_flag("submit", config.submit)
+    check_number("runs_per_job", config.runs_per_job, low=1, whole=True)
+    if not config.submit:
+        if config.runs_per_job != 1:
+            raise SettingError(
+                f"runs_per_job={config.runs_per_job}: it packs the jobs of submit=true, which is not given."
+            )
+        return
     if config.hydra.sweeper._target_ != BASIC_SWEEPER:
         raise SettingError(
             "submit=true: this sweep decides on its next runs by the results of those before, so somebody has to wait "
@@ -90,9 +99,12 @@ def hand_over(config: DictConfig, study: Path, commands: Sequence[Command]) -> s
     jobs = {f"{array}_{k}": pack for array, own in arrays for k, pack in enumerate(own)}
     numbers = [array for array, _ in arrays]
     record = study / FOLDER / f"submitted_{numbers[0]}.json"
+    code = running_code()
     content = {
         "submitted": time.time(),
-        "git": checkout_state(),
+        "git": code.git,
+        "code": code.name,
+        "frozen": code.root is not None,
         "jobs": {job: [folder for command in pack for folder in command.folders] for job, pack in jobs.items()},
     }
     write_json(record, content)
@@ -171,6 +183,9 @@ def _batch_file(launcher: Mapping[str, Any], folder: Path, name: str, body: str)
     """A batch file with the commands of this environment on its PATH, and what the launcher sets up."""
     lines = ["#!/bin/bash", f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
     lines += [str(line) for line in launcher.get("setup") or ()]
+    root = running_code().root
+    if root is not None:
+        lines.append(f'export PYTHONPATH={shlex.quote(str(root))}"${{PYTHONPATH:+:$PYTHONPATH}}"')
     write_text(folder / name, "\n".join([*lines, body]))
     return folder / name
 

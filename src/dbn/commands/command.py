@@ -19,6 +19,7 @@ from submitit.core.utils import UncompletedJobError
 from dbn.commands.boundary import RefusedError
 from dbn.commands.configuration import config_directory
 from dbn.commands.explain import explain
+from dbn.commands.freezing import remember_arguments
 from dbn.commands.output import safe_output
 from dbn.commands.overrides import check_overrides
 from dbn.commands.shorthand import expand
@@ -60,6 +61,7 @@ def _run(
 ) -> None:
     traceback_wanted = os.environ.get(FULL_ERROR) == "1"
     os.environ[FULL_ERROR] = "1"  # Hydra then raises errors instead of printing them
+    remember_arguments(sys.argv[1:])
     arguments = expand(config_name, sys.argv[1:])
     command = shlex.join([f"dbn-{config_name}", *sys.argv[1:]])
     if positional is not None and arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):

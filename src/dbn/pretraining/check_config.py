@@ -113,6 +113,7 @@ RUN_CHECKS: dict[str, Check] = {
     "precision": choice(*PRECISIONS),
     "progress": check_flag,
     "checkpoint_seconds": within(low=0),
+    "snapshot": optional(check_flag),
 }
 """Checks of top-level settings that every run has, besides its name."""
 

@@ -25,6 +25,7 @@ INCIDENTAL = frozenset(
         "progress",
         "report",
         "runs_per_job",
+        "snapshot",
         "space",
         "submit",
         "swept",
