@@ -14,6 +14,8 @@ export OMP_NUM_THREADS="${SLURM_CPUS_PER_TASK:-1}" SRUN_CPUS_PER_TASK="${SLURM_C
 if [ -n "${SLURM_JOB_GPUS:-}" ]; then
     export DBN_ACCELERATOR="${DBN_ACCELERATOR:-auto}" # a job that was given a GPU uses it
 fi
+. "$slurm/../src/dbn/fitting/put_back.sh"
+arguments=("$@")
 seed=()
 if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
     seed=("seed=$SLURM_ARRAY_TASK_ID") # an array's elements are seeds
@@ -26,7 +28,8 @@ step() {
     local status=0
     srun --kill-on-bad-exit=1 env --block-signal=USR1 "$@" || status=$?
     if [ "$status" -eq 138 ]; then
-        scontrol requeue "$SLURM_JOB_ID"
+        export DBN_SLURM="$slurm"
+        put_back "$0" "${arguments[@]}" # SLURM's copy of the batch file
     fi
     return "$status"
 }

@@ -15,7 +15,7 @@ from dbn.commands.freezing import SLURM_LAUNCHER
 from dbn.commands.sbatch import array_sizes, batch_options, max_array_size, submit
 from dbn.errors import SettingError
 from dbn.files import write_json, write_text
-from dbn.runs.code import running_code
+from dbn.runs.code import running_code, source_root
 from dbn.runs.slurm_queue import queue_of
 from dbn.settings import check_flag, check_number
 from finetune.report.results.formatting import count_text
@@ -25,6 +25,7 @@ OWN = ("submit", "runs_per_job")
 """Settings of the submission, which its jobs do without."""
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 BATCH_FILE = Path(__file__).with_name("submission.sh")
+PUT_BACK = source_root() / "dbn/fitting/put_back.sh"
 
 
 @dataclass(frozen=True)
@@ -148,14 +149,16 @@ def _submit_arrays(
     place = len(list(folder.glob("commands_*.txt")))
     commands = folder / f"commands_{place}.txt"
     write_text(commands, "".join(f"{_line(pack)}\n" for pack in packs))
-    script = _batch_file(launcher, folder, f"work_{place}.sbatch", BATCH_FILE.read_text(encoding="utf-8"))
+    body = PUT_BACK.read_text(encoding="utf-8") + BATCH_FILE.read_text(encoding="utf-8")
+    asked = batch_options(_resolved(launcher))
+    script = _batch_file(launcher, folder, f"work_{place}.sbatch", body, asked)
     together = launcher.get("array_parallelism")
     arrays: list[tuple[str, Sequence[Sequence[Command]]]] = []
     first = 0
     for size in array_sizes(len(packs), max_array_size()):
         options = [
             f"--job-name=dbn-{study.name}", f"--array=0-{size - 1}{f'%{together}' if together else ''}",
-            f"--output={folder}/%A_%a.out", *batch_options(_resolved(launcher)),
+            f"--output={folder}/%A_%a.out", *asked,
         ]  # fmt: skip
         if arrays:
             options.append(f"--dependency=afterany:{arrays[-1][0]}")
@@ -179,9 +182,18 @@ def _submit_report(config: DictConfig, study: Path, numbers: Sequence[str]) -> s
     return submit(script, options)
 
 
-def _batch_file(launcher: Mapping[str, Any], folder: Path, name: str, body: str) -> Path:
-    """A batch file with the commands of this environment on its PATH, and what the launcher sets up."""
-    lines = ["#!/bin/bash", f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
+def _batch_file(launcher: Mapping[str, Any], folder: Path, name: str, body: str, options: Sequence[str] = ()) -> Path:
+    """A batch file with the commands of this environment on its PATH, and what the launcher sets up.
+
+    Args:
+        launcher: settings.
+        folder: for the file.
+        name: of the file.
+        body: what comes behind.
+        options: of sbatch, for a job that submits itself again.
+    """
+    lines = ["#!/bin/bash", *(f"#SBATCH {shlex.quote(option)}" for option in options)]
+    lines += [f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
     lines += [str(line) for line in launcher.get("setup") or ()]
     root = running_code().root
     if root is not None:

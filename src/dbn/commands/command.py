@@ -109,6 +109,7 @@ def requeue_on_signal(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig
     @functools.wraps(task)
     def requeueable(config: DictConfig) -> Any:
         preemption.checkpoint = None  # that of the previous job of a multirun
+        preemption.command = own_command()
         check_processes(config)
         with in_calling_folder(), requeueing():
             return task(config)
@@ -143,6 +144,13 @@ def check_processes(config: DictConfig) -> None:
             "machine run one after another in one process. Use trainer.devices=1, call the command once per run, or "
             "submit the multirun with hydra/launcher=slurm_ddp."
         )
+
+
+def own_command() -> str:
+    """The command of the current Hydra job alone."""
+    overrides = task_overrides()
+    once = ["hydra.mode=RUN"] if any(one.startswith("sweep=") for one in overrides) else []
+    return shlex.join([f"dbn-{HydraConfig.get().job.config_name}", *overrides, *once])
 
 
 def print_message(message: str) -> None:

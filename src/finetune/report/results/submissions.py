@@ -40,13 +40,24 @@ def read_submissions(study: Path) -> Submissions:
     git: Mapping[str, Any] | None = None
     code, frozen = "", False
     for content in sorted(_contents(folder), key=lambda content: float(content["submitted"])):
-        for job, runs in content["jobs"].items():
-            jobs.add(job)
-            job_of.update(dict.fromkeys(runs, job))
+        for first, runs in content["jobs"].items():
+            chain = [first]
+            while (behind := _behind(folder, chain[-1])) is not None and behind not in chain:
+                chain.append(behind)
+            jobs.update(chain)
+            job_of.update(dict.fromkeys(runs, chain[-1]))
         if isinstance(content.get("report"), str):
             jobs.add(content["report"])
         git, code, frozen = content.get("git"), str(content.get("code") or ""), content.get("frozen") is True
     return Submissions(frozenset(jobs), job_of, git, code, frozen)
+
+
+def _behind(folder: Path, job: str) -> str | None:
+    """Job that goes on with another one's runs: submitted behind it where it could not go back into the queue."""
+    try:
+        return (folder / f"behind_{job}").read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None
 
 
 def _entries(folder: Path) -> list[Path]:
