@@ -11,17 +11,19 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from dbn.commands.freezing import SLURM_LAUNCHER
+from dbn.commands.cluster import check_cluster
+from dbn.commands.freezing import SLURM_LAUNCHER, user_folders
 from dbn.commands.sbatch import array_sizes, batch_options, max_array_size, submit
 from dbn.errors import SettingError
 from dbn.files import write_json, write_text
 from dbn.runs.code import running_code, source_root
 from dbn.runs.slurm_queue import queue_of
-from dbn.settings import check_flag, check_number
+from dbn.settings import check_flag, check_number, optional, within
+from finetune.job_packs import at_most, packs_by_time, packs_of, seconds_of_runs
 from finetune.report.results.formatting import count_text
 from finetune.report.results.submissions import FOLDER, read_submissions
 
-OWN = ("submit", "runs_per_job")
+OWN = ("submit", "runs_per_job", "job_minutes")
 """Settings of the submission, which its jobs do without."""
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 BATCH_FILE = Path(__file__).with_name("submission.sh")
@@ -49,12 +51,24 @@ def check_submit(config: DictConfig) -> None:
     """
     check_flag("submit", config.submit)
     check_number("runs_per_job", config.runs_per_job, low=1, whole=True)
+    optional(within(low=0, above=True))("job_minutes", config.job_minutes)
+    check_cluster("cluster", OmegaConf.to_container(config.get("cluster", {}), resolve=True))
     if not config.submit:
+        if config.job_minutes is not None:
+            raise SettingError(
+                f"job_minutes={config.job_minutes}: it packs the jobs of submit=true, which is not given."
+            )
         if config.runs_per_job != 1:
             raise SettingError(
                 f"runs_per_job={config.runs_per_job}: it packs the jobs of submit=true, which is not given."
             )
         return
+    folders = [folder for folder in user_folders(config) if folder != Path.cwd() / "conf"]
+    if config.get("snapshot") is False and folders:
+        raise SettingError(
+            f"snapshot=false: jobs of submit=true find configurations in {folders[0]} only where the code is kept with "
+            "them. Leave snapshot=false out."
+        )
     if config.hydra.sweeper._target_ != BASIC_SWEEPER:
         raise SettingError(
             "submit=true: this sweep decides on its next runs by the results of those before, so somebody has to wait "
@@ -67,12 +81,14 @@ def check_submit(config: DictConfig) -> None:
             "submit=true: the launcher is not SLURM's. Add hydra/launcher=slurm_cpu, or hydra/launcher=slurm_1gpu for "
             "a GPU for each job."
         )
-    tasks = int(launcher.get("tasks_per_node") or 1) * int(launcher.get("nodes") or 1)
-    if config.runs_per_job > 1 and tasks > 1:
-        raise SettingError(
-            f"runs_per_job={config.runs_per_job}: a job of {tasks} tasks makes one run. Use runs_per_job=1, or "
-            "hydra/launcher=slurm_1gpu."
-        )
+    if config.runs_per_job > 1:
+        _check_packable(config, f"runs_per_job={config.runs_per_job}")
+    if config.job_minutes is not None:
+        _check_packable(config, f"job_minutes={config.job_minutes}")
+        if config.runs_per_job > 1:
+            raise SettingError(
+                f"job_minutes={config.job_minutes}: runs_per_job={config.runs_per_job} is given as well."
+            )
 
 
 def hand_over(config: DictConfig, study: Path, commands: Sequence[Command]) -> str:
@@ -95,7 +111,7 @@ def hand_over(config: DictConfig, study: Path, commands: Sequence[Command]) -> s
     look = f"How far it is: {shlex.join(['dbn-status', str(study), 'watch=true'])}"
     if not waiting:
         return f"{study.name}: nothing to submit{before}.\n{look}"
-    packs = [waiting[k : k + config.runs_per_job] for k in range(0, len(waiting), config.runs_per_job)]
+    packs = _packs(config, study, waiting)
     arrays = _submit_arrays(config, study, packs)
     jobs = {f"{array}_{k}": pack for array, own in arrays for k, pack in enumerate(own)}
     numbers = [array for array, _ in arrays]
@@ -133,6 +149,36 @@ def _is_done(study: Path, command: Command) -> bool:
     return all((study / "finetune" / folder / "result.json").is_file() for folder in command.folders)
 
 
+def _packs(config: DictConfig, study: Path, waiting: Sequence[Command]) -> list[list[Command]]:
+    """What each job runs."""
+    if config.job_minutes is None:
+        packs = packs_of(waiting, config.runs_per_job)
+    else:
+        expected = seconds_of_runs(study)
+        seconds = [sum(expected.get(folder, 0.0) for folder in command.folders) for command in waiting]
+        packs = packs_by_time(waiting, seconds, 60.0 * config.job_minutes)
+    limit = config.cluster.get("max_jobs")
+    if limit is None or len(packs) < limit:  # the report is one, too
+        return packs
+    _check_packable(config, f"cluster.max_jobs={limit}")
+    return at_most(packs, limit - 1)
+
+
+def _check_packable(config: DictConfig, setting: str) -> None:
+    """Refuse several runs in one job of several tasks.
+
+    Raises:
+        SettingError: the job has several.
+    """
+    launcher = config.hydra.launcher
+    tasks = int(launcher.get("tasks_per_node") or 1) * int(launcher.get("nodes") or 1)
+    if tasks > 1:
+        raise SettingError(
+            f"{setting}: a job of {tasks} tasks makes one run. Submit fewer of them, each with runs_per_job=1, or use "
+            "hydra/launcher=slurm_1gpu."
+        )
+
+
 def _queued(study: Path) -> set[str]:
     """Names of directories of runs whose job waits or is at work."""
     submissions = read_submissions(study)
@@ -155,7 +201,7 @@ def _submit_arrays(
     together = launcher.get("array_parallelism")
     arrays: list[tuple[str, Sequence[Sequence[Command]]]] = []
     first = 0
-    for size in array_sizes(len(packs), max_array_size()):
+    for size in array_sizes(len(packs), config.cluster.get("max_array_size") or max_array_size()):
         options = [
             f"--job-name=dbn-{study.name}", f"--array=0-{size - 1}{f'%{together}' if together else ''}",
             f"--output={folder}/%A_%a.out", *asked,

@@ -44,17 +44,17 @@ class FreezeCode(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Freeze a single run with ``snapshot=true``."""
         with bypassing_hydra():
-            if config.snapshot is True:
+            if config.get("snapshot") is True:
                 freeze(config)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Freeze a multirun whose jobs wait in SLURM's queue, or with ``snapshot=true`` any."""
         with bypassing_hydra():
-            optional(check_flag)("snapshot", config.snapshot)
+            optional(check_flag)("snapshot", config.get("snapshot"))
             if self.check is not None:
                 get_method(self.check)(config)
-            if config.snapshot is True or (
-                config.snapshot is None and config.hydra.launcher._target_ == SLURM_LAUNCHER
+            if config.get("snapshot") is True or (
+                config.get("snapshot") is None and config.hydra.launcher._target_ == SLURM_LAUNCHER
             ):
                 freeze(config)
 

@@ -1,4 +1,6 @@
-"""Hydra's search path: the user's configurations in the snapshot that a command runs from."""
+"""Hydra's search path: the user's configurations in the snapshot that a command runs from, and where it is called."""
+
+from pathlib import Path
 
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -6,10 +8,11 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 # Hydra imports every module here whenever a command starts, so what is used only at launch is imported there.
 
 
-class FrozenConfigurations(SearchPathPlugin):
-    """Searches the folders that ``--config-dir`` and ``hydra.searchpath`` named when the code was frozen.
+class UserConfigurations(SearchPathPlugin):
+    """Searches the folders that were searched when the code was frozen, and ``conf/`` in the folder of the call.
 
-    They come before those that are named now: jobs compose what was submitted.
+    Frozen ones come before those that are named now: jobs compose what was submitted. ``conf/`` is searched where it
+    has a folder ``cluster/``, for the user's sites, and is no checkout's.
     """
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
@@ -18,3 +21,6 @@ class FrozenConfigurations(SearchPathPlugin):
 
         for folder in frozen_configurations():
             search_path.append("frozen", f"file://{folder}")
+        here = Path.cwd() / "conf"
+        if (here / "cluster").is_dir() and not (here / "finetune.yaml").is_file():
+            search_path.append("here", f"file://{here}")
