@@ -14,7 +14,12 @@ export OMP_NUM_THREADS="${SLURM_CPUS_PER_TASK:-1}" SRUN_CPUS_PER_TASK="${SLURM_C
 if [ -n "${SLURM_JOB_GPUS:-}" ]; then
     export DBN_ACCELERATOR="${DBN_ACCELERATOR:-auto}" # a job that was given a GPU uses it
 fi
-. "$slurm/../src/dbn/fitting/put_back.sh"
+put_back=$slurm/../src/dbn/fitting/put_back.sh
+if [ ! -f "$put_back" ]; then # these files lie elsewhere than in a checkout
+    python=$(dirname "$(command -v dbn-finetune)")/python
+    put_back=$("$python" -c "import dbn; print(dbn.__path__[0])")/fitting/put_back.sh
+fi
+. "$put_back"
 arguments=("$@")
 seed=()
 if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
