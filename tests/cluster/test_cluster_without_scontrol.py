@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from cluster.slurm import Cluster
 from cluster.test_cluster import (
     BIN,
+    EPOCHS,
     FINETUNED,
     PRETRAINED,
     SAME,
@@ -55,3 +57,28 @@ def test_a_job_without_scontrol_submits_itself_behind_itself(cluster: Cluster, f
         assert (folder / file).read_bytes() == (alone / file).read_bytes(), file
     result = json.loads((folder / FINETUNED / "result.json").read_text())
     assert "code_before" not in result
+
+
+def test_a_job_of_hydra_s_launcher_submits_itself_behind_itself(
+    cluster: Cluster, folder: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(cluster.environment, "PATH", path)
+    sweep = [
+        "dbn-finetune", "-m", "study=s", "arm=random_relu", "seed=0", "hydra/launcher=slurm_cpu",
+        "hydra.launcher.cpus_per_task=1", *SMALL,
+    ]  # fmt: skip
+    run = folder / "runs/s/finetune/random_relu_seed0"
+    with subprocess.Popen(sweep, cwd=folder, env=cluster.environment, stderr=subprocess.PIPE, text=True) as waiting:
+        wait_until(lambda: rows(run / "metrics.csv") >= 5, 240)
+        (job,) = cluster.run("squeue", "--noheader", "--array", "--format=%i").split()
+        cluster.run("scancel", "--signal=USR1", job)
+        assert waiting.wait(240) == 1
+    (log,) = folder.glob("runs/s/slurm/*/*_log.out")
+    found = re.search(r"job (\d+), submitted behind job (\d+), goes on", log.read_text())
+    assert found is not None, log.read_text()
+    assert found.group(2) == job
+    wait_until(lambda: (run / "result.json").is_file(), 240)
+    (snapshot,) = (folder / "runs/s/code").glob("*/")
+    assert json.loads((run / "result.json").read_text())["code"] == snapshot.name
+    assert rows(run / "metrics.csv") == EPOCHS
+    assert "going on from the checkpoint of" in log.read_text(), "one log for the run"

@@ -114,7 +114,8 @@ def test_a_job_runs_what_was_submitted_and_its_run_can_be_made_again(place: Plac
 
 
 def test_submitted_again_with_other_code_there_are_two_and_the_record_says_which(place: Place) -> None:
-    place.call("dbn-finetune", *SUBMIT)
+    place.call("dbn-finetune", *SUBMIT, SLURM_JOB_ID="5")
+    (first,) = (place.here / "runs/s/code").glob("*/")
     file = place.checkout / "src/finetune/train.py"
     file.write_text(file.read_text() + "# edited\n")
     done = place.call("dbn-finetune", *SUBMIT)
@@ -123,6 +124,8 @@ def test_submitted_again_with_other_code_there_are_two_and_the_record_says_which
     assert {record["code"] for record in records} == {path.name for path in (place.here / "runs/s/code").glob("*/")}
     assert len(records) == 2
     assert all(record["frozen"] for record in records)
+    again = place.call("dbn-finetune", *SUBMIT, SLURM_JOB_ID="5", SLURM_RESTART_COUNT="1")
+    assert f"The code is kept in runs/s/code/{first.name};" in again.stdout, "job 5 comes back from the queue"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from dbn.commands.boundary import bypassing_hydra
 from dbn.errors import SettingError
+from dbn.files import write_text
+from dbn.fitting.preemption import job_id
 from dbn.runs.code import running_code
 from dbn.runs.directories import check_run_location, study_directory
 from dbn.runs.snapshot import FOLDER, take_snapshot
@@ -85,11 +87,7 @@ def freeze(config: DictConfig) -> None:
             "snapshot: this process was not started by the command, and cannot start over from a snapshot of the code. "
             "Call dbn-finetune, or give snapshot=false, with which jobs run the code as it is when they start."
         )
-    folders = user_folders(config)
-    texts = [OmegaConf.to_yaml(config), *_given]
-    texts += [file.read_text(encoding="utf-8") for folder in folders for file in folder.rglob("*.yaml")]
-    targets = {target for text in texts for target in targets_in(text)}
-    snapshot = take_snapshot(study, targets, folders)
+    snapshot = kept_for_job(study) or keep(config, study)
     rest = os.environ.get(PATH)
     if rest is not None and rest.split(os.pathsep)[0] == str(snapshot):
         raise SettingError(
@@ -101,6 +99,32 @@ def freeze(config: DictConfig) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os.execve(sys.executable, [sys.executable, *command[1:]], environment)
+
+
+def keep(config: DictConfig, study: Path) -> Path:
+    """Keep the code for a study; returns the snapshot."""
+    folders = user_folders(config)
+    texts = [OmegaConf.to_yaml(config), *_given]
+    texts += [file.read_text(encoding="utf-8") for folder in folders for file in folder.rglob("*.yaml")]
+    targets = {target for text in texts for target in targets_in(text)}
+    snapshot = take_snapshot(study, targets, folders)
+    job = job_id()
+    if job is not None:
+        write_text(study / FOLDER / f"of_job_{job}.txt", f"{snapshot.name}\n")
+    return snapshot
+
+
+def kept_for_job(study: Path) -> Path | None:
+    """What was kept when the SLURM job that this is started first; None for another job, or the first start.
+
+    A sweep in a job of its own, ``slurm/sweep.sbatch``, comes back from the queue, too.
+    """
+    job = job_id()
+    if job is None or os.environ.get("SLURM_RESTART_COUNT", "0") == "0":
+        return None
+    record = study / FOLDER / f"of_job_{job}.txt"
+    snapshot = study / FOLDER / record.read_text(encoding="utf-8").strip() if record.is_file() else None
+    return snapshot.absolute() if snapshot is not None and snapshot.is_dir() else None
 
 
 def user_folders(config: DictConfig) -> list[Path]:

@@ -74,7 +74,7 @@ def submit_behind(job: str, command: str) -> str | None:
     }
     path = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
     options = [f"--{option}={os.environ[name]}" for name, option in OPTIONS.items() if os.environ.get(name)]
-    options += [*_time_limit(os.environ), "--signal=SIGUSR1@120", "--requeue", "--open-mode=append"]
+    options += [*_time_limit(os.environ), *_same_log(), "--signal=SIGUSR1@120", "--requeue", "--open-mode=append"]
     step = f"srun --kill-on-bad-exit=1 env --block-signal=USR1 {command}"
     words = ["sbatch", "--parsable", f"--dependency=afterany:{job}", *options, f"--wrap={step}"]
     try:
@@ -85,6 +85,19 @@ def submit_behind(job: str, command: str) -> str | None:
         log.warning("%s: %s", shlex.join(words), done.stderr.strip())
         return None
     return done.stdout.strip().partition(";")[0]
+
+
+def _same_log() -> list[str]:
+    """Options for output to the files that this process's goes to, where it goes to files."""
+    options = []
+    for number, option in ((1, "output"), (2, "error")):
+        try:
+            target = Path(f"/proc/self/fd/{number}").readlink()
+        except OSError:  # closed, or not Linux
+            continue
+        if target.is_absolute() and target.is_file():
+            options.append(f"--{option}={target}")
+    return options
 
 
 def _time_limit(environment: Mapping[str, str]) -> list[str]:
