@@ -109,9 +109,8 @@ def requeue_on_signal(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig
     @functools.wraps(task)
     def requeueable(config: DictConfig) -> Any:
         preemption.checkpoint = None  # that of the previous job of a multirun
-        preemption.command = own_command()
         check_processes(config)
-        with in_calling_folder(), requeueing():
+        with in_calling_folder(), requeueing(own_command()):
             return task(config)
 
     return requeueable

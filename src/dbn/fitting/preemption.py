@@ -42,7 +42,7 @@ class Preemption:
         from_keyboard: it was asked by Ctrl-C.
         fitting: a fit is running, which stops only after a checkpoint.
         checkpoint: the last checkpoint that this process has written or resumed from.
-        command: goes on from there.
+        command: goes on from there; empty where nobody has said so.
     """
 
     def __init__(self) -> None:
@@ -95,14 +95,18 @@ preemption = Preemption()
 
 
 @contextmanager
-def requeueing() -> Iterator[None]:
+def requeueing(command: str = "") -> Iterator[None]:
     """Within a SLURM job, requeue the job on the signal and wait for SLURM to stop this process.
 
     The job is then started again with the same command, and resumes. Outside of SLURM, do nothing.
+
+    Args:
+        command: goes on from the last checkpoint, where the job cannot be requeued.
     """
     if job_id() is None:
         yield
         return
+    preemption.command = command
     before = signal.signal(SIGNAL, preemption.receive)
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {SIGNAL})  # batch files block it until here

@@ -51,7 +51,7 @@ def leave_for_later(job: str, command: str) -> NoReturn:
     if os.environ.get(PUTS_BACK):
         log.info("There is no scontrol here: job %s is put back into the queue by its batch file.", job)
         sys.exit(TOLD_TO_STOP)
-    if os.environ.get(SUBMITIT) and (again := submit_behind(job, command)) is not None:
+    if command and os.environ.get(SUBMITIT) and (again := submit_behind(job, command)) is not None:
         log.info("There is no scontrol here: job %s, submitted behind job %s, goes on.", again, job)
         sys.exit(0)
     log.warning(

@@ -28,7 +28,6 @@ def _job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCapt
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(without_scontrol, "SECONDS_OF_GRACE", 0.0)
     monkeypatch.setattr(preemption, "requested", False)
-    monkeypatch.setattr(preemption, "command", COMMAND)
     caplog.set_level(logging.INFO)
 
 
@@ -36,7 +35,7 @@ def told_to_stop() -> int | str | None:
     """Exit status of a run that is told to stop."""
     before = signal.getsignal(signal.SIGUSR1)
     try:
-        with pytest.raises(SystemExit) as left, requeueing():
+        with pytest.raises(SystemExit) as left, requeueing(COMMAND):
             os.kill(os.getpid(), signal.SIGUSR1)
     finally:
         signal.signal(signal.SIGUSR1, before)
