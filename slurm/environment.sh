@@ -14,6 +14,13 @@ export OMP_NUM_THREADS="${SLURM_CPUS_PER_TASK:-1}" SRUN_CPUS_PER_TASK="${SLURM_C
 if [ -n "${SLURM_JOB_GPUS:-}" ]; then
     export DBN_ACCELERATOR="${DBN_ACCELERATOR:-auto}" # a job that was given a GPU uses it
 fi
+put_back=$slurm/../src/dbn/fitting/put_back.sh
+if [ ! -f "$put_back" ]; then # these files lie elsewhere than in a checkout
+    python=$(dirname "$(command -v dbn-finetune)")/python
+    put_back=$("$python" -c "import dbn; print(dbn.__path__[0])")/fitting/put_back.sh
+fi
+. "$put_back"
+arguments=("$@")
 seed=()
 if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
     seed=("seed=$SLURM_ARRAY_TASK_ID") # an array's elements are seeds
@@ -26,7 +33,8 @@ step() {
     local status=0
     srun --kill-on-bad-exit=1 env --block-signal=USR1 "$@" || status=$?
     if [ "$status" -eq 138 ]; then
-        scontrol requeue "$SLURM_JOB_ID"
+        export DBN_SLURM="$slurm"
+        put_back "$0" "${arguments[@]}" # SLURM's copy of the batch file
     fi
     return "$status"
 }

@@ -16,7 +16,7 @@ ORDER = {
     ],
     "finetune": [
         "networks", "tasks", "baselines", "runs", "sklearn", "report", "use", "export", "stack_quality", "rungs",
-        "climb_steps", "seed_batches", "optuna_trials", "submission", "sweep", "halving", "optuna_search",
+        "climb_steps", "seed_batches", "optuna_trials", "job_packs", "submission", "sweep", "halving", "optuna_search",
         "compute_climb", "until_settled", "pretraining_search", "describe", "train", "predict", "features",
     ],
 }  # fmt: skip

@@ -1,5 +1,6 @@
 """The wheel brings its configuration tree along and works without the checkout."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from dbn.runs.code import running_code
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -41,9 +44,12 @@ def test_it_runs_away_from_the_checkout_with_one_s_own_choices(installed: Path, 
     own = tmp_path / "mine" / "stack" / "tiny.yaml"
     own.parent.mkdir(parents=True)
     own.write_text("defaults: [base, _self_]\nlayers: [7]\nevery_layer: {epochs: 1}\n")
-    small = ["--config-dir", str(tmp_path / "mine"), "stack=tiny", "training.epochs=1", "arm=dbn"]
+    small = ["--config-dir", str(tmp_path / "mine"), "stack=tiny", "training.epochs=1", "arm=dbn", "snapshot=true"]
     done = run(installed, tmp_path, *small)
     assert done.returncode == 0, done.stderr
     result = tmp_path / "runs" / "default" / "finetune" / "dbn_seed0" / "result.json"
     assert '"git": null' in result.read_text()  # it came from the wheel, not from the checkout
+    code = json.loads(result.read_text())["code"]
+    assert (tmp_path / "runs/default/code" / code / "finetune/train.py").is_file(), "it ran a copy of that"
+    assert code.partition("_")[0] == running_code().name, "which is the checkout's code"
     assert len(list(tmp_path.glob("runs/default/pretrain/digits_7_*_seed0/dbn.safetensors"))) == 1

@@ -1,4 +1,4 @@
-"""Files: atomic writing, and times of writing as text."""
+"""Files: the package's own configuration, atomic writing, and times of writing as text."""
 
 import datetime
 import json
@@ -60,3 +60,10 @@ def time_of(file: Path) -> str:
     """Modification time of a file as text."""
     written = datetime.datetime.fromtimestamp(file.stat().st_mtime).astimezone()
     return written.strftime("%d %B %Y, %H:%M:%S")
+
+
+def config_directory() -> Path:
+    """The folder ``conf/`` of the source checkout, or else of the installed package."""
+    package = Path(__file__).resolve().parent
+    checkout = package.parents[1]
+    return checkout / "conf" if (checkout / "pyproject.toml").is_file() else package / "conf"

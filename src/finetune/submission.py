@@ -11,19 +11,23 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from dbn.commands.cluster import check_cluster
+from dbn.commands.freezing import SLURM_LAUNCHER, user_folders
 from dbn.commands.sbatch import array_sizes, batch_options, max_array_size, submit
 from dbn.errors import SettingError
 from dbn.files import write_json, write_text
-from dbn.runs.checkout import checkout_state
+from dbn.runs.code import running_code, source_root
 from dbn.runs.slurm_queue import queue_of
+from dbn.settings import check_flag, check_number, optional, within
+from finetune.job_packs import at_most, packs_by_time, packs_of, seconds_of_runs
 from finetune.report.results.formatting import count_text
 from finetune.report.results.submissions import FOLDER, read_submissions
 
-OWN = ("submit", "runs_per_job")
+OWN = ("submit", "runs_per_job", "job_minutes")
 """Settings of the submission, which its jobs do without."""
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
-SLURM_LAUNCHER = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
 BATCH_FILE = Path(__file__).with_name("submission.sh")
+PUT_BACK = source_root() / "dbn/fitting/put_back.sh"
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,32 @@ class Command:
     folders: tuple[str, ...]
 
 
-def check_submission(config: DictConfig) -> None:
-    """Check that a multirun can be handed over.
+def check_submit(config: DictConfig) -> None:
+    """Check the settings of a multirun's submission, and with ``submit=true`` that it can be handed over.
 
     Raises:
-        SettingError: it decides on its next runs by results, or its launcher is not SLURM's.
+        SettingError: it decides on its next runs by results, its launcher is not SLURM's, or a setting is invalid.
     """
+    check_flag("submit", config.submit)
+    check_number("runs_per_job", config.runs_per_job, low=1, whole=True)
+    optional(within(low=0, above=True))("job_minutes", config.job_minutes)
+    check_cluster("cluster", OmegaConf.to_container(config.get("cluster", {}), resolve=True))
+    if not config.submit:
+        if config.job_minutes is not None:
+            raise SettingError(
+                f"job_minutes={config.job_minutes}: it packs the jobs of submit=true, which is not given."
+            )
+        if config.runs_per_job != 1:
+            raise SettingError(
+                f"runs_per_job={config.runs_per_job}: it packs the jobs of submit=true, which is not given."
+            )
+        return
+    folders = [folder for folder in user_folders(config) if folder != Path.cwd() / "conf"]
+    if config.get("snapshot") is False and folders:
+        raise SettingError(
+            f"snapshot=false: jobs of submit=true find configurations in {folders[0]} only where the code is kept with "
+            "them. Leave snapshot=false out."
+        )
     if config.hydra.sweeper._target_ != BASIC_SWEEPER:
         raise SettingError(
             "submit=true: this sweep decides on its next runs by the results of those before, so somebody has to wait "
@@ -57,12 +81,14 @@ def check_submission(config: DictConfig) -> None:
             "submit=true: the launcher is not SLURM's. Add hydra/launcher=slurm_cpu, or hydra/launcher=slurm_1gpu for "
             "a GPU for each job."
         )
-    tasks = int(launcher.get("tasks_per_node") or 1) * int(launcher.get("nodes") or 1)
-    if config.runs_per_job > 1 and tasks > 1:
-        raise SettingError(
-            f"runs_per_job={config.runs_per_job}: a job of {tasks} tasks makes one run. Use runs_per_job=1, or "
-            "hydra/launcher=slurm_1gpu."
-        )
+    if config.runs_per_job > 1:
+        _check_packable(config, f"runs_per_job={config.runs_per_job}")
+    if config.job_minutes is not None:
+        _check_packable(config, f"job_minutes={config.job_minutes}")
+        if config.runs_per_job > 1:
+            raise SettingError(
+                f"job_minutes={config.job_minutes}: runs_per_job={config.runs_per_job} is given as well."
+            )
 
 
 def hand_over(config: DictConfig, study: Path, commands: Sequence[Command]) -> str:
@@ -85,14 +111,17 @@ def hand_over(config: DictConfig, study: Path, commands: Sequence[Command]) -> s
     look = f"How far it is: {shlex.join(['dbn-status', str(study), 'watch=true'])}"
     if not waiting:
         return f"{study.name}: nothing to submit{before}.\n{look}"
-    packs = [waiting[k : k + config.runs_per_job] for k in range(0, len(waiting), config.runs_per_job)]
+    packs = _packs(config, study, waiting)
     arrays = _submit_arrays(config, study, packs)
     jobs = {f"{array}_{k}": pack for array, own in arrays for k, pack in enumerate(own)}
     numbers = [array for array, _ in arrays]
     record = study / FOLDER / f"submitted_{numbers[0]}.json"
+    code = running_code()
     content = {
         "submitted": time.time(),
-        "git": checkout_state(),
+        "git": code.git,
+        "code": code.name,
+        "frozen": code.root is not None,
         "jobs": {job: [folder for command in pack for folder in command.folders] for job, pack in jobs.items()},
     }
     write_json(record, content)
@@ -120,6 +149,36 @@ def _is_done(study: Path, command: Command) -> bool:
     return all((study / "finetune" / folder / "result.json").is_file() for folder in command.folders)
 
 
+def _packs(config: DictConfig, study: Path, waiting: Sequence[Command]) -> list[list[Command]]:
+    """What each job runs."""
+    if config.job_minutes is None:
+        packs = packs_of(waiting, config.runs_per_job)
+    else:
+        expected = seconds_of_runs(study)
+        seconds = [sum(expected.get(folder, 0.0) for folder in command.folders) for command in waiting]
+        packs = packs_by_time(waiting, seconds, 60.0 * config.job_minutes)
+    limit = config.cluster.get("max_jobs")
+    if limit is None or len(packs) < limit:  # the report is one, too
+        return packs
+    _check_packable(config, f"cluster.max_jobs={limit}")
+    return at_most(packs, limit - 1)
+
+
+def _check_packable(config: DictConfig, setting: str) -> None:
+    """Refuse several runs in one job of several tasks.
+
+    Raises:
+        SettingError: the job has several.
+    """
+    launcher = config.hydra.launcher
+    tasks = int(launcher.get("tasks_per_node") or 1) * int(launcher.get("nodes") or 1)
+    if tasks > 1:
+        raise SettingError(
+            f"{setting}: a job of {tasks} tasks makes one run. Submit fewer of them, each with runs_per_job=1, or use "
+            "hydra/launcher=slurm_1gpu."
+        )
+
+
 def _queued(study: Path) -> set[str]:
     """Names of directories of runs whose job waits or is at work."""
     submissions = read_submissions(study)
@@ -136,14 +195,16 @@ def _submit_arrays(
     place = len(list(folder.glob("commands_*.txt")))
     commands = folder / f"commands_{place}.txt"
     write_text(commands, "".join(f"{_line(pack)}\n" for pack in packs))
-    script = _batch_file(launcher, folder, f"work_{place}.sbatch", BATCH_FILE.read_text(encoding="utf-8"))
+    body = PUT_BACK.read_text(encoding="utf-8") + BATCH_FILE.read_text(encoding="utf-8")
+    asked = batch_options(_resolved(launcher))
+    script = _batch_file(launcher, folder, f"work_{place}.sbatch", body, asked)
     together = launcher.get("array_parallelism")
     arrays: list[tuple[str, Sequence[Sequence[Command]]]] = []
     first = 0
-    for size in array_sizes(len(packs), max_array_size()):
+    for size in array_sizes(len(packs), config.cluster.get("max_array_size") or max_array_size()):
         options = [
             f"--job-name=dbn-{study.name}", f"--array=0-{size - 1}{f'%{together}' if together else ''}",
-            f"--output={folder}/%A_%a.out", *batch_options(_resolved(launcher)),
+            f"--output={folder}/%A_%a.out", *asked,
         ]  # fmt: skip
         if arrays:
             options.append(f"--dependency=afterany:{arrays[-1][0]}")
@@ -167,10 +228,22 @@ def _submit_report(config: DictConfig, study: Path, numbers: Sequence[str]) -> s
     return submit(script, options)
 
 
-def _batch_file(launcher: Mapping[str, Any], folder: Path, name: str, body: str) -> Path:
-    """A batch file with the commands of this environment on its PATH, and what the launcher sets up."""
-    lines = ["#!/bin/bash", f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
+def _batch_file(launcher: Mapping[str, Any], folder: Path, name: str, body: str, options: Sequence[str] = ()) -> Path:
+    """A batch file with the commands of this environment on its PATH, and what the launcher sets up.
+
+    Args:
+        launcher: settings.
+        folder: for the file.
+        name: of the file.
+        body: what comes behind.
+        options: of sbatch, for a job that submits itself again.
+    """
+    lines = ["#!/bin/bash", *(f"#SBATCH {shlex.quote(option)}" for option in options)]
+    lines += [f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
     lines += [str(line) for line in launcher.get("setup") or ()]
+    root = running_code().root
+    if root is not None:
+        lines.append(f'export PYTHONPATH={shlex.quote(str(root))}"${{PYTHONPATH:+:$PYTHONPATH}}"')
     write_text(folder / name, "\n".join([*lines, body]))
     return folder / name
 

@@ -6,8 +6,8 @@ if [ "${1:-}" != work ]; then
     echo "$(date '+%F %T') job $SLURM_JOB_ID on $(hostname), start ${SLURM_RESTART_COUNT:-0}, in $PWD"
     status=0
     srun --kill-on-bad-exit=1 bash "$1" work "$2" "$(($3 + SLURM_ARRAY_TASK_ID + 1))" || status=$?
-    if [ "$status" -eq 138 ]; then # 128 + USR1, before a command was ready for it
-        scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
+    if [ "$status" -eq 138 ]; then # 128 + USR1, before a command was ready for it, or without scontrol
+        DBN_JOBS=$(dirname "$1") put_back "$1" "$@"
     fi
     exit "$status"
 fi

@@ -32,14 +32,13 @@ from dbn.fitting.ranks import is_first
 from dbn.runs.directories import study_directory
 from dbn.runs.identity import INCIDENTAL
 from dbn.runs.naming import NOT_NAMED, folder_name, label_count
-from dbn.settings import check_flag, check_number
 from finetune.climb_steps import climb_of, first_trials
 from finetune.optuna_trials import optuna_of
 from finetune.rungs import first_rung, halving_of
 from finetune.runs.sweeper import is_foreign
 from finetune.seed_batches import first_batch, seed_batches_of
 from finetune.submission import OWN as SUBMISSION
-from finetune.submission import check_submission, commands_of, hand_over
+from finetune.submission import commands_of, hand_over
 
 log = logging.getLogger(__name__)
 
@@ -83,16 +82,8 @@ class StudyReport(Callback):
             Whether they were handed over.
 
         Raises:
-            SettingError: two jobs would share a directory, or the multirun cannot be submitted.
+            SettingError: two jobs would share a directory, or SLURM refuses a job.
         """
-        check_flag("submit", config.submit)
-        check_number("runs_per_job", config.runs_per_job, low=1, whole=True)
-        if config.submit:
-            check_submission(config)
-        elif config.runs_per_job != 1:
-            raise SettingError(
-                f"runs_per_job={config.runs_per_job}: it packs the jobs of submit=true, which is not given."
-            )
         try:
             jobs = planned_jobs(config)
         except HydraException:  # a job cannot be composed: Hydra will refuse the multirun

@@ -157,3 +157,71 @@ def test_a_job_told_to_stop_tells_its_run_and_goes_back_into_the_queue(
         job.send_signal(10)
         rest = job.stdout.read()
     assert (rest, job.returncode) == ("saved\n", 138), "the runs behind it are not begun"
+
+
+SITE = """# Our cluster.
+partition: fast
+account: ab12
+constraint: "skylake|icelake"
+minutes: 90
+max_array_size: 2
+max_jobs: 4
+setup: |
+  module load python
+  ulimit -c 0
+"""
+
+
+def at_site(text: str = SITE) -> None:
+    Path("conf/cluster").mkdir(parents=True)
+    Path("conf/cluster/ours.yaml").write_text(text)
+
+
+def test_what_a_site_wants_stands_once_in_a_file_where_the_command_is_called(bin_: Path) -> None:
+    at_site()
+    done = finetune(*SWEEP, "submit=true", "hydra/launcher=slurm_1gpu", "cluster=ours")
+    assert done.returncode == 0, done.stderr
+    assert "s: 8 runs in 3 jobs, arrays 7, 8 one behind another; the report is job 9." in done.stdout
+    *arrays, report = handed_in(bin_)
+    for words in (*arrays, report):
+        for option in ("--partition=fast", "--account=ab12", "--constraint=skylake|icelake"):
+            assert option in words
+    assert [words.partition("--array=")[2].partition("%")[0] for words in arrays] == ["0-1", "0-0"]
+    assert all("--time=90" in words and "--gpus-per-node=1" in words for words in arrays)
+    script = Path("runs/s/slurm/work_0.sbatch").read_text()
+    assert "\nmodule load python\nulimit -c 0\n" in script
+    options = [shlex.split(line)[1] for line in script.splitlines() if line.startswith("#SBATCH")]
+    assert {"--partition=fast", "--time=90", "--signal=SIGUSR1@120", "--requeue"} <= set(options)
+    (frozen,) = Path("runs/s/code").glob("*/configurations/0/cluster/ours.yaml")
+    assert frozen.read_text() == SITE, "jobs find it, too"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("partitoin: fast\n", "cluster.partitoin: no such setting"),
+        ("minutes: 1\n", "cluster.minutes=1"),
+        ("setup: [module load python]\n", "write them below setup: |"),
+        ("max_jobs: 1\n", "cluster.max_jobs=1"),
+    ],
+)
+def test_mistakes_in_a_site_s_file_are_named(bin_: Path, text: str, words: str) -> None:
+    at_site(text)
+    done = finetune(*SWEEP, "submit=true", "hydra/launcher=slurm_cpu", "cluster=ours")
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert not handed_in(bin_)
+
+
+def test_jobs_of_a_length(bin_: Path) -> None:
+    for seed in (0, 1):
+        result = {"study": "s", "stage": "finetune", "name": "random_relu", "arm": "random_relu", "seed": seed,
+                  "metrics": {}, "seconds": 20.0}  # fmt: skip
+        file = Path(f"runs/s/finetune/random_relu_seed{seed}/result.json")
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(result))
+    done = finetune(*SUBMIT, "job_minutes=1")
+    assert done.returncode == 0, done.stderr
+    assert "s: 6 runs in 2 jobs, array 7, 2 done" in done.stdout
+    refused = finetune(*SUBMIT, "job_minutes=1", "runs_per_job=2")
+    assert "runs_per_job=2 is given as well" in refused.stderr

@@ -19,6 +19,7 @@ from submitit.core.utils import UncompletedJobError
 from dbn.commands.boundary import RefusedError
 from dbn.commands.configuration import config_directory
 from dbn.commands.explain import explain
+from dbn.commands.freezing import remember_arguments
 from dbn.commands.output import safe_output
 from dbn.commands.overrides import check_overrides
 from dbn.commands.shorthand import expand
@@ -60,6 +61,7 @@ def _run(
 ) -> None:
     traceback_wanted = os.environ.get(FULL_ERROR) == "1"
     os.environ[FULL_ERROR] = "1"  # Hydra then raises errors instead of printing them
+    remember_arguments(sys.argv[1:])
     arguments = expand(config_name, sys.argv[1:])
     command = shlex.join([f"dbn-{config_name}", *sys.argv[1:]])
     if positional is not None and arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
@@ -108,7 +110,7 @@ def requeue_on_signal(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig
     def requeueable(config: DictConfig) -> Any:
         preemption.checkpoint = None  # that of the previous job of a multirun
         check_processes(config)
-        with in_calling_folder(), requeueing():
+        with in_calling_folder(), requeueing(own_command()):
             return task(config)
 
     return requeueable
@@ -141,6 +143,13 @@ def check_processes(config: DictConfig) -> None:
             "machine run one after another in one process. Use trainer.devices=1, call the command once per run, or "
             "submit the multirun with hydra/launcher=slurm_ddp."
         )
+
+
+def own_command() -> str:
+    """The command of the current Hydra job alone."""
+    overrides = task_overrides()
+    once = ["hydra.mode=RUN"] if any(one.startswith("sweep=") for one in overrides) else []
+    return shlex.join([f"dbn-{HydraConfig.get().job.config_name}", *overrides, *once])
 
 
 def print_message(message: str) -> None:

@@ -1,6 +1,5 @@
 """The configuration tree ``conf/``: its folder, its keys, its values as plain Python objects."""
 
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -8,13 +7,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from dbn.errors import SettingError
-
-
-def config_directory() -> Path:
-    """The folder ``conf/`` of the source checkout, or else of the installed package."""
-    package = Path(__file__).resolve().parents[1]
-    checkout = package.parents[1]
-    return checkout / "conf" if (checkout / "pyproject.toml").is_file() else package / "conf"
+from dbn.files import config_directory as config_directory
 
 
 def known_keys(config_name: str) -> list[str]:

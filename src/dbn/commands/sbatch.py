@@ -1,6 +1,7 @@
 """SLURM's batch files: their options, how long an array may be, and handing them in."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -46,8 +47,13 @@ def max_array_size() -> int:
     """Number of jobs that an array of this cluster may have: its setting MaxArraySize.
 
     Raises:
-        SettingError: there is no SLURM here, or it does not answer.
+        SettingError: there is no SLURM here, it does not answer, or only ``scontrol`` is missing.
     """
+    if shutil.which("scontrol") is None and shutil.which("sbatch") is not None:
+        raise SettingError(
+            "submit=true: there is no scontrol here, which says how many jobs an array may have. Give it as "
+            f"cluster.max_array_size={DEFAULT_ARRAY_SIZE}, SLURM's own value, or what the site's documentation says."
+        )
     found = re.search(r"^MaxArraySize\s*=\s*(\d+)", _slurm("scontrol", "show", "config"), re.MULTILINE)
     return int(found.group(1)) if found else DEFAULT_ARRAY_SIZE
 

@@ -5,6 +5,7 @@ Ctrl-C stops a run in the same way, without requeueing (:mod:`dbn.fitting.interr
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+
+from dbn.fitting.without_scontrol import leave_for_later
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +42,7 @@ class Preemption:
         from_keyboard: it was asked by Ctrl-C.
         fitting: a fit is running, which stops only after a checkpoint.
         checkpoint: the last checkpoint that this process has written or resumed from.
+        command: goes on from there; empty where nobody has said so.
     """
 
     def __init__(self) -> None:
@@ -46,6 +50,7 @@ class Preemption:
         self.from_keyboard = False
         self.fitting = False
         self.checkpoint: Path | None = None
+        self.command = ""
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         """Signal handler during a run: stop immediately, or let a running fit stop at its next checkpoint.
@@ -90,14 +95,18 @@ preemption = Preemption()
 
 
 @contextmanager
-def requeueing() -> Iterator[None]:
+def requeueing(command: str = "") -> Iterator[None]:
     """Within a SLURM job, requeue the job on the signal and wait for SLURM to stop this process.
 
     The job is then started again with the same command, and resumes. Outside of SLURM, do nothing.
+
+    Args:
+        command: goes on from the last checkpoint, where the job cannot be requeued.
     """
     if job_id() is None:
         yield
         return
+    preemption.command = command
     before = signal.signal(SIGNAL, preemption.receive)
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {SIGNAL})  # batch files block it until here
@@ -123,6 +132,8 @@ def job_id() -> str | None:
 def requeue() -> None:
     """Requeue this process's job (by its first process), and wait to be stopped.
 
+    Without ``scontrol``, as in a container, by what else is at hand: :mod:`dbn.fitting.without_scontrol`.
+
     Raises:
         SystemExit: SLURM refuses, or does not stop the job in time.
     """
@@ -130,7 +141,10 @@ def requeue() -> None:
     assert job is not None
     if os.environ.get("SLURM_PROCID", "0") == "0":
         log.info("Job %s was told to stop: it goes back into the queue, and on from its last checkpoint there.", job)
-        done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            leave_for_later(job, preemption.command)
         if done.returncode != 0:
             print(
                 f"SLURM does not put job {job} back into the queue ({done.stderr.strip()}). Submitted again, the same "
@@ -138,5 +152,7 @@ def requeue() -> None:
                 file=sys.stderr,
             )
             sys.exit(1)
+    elif shutil.which("scontrol") is None:
+        sys.exit(0)  # one that failed would end the first process's step before it has said how it ends
     time.sleep(SECONDS_TO_BE_STOPPED)
     sys.exit(1)

@@ -11,6 +11,7 @@ import torch
 from omegaconf import DictConfig
 from torch import nn
 
+from dbn.commands.cluster import check_cluster
 from dbn.commands.configuration import resolve_config
 from dbn.commands.factories import check_factory, target_of
 from dbn.commands.texts import with_texts
@@ -175,6 +176,8 @@ def check_pretraining(config: Mapping[str, Any]) -> None:
     check_run_location(config)
     for key, check in RUN_CHECKS.items():
         check(key, config[key])
+    optional(check_flag)("snapshot", config.get("snapshot"))
+    check_cluster("cluster", config.get("cluster", {}))
     check_data(config["data"])
     check_stack(config["stack"], config["n_parallel_seeds"])
     check_factory("sampler", config["sampler"], lambda sampler: sampler())

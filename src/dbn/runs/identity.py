@@ -17,6 +17,8 @@ from dbn.data.split_settings import n_validation_of
 INCIDENTAL = frozenset(
     {
         "checkpoint_seconds",
+        "cluster",
+        "job_minutes",
         "logger",
         "n_parallel_seeds",
         "objective",
@@ -25,6 +27,7 @@ INCIDENTAL = frozenset(
         "progress",
         "report",
         "runs_per_job",
+        "snapshot",
         "space",
         "submit",
         "swept",

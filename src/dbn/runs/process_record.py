@@ -4,7 +4,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ class ProcessRecord:
         started: when it began to work on the run, in seconds since 1970.
         epochs: epochs of the run that were recorded by then, in earlier attempts.
         git: state of the code, see :func:`dbn.runs.checkout.checkout_state`; None where it is not known.
+        code: hash of the code, see :mod:`dbn.runs.code`; empty where it is not known.
+        code_before: hashes of other code that earlier attempts at the run were made by, the first first.
     """
 
     host: str
@@ -39,9 +41,13 @@ class ProcessRecord:
     started: float
     epochs: int = 0
     git: Mapping[str, Any] | None = None
+    code: str = ""
+    code_before: tuple[str, ...] = ()
 
 
-def record_process(directory: Path, git: Mapping[str, Any] | None) -> None:
+def record_process(
+    directory: Path, git: Mapping[str, Any] | None, code: str = "", code_before: Sequence[str] = ()
+) -> None:
     """Write ``process.json`` of this process into a run's directory."""
     write_json(
         directory / PROCESS,
@@ -53,6 +59,8 @@ def record_process(directory: Path, git: Mapping[str, Any] | None) -> None:
             "started": time.time(),
             "epochs": read_metrics_tail(directory / METRICS).epochs,
             "git": None if git is None else dict(git),
+            "code": code,
+            "code_before": list(code_before),
         },
     )
 
@@ -70,6 +78,8 @@ def read_process(directory: Path) -> ProcessRecord | None:
             float(content["started"]),
             int(content["epochs"]),
             git if isinstance(git, dict) else None,
+            str(content.get("code") or ""),
+            tuple(map(str, content.get("code_before") or ())),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

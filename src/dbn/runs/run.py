@@ -24,10 +24,10 @@ from dbn.fitting.ranks import is_first
 from dbn.machine.processor import processor_name
 from dbn.machine.products import onednn_is_faster
 from dbn.machine.subnormals import subnormals_flushed
-from dbn.runs.checkout import checkout_state
+from dbn.runs.code import running_code
 from dbn.runs.directories import lock
 from dbn.runs.identity import run_identity
-from dbn.runs.process_record import record_process
+from dbn.runs.origin import begin, origin_of
 from dbn.runs.study_data import check_same_data, record_data
 
 log = logging.getLogger(__name__)
@@ -129,25 +129,26 @@ def execute_all(
         for run, result in zip(runs, results, strict=True):
             if result is not None:
                 log.info("%s: done already.", run.directory)
-        new = iter(_work_on(waiting, work) if waiting else ())
+        new = iter(_work_on(waiting, work, overrides) if waiting else ())
         wait_for_all()
         return [next(new) if result is None else result for result in results]
 
 
-def _work_on(waiting: list[Run], work: Callable[[Sequence[Run]], Iterable[dict[str, Any]]]) -> list[dict[str, Any]]:
+def _work_on(
+    waiting: list[Run], work: Callable[[Sequence[Run]], Iterable[dict[str, Any]]], overrides: Sequence[str] | None
+) -> list[dict[str, Any]]:
     """Results of ``work``, each written at once; on an error, ``error.txt`` is written for the remaining runs."""
     for run in waiting:
         for unfinished in run.directory.rglob(f".*{UNFINISHED}"):  # left by a killed process
             unfinished.unlink()
-    git = (
-        checkout_state()
-    )  # before the work: that is the code that was imported, whatever the checkout holds at the end
-    for run in waiting:
-        record_process(run.directory, git)
+    # Before the work: that is the code that was imported, whatever the checkout holds at the end.
+    code = running_code()
+    before = [begin(run.directory, code) for run in waiting]
     results: list[dict[str, Any]] = []
     try:
-        for run, part in zip(waiting, work(waiting), strict=True):
-            result = {**part, "config": run.config, **software_and_machine(git)}
+        for run, part, earlier in zip(waiting, work(waiting), before, strict=True):
+            origin = origin_of(run.directory, code, earlier, overrides)
+            result = {**part, "config": run.config, **software_and_machine(code.git), **origin}
             write_json(run.directory / RESULT, result)
             record_data(run.directory.parents[1], f"{run.directory.parent.name}/{run.directory.name}", run.config)
             (run.directory / ERROR).unlink(missing_ok=True)

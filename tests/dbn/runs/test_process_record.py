@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dbn.runs import run
+from dbn.runs.code import RunningCode
 from dbn.runs.process_record import PROCESS, read_process
 from dbn.runs.run import execute
 
@@ -39,7 +40,7 @@ def test_a_run_says_who_is_at_work_on_it_while_it_is(tmp_path: Path, monkeypatch
 def test_the_code_of_a_result_is_that_of_its_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The checkout moves on while the run is at work."""
     state = {"commit": "a" * 40, "dirty": False}
-    monkeypatch.setattr(run, "checkout_state", lambda: dict(state))
+    monkeypatch.setattr(run, "running_code", lambda: RunningCode("0", None, dict(state)))
 
     def work(_: Path) -> dict[str, Any]:
         state["commit"] = "b" * 40

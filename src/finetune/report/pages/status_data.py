@@ -24,7 +24,8 @@ def status_data(state: StudyState) -> dict[str, Any]:
         seconds_done: what is done took, pretraining included.
         seconds_left: of fine-tuning not done, in one process.
         checkout, submitted: state of the code here, and when the study was submitted: ``{commit, dirty}``.
-        code: ``[{commit, dirty, runs}]``, the number of runs made by each state of the code.
+        checkout_code, submitted_code: hashes of that code.
+        code: ``[{commit, dirty, code, runs}]``, the number of runs made by each state of the code, and its hash.
         slurm: ``{running, pending: {reason: number}, unknown}``; ``unknown`` says why nothing is known of the queue.
         runs: for each run and stack the fields of :class:`finetune.report.results.study_state.RunState`; ``git`` is
             ``{commit, dirty}``, error rates are fractions.
@@ -41,7 +42,12 @@ def status_data(state: StudyState) -> dict[str, Any]:
         "seconds_left": state.seconds_left,
         "checkout": None if state.checkout is None else dict(state.checkout),
         "submitted": None if state.submitted is None else dict(state.submitted),
-        "code": [{"commit": commit, "dirty": dirty, "runs": n} for (commit, dirty), n in state.codes().items()],
+        "checkout_code": state.checkout_code or None,
+        "submitted_code": state.submitted_code or None,
+        "code": [
+            {"commit": code.commit, "dirty": code.dirty, "code": code.name or None, "runs": n}
+            for code, n in state.codes().items()
+        ],
         "slurm": {
             "running": sum(not job.waits for job in state.queue.jobs.values()),
             "pending": state.queue.reasons(),
@@ -73,6 +79,8 @@ def _run(run: RunState) -> dict[str, Any]:
         "reason": run.reason or None,
         "command": run.command,
         "git": None if run.git is None else {"commit": run.git.get("commit"), "dirty": bool(run.git.get("dirty"))},
+        "code": run.code or None,
+        "code_before": list(run.code_before),
     }
 
 

@@ -1,10 +1,10 @@
 """How far a study is, as plain text for the terminal."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
+from finetune.report.pages.status_code import code_text
 from finetune.report.results.formatting import choose_format, count_text, join_words, metric_label, seconds_text
 from finetune.report.results.study_state import STATES, RunState, StudyState, read_study_state
 
@@ -51,36 +51,6 @@ def left_text(state: StudyState) -> str:
     together = f", or {seconds_text(state.seconds_left / at_work)} with the {at_work} at work" if at_work > 1 else ""
     left = seconds_text(state.seconds_left)
     return f"Left: about {left} of fine-tuning in one process, by what the runs done took{together}."
-
-
-def code_text(state: StudyState) -> str:
-    """Where runs were made by different code, or what is left would be; empty where there is no difference."""
-    codes = state.codes()
-    here = _code(state.checkout)
-    unfinished = any(run.state != "done" for run in state.runs)
-    differs = here is not None and unfinished and any(code != here for code in codes)
-    since = state.submitted is not None and unfinished and here is not None and _code(state.submitted) != here
-    if len(codes) < 2 and not differs and not since:
-        return ""
-    said = []
-    if codes:
-        made = [f"{count_text(n, 'run')} by {_commit_text(code)}" for code, n in codes.items()]
-        said.append(f"{join_words(made)}")
-    if since:
-        said.append(f"submitted at {_commit_text(_code(state.submitted))}")
-    if here is not None and unfinished:
-        said.append(f"the checkout is at {_commit_text(here)}")
-    return f"Code: {'; '.join(said)}."
-
-
-def _code(git: Mapping[str, Any] | None) -> tuple[str, bool] | None:
-    return (str(git["commit"]), bool(git.get("dirty"))) if git and git.get("commit") else None
-
-
-def _commit_text(code: tuple[str, bool] | None) -> str:
-    if code is None:
-        return "code without a commit"
-    return f"{code[0][:12]}{' with uncommitted changes' if code[1] else ''}"
 
 
 def slurm_text(state: StudyState) -> str:

@@ -41,6 +41,8 @@ class RunResult:
             :func:`finetune.tasks.mistakes.worst_mistakes`.
         layer_epochs: epochs that each layer of a stack trained; empty for other runs, and where it is not known.
         warnings: signs that the pretraining of a layer failed.
+        code: hash of the code that made it, see :mod:`dbn.runs.code`.
+        code_before: hashes of other code that made it up to an interruption.
         path: directory relative to the study, with forward slashes.
     """
 
@@ -78,6 +80,8 @@ class RunResult:
     config: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, Any] = field(default_factory=dict)
     git: dict[str, Any] = field(default_factory=dict)
+    code: str = ""
+    code_before: tuple[str, ...] = ()
     machine: dict[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     mistakes: tuple[dict[str, Any], ...] = ()
@@ -166,6 +170,8 @@ def read_run_result(directory: Path, stage: str, study: Path) -> RunResult:
         config=_mapping(content.get("config")),
         versions=_mapping(content.get("versions")),
         git=_mapping(content.get("git")),
+        code=_string(content.get("code")),
+        code_before=_strings(content.get("code_before")),
         machine=_mapping(content.get("machine")),
         classes=_strings(content.get("classes")),
         mistakes=tuple(one for one in content.get("mistakes") or () if isinstance(one, dict)),

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dbn.fitting.metrics_tail import METRICS, MetricsTail, read_metrics_tail
-from dbn.runs.checkout import checkout_state
+from dbn.runs.code import current_code
 from dbn.runs.process_record import ProcessRecord, read_process
 from dbn.runs.slurm_queue import Queue, queue_of
+from finetune.report.results.code_used import Code, code_of
 from finetune.report.results.planned_runs import PlannedRun, read_plan
 from finetune.report.results.problems import Problem
 from finetune.report.results.run_result import RunResult
@@ -42,6 +43,8 @@ class RunState:
         reason: why a pending job waits, in SLURM's word.
         command: does what is not done.
         git: state of the code that made it, or is at work on it.
+        code: hash of that code.
+        code_before: hashes of other code that made it up to an interruption.
     """
 
     stage: str
@@ -64,6 +67,8 @@ class RunState:
     reason: str = ""
     command: str | None = None
     git: Mapping[str, Any] | None = None
+    code: str = ""
+    code_before: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,8 @@ class StudyState:
         queue: what SLURM says of the study's jobs.
         checkout: state of the source code here; None for an installed package.
         submitted: state of the code when the study was last submitted; None where it is not known.
+        checkout_code, submitted_code: hash of the code here, and of the code submitted.
+        frozen: the study keeps the code submitted, and its jobs run that.
     """
 
     name: str
@@ -87,6 +94,9 @@ class StudyState:
     queue: Queue = field(default_factory=Queue)
     checkout: Mapping[str, Any] | None = None
     submitted: Mapping[str, Any] | None = None
+    checkout_code: str = ""
+    submitted_code: str = ""
+    frozen: bool = False
 
     def of_state(self, state: State) -> list[RunState]:
         """Fine-tuned runs and baselines in a state, and files that are damaged."""
@@ -103,10 +113,9 @@ class StudyState:
         waiting = any(job.waits or job.state == "RUNNING" for job in self.queue.jobs.values())
         return not waiting and not any(run.state in ("running", "pending") for run in self.runs)
 
-    def codes(self) -> dict[tuple[str, bool], int]:
-        """Number of runs by commit and whether there were uncommitted changes, where that is known."""
-        known = [run.git for run in self.runs if run.git is not None and run.git.get("commit")]
-        return dict(Counter((str(git["commit"]), bool(git.get("dirty"))) for git in known))
+    def codes(self) -> dict[Code, int]:
+        """Number of runs by code, where that is known."""
+        return dict(Counter(code for run in self.runs if (code := code_of(run.git, run.code)) is not None))
 
 
 Known = dict[Path, tuple[int, RunResult]]
@@ -141,6 +150,7 @@ def read_study_state(directory: Path, known: Known | None = None) -> StudyState:
         for run in runs
         if run.state != "done" and run.stage == "finetune" and run.directory and run.epoch and run.epochs
     }
+    here = current_code()
     return StudyState(
         name=study.name,
         directory=directory,
@@ -148,8 +158,11 @@ def read_study_state(directory: Path, known: Known | None = None) -> StudyState:
         seconds_done=sum(run.seconds or 0.0 for run in study.runs),
         seconds_left=seconds_left(list(plan.values()), study.of_stage("finetune"), shares),
         queue=queue,
-        checkout=checkout_state(),
+        checkout=here.git,
         submitted=submissions.git,
+        checkout_code=here.name,
+        submitted_code=submissions.code,
+        frozen=submissions.frozen,
     )
 
 
@@ -164,6 +177,7 @@ def _done(run: RunResult) -> RunState:
     return RunState(
         run.stage, run.name, run.seed, "done", f"pretraining {label}" if run.stage == "pretrain" else label,
         run.directory, run.arm, run.epochs, run.epochs, metric, value, run.seconds, git=run.git or None,
+        code=run.code, code_before=run.code_before,
     )  # fmt: skip
 
 
@@ -211,6 +225,7 @@ class _Look:
         if record is not None:
             log = None if record.log is None else Path(record.log)
             row = replace(row, job=record.job, host=record.host, log=log, git=record.git)
+            row = replace(row, code=record.code, code_before=record.code_before)
         return self._with_queue(row, record, directory)
 
     def _with_queue(self, row: RunState, record: ProcessRecord | None, directory: Path) -> RunState:

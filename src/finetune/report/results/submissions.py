@@ -21,11 +21,15 @@ class Submissions:
         jobs: ids of all jobs, elements of arrays as ``7_3``, those of reports among them.
         job_of: id of the job that a run waits for or is part of, by the name of the run's directory.
         git: state of the code when the study was last submitted; None where it is not known.
+        code: hash of that code; empty where it is not known.
+        frozen: the study keeps that code, and the jobs run it.
     """
 
     jobs: frozenset[str] = frozenset()
     job_of: Mapping[str, str] = field(default_factory=dict)
     git: Mapping[str, Any] | None = None
+    code: str = ""
+    frozen: bool = False
 
 
 def read_submissions(study: Path) -> Submissions:
@@ -34,14 +38,26 @@ def read_submissions(study: Path) -> Submissions:
     jobs = {path.name for path in _entries(folder) if _JOB_FOLDER.fullmatch(path.name)}
     job_of: dict[str, str] = {}
     git: Mapping[str, Any] | None = None
+    code, frozen = "", False
     for content in sorted(_contents(folder), key=lambda content: float(content["submitted"])):
-        for job, runs in content["jobs"].items():
-            jobs.add(job)
-            job_of.update(dict.fromkeys(runs, job))
+        for first, runs in content["jobs"].items():
+            chain = [first]
+            while (behind := _behind(folder, chain[-1])) is not None and behind not in chain:
+                chain.append(behind)
+            jobs.update(chain)
+            job_of.update(dict.fromkeys(runs, chain[-1]))
         if isinstance(content.get("report"), str):
             jobs.add(content["report"])
-        git = content.get("git")
-    return Submissions(frozenset(jobs), job_of, git)
+        git, code, frozen = content.get("git"), str(content.get("code") or ""), content.get("frozen") is True
+    return Submissions(frozenset(jobs), job_of, git, code, frozen)
+
+
+def _behind(folder: Path, job: str) -> str | None:
+    """Job that goes on with another one's runs: submitted behind it where it could not go back into the queue."""
+    try:
+        return (folder / f"behind_{job}").read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -10,11 +10,11 @@ from finetune.report.results.study_state import read_study_state
 
 KEYS = {
     "schema", "study", "directory", "time", "over", "counts", "stacks", "seconds_done", "seconds_left", "checkout",
-    "submitted", "code", "slurm", "runs",
+    "submitted", "checkout_code", "submitted_code", "code", "slurm", "runs",
 }  # fmt: skip
 RUN_KEYS = {
     "stage", "name", "seed", "state", "label", "directory", "arm", "epoch", "epochs", "metric", "value", "seconds",
-    "seconds_left", "message", "log", "job", "host", "reason", "command", "git",
+    "seconds_left", "message", "log", "job", "host", "reason", "command", "git", "code", "code_before",
 }  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def test_keys_and_values(study):
         "done": 1, "running": 1, "failed": 1, "missing": 1, "pending": 0, "damaged": 0, "unfinished": 0,
     }  # fmt: skip
     assert (data["stacks"], data["seconds_done"], data["seconds_left"], data["over"]) == (1, 15.0, 30.0, False)
-    assert data["code"] == [{"commit": "0123456789abcdef", "dirty": False, "runs": 2}]
+    assert data["code"] == [{"commit": "0123456789abcdef", "dirty": False, "code": None, "runs": 2}]
     assert all(set(run) == RUN_KEYS for run in data["runs"])
     runs = {(run["stage"], run["seed"]): run for run in data["runs"]}
     assert (runs["finetune", 0]["metric"], runs["finetune", 0]["value"]) == ("validation/error", 0.25)

@@ -6,6 +6,7 @@ import pytest
 from filelock import FileLock
 
 from dbn.errors import DataError
+from dbn.runs.code import RunningCode
 from finetune.report.pages.study_status import status_text
 from finetune.report.results import study_state
 
@@ -18,7 +19,8 @@ def _checkout(monkeypatch):
 
 def at_results(monkeypatch, commit="0123456789abcdef", dirty=False):
     """The checkout is at this commit."""
-    monkeypatch.setattr(study_state, "checkout_state", lambda: {"commit": commit, "dirty": dirty})
+    code = RunningCode("", None, {"commit": commit, "dirty": dirty})
+    monkeypatch.setattr(study_state, "current_code", lambda: code)
 
 
 def plan(study, names, seeds):
@@ -132,3 +134,33 @@ def test_what_is_done_of_a_running_run_is_not_left(study):
 def test_a_study_that_is_not_there(tmp_path):
     with pytest.raises(DataError, match="no such study"):
         status_text(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(("here", "said"), [("aaa", ""), ("bbb", "the checkout is at fedcba987654 (code bbb)")])
+def test_code_is_told_apart_by_its_hash_where_there_is_one(study, monkeypatch, here, said):
+    """Another commit with the same code is no difference; other files of the user's are one between runs."""
+    code = RunningCode(here, None, {"commit": "fedcba9876543210", "dirty": False})
+    monkeypatch.setattr(study_state, "current_code", lambda: code)
+    plan(study, ["dbn"], [0, 1, 2, 3])
+    study.run("dbn", 0, 0.1, code="aaa_11")
+    study.run("dbn", 1, 0.1, code="aaa_11", git={"commit": "abcdef0123456789", "dirty": True})
+    text = status_text(study.directory)
+    assert said in text
+    assert ("Code:" in text) is bool(said)
+    study.run("dbn", 2, 0.1, code="aaa_22", code_before=["aaa_11"])
+    assert (
+        "Code: 2 runs by 0123456789ab (code aaa_11) and 1 run by 0123456789ab (code aaa_22); "
+        "1 of them begun by other code; "
+    ) in status_text(study.directory)
+
+
+def test_jobs_that_run_what_was_submitted(study, monkeypatch):
+    at_results(monkeypatch, "fedcba9876543210")
+    plan(study, ["dbn"], [0])
+    folder = study.directory / "slurm"
+    folder.mkdir()
+    record = {"submitted": 1.0, "jobs": {}, "git": {"commit": "0123456789abcdef", "dirty": False}, "frozen": True}
+    (folder / "submitted_7.json").write_text(json.dumps(record))
+    assert "submitted at 0123456789ab, which the jobs run; the checkout is at fedcba987654." in status_text(
+        study.directory
+    )

@@ -177,3 +177,13 @@ def test_results_are_read_again_only_if_they_changed(study, queue, monkeypatch):
     assert [run.value for run in first.runs] == [None, None]
     assert [run.value for run in second.runs] == [0.7, None]
     assert known[study.directory / "finetune/dbn_seed1"][1] is kept
+
+
+def test_a_job_that_goes_on_behind_another_has_its_runs(study, queue):
+    plan(study, ["dbn"], [0])
+    submitted(study, "7", {"7_0": ["dbn_seed0"]})
+    for job, again in (("7_0", "9_0"), ("9_0", "12_0"), ("12_0", "7_0")):  # the last one is damaged
+        (study.directory / f"slurm/behind_{job}").write_text(f"{again}\n")
+    queue[0]["12_0"] = QueuedJob("PENDING", "Dependency")
+    (run,) = read_study_state(study.directory).runs
+    assert (run.state, run.job, run.reason) == ("pending", "12_0", "Dependency")
