@@ -24,7 +24,17 @@ class Page:
 
 
 PAGES = {
-    "models": Page("Models", ("dbn", "dbn.models.unit_pair", "dbn.models.layer", "dbn.models.class_rbm")),
+    "models": Page(
+        "Models",
+        (
+            "dbn",
+            "dbn.models.unit_pair",
+            "dbn.models.layer",
+            "dbn.models.class_rbm",
+            "dbn.models.conditional_rbm",
+            "dbn.models.mean_field",
+        ),
+    ),
     "units": Page("Units", ("dbn.models.units",)),
     "connections": Page(
         "Connections", ("dbn.models.connections", "dbn.models.linear", "dbn.models.activations", "dbn.models.gradients")

@@ -162,7 +162,7 @@ class ConditionalRBM(UnitPair):
 
     @classmethod
     def from_description(cls, description: dict[str, Any]) -> Self:
-        """An untrained layer, see :meth:`Layer.from_description`."""
+        """An untrained layer, see :meth:`dbn.models.layer.Layer.from_description`."""
         shape, hidden_shape = description["visible_shape"], description["hidden_shape"]
         visible, hidden = make_units(description["visible"], shape), make_units(description["hidden"], hidden_shape)
         connection = make_connection(description["connection"], shape, hidden_shape[-1])

@@ -41,7 +41,7 @@ def check_units(units: Sequence[Units]) -> None:
     """Check the layers of units of a deep Boltzmann machine.
 
     Raises:
-        SettingError: see :class:`DBM`.
+        SettingError: see :class:`dbn.models.dbm.DBM`.
     """
     for number, own in enumerate(units):
         if not isinstance(own, Units):

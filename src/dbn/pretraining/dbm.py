@@ -117,7 +117,7 @@ class DBMPretraining(RBMPretraining):
         return list(compose(layers))
 
     def training(self, layer: Any, settings: LayerSettings, **options: Any) -> LayerTraining:  # type: ignore[override]
-        """See :meth:`PretrainingMethod.training`."""
+        """See :meth:`dbn.pretraining.method.PretrainingMethod.training`."""
         if not isinstance(layer, JointLayers):
             return super().training(layer, settings, **options)
         return DBMTraining(layer, settings, PersistentStates(self.steps, self.chains), self.mean_field, **options)

@@ -100,7 +100,7 @@ class DBMTraining(LayerTraining):
         self.chains_state = checkpoint["chains"]
 
     def training_step(self, block: Any, index: int) -> None:
-        """See :meth:`BlockModule.training_step`; gradients are written by hand."""
+        """See :meth:`dbn.fitting.block_module.BlockModule.training_step`; gradients are written by hand."""
         with torch.no_grad():
             super().training_step(block, index)
 

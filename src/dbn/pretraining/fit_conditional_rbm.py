@@ -47,7 +47,8 @@ def fit_conditional_rbm(
             :class:`dbn.pretraining.conditional_rbm.CaseChains`.
         seed: of the order of the images and of the Gibbs noise.
         callbacks: Lightning callbacks.
-        **settings: training settings of :class:`LayerSettings`, without those of an RBM's gradient.
+        **settings: training settings of :class:`dbn.pretraining.settings.LayerSettings`, without those of an
+            RBM's gradient.
 
     Returns:
         The same model.

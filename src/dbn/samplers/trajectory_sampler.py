@@ -83,7 +83,7 @@ class TrajectoryTempering(PersistentContrastiveDivergence):
         self.earlier = [deepcopy(rbm).requires_grad_(False) for _ in range(self.models)]
 
     def begin_epoch(self, epoch: int) -> bool:
-        """See :meth:`Sampler.begin_epoch`; keeps the present model if it is time."""
+        """See :meth:`dbn.samplers.base.Sampler.begin_epoch`; keeps the present model if it is time."""
         self.keep_present()
         return super().begin_epoch(epoch)
 
