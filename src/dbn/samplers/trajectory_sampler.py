@@ -64,7 +64,7 @@ class TrajectoryTempering(PersistentContrastiveDivergence):
 
     @property
     def products(self) -> int:
-        """``2k`` of the present model and three more for each pair of neighbours, at ``k`` steps of every model."""
+        """In each of ``k`` rounds two of every model, and two for each pair of neighbours."""
         return self.steps * (2 + 4 * self.models)
 
     def begin(self, rbm: RBM) -> None:
