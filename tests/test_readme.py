@@ -32,7 +32,13 @@ def test_their_python_runs(page: str, compose: Composer) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_their_commands_compose(command: str) -> None:
+def test_their_commands_compose(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder with the file that the page on clusters shows."""
+    monkeypatch.chdir(tmp_path)
+    site = tmp_path / "conf" / "cluster" / "ours.yaml"
+    site.parent.mkdir(parents=True)
+    (site_file,) = re.findall(r"```yaml\n(# Our cluster.*?)```", PAGES["docs/cluster.md"], flags=re.DOTALL)
+    site.write_text(site_file, encoding="utf-8")
     program, *words = shlex.split(command)
     name = program.removeprefix("dbn-")
     overrides = [word for word in expand(name, words) if is_override(word)]

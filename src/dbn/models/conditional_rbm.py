@@ -28,7 +28,7 @@ class ConditionalRBM(UnitPair):
         visible: visible units.
         hidden: hidden units.
         n_conditions: numbers in ``u``; of classes one for each.
-        connection: of the two layers; None: dense, with weights from N(0, ``weight_std``^2).
+        connection: of the two layers; None: dense, with weights from N(0, weight_std^2).
         weight_std: as for :class:`dbn.models.rbm.RBM`.
         generator: source of these weights.
 

@@ -33,7 +33,7 @@ class DBM(nn.Module):
 
     Args:
         units: of every layer, the visible ones first; two hidden layers or more.
-        connections: of neighbours, the lowest first; None: dense, with weights from N(0, ``weight_std``^2).
+        connections: of neighbours, the lowest first; None: dense, with weights from N(0, weight_std^2).
         weight_std: standard deviation of the initial weights if ``connections`` is None (default 0.01).
         generator: source of these weights (default: torch's global one).
         scaling: how images become features, see :class:`dbn.data.scaling.Scaling`; None: unknown.

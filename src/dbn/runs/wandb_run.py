@@ -51,7 +51,11 @@ def _opened(directory: Path, settings: Mapping[str, Any], described: Mapping[str
     import wandb
     from wandb.errors import AuthenticationError, CommError
 
-    arguments = {"dir": str(directory), "resume": "allow", **described}
+    arguments = {
+        "dir": str(directory.absolute()),  # the client's process, which may be an agent's, has a folder of its own
+        "resume": "allow",
+        **described,
+    }
     mode = settings.get("mode")  # None leaves it to WANDB_MODE
     if is_online(settings) and not _may_go_online(directory):
         mode = "offline"

@@ -165,7 +165,7 @@ def test_nothing_is_trained_before_a_mistake_is_found() -> None:
         ({"sampler": PersistentContrastiveDivergence(), "steps": 1}, r"PersistentContrastiveDivergence\(1\)"),
         ({"sampler": ContrastiveDivergence}, "sampler=<class .*give a sampler itself"),
         ({"sampler": "pcd"}, "sampler='pcd'"),
-        ({"learnig_rate": 0.1}, r"learnig_rate: no such setting\. Did you mean learning_rate\?"),
+        ({"learnig_rate": 0.1}, r"learnig_rate: no such setting\. Did you mean learning_rate"),
         ({"lr": 0.1}, "lr: no such setting.*Known: .*learning_rate"),
         ({"precision": "float16"}, "precision='float16'"),
         ({"seed": -1}, "seed=-1"),

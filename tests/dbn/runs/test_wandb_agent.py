@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
 import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args, load_sweep_config
 
@@ -66,6 +67,19 @@ def test_an_agents_run_is_the_sweeps_and_its_stack_is_not(tmp_path: Path) -> Non
     other = identity(stack)
     assert other["run_id"] == (stack / "wandb_id").read_text() != "first123"
     assert not other.get("sweep_id")
+
+
+def test_records_are_in_the_runs_folder_although_the_agents_own_client_writes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that has begun a run passes its process on to children; that process has a folder of its own."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with wandb.init(mode="offline", dir=tmp_path / "elsewhere"):
+        assert "WANDB_SERVICE" in os.environ
+        run_agent(tmp_path, "second12", VALUES, "arm=random_relu", "stack.layers=[8]", "training.epochs=1")
+    (directory,) = (tmp_path / "runs/wandb_sweep/finetune").iterdir()
+    assert identity(directory)["run_id"] == "second12"
 
 
 def test_every_choice_of_the_service_has_a_directory_of_its_own(compose: Composer) -> None:

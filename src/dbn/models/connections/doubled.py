@@ -101,5 +101,5 @@ class Doubled(Connection):
         return Doubled(self.visible_shape, self.n_hidden, self.up, self.down, plain=self.plain.member(number))
 
     def initialise(self, std: float, generator: torch.Generator | None = None) -> None:
-        """Draw the weight from N(0, ``std``^2)."""
+        """Draw the weight from N(0, std^2)."""
         self.plain.initialise(std, generator)
