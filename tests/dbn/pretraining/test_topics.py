@@ -83,7 +83,7 @@ def test_a_run_prints_its_topics(compose: Composer, capsys: pytest.CaptureFixtur
     show(result, Path("dbn.safetensors"))
     printed = capsys.readouterr().out
     assert f"topic 1: {' '.join(result['topics'][0])}" in printed
-    assert "by word frequencies 1146" in printed
+    assert "by word frequencies 1170" in printed
 
 
 def test_the_experiment_s_units_are_those_of_the_paper(compose: Composer) -> None:
