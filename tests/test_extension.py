@@ -19,7 +19,7 @@ from dbn.likelihood import (
     reverse_annealed_importance_sampling,
 )
 from dbn.models.phases import Phases
-from dbn.pretraining.method import LayerTraining
+from dbn.pretraining.layer_training import LayerTraining
 from dbn.pretraining.stack_run import pretrain, pretraining_config, pretraining_directory
 from finetune.networks.network import Network
 from finetune.runs.network_run import finetune, finetuning_directory

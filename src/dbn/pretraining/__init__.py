@@ -11,7 +11,8 @@ from dbn.pretraining.fit_conditional_rbm import fit_conditional_rbm
 from dbn.pretraining.fit_up_down import up_down
 from dbn.pretraining.greedy import pretrain_stack, pretrain_stacks
 from dbn.pretraining.growing import Pretrained, StackRun
-from dbn.pretraining.method import LayerTraining, PretrainingMethod
+from dbn.pretraining.layer_training import LayerTraining
+from dbn.pretraining.method import PretrainingMethod
 from dbn.pretraining.principal_components import PrincipalComponents
 from dbn.pretraining.settings import LayerSettings
 from dbn.pretraining.up_down import UpDownPretraining

@@ -20,7 +20,8 @@ from dbn.models.phases import Phase, Phases
 from dbn.models.rbm import RBM
 from dbn.pretraining.check_effect import check_no_gradient_settings
 from dbn.pretraining.contrastive import RBMPretraining, without_autograd
-from dbn.pretraining.method import LayerTraining, PretrainingMethod
+from dbn.pretraining.layer_training import LayerTraining
+from dbn.pretraining.method import PretrainingMethod
 from dbn.pretraining.settings import LayerSettings
 from dbn.random.streams import Noise
 from dbn.samplers import ContrastiveDivergence, Sampler
@@ -146,13 +147,9 @@ class ConditionalTraining(LayerTraining):
         """Operations per image of the steps' products with the weight ``W``, with the present number of steps."""
         return flops.contrastive_divergence(self.layer.operations, self.sampler.products)
 
-    def flops_of(self, epochs: int) -> int:
-        """See :meth:`LayerTraining.flops_of`; the sampler then stands at the last of them."""
-        total = 0
-        for epoch in range(epochs):
-            self.sampler.begin_epoch(epoch)
-            total += self.flops
-        return total
+    def stand_at(self, epoch: int) -> None:
+        """Set the number of Gibbs steps."""
+        self.sampler.begin_epoch(epoch)
 
     def on_fit_start(self) -> None:
         """Refuse other products than those in float32.

@@ -21,7 +21,8 @@ from dbn.models.rbm import RBM
 from dbn.models.units import Bernoulli, Units
 from dbn.pretraining.gradients import Gradient
 from dbn.pretraining.hidden_dropout import HiddenDropout
-from dbn.pretraining.method import LayerTraining, PretrainingMethod
+from dbn.pretraining.layer_training import LayerTraining
+from dbn.pretraining.method import PretrainingMethod
 from dbn.pretraining.new_unit_pair import new_unit_pair
 from dbn.pretraining.rbm_metrics import rbm_metrics, watched_likelihood
 from dbn.pretraining.settings import LayerSettings
@@ -191,13 +192,9 @@ class RBMTraining(LayerTraining):
         states = (self.sampler.n_chains or self.batch_size) / self.batch_size
         return flops.contrastive_divergence(self.layer.operations, self.sampler.products, states)
 
-    def flops_of(self, epochs: int) -> int:
-        """See :meth:`LayerTraining.flops_of`; the sampler then stands at the last of them."""
-        total = 0
-        for epoch in range(epochs):
-            self.sampler.begin_epoch(epoch)
-            total += self.flops
-        return total
+    def stand_at(self, epoch: int) -> None:
+        """Set the number of Gibbs steps."""
+        self.sampler.begin_epoch(epoch)
 
     def on_fit_start(self) -> None:
         """Set up what depends on the device and on processes: precision, and the sampler with its restored chains.

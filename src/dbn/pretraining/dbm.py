@@ -14,7 +14,7 @@ from dbn.pretraining.contrastive import RBMPretraining
 from dbn.pretraining.dbm_chains import PersistentStates
 from dbn.pretraining.dbm_training import DBMTraining
 from dbn.pretraining.joint import JointLayers
-from dbn.pretraining.method import LayerTraining
+from dbn.pretraining.layer_training import LayerTraining
 from dbn.pretraining.settings import LayerSettings
 from dbn.samplers import ContrastiveDivergence, Sampler
 from dbn.settings import call_factory, check_number, format_value
@@ -109,8 +109,9 @@ class DBMPretraining(RBMPretraining):
         """The training of all layers as one."""
         given_at = {"learning_rate": "method.learning_rate", "epochs": "method.epochs"}
         return replace(
-            settings[-1], epochs=self.epochs, learning_rate=self.learning_rate, patience=None, given_at=given_at
-        )
+            settings[-1], epochs=self.epochs, learning_rate=self.learning_rate, final_learning_rate=0, patience=None,
+            given_at=given_at,
+        )  # fmt: skip
 
     def composed(self, layers: Sequence[Any]) -> list[Layer]:
         """See :func:`dbn.models.dbm_layer.compose`."""

@@ -17,14 +17,12 @@ from dbn.models.mean_field import bound
 from dbn.pretraining.dbm_chains import PersistentStates
 from dbn.pretraining.dbm_step import DBMStep
 from dbn.pretraining.joint import JOINT, JointLayers
-from dbn.pretraining.method import LayerTraining
+from dbn.pretraining.layer_training import LayerTraining
 from dbn.pretraining.settings import LayerSettings
 
 
 class DBMTraining(LayerTraining):
     """Trains a deep Boltzmann machine, or a group of them, by :class:`DBMStep`.
-
-    The learning rate falls linearly, from epoch to epoch, and would be zero after the last.
 
     Args:
         layer: the layers, see :func:`dbn.models.dbm_layer.compose`.
@@ -81,13 +79,6 @@ class DBMTraining(LayerTraining):
             self.chains.load_state_dict(of_this_process(self.chains_state, "method", "its chains"), self.device)
         dbm = DBM.of_layers(self.layer.layers)
         self.step = DBMStep(dbm, self.chains, self.mean_field["steps"], self.mean_field["tolerance"])
-
-    def on_train_epoch_start(self) -> None:
-        """Set momentum and learning rate of this epoch."""
-        super().on_train_epoch_start()
-        left = 1 - self.current_epoch / self.settings.epochs
-        for group in self.lightning_optimizer().optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * left
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the chains as well."""

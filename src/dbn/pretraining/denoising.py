@@ -21,7 +21,8 @@ from dbn.models import flops
 from dbn.models.autoencoder import TiedAutoencoder
 from dbn.models.gradients import gradient_of
 from dbn.pretraining.joint import JointLayers
-from dbn.pretraining.method import RBMS, LayerTraining, PretrainingMethod
+from dbn.pretraining.layer_training import LayerTraining
+from dbn.pretraining.method import RBMS, PretrainingMethod
 from dbn.pretraining.new_unit_pair import new_unit_pair
 from dbn.pretraining.settings import LayerSettings
 from dbn.random.noise import normal, uniform

@@ -19,7 +19,7 @@ from dbn.machine.threads import threads_for
 from dbn.models.rbm import RBM
 from dbn.models.unit_pair import UnitPair
 from dbn.pretraining.contrastive import RBMTraining
-from dbn.pretraining.method import LayerTraining
+from dbn.pretraining.layer_training import LayerTraining
 from dbn.pretraining.new_unit_pair import check_variance_from_data, initialise_from_data
 from dbn.pretraining.settings import LAYER_CHECKS, LayerSettings
 from dbn.samplers import ContrastiveDivergence, Sampler

@@ -32,7 +32,8 @@ from dbn.pretraining.contrastive import RBMPretraining
 from dbn.pretraining.fit import MONITORED_IMAGES
 from dbn.pretraining.growing import GrowingStack, Pretrained, StackRun
 from dbn.pretraining.joint import JOINT, JointLayers
-from dbn.pretraining.method import OptimizerFactory, PretrainingMethod
+from dbn.pretraining.layer_training import OptimizerFactory
+from dbn.pretraining.method import PretrainingMethod
 from dbn.pretraining.settings import LayerSettings
 from dbn.runs.seeds import seeds_to_resume
 from dbn.runs.tracking import Tracker, loggers_of

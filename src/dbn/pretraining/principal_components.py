@@ -15,7 +15,8 @@ from dbn.models.connections import Dense
 from dbn.models.layer import Layer
 from dbn.models.units import Units, make_units
 from dbn.pretraining.joint import JointLayers
-from dbn.pretraining.method import RBMS, LayerTraining, PretrainingMethod
+from dbn.pretraining.layer_training import LayerTraining
+from dbn.pretraining.method import RBMS, PretrainingMethod
 from dbn.pretraining.settings import LayerSettings
 from dbn.settings import check_flag, check_number, format_value
 

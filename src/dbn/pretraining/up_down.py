@@ -26,13 +26,16 @@ from dbn.pretraining.class_rbm import ClassRBMPretraining, has_label
 from dbn.pretraining.contrastive import RBMPretraining
 from dbn.pretraining.denoising import Products
 from dbn.pretraining.joint import JointLayers
-from dbn.pretraining.method import LayerTraining, PretrainingMethod
+from dbn.pretraining.layer_training import LayerTraining
+from dbn.pretraining.method import PretrainingMethod
 from dbn.pretraining.settings import GRADIENT_SETTINGS, LayerSettings
 from dbn.pretraining.up_down_step import TOO_FEW, UpDownStep, check_parts
 from dbn.random.streams import Source
 from dbn.samplers.steps import Steps, checked_schedule
 from dbn.settings import check_flag, check_number
 
+OF_GREEDY_LEARNING = (*GRADIENT_SETTINGS, "patience", "final_learning_rate")
+"""Settings of layers that up-down training itself has no use for."""
 OF_LOWER_LAYER = 6
 """Products with each weight of a lower layer: two fields and one gradient of each of its two weights."""
 
@@ -65,13 +68,9 @@ class UpDownTraining(LayerTraining):
         *lower, top = [layer.operations for layer in self.layer.layers]
         return OF_LOWER_LAYER * flops.forward(lower) + flops.contrastive_divergence(top, self.step.sampler.products)
 
-    def flops_of(self, epochs: int) -> int:
-        """See :meth:`LayerTraining.flops_of`; the chain then stands at the last of them."""
-        total = 0
-        for epoch in range(epochs):
-            self.step.sampler.begin_epoch(epoch)
-            total += self.flops
-        return total
+    def stand_at(self, epoch: int) -> None:
+        """Set the number of Gibbs steps."""
+        self.step.sampler.begin_epoch(epoch)
 
     def on_fit_start(self) -> None:
         """Choose the precision, which depends on the device, for all layers by the largest."""
@@ -182,9 +181,7 @@ class UpDownPretraining(PretrainingMethod):
         """Those of the layers with the method's epochs and learning rate, and without what only greedy learning has."""
         for layer in layers:
             self.check_settings(layer)
-        off: dict[str, Any] = {
-            name: LayerSettings.__dataclass_fields__[name].default for name in (*GRADIENT_SETTINGS, "patience")
-        }
+        off: dict[str, Any] = {name: LayerSettings.__dataclass_fields__[name].default for name in OF_GREEDY_LEARNING}
         own: dict[str, Any] = {"epochs": self.epochs, "learning_rate": self.learning_rate}
         names = {name: f"method.{name}" for name in own}
         return [replace(layer, **off, **own, given_at={**layer.given_at, **names}) for layer in layers]
@@ -207,6 +204,11 @@ class UpDownPretraining(PretrainingMethod):
         """What greedy learning has a use for; without it, settings of an RBM's gradient have none."""
         if self.greedy is None:
             check_no_gradient_settings("method=up_down without greedy learning", settings)
+            if settings.final_learning_rate is not None:
+                raise SettingError(
+                    f"{settings.key('final_learning_rate')}={settings.final_learning_rate:g}: it is one of greedy "
+                    "learning, and there is none. Use final_learning_rate=null, and method.learning_rate."
+                )
         else:
             self.greedy.check_settings(settings)
 

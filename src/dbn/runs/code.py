@@ -39,8 +39,8 @@ class RunningCode:
 @cache  # the code that was imported, whatever the checkout holds later
 def running_code() -> RunningCode:
     """The code that this process runs, as it is when this is called first."""
-    root = source_root()
-    if not (root / SNAPSHOT).is_file():
+    root = snapshot_root()
+    if root is None:
         return RunningCode(digest_of(package_files()), None, checkout_state())
     files = files_of(root)
     files.pop(SNAPSHOT)
@@ -58,6 +58,12 @@ def current_code() -> RunningCode:
 def source_root() -> Path:
     """The folder that the package is imported from."""
     return Path(__file__).resolve().parents[2]
+
+
+def snapshot_root() -> Path | None:
+    """The snapshot that the package is imported from, without a look at its files; None: it is from none."""
+    root = source_root()
+    return root if (root / SNAPSHOT).is_file() else None
 
 
 def package_files() -> dict[str, Path]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from dbn.files import write_text
 from dbn.runs.checkout import checkout_state
-from dbn.runs.code import DIGITS, SNAPSHOT, files_of, package_files, running_code, snapshot_name
+from dbn.runs.code import DIGITS, SNAPSHOT, files_of, package_files, snapshot_name, snapshot_root
 from dbn.runs.user_code import user_files
 
 FOLDER = "code"
@@ -74,7 +74,7 @@ def take_snapshot(study: Path, targets: Iterable[str] = (), configurations: Sequ
 
 def frozen_configurations() -> list[Path]:
     """Folders of the user's configurations in the snapshot that this process runs from, in the order of the search."""
-    root = running_code().root
+    root = snapshot_root()
     if root is None or not (root / CONFIGURATIONS).is_dir():
         return []
     return sorted((root / CONFIGURATIONS).iterdir(), key=lambda path: int(path.name))

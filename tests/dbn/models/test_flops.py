@@ -115,7 +115,7 @@ def test_pretraining_counts_the_way_up(representations: str, augment: str, compo
     n = len(data_of(config).train)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("dbn.pretraining.greedy.MONITORED_IMAGES", 0)
-        patch.setattr("dbn.pretraining.method.LayerTraining.look_for_signs", lambda *_, **__: None)
+        patch.setattr("dbn.pretraining.layer_training.LayerTraining.look_for_signs", lambda *_, **__: None)
         patch.setattr("dbn.pretraining.contrastive.rbm_metrics", lambda *_: {"nothing": 0.0})
         patch.setattr("dbn.pretraining.stack_run.pictures_of_stack", lambda *_: {})
         patch.setattr("dbn.pretraining.stack_run.sheets", lambda _: {})
