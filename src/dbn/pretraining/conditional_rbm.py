@@ -16,8 +16,7 @@ from dbn.fitting.processes import add_gradients
 from dbn.models import flops
 from dbn.models.conditional_rbm import ConditionalRBM
 from dbn.models.gradients import gradient_of
-from dbn.models.phases import Phase, Phases
-from dbn.models.rbm import RBM
+from dbn.models.phases import Phases
 from dbn.pretraining.check_effect import check_no_gradient_settings
 from dbn.pretraining.contrastive import RBMPretraining, without_autograd
 from dbn.pretraining.layer_training import LayerTraining
@@ -25,48 +24,8 @@ from dbn.pretraining.method import PretrainingMethod
 from dbn.pretraining.settings import LayerSettings
 from dbn.random.streams import Noise
 from dbn.samplers import ContrastiveDivergence, Sampler
-from dbn.samplers.steps import GibbsSampler, Steps
+from dbn.samplers.case_chains import CaseChains
 from dbn.settings import call_factory, check_number
-
-
-class CaseChains(GibbsSampler):
-    """Persistent contrastive divergence with a chain for each training case, which goes on when the case comes again.
-
-    Side information makes a distribution of its own for each case. A chain that goes on from minibatch to minibatch, as
-    those of :class:`dbn.samplers.PersistentContrastiveDivergence` do, would carry states of one case's distribution to
-    another's; one for each case stays with its own, which moves slowly. It is as large as the training data.
-
-    Args:
-        v: first states of all chains, ``(cases, n_visible)``, such as the data; copied.
-        steps: of Gibbs sampling for each minibatch, or a schedule.
-
-    Attributes:
-        cases: numbers of the minibatch's cases ``(batch,)`` int64, set before each step.
-
-    References:
-        Tieleman (2008), *Training RBMs using approximations to the likelihood gradient*, ICML; on conditional models:
-        Mnih, Larochelle & Hinton (2011), section 4.
-    """
-
-    cases: Tensor
-
-    def __init__(self, v: Tensor, steps: Steps = 1) -> None:
-        super().__init__(steps)
-        self.chains = v.clone()
-
-    @property
-    def products(self) -> int:
-        """Two for each step."""
-        return 2 * self.steps
-
-    def write_negative_states(self, rbm: RBM, positive: Phase, out: Tensor, generator: Noise = None) -> None:
-        """See :meth:`Sampler.write_negative_states`."""
-        v = self.chains[self.cases]
-        for _ in range(self.steps):
-            h = rbm.hidden.sample(rbm.hidden_field(v), generator)
-            v = rbm.visible.sample(rbm.visible_field(h), generator)
-        self.chains[self.cases] = v
-        out.copy_(v)
 
 
 class ConditionalStep:

@@ -9,6 +9,7 @@ from dbn.errors import SettingError
 from dbn.models.dbm import DBM
 from dbn.models.mean_field import MeanField
 from dbn.random.streams import Noise
+from dbn.samplers.base import check_division
 from dbn.settings import check_number
 
 
@@ -62,12 +63,7 @@ class PersistentStates:
         Raises:
             SettingError: a given number of chains cannot be divided by their number.
         """
-        if self.n_chains is not None and self.n_chains % processes:
-            even = max(1, self.n_chains // processes) * processes
-            raise SettingError(
-                f"method.chains={self.n_chains}: they cannot be divided evenly among {processes} processes. Use "
-                f"method.chains={even}, or null."
-            )
+        check_division("method.chains", self.n_chains, processes)
         self.processes = processes
 
     def move(self, dbm: DBM, found: MeanField, generator: Noise = None) -> ChainStates:

@@ -14,10 +14,11 @@ from dbn.data.images import StoredImages
 from dbn.errors import DataError, SettingError
 from dbn.models.conditional_rbm import ConditionalRBM
 from dbn.pretraining.check_effect import check_no_gradient_settings
-from dbn.pretraining.conditional_rbm import CaseChains, ConditionalTraining
+from dbn.pretraining.conditional_rbm import ConditionalTraining
 from dbn.pretraining.fit import fit_alone, settings_of_fit
 from dbn.pretraining.new_unit_pair import check_variance_from_data, initialise_from_data
 from dbn.samplers import ContrastiveDivergence, Sampler
+from dbn.samplers.case_chains import CaseChains
 from dbn.samplers.steps import Steps
 from dbn.settings import check_flag, check_number
 
@@ -44,7 +45,7 @@ def fit_conditional_rbm(
         epochs: passes through the images.
         steps: of Gibbs sampling, or a schedule.
         persistent: a chain for each image that goes on from epoch to epoch, in place of contrastive divergence, see
-            :class:`dbn.pretraining.conditional_rbm.CaseChains`.
+            :class:`dbn.samplers.case_chains.CaseChains`.
         seed: of the order of the images and of the Gibbs noise.
         callbacks: Lightning callbacks.
         **settings: training settings of :class:`dbn.pretraining.settings.LayerSettings`, without those of an

@@ -182,7 +182,8 @@ def train_layer(
     if method.is_closed_form:
         add_closed_form(stacks, each, number, computing)
         return
-    is_joint = method.is_joint or number == stacks[0].last
+    is_last = number == stacks[0].last
+    is_joint = method.is_joint or is_last
     layer: Any = JointLayers.group(each) if is_joint else group_layers([layers[0] for layers in each])
     shapes = (each[0][0].input_shape, *(own.output_shape for own in each[0]))
     sizes = [torch.Size(shape).numel() for shape in shapes]
@@ -195,11 +196,8 @@ def train_layer(
         which = f"layers 1 to {of}" if is_joint else f"layer {number}/{of}"
         title = f"{which}  {several}{'-'.join(map(str, sizes))}"
         metric = method.progress_metric
-        callbacks.append(
-            FitProgress(
-                title, f"{JOINT if number == stacks[0].last else f'layer{number}'}/{metric}", metric.replace("_", " ")
-            )
-        )
+        stage = JOINT if is_last else f"layer{number}"
+        callbacks.append(FitProgress(title, f"{stage}/{metric}", metric.replace("_", " ")))
     with quiet():
         trainer = make_trainer(
             directory=checkpoints,
@@ -231,7 +229,7 @@ def train_layer(
             for images, stack in zip(train, stacks, strict=True)
         ]
         fit_resumably(trainer, module, join_loaders(loaders), None, checkpoints)
-    lower = [] if number == stacks[0].last else stacks[0].layers
+    lower = [] if is_last else stacks[0].layers
     below, computed = [own.operations for own in lower], stacks[0].store.kind == "compute"
     shared: dict[str, Any] = {
         "seconds": stopwatch.seconds / len(stacks),

@@ -38,12 +38,7 @@ class Sampler(ABC):
         Raises:
             SettingError: a given number of chains cannot be divided by it.
         """
-        if self.n_chains is not None and self.n_chains % processes:
-            even = max(1, self.n_chains // processes) * processes
-            raise SettingError(
-                f"sampler.chains={self.n_chains}: they cannot be divided evenly among {processes} processes. Use "
-                f"sampler.chains={even}, or null."
-            )
+        check_division("sampler.chains", self.n_chains, processes)
         self.processes = processes
 
     def begin(self, rbm: RBM) -> None:  # noqa: B027
@@ -102,3 +97,12 @@ class Sampler(ABC):
 
     def load_state_dict(self, state_dict: dict[str, Tensor], device: torch.device) -> None:  # noqa: B027
         """Restore the state of :meth:`state_dict`."""
+
+
+def check_division(key: str, chains: int | None, processes: int) -> None:
+    """Raise :class:`SettingError` if a given number of chains, ``key``, cannot be divided among the processes."""
+    if chains is not None and chains % processes:
+        even = max(1, chains // processes) * processes
+        raise SettingError(
+            f"{key}={chains}: they cannot be divided evenly among {processes} processes. Use {key}={even}, or null."
+        )

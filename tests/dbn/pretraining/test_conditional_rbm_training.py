@@ -22,9 +22,10 @@ from dbn.pretraining import (
     pretrain_stack,
     pretrain_stacks,
 )
-from dbn.pretraining.conditional_rbm import CaseChains, ConditionalStep, ConditionalTraining
+from dbn.pretraining.conditional_rbm import ConditionalStep, ConditionalTraining
 from dbn.random.streams import Noise, streams
 from dbn.samplers import ContrastiveDivergence, PersistentContrastiveDivergence, Sampler
+from dbn.samplers.case_chains import CaseChains
 
 
 def made(seed: int = 0) -> ConditionalRBM:

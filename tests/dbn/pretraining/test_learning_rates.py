@@ -8,7 +8,7 @@ import torch
 from dbn import RBM, Bernoulli
 from dbn.data import DataSet, digits, load_data
 from dbn.errors import SettingError
-from dbn.pretraining import LayerSettings, fit, pretrain_stack
+from dbn.pretraining import LayerSettings, RBMPretraining, UpDownPretraining, fit, pretrain_stack
 from dbn.random.streams import stream
 
 
@@ -57,3 +57,11 @@ def test_a_rate_that_falls_to_where_it_is_changes_no_bit() -> None:
 def test_a_negative_rate_is_refused() -> None:
     with pytest.raises(SettingError, match="final_learning_rate=-1"):
         LayerSettings(n_hidden=8, final_learning_rate=-1)
+
+
+def test_the_rate_of_greedy_learning_falls_in_greedy_learning_alone() -> None:
+    layers = [LayerSettings(n_hidden=8, final_learning_rate=0)] * 2
+    after = UpDownPretraining(RBMPretraining(), learning_rate=0.03).settings_of(layers)
+    assert [own.learning_rate_at(epoch) for own in after for epoch in (0, 29)] == [0.03] * 4
+    with pytest.raises(SettingError, match=r"final_learning_rate=0: .*Use final_learning_rate=null"):
+        UpDownPretraining(None).settings_of(layers)
