@@ -7,12 +7,12 @@ from pathlib import Path
 import hydra
 import pytest
 from hydra.errors import ConfigCompositionException
+from omegaconf import DictConfig
 
 from dbn.commands.command import is_override
 from dbn.commands.configuration import config_directory
 from dbn.commands.shorthand import expand
 from sources import CONTENTS
-from test_readme import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("benchmarks/*.md"))]
@@ -66,21 +66,37 @@ def commands_of(text: str) -> list[str]:
     return [line for line in found if re.match(rf"(\w+=\S* )*dbn-({PROGRAMS}) ", line)]
 
 
-SAID = sorted({command for text in PAGES.values() for command in commands_of(text)} - {*map(str.strip, COMMANDS)})
-"""Without those that ``test_readme.py`` composes."""
+SAID = sorted({command for text in PAGES.values() for command in commands_of(text)})
 ANOTHER_PACKAGE = ("hydra/sweeper=optuna", "hydra.sweeper.max_failure_rate")
 """A sweeper that is not a dependency, and its setting."""
 OWN_FILE = "--config-dir"
 """With a file that the page shows; ``test_docs_choices.py`` runs this command."""
 
 
+KNOWN_BY = {
+    **dict.fromkeys(("dbn-pretrain", "dbn-finetune", "dbn-describe"), "study"),
+    **dict.fromkeys(("dbn-predict", "dbn-features", "dbn-sample", "dbn-evaluate"), "output"),
+    **dict.fromkeys(("dbn-report", "dbn-status"), "path"),
+    "dbn-export": "run",
+}
+"""What a command cannot do without."""
+
+
 @pytest.mark.parametrize("command", SAID)
-def test_commands_compose(command: str) -> None:
+def test_commands_compose(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder with the file that the page on clusters shows; and has what it needs."""
+    site = tmp_path / "conf" / "cluster" / "ours.yaml"
+    site.parent.mkdir(parents=True)
+    (text,) = re.findall(r"```yaml\n(# Our cluster.*?)```", PAGES["docs/cluster.md"], flags=re.DOTALL)
+    site.write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
     words = [word for word in shlex.split(command) if not word.startswith(ANOTHER_PACKAGE)]
     while not words[0].startswith("dbn-"):
         words.pop(0)  # a variable of the environment
-    if OWN_FILE not in words:
-        compose(words)
+    if OWN_FILE in words:
+        return
+    config = compose(words)
+    assert config[KNOWN_BY[words[0]]]
 
 
 def test_a_command_with_a_misspelt_setting_does_not() -> None:
@@ -88,17 +104,17 @@ def test_a_command_with_a_misspelt_setting_does_not() -> None:
         compose(["dbn-sample", "stack=dbn.safetensors", "step=5"])
 
 
-def compose(words: list[str]) -> None:
-    """Compose a command's configuration; sweeps take one value a run."""
+def compose(words: list[str]) -> DictConfig:
+    """A command's composed configuration; sweeps take one value a run."""
     name = words[0].removeprefix("dbn-")
     overrides = [word for word in expand(name, words[1:]) if is_override(word)]
     with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
-        hydra.compose(name, [word for word in overrides if not re.search(r"=[^\[{']*,", word)])
+        return hydra.compose(name, [word for word in overrides if not re.search(r"=[^\[{']*,", word)])
 
 
 def test_there_are_commands_in_sentences_and_in_blocks() -> None:
     assert {"dbn-describe sizes=[3,2,2,3]", "dbn-report runs/rates reference=random_relu"} <= {*SAID}
-    assert len(SAID) > 30
+    assert len(SAID) > 130
 
 
 PATHS = re.compile(r"`((?:src|tests|benchmarks|slurm|conf|docs)/[\w./]*)")
