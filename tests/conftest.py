@@ -1,7 +1,7 @@
 """Fixtures that several parts share."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,15 @@ from omegaconf import OmegaConf
 from dbn.commands.configuration import config_directory, resolve_config
 from dbn.data import DataSet, digits, load_data
 from helpers import Composer, Route
+from quick_composition import compose_quickly
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quick_composition() -> Iterator[None]:
+    """Configurations are composed by the thousand."""
+    with pytest.MonkeyPatch.context() as patches:
+        compose_quickly(patches)
+        yield
 
 
 @pytest.fixture(autouse=True)

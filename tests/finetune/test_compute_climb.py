@@ -12,7 +12,6 @@ import pytest
 from dbn.errors import DivergenceError
 from fake_training import FakeTraining
 from finetune import train
-from quick_composition import compose_quickly
 
 CLIMB = ["dbn-finetune", "sweep=compute", "stack.layers=[9]", "training.epochs=10", "n_parallel_seeds=5"]
 CLIMB += ["hydra.sweeper.times=[1,3,10,30]", "training.learning_rate=0.1", "optimizer.weight_decay=0.001"]
@@ -20,9 +19,8 @@ CLIMB += ["hydra.sweeper.times=[1,3,10,30]", "training.learning_rate=0.1", "opti
 
 @pytest.fixture(autouse=True)
 def _messages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No tracebacks: the command sets the variable for good. Many jobs, of which each is composed twice."""
+    """No tracebacks: the command sets the variable for good."""
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-    compose_quickly(monkeypatch)
 
 
 class Training(FakeTraining):

@@ -13,7 +13,6 @@ from dbn.errors import DivergenceError, SettingError
 from dbn.runs.naming import folder_name
 from finetune import train
 from own.sweeper import Recording
-from quick_composition import compose_quickly
 
 COMMAND = [
     "dbn-finetune",
@@ -28,7 +27,6 @@ COMMAND += ["training.learning_rate=interval(0.01,1)"]
 @pytest.fixture(autouse=True)
 def _sweeper(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-    compose_quickly(monkeypatch)
     monkeypatch.setitem(sys.modules, "hydra_plugins.recording", sys.modules["own.sweeper"])
     Plugins.instance().register(Recording)
 

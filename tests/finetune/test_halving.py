@@ -13,7 +13,6 @@ from dbn.errors import DivergenceError
 from fake_training import FakeTraining
 from finetune import train
 from finetune.rungs import Halving
-from quick_composition import compose_quickly
 
 TUNE = ["dbn-finetune", "sweep=tune", "stack.layers=[9]", "training.epochs=90", "hydra.sweeper.n_widened=3"]
 TUNE += ["hydra.sweeper.n_settings=9"]
@@ -22,9 +21,8 @@ CLASSIC = Halving(24, 12, 3, 3)
 
 @pytest.fixture(autouse=True)
 def _messages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No tracebacks: the command sets the variable for good. Many jobs, of which each is composed twice."""
+    """No tracebacks: the command sets the variable for good."""
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-    compose_quickly(monkeypatch)
 
 
 class Training(FakeTraining):

@@ -14,7 +14,6 @@ from dbn.errors import DivergenceError
 from fake_training import FakeTraining
 from finetune import train
 from finetune.runs.optuna_study import storage_of
-from quick_composition import compose_quickly
 
 SEARCH = ["dbn-finetune", "sweep=optuna", "arm=random_relu", "stack.layers=[9]", "search.pruner=null"]
 SEARCH += ["hydra.sweeper.n_trials=8", "hydra.sweeper.sampler.n_startup_trials=5", "n_parallel_seeds=2"]
@@ -24,7 +23,6 @@ SEARCH += ["hydra.sweeper.n_trials=8", "hydra.sweeper.sampler.n_startup_trials=5
 def _messages(monkeypatch: pytest.MonkeyPatch) -> None:
     """No tracebacks: the command sets the variable for good."""
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-    compose_quickly(monkeypatch)
 
 
 class Training(FakeTraining):

@@ -11,7 +11,6 @@ import pytest
 
 from fake_training import FakeTraining
 from finetune import train
-from quick_composition import compose_quickly
 
 GROW = ["dbn-finetune", "seeds=until_settled", "arm=dbn,random_relu", "stack.layers=[9]", "study=growing"]
 
@@ -20,7 +19,6 @@ GROW = ["dbn-finetune", "seeds=until_settled", "arm=dbn,random_relu", "stack.lay
 def _messages(monkeypatch: pytest.MonkeyPatch) -> None:
     """No tracebacks: the command sets the variable for good."""
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-    compose_quickly(monkeypatch)
 
 
 class Training(FakeTraining):
