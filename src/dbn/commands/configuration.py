@@ -5,6 +5,7 @@ from typing import Any
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from dbn.errors import SettingError
 from dbn.files import config_directory as config_directory
@@ -36,8 +37,11 @@ def resolve_config(config: DictConfig | ListConfig) -> Any:
     Raises:
         SettingError: a value is missing.
     """
-    missing = OmegaConf.missing_keys(config)
-    if missing:
-        key = sorted(missing)[0]
-        raise SettingError(f"{key}: this needs a value. Give it as {key}=... on the command line.")
-    return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    try:
+        return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException:
+        missing = OmegaConf.missing_keys(config)  # only now: it resolves everything once more
+        if not missing:
+            raise
+    key = sorted(missing)[0]
+    raise SettingError(f"{key}: this needs a value. Give it as {key}=... on the command line.")
