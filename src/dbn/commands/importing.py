@@ -5,10 +5,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dbn.commands.deferred import defer_signal
+
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Within it, import torch and Lightning without the garbage collector, then or later.
+    """Within it, import torch and Lightning without scipy.signal and without the garbage collector, then or later.
 
     They make 400,000 objects that stay to the end. The collector would go through them several times while they are
     being made, at every full collection of a fit, and when the process ends: together a third of the time of a short
@@ -19,6 +21,7 @@ def importing() -> Iterator[None]:
         yield
         return
     gc.disable()
+    defer_signal()
     try:
         yield
     finally:

@@ -4,8 +4,6 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from scipy.stats import qmc
-
 from dbn.errors import SettingError
 from dbn.random.streams import stream_seed
 from dbn.settings import check_flag, check_group, check_keys, check_number
@@ -53,6 +51,8 @@ def draw(
     wider = widened(space, above, below)
     if not wider:
         return {}
+    from scipy.stats import qmc  # here: a slow import that only searches need
+
     sequence = qmc.Sobol(len(wider), scramble=True, seed=stream_seed(0, f"search {arm} {labels}"))
     if trial:  # scipy cannot go on by nothing
         sequence.fast_forward(trial)
