@@ -1,6 +1,6 @@
 """Images that a person gives to a trained model: as they are stored, or as features."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,10 +24,11 @@ def given_images(given: Any, scaling: Scaling | None, n_features: int, *, are_fe
     """Images that a model can be applied to.
 
     Args:
-        given: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``: a tensor or a numpy
-            array of numbers in the units in which the training images were stored, such as 0 to 255; or an
-            :class:`ImageSet`, such as ``DataSet.test``, which has its own scaling. Of a model of a table, a table (a
-            pandas DataFrame) with its columns, in which values may be missing.
+        given: ``(n, n_features)``, ``(n, height, width)``, ``(n, channels, height, width)`` or, as arrays of pictures
+            are often stored, ``(n, height, width, channels)``: a tensor or a numpy array of numbers in the units in
+            which the training images were stored, such as 0 to 255; or an :class:`ImageSet`, such as
+            ``DataSet.test``, which has its own scaling. Of a model of a table, a table (a pandas DataFrame) with its
+            columns, in which values may be missing.
         scaling: of the model's training images; None: unknown, and ``given`` must be features.
         n_features: number of features of the model's inputs.
         are_features: ``given`` has been scaled already.
@@ -43,6 +44,8 @@ def given_images(given: Any, scaling: Scaling | None, n_features: int, *, are_fe
         return Images(stored, None, scaling.offset.cpu(), scaling.factor.cpu())
     pixels = _as_pixels(given, are_features or scaling is None)
     _check_size(pixels[0].numel() if len(pixels) else n_features, n_features, scaling, f"shape {tuple(pixels.shape)}")
+    if scaling is not None:
+        pixels = with_channels_first(pixels, scaling.shape)
     flat = pixels.flatten(1).contiguous()
     check_finite(flat)
     if scaling is not None:
@@ -121,7 +124,7 @@ def _check_size(found: int, wanted: int, scaling: Scaling | None, words: str) ->
         shape = "" if scaling is None else f", from images of {' x '.join(map(str, scaling.shape))}"
         raise DataError(
             f"The images have {words}, but the model takes {wanted} features{shape}. Give images of the shape it was "
-            f"trained on; channels come before height and width.{_other_channels(found, wanted)}"
+            f"trained on, channels first or last.{_other_channels(found, wanted)}"
         )
 
 
@@ -130,6 +133,34 @@ def _other_channels(found: int, wanted: int) -> str:
     if 3 * found == wanted:
         return " Files of pictures are read in colour with data.grey=false."
     return " Files of pictures are read in grey with data.grey=true." if found == 3 * wanted else ""
+
+
+def channels_are_last(shape: Sequence[int], wanted: Sequence[int]) -> bool:
+    """Whether images of a shape are ``(n, height, width, channels)``, by the (channels, height, width) of a model."""
+    channels, height, width = wanted
+    return tuple(shape[1:]) == (height, width, channels) != (channels, height, width)
+
+
+def with_channels_first(pixels: Tensor, wanted: Sequence[int]) -> Tensor:
+    """Images as ``(n, channels, height, width)``, where they lie as ``(n, height, width, channels)``.
+
+    Args:
+        pixels: as many for each image as the model takes.
+        wanted: channels, height and width of the model's images.
+
+    Raises:
+        DataError: pictures of other sides, with as many pixels.
+    """
+    if channels_are_last(pixels.shape, wanted):
+        return pixels.movedim(-1, 1)
+    own, sides = tuple(pixels.shape[1:]), tuple(wanted)
+    if len(own) > 1 and min(sides[1:]) > 1 and (1, *own)[-3:] != sides:
+        raise DataError(
+            f"The images have shape {tuple(pixels.shape)}, but the model was trained on images of "
+            f"{' x '.join(map(str, sides))} (channels, height, width). Give images of these sides, or features "
+            "(n, n_features) in the order that they had in training."
+        )
+    return pixels
 
 
 def check_finite(pixels: Tensor) -> None:

@@ -109,5 +109,6 @@ def check_stack(stack: DBN) -> None:
         if number < len(stack) and stack[number - 1].pooling is not None:
             raise SettingError(
                 f"RBM {number} has pooled hidden units, which the layer above does not see all of: the bound is "
-                "defined for stacks without pooling. Give the RBMs one by one."
+                "defined for stacks without pooling. Evaluate its RBMs one by one: the first as a stack of its own, "
+                "DBN([stack[0]], stack.scaling).save('first.safetensors'), those above by average_log_likelihood."
             )

@@ -134,9 +134,9 @@ class DBN(nn.Module):
         """Features of a layer: :meth:`up` for images as they are stored, batch after batch.
 
         Args:
-            images: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``: a tensor or a numpy
-                array in the units of the training images, or an :class:`dbn.data.images.ImageSet`; of a stack of a
-                table, a table.
+            images: ``(n, n_features)``, ``(n, height, width)``, ``(n, channels, height, width)`` or ``(n, height,
+                width, channels)``: a tensor or a numpy array in the units of the training images, or an
+                :class:`dbn.data.images.ImageSet`; of a stack of a table, a table.
             layer: number of layers to pass; None: all; 0: none, which gives the visible units' states.
             features: ``images`` have been scaled to features already, as they must be where ``scaling`` is None.
             batch_size: images computed at once.

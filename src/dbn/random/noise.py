@@ -39,6 +39,34 @@ def _fill(like: Tensor, generator: Noise, fill: Callable[..., Tensor], out: Tens
     return fill(noise, generator=generator)
 
 
+def uniform_in_rows(like: Tensor, generator: Noise = None) -> Tensor:
+    """Uniform numbers as :func:`uniform`'s, on a CPU at half the cost: each is a multiple of 2^-24, as torch's are.
+
+    As in :func:`bernoulli` each number draws 16 bits, and those of a row share 8 lower ones. So what comparing two
+    numbers of a row with bounds decides is dependent only where their 16 bits equal those of the bounds. Small arrays,
+    other dtypes and devices use :func:`uniform`.
+
+    Args:
+        like: ``(..., n)``, in rows of ``n``.
+        generator: source of randomness, see :func:`uniform`.
+    """
+    if isinstance(generator, Sequence):
+        return torch.stack([uniform_in_rows(own, noise) for own, noise in zip(like, generator, strict=True)])
+    is_cheaper = like.device.type == "cpu" and like.dtype == torch.float32 and like.numel() >= SMALL
+    if not is_cheaper or isinstance(generator, DeviceNoise):
+        return uniform(like, generator)
+    bits = _sixteen_bits(like, generator)
+    shared = torch.empty(*like.shape[:-1], 1).random_(2**23, 2**23 + 256, generator=generator).div_(2**24)
+    return shared.add(bits, alpha=2**-16)  # exact in float32
+
+
+def _sixteen_bits(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Whole numbers from -2^15 to 2^15 - 1 of the shape of ``like``, all equally probable."""
+    words = torch.empty(-(-like.numel() // 4), dtype=torch.int64)
+    words.random_(-(2**63), None, generator=generator)  # without bounds torch leaves the sign bit at zero
+    return words.view(torch.int16)[: like.numel()].view(like.shape)
+
+
 def bernoulli(mean: Tensor, generator: Noise = None, out: Tensor | None = None) -> Tensor:
     """Independent Bernoulli draws, zeros and ones.
 
@@ -69,9 +97,7 @@ def bernoulli(mean: Tensor, generator: Noise = None, out: Tensor | None = None) 
         for k, own in enumerate(generator):
             bernoulli(mean[k], own, out[k])
         return out
-    words = torch.empty(-(-mean.numel() // 4), dtype=torch.int64)
-    words.random_(-(2**63), None, generator=generator)  # without bounds torch leaves the sign bit at zero
-    bits = words.view(torch.int16)[: mean.numel()].view(mean.shape)  # -2^15 to 2^15 - 1
+    bits = _sixteen_bits(mean, generator)
     shared = torch.empty(*mean.shape[:-1], 1).random_(-(2**23) - 255, -(2**23) + 1, generator=generator).div_(256)
     # A one where (bits + 2^15 + k/256) / 2^16 < mean. shared is -2^15 - k/256, k from 0 to 255, exact in float32.
     threshold = torch.add(shared, mean, alpha=2**16)

@@ -4,10 +4,11 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dbn.data.given_images import BATCH, applied, is_table
+from dbn.data.given_images import BATCH, applied, channels_are_last, is_table
 from dbn.data.images import ImageSet
 from dbn.errors import SettingError
 from dbn.settings import check_number
@@ -39,9 +40,10 @@ class UsableNetwork(nn.Module):
         """Class numbers ``(n,)`` int64, or values of targets ``(n, n_targets)``; of an autoencoder :meth:`reconstruct`.
 
         Args:
-            images: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``: a tensor, a numpy
-                array, in the units of the training images, or an :class:`dbn.data.images.ImageSet`; for a network of a
-                table, a table (a pandas DataFrame) with its columns, in which values may be missing.
+            images: ``(n, n_features)``, ``(n, height, width)``, ``(n, channels, height, width)`` or ``(n, height,
+                width, channels)``: a tensor, a numpy array, in the units of the training images, or an
+                :class:`dbn.data.images.ImageSet`; for a network of a table, a table (a pandas DataFrame) with its
+                columns, in which values may be missing.
             features: ``images`` have been scaled to features already.
             batch_size: images computed at once.
 
@@ -123,7 +125,12 @@ class UsableNetwork(nn.Module):
         if is_table(images):
             assert meaning.scaling.columns is not None  # it was read by them
             return meaning.scaling.columns.decoded(torch.from_numpy(flat))
-        return flat if isinstance(images, ImageSet) else flat.reshape(images.shape)
+        if isinstance(images, ImageSet):
+            return flat
+        if not channels_are_last(images.shape, meaning.scaling.shape):
+            return flat.reshape(images.shape)
+        pictures = flat.reshape(-1, *meaning.scaling.shape)
+        return np.moveaxis(pictures, 1, -1) if isinstance(pictures, np.ndarray) else pictures.movedim(1, -1)
 
     def _applied(self, images: Any, function: Callable[[Tensor], Tensor], features: bool, batch_size: int) -> Any:
         """``function`` of the features of images, in evaluation mode, batch after batch."""

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dbn.random.noise import SMALL, bernoulli, normal, uniform
+from dbn.random.noise import SMALL, bernoulli, normal, uniform, uniform_in_rows
 from dbn.random.streams import stream
 
 PROBABILITIES = [2**-20, 2**-17, 1e-3, 0.1, 0.25, 1 / 3, 0.5, 0.7, 1 - 2**-17]
@@ -47,8 +47,25 @@ def test_out_may_be_the_mean_itself(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_members_of_a_group_draw_what_they_would_draw_alone(rows: int, dtype: torch.dtype) -> None:
     mean = torch.rand(4, rows, 5, dtype=dtype)
-    for draw in (bernoulli, uniform, normal):
+    for draw in (bernoulli, uniform, uniform_in_rows, normal):
         together = draw(mean, [stream(seed, "noise") for seed in range(4)])
         alone = torch.stack([draw(mean[seed], stream(seed, "noise")) for seed in range(4)])
         assert torch.equal(together, alone)
         assert together.dtype == dtype
+
+
+def test_numbers_of_rows_are_uniform_and_independent() -> None:
+    """Moments, neighbours and the grid of 2^-24 of eight million numbers, within five standard errors."""
+    like = torch.empty(SMALL, 1000)
+    numbers = uniform_in_rows(like, stream(0, "noise"))
+    n = numbers.numel()
+    assert numbers.min() >= 0
+    assert numbers.max() < 1
+    assert torch.equal((numbers * 2**24).round() / 2**24, numbers)
+    assert len((numbers[0] * 2**24 % 256).unique()) == 1  # a row shares its lower eight bits
+    assert len((numbers[:, 0] * 2**24 % 256).unique()) == 256
+    centred = numbers.double() - 0.5
+    assert centred.mean().abs() < 5 * (1 / 12 / n) ** 0.5
+    assert (centred.square().mean() - 1 / 12).abs() < 5 * (1 / 180 / n) ** 0.5
+    for one, other in ((centred[:, 1:], centred[:, :-1]), (centred[1:], centred[:-1])):
+        assert (one * other).mean().abs() < 5 / 12 / n**0.5

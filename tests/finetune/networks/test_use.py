@@ -53,6 +53,22 @@ def test_images_as_stored_are_scaled_as_in_training(data: DataSet) -> None:
     assert network.training, "as it was"
 
 
+def test_pictures_in_colour_may_have_their_channels_last_and_no_other_sides() -> None:
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (40, 4, 6, 3), dtype=np.uint8)  # as files of pictures are read
+    data = load_data(Source("own", torch.from_numpy(pictures.transpose(0, 3, 1, 2).copy()), None), test=0, validation=5)
+    network = Network.dense([72, 5, 72], code=1)
+    network.meaning = Meaning(data.scaling, "autoencoder", "pixel_logits")
+    first = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(network.transform(pictures), network.transform(first))
+    np.testing.assert_array_equal(network.reconstruct(pictures).transpose(0, 3, 1, 2), network.reconstruct(first))
+    given = torch.from_numpy(pictures)
+    assert torch.equal(network.reconstruct(given).movedim(-1, 1), network.reconstruct(given.movedim(-1, 1)))
+    for other in (pictures.transpose(0, 2, 1, 3), pictures.reshape(40, 3, 6, 4), pictures.reshape(40, 8, 9)):
+        with pytest.raises(DataError, match=r"trained on images of 3 x 4 x 6"):
+            network.predict(other)
+
+
 def test_standardised_images_are_standardised_as_in_training() -> None:
     data = load_data(digits(), standardise=True)
     network = classifier(data)
@@ -98,7 +114,7 @@ def test_reconstructions_are_in_the_units_of_the_images(data: DataSet) -> None:
 
 @pytest.mark.parametrize(
     ("n_visible", "channels", "words"),
-    [(192, 1, "data.grey=false."), (64, 3, "data.grey=true."), (64, 2, "before height and width.")],
+    [(192, 1, "data.grey=false."), (64, 3, "data.grey=true."), (64, 2, "channels first or last.")],
 )
 def test_pictures_in_grey_in_place_of_colour_are_refused_with_the_setting(
     n_visible: int, channels: int, words: str

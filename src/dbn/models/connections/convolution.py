@@ -1,6 +1,6 @@
 """The convolutional connection: the same filters at every position of the visible units, and a group of such."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dbn.errors import SettingError
+from dbn.machine.cache import cached_parts
 from dbn.machine.precision_table import Work
 from dbn.models.connections.base import Connection
 from dbn.models.convolution_layer import Convolution2d, checked_geometry
@@ -82,11 +83,11 @@ class Convolution(Connection):
 
     def hidden_field(self, v: Tensor, out: Tensor | None = None) -> Tensor:
         """Responses of the filters."""
-        return written(self.responses(v, self.weight), out, v)
+        return written(self.responses, self.weight, v, out)
 
     def visible_field(self, h: Tensor, out: Tensor | None = None) -> Tensor:
         """The filters, added where hidden units see them, times their states."""
-        return written(self.transposed(h, self.weight), out, h)
+        return written(self.transposed, self.weight, h, out)
 
     def write_gradient(self, v: Tensor, h: Tensor, state_weights: Tensor) -> None:
         """Correlations of visible and hidden states, over states and positions."""
@@ -210,11 +211,11 @@ class ConvolutionGroup(Connection):
 
     def hidden_field(self, v: Tensor, out: Tensor | None = None) -> Tensor:
         """See :meth:`Convolution.hidden_field`."""
-        return written(torch.stack(list(map(self.like[0].responses, v, self.weight))), out, v)
+        return written_by_members(self.like[0].responses, self.weight, v, out)
 
     def visible_field(self, h: Tensor, out: Tensor | None = None) -> Tensor:
         """See :meth:`Convolution.visible_field`."""
-        return written(torch.stack(list(map(self.like[0].transposed, h, self.weight))), out, h)
+        return written_by_members(self.like[0].transposed, self.weight, h, out)
 
     def write_gradient(self, v: Tensor, h: Tensor, state_weights: Tensor) -> None:
         """Gradient of each member, from states ``(2, members, batch, n)``."""
@@ -253,6 +254,26 @@ class ConvolutionGroup(Connection):
         return member
 
 
-def written(field: Tensor, out: Tensor | None, like: Tensor) -> Tensor:
-    """The field in ``out`` if that is given, else in the type of the states ``like``."""
-    return field.to(like.dtype) if out is None else out.copy_(field)
+Product = Callable[[Tensor, Tensor], Tensor]
+"""From states ``(batch, n)`` and filters to a field, in the type of factors."""
+
+
+def written(product: Product, weight: Tensor, states: Tensor, out: Tensor | None) -> Tensor:
+    """The field in ``out`` if that is given, else in the type of ``states``.
+
+    What is copied into ``out`` is computed by parts: it is still in the processor's cache then.
+    """
+    if out is None:
+        return product(states, weight).to(states.dtype)
+    for field, own in cached_parts(out, states):
+        field.copy_(product(own, weight))
+    return out
+
+
+def written_by_members(product: Product, weight: Tensor, states: Tensor, out: Tensor | None) -> Tensor:
+    """As :func:`written`, for ``(members, batch, n)`` and the members' weights."""
+    if out is None:
+        return torch.stack([written(product, own, x, None) for own, x in zip(weight, states, strict=True)])
+    for own, x, field in zip(weight, states, out, strict=True):
+        written(product, own, x, field)
+    return out

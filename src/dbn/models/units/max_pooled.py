@@ -1,7 +1,8 @@
 """Binary units of feature maps of which at most one in a block is on: probabilistic max-pooling."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import ClassVar
 
 import torch
@@ -9,13 +10,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dbn.errors import SettingError
+from dbn.machine.cache import cached_parts
+from dbn.models.block_states import fields_to_means, means_to_states
 from dbn.models.gradients import write_weighted_sum
 from dbn.models.maps import checked_maps
-from dbn.models.pooling import ProbabilisticMaxPooling, blocks, log_sum_exp
+from dbn.models.pooling import ProbabilisticMaxPooling, blocks
 from dbn.models.units.base import Units
 from dbn.models.units.bernoulli import MAX_ENUMERABLE
 from dbn.models.units.per_map import evenly
-from dbn.random.noise import uniform
+from dbn.random.noise import uniform_in_rows
 from dbn.random.streams import Noise
 
 BLOCK = (-4, -2)
@@ -57,6 +60,7 @@ class MaxPooled(Units):
     options: ClassVar[tuple[str, ...]] = ("pool",)
     activation = "sigmoid"
     interval: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    pooling: ProbabilisticMaxPooling
 
     def __init__(self, shape: int | Sequence[int], pool: int = 2) -> None:
         sizes = checked_maps("max_pooled", shape, maps_first=False)
@@ -74,17 +78,13 @@ class MaxPooled(Units):
         return "bernoulli"
 
     def _with_bias(self, field: Tensor) -> Tensor:
-        """Fields with biases, by place in the block: ``(pool^2, ..., height / pool, width / pool, maps)``."""
-        by_place = self._by_place(field)
-        bias = self.bias if self.bias.dim() == 1 else self.bias[:, :, None, None]  # in a group (members, 1, maps)
-        if torch.is_grad_enabled():
-            return (by_place + bias).flatten(0, 1)
-        own = torch.empty(by_place.shape, dtype=field.dtype, device=field.device)
-        return torch.add(by_place, bias, out=own).flatten(0, 1)
+        """Fields with biases ``(..., n)``."""
+        own: Tensor = field.unflatten(-1, (-1, self.shape[-1])) + self._of_positions()
+        return own.flatten(-2)
 
-    def _by_place(self, x: Tensor) -> Tensor:
-        """A view of states ``(..., n)``, ``(pool, pool, ..., height / pool, width / pool, maps)``."""
-        return blocks(x, self.shape, self.pool).movedim(BLOCK, (0, 1))
+    def _of_positions(self) -> Tensor:
+        """Biases beside fields ``(..., positions, maps)``: ``(maps,)``, in a group ``(members, 1, 1, maps)``."""
+        return self.bias if self.bias.dim() == 1 else self.bias.unsqueeze(-2)
 
     def energy(self, x: Tensor) -> Tensor:
         """Energy of states ``x`` ``(batch, n)``; returns ``(batch,)`` in nats."""
@@ -93,55 +93,74 @@ class MaxPooled(Units):
 
     def log_partition(self, field: Tensor) -> Tensor:
         """``log sum_x exp(-E(x) + field . x)``; ``field`` ``(batch, n)`` -> ``(batch,)`` in nats."""
-        return F.softplus(log_sum_exp(self._with_bias(field).unbind())).flatten(-3).sum(-1)
-
-    def _means(self, field: Tensor) -> Tensor:
-        """Means by place in the block, see :meth:`_with_bias`; in memory of their own."""
-        fields = self._with_bias(field)
-        largest = fields.detach().amax(0).clamp_(min=0)
-        none_on = (-largest).exp()
-        if fields.requires_grad:
-            exponentials = (fields - largest).exp()
-            return exponentials / (exponentials.sum(0) + none_on)
-        fields.sub_(largest).exp_()  # new memory takes as long as the arithmetic
-        return fields.div_(fields.sum(0).add_(none_on))
+        return F.softplus(self.pooling(self._with_bias(field))).sum(-1)
 
     def mean(self, field: Tensor, out: Tensor | None = None) -> Tensor:
         """``E[x | field]``, ``(batch, n)``."""
-        return self._from_places(self._means(field), torch.empty_like(field) if out is None else out)
+        if torch.is_grad_enabled():
+            return self._differentiable_mean(field, out)
+        out = torch.empty_like(field, memory_format=torch.contiguous_format) if out is None else out
+        for bias, _, parts in self._pieces(None, field, out):
+            self._write_mean(bias, *parts)
+        return out
 
     def sample(
         self, field: Tensor, generator: Noise = None, out: Tensor | None = None, mean: Tensor | None = None
     ) -> Tensor:
         """Zeros and ones, at most a one in a block, ``(batch, n)``, by the inverse of each block's distribution."""
-        if mean is None:
-            means = self._means(field).detach()
-        else:
-            by_place = self._by_place(mean)
-            means = torch.empty(by_place.shape, dtype=mean.dtype, device=mean.device).copy_(by_place).flatten(0, 1)
-        return self._draw(means, generator, torch.empty_like(field) if out is None else out)
+        out = torch.empty_like(field, memory_format=torch.contiguous_format) if out is None else out
+        with torch.no_grad():
+            for bias, noise, (given, own) in self._pieces(generator, field if mean is None else mean, out):
+                if mean is None:
+                    self._write_mean(bias, given, own)
+                else:
+                    own.copy_(given)
+                self._draw(own, noise)
+        return out
 
     def mean_and_sample(self, field: Tensor, generator: Noise, mean: Tensor, out: Tensor) -> None:
         """Write ``mean(field)`` into ``mean`` and a sample of ``x | field`` into ``out``, both ``(batch, n)``."""
-        means = self._means(field)
-        self._from_places(means, mean)
-        self._draw(means, generator, out)
+        for bias, noise, (own_field, own_mean, own) in self._pieces(generator, field, mean, out):
+            self._write_mean(bias, own_field, own_mean)
+            own.copy_(own_mean)
+            self._draw(own, noise)
 
-    def _draw(self, means: Tensor, generator: Noise, out: Tensor) -> Tensor:
-        """Write states into ``out``; ``means`` are overwritten."""
-        point = uniform(means[0], generator)
-        reached = torch.lt(point, torch.cumsum(means, 0, out=means), out=means)  # ones from the one that is on
-        for place in range(len(reached) - 1, 0, -1):
-            reached[place].sub_(reached[place - 1])
-        return self._from_places(reached, out)
+    def _pieces(self, generator: Noise, *states: Tensor) -> Iterator[tuple[Tensor, Noise, tuple[Tensor, ...]]]:
+        """Biases, noise and states, of one member of a group and some rows at a time: as much as stays in a cache.
 
-    def _from_places(self, values: Tensor, out: Tensor) -> Tensor:
-        """Write values by place in the block into states ``out`` ``(..., n)``; returns those."""
-        by_place = self._by_place(out)
-        if values.requires_grad:
-            return _states(values.unflatten(0, by_place.shape[:2]))
-        by_place.copy_(values.view(by_place.shape))
-        return out
+        On a GPU everything at once.
+        """
+        first = states[0]
+        if first.device.type != "cpu" or first.dim() == 1:
+            yield self._of_positions(), generator, states
+        elif first.dim() == 2:
+            for rows in cached_parts(*states):
+                yield self.bias, generator, rows
+        else:
+            for place in product(*map(range, first.shape[:-2])):
+                bias = self.bias if self.bias.dim() == 1 else self.bias[place[-1], 0]
+                own = generator[place[-1]] if isinstance(generator, Sequence) else generator
+                for rows in cached_parts(*(x[place] for x in states)):
+                    yield bias, own, rows
+
+    def _write_mean(self, bias: Tensor, field: Tensor, out: Tensor) -> None:
+        """Write means of units with these biases into ``out``, which may be ``field``."""
+        by_map = (-1, self.shape[-1])
+        torch.add(field.unflatten(-1, by_map), bias, out=out.unflatten(-1, by_map))
+        fields_to_means(out, self.shape, self.pool)
+
+    def _draw(self, x: Tensor, generator: Noise) -> None:
+        """Turn means into states."""
+        size = x.shape[-1] // self.pool**2
+        point = uniform_in_rows(x[..., :size], generator).unflatten(-1, self.pooling.output_shape)
+        means_to_states(x, point, self.shape, self.pool)
+
+    def _differentiable_mean(self, field: Tensor, out: Tensor | None) -> Tensor:
+        by_block = blocks(self._with_bias(field), self.shape, self.pool)
+        largest = by_block.detach().amax(BLOCK, keepdim=True).clamp_(min=0)
+        exponentials = (by_block - largest).exp()
+        means: Tensor = (exponentials / (exponentials.sum(BLOCK, keepdim=True) + (-largest).exp())).flatten(-5)
+        return means if out is None else out.copy_(means)
 
     def write_minus_energy_gradient(self, x: Tensor, weights: Tensor) -> None:
         """``-dE/db``: the sum over a map's units."""
@@ -162,7 +181,7 @@ class MaxPooled(Units):
 
     def outputs(self, field: Tensor) -> Tensor:
         """Probability that each pooling unit is on, ``(batch, n_outputs)``."""
-        return torch.sigmoid(log_sum_exp(self._with_bias(field).unbind()).flatten(-3))
+        return torch.sigmoid(self.pooling(self._with_bias(field)))
 
     def spread(self, outputs: Tensor) -> Tensor:
         """Means of the units: a pooling unit's, evenly over its block, ``(batch, n_outputs)`` -> ``(batch, n)``."""
@@ -194,8 +213,3 @@ class MaxPooled(Units):
         rows, columns = height // self.pool, width // self.pool
         by_block = one_hot.view(-1, rows, columns, maps, self.pool, self.pool)
         return by_block.permute(0, 1, 4, 2, 5, 3).flatten(1)
-
-
-def _states(by_place: Tensor) -> Tensor:
-    """``(pool, pool, ..., height / pool, width / pool, maps)`` -> states ``(..., n)``, through which gradients pass."""
-    return by_place.movedim((0, 1), BLOCK).flatten(-5)
