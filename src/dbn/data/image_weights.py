@@ -1,17 +1,41 @@
 """Weights of images: how much each counts in training, and in means over the images."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
 
 from dbn.errors import DataError
 
-if TYPE_CHECKING:
-    from dbn.data.images import ImageSet, StoredImages
 
-AnyStored = TypeVar("AnyStored", bound="StoredImages")
+class Chunked(Protocol):
+    """Images that are read in chunks, see :class:`dbn.data.images.ImageSet`."""
+
+    @property
+    def weights(self) -> Tensor | None:
+        """See :class:`dbn.data.images.ImageSet`."""
+
+    def __len__(self) -> int: ...
+
+    def chunks(self) -> Iterator[Tensor]:
+        """See :meth:`dbn.data.images.ImageSet.chunks`."""
+
+
+class Weighable(Protocol):
+    """Images that can be given other weights, see :class:`dbn.data.images.StoredImages`."""
+
+    @property
+    def weights(self) -> Tensor | None:
+        """See :class:`dbn.data.images.ImageSet`."""
+
+    def __len__(self) -> int: ...
+
+    def weighted(self, weights: Tensor) -> Self:
+        """See :meth:`dbn.data.images.StoredImages.weighted`."""
+
+
+AnyStored = TypeVar("AnyStored", bound=Weighable)
 
 
 def checked_weights(weights: Tensor, n: int, what: str = "weights") -> Tensor:
@@ -76,7 +100,7 @@ def relative(images: AnyStored) -> AnyStored:
     return images.weighted((images.weights.double() / mean).float())
 
 
-def weighted_chunks(images: "ImageSet") -> Iterator[tuple[Tensor, Tensor | None]]:
+def weighted_chunks(images: Chunked) -> Iterator[tuple[Tensor, Tensor | None]]:
     """Chunks of the images' features ``(m, n_features)`` in float64, with their weights ``(m,)``; None: all are 1."""
     start = 0
     for chunk in images.chunks():
@@ -90,6 +114,6 @@ def sum_of_rows(rows: Tensor, weights: Tensor | None) -> Tensor:
     return rows.sum(0) if weights is None else weights @ rows
 
 
-def total_weight(images: "ImageSet") -> float:
+def total_weight(images: Chunked) -> float:
     """Sum of the images' weights: their number where they have none."""
     return len(images) if images.weights is None else float(images.weights.double().sum())

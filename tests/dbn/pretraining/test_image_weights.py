@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from dbn import RBM
-from dbn.data import DataSet, Images
+from dbn.data import DataSet, Images, StreamedImages, load_data, memmap
 from dbn.errors import DataError, SettingError
 from dbn.models.dbn import DBN
 from dbn.models.phases import Phase
@@ -182,6 +183,20 @@ def test_layers_above_know_the_weights(method: PretrainingMethod, representation
     expected = trained(Images.from_features(v.repeat_interleave(TIMES, 0)), "memory")
     for (name, own), other in zip(found.named_parameters(), expected.parameters(), strict=True):
         torch.testing.assert_close(own, other, rtol=0, atol=2e-5, msg=name)
+
+
+@pytest.mark.parametrize("representations", ["compute", "disk"])
+def test_images_that_stay_in_their_file_have_weights(representations: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", (8 * pixels()).numpy().astype(np.uint8))
+    np.save(tmp_path / "w.npy", 0.7 * TIMES.numpy())
+    streamed = load_data(memmap(tmp_path, 8, weights="w"), validation=0, test=0)
+    assert isinstance(streamed.train, StreamedImages)
+    copies = data_of(Images.from_features(pixels().repeat_interleave(TIMES, 0)))
+    layers, method = [LayerSettings(n_hidden=n, **FULL) for n in (5, 4)], RBMPretraining(MeanReconstructions)
+    options: dict[str, Any] = {"method": method, "progress": False}
+    found = pretrain_stack(streamed, layers, directory=tmp_path / "run", representations=representations, **options)
+    for own, other in zip(found.parameters(), pretrain_stack(copies, layers, **options).parameters(), strict=True):
+        torch.testing.assert_close(own, other, rtol=0, atol=2e-5)
 
 
 def test_principal_components_and_starting_variances_are_weighted() -> None:
