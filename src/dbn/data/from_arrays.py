@@ -3,12 +3,13 @@
 from typing import Any
 
 from dbn.data.allowed_values import UNIT, Interval, is_standardised, range_outside
+from dbn.data.image_weights import given_weights, relative
 from dbn.data.images import DataSet, Images, StoredImages
 from dbn.data.tensors import as_rows, at_least, usual
 from dbn.errors import DataError
 
 
-def training_images(given: Any, n_visible: int, allowed: Interval, units: str) -> StoredImages:
+def training_images(given: Any, n_visible: int, allowed: Interval, units: str, weights: Any = None) -> StoredImages:
     """Images that an RBM can be trained on.
 
     Args:
@@ -18,10 +19,14 @@ def training_images(given: Any, n_visible: int, allowed: Interval, units: str) -
         n_visible: visible units of the RBM.
         allowed: values that its visible units can have.
         units: name of their class, for messages.
+        weights: how much each image counts, ``(n,)`` numbers from 0; None: the images' own, if they have some.
+
+    Returns:
+        The images; their weights, if they have some, are 1 on average.
 
     Raises:
         DataError: there are no images; their type or shape is ambiguous, or does not match the units; a feature is not
-            finite, or no value that the units can have.
+            finite, or no value that the units can have; weights are no such numbers, or all 0.
     """
     if isinstance(given, DataSet):
         raise DataError(f"data={given.name} is a whole data set. Give its training images: data.train.")
@@ -56,4 +61,4 @@ def training_images(given: Any, n_visible: int, allowed: Interval, units: str) -
         raise DataError(
             f"Features of the images go from {low:.6g} to {high:.6g}, but {units} visible units need {needed}. {cure}"
         )
-    return images
+    return relative(images if weights is None else images.weighted(given_weights(weights, len(images))))

@@ -1,5 +1,6 @@
 """The data sets that configurations describe."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from dbn.data.content import content_of
 from dbn.data.load import load_splits
 from dbn.data.split_settings import split_seed_of
 from dbn.errors import DataError
+
+log = logging.getLogger(__name__)
 
 
 def data_of(config: Mapping[str, Any]) -> DataSet:
@@ -34,4 +37,8 @@ def data_sets_of(configs: Sequence[Mapping[str, Any]]) -> list[DataSet]:
             f"data.path={data['path']}: it has changed while it was being read. Call the command again when it is "
             "complete."
         )
+    weights = loaded[0].train.weights
+    if weights is not None:
+        words = "data=%s: its images have weights, %g to %g in training: pretraining and fine-tuning learn by them."
+        log.info(words, loaded[0].name, float(weights.min()), float(weights.max()))
     return loaded

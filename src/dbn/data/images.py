@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dbn.data.block_reader import BlockBuffer, BlockReader, Gather, Gathered
+from dbn.data.image_weights import checked_weights, sum_of_rows, total_weight, weighted_chunks
 from dbn.data.scaling import Scaling
 from dbn.data.split.strata import distinct
 from dbn.data.tables.columns import Columns
@@ -34,31 +35,12 @@ def rows_of(values: Tensor | None, index: Tensor) -> Tensor | None:
     return None if values is None else values[index]
 
 
-def checked_weights(weights: Tensor, n: int) -> Tensor:
-    """Weights of ``n`` images as float32.
-
-    Raises:
-        DataError: they are not ``n`` finite numbers from 0.
-    """
-    if weights.shape != (n,):
-        raise DataError(
-            f"weights have shape {tuple(weights.shape)}, but there are {n} images. Give one for each: ({n},)."
-        )
-    bad = ~(torch.isfinite(weights) & (weights >= 0))
-    if bad.any():
-        raise DataError(
-            f"weights hold {float(weights[bad][0])}, that of image {int(bad.nonzero()[0])} (counted from 0). Give "
-            "finite numbers from 0."
-        )
-    return weights.float()
-
-
 class ImageSet(ABC):
     """Images in memory, in a file, or computed from others, read as features.
 
     Attributes:
         labels: ``(n,)`` int64 class numbers; ``(n, n_targets)`` float32 values to predict; or None.
-        weights: ``(n,)`` float32, weight of each image's loss in fine-tuning; None: 1 for all.
+        weights: ``(n,)`` float32 from 0, how much each image counts in training; None: 1 for all.
     """
 
     labels: Tensor | None
@@ -94,9 +76,9 @@ class ImageSet(ABC):
             yield self.features(slice(start, start + step))
 
     def mean(self) -> Tensor:
-        """Mean of every feature, ``(n_features,)`` float32, without decoding all images at once."""
+        """Mean of every feature, by the images' weights, ``(n_features,)`` float32; decodes a chunk at a time."""
         zero = torch.zeros(1, device=self.device)
-        return (sum((chunk.double().sum(0) for chunk in self.chunks()), zero) / len(self)).float()
+        return (sum((sum_of_rows(*own) for own in weighted_chunks(self)), zero) / total_weight(self)).float()
 
     def sample(self, n: int) -> Tensor:
         """Features of ``min(n, len(self))`` random images, in stored order, for monitoring.
@@ -145,7 +127,7 @@ class StoredImages(ImageSet):
         """The same images, with features on ``device``."""
 
     def weighted(self, weights: Tensor) -> Self:
-        """The same images, with other weights ``(n,)`` of their losses."""
+        """The same images, with other weights ``(n,)``."""
         return replace(self, weights=weights)  # type: ignore[type-var]  # subclasses are dataclasses
 
     def decoded(self, pixels: Tensor) -> Tensor:
@@ -184,11 +166,11 @@ class Images(StoredImages):
             features: ``(n, n_features)``, ``(n, height, width)`` or ``(n, channels, height, width)``. uint8 tensors are
                 kept, with features from 0 to 255; others become float32, see :func:`dbn.data.tensors.as_floats`.
             labels: ``(n,)`` int64, or None.
-            weights: of the images' losses in fine-tuning, ``(n,)`` from 0; None: 1 for all.
+            weights: how much each image counts in training, ``(n,)`` from 0; None: 1 for all.
 
         Raises:
             DataError: features have another shape or type, the number of labels or weights differs from that of images,
-                or a weight is negative or not finite.
+                a weight is negative or not finite, or all are 0.
         """
         if isinstance(features, Tensor) and features.dtype == torch.uint8:
             check_dimensions(features, "features")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from dbn.data.images import DataSet, Images
+from dbn.data.images import DataSet, Images, rows_of
 from dbn.data.selected_images import SelectedImages
 from dbn.data.source import Source
 from dbn.data.split.hold_out import offset_and_factor
@@ -109,11 +109,12 @@ def _load_from_memory(
     pixels = source.train_images.flatten(1).contiguous()
     given = _given(source.validation_images, source.validation_labels)
     tested = _given(source.test_images, source.test_labels)
-    choose: Callable[[Tensor, Split], Images | SelectedImages] = _copied if len(split_seeds) == 1 else _selected
+    choose: Callable[[Tensor, Split, Tensor | None], Images | SelectedImages]
+    choose = _copied if len(split_seeds) == 1 else _selected
 
     def of_split(split: Split | None, own: Images | None) -> Images | SelectedImages:
         if split is not None:
-            return choose(pixels, split)
+            return choose(pixels, split, source.train_weights)
         assert own is not None  # the source gives the images of this split
         return own
 
@@ -124,7 +125,7 @@ def _load_from_memory(
         held_out, names = splits.test, source.test_names
         if held_out is not None:
             names = tuple(source.names[k] for k in held_out.index.tolist()) if source.names else ()
-        stored = choose(pixels, splits.train)
+        stored = choose(pixels, splits.train, source.train_weights)
         offset, factor = offset_and_factor(stored, maximum, standardise=standardise)
         data[seed] = DataSet(
             name=source.name,
@@ -146,12 +147,15 @@ def _given(images: Tensor | None, labels: Tensor | None) -> Images | None:
     return None if images is None else Images.of(images.flatten(1).contiguous(), labels)
 
 
-def _copied(pixels: Tensor, split: Split) -> Images:
+def _copied(pixels: Tensor, split: Split, weights: Tensor | None) -> Images:
     """Copies of the images of a split, without scaling; ``pixels`` themselves if these are all images in order."""
     whole = len(split) == len(pixels) and torch.equal(split.index, torch.arange(len(pixels)))
-    return Images.of(pixels if whole else pixels[split.index], split.labels)
+    images = Images.of(pixels if whole else pixels[split.index], split.labels)
+    return images if weights is None else images.weighted(weights[split.index])
 
 
-def _selected(pixels: Tensor, split: Split) -> SelectedImages:
+def _selected(pixels: Tensor, split: Split, weights: Tensor | None) -> SelectedImages:
     """The images of a split, as positions in ``pixels``, without scaling."""
-    return SelectedImages(pixels, split.index, split.labels, torch.tensor(0.0), torch.tensor(1.0))
+    return SelectedImages(
+        pixels, split.index, split.labels, torch.tensor(0.0), torch.tensor(1.0), rows_of(weights, split.index)
+    )

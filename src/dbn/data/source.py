@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dbn.data.image_weights import checked_weights
 from dbn.data.split.groups import first_in_groups
 from dbn.errors import DataError, SettingError
 
@@ -42,10 +43,11 @@ class Source:
         feature_names: a name for every feature of an image, such as the word that is counted; empty: they have none.
         origin: file that the images were read from, for messages; empty: unknown.
         two_classes_advice: what to do if all labels are equal, for messages.
+        train_weights: ``(n,)`` from 0, how much each training image counts in training; None: all the same.
 
     Raises:
         DataError: images are empty, or of another dtype or shape; labels do not match the images; held-out images have
-            a label that no training image has; groups or names do not match the images.
+            a label that no training image has; groups, names or weights do not match the images.
         SettingError: ``maximum`` is not a positive number.
     """
 
@@ -67,6 +69,7 @@ class Source:
     feature_names: tuple[str, ...] = ()
     origin: str = ""
     two_classes_advice: str = "Use labels of two classes or more, or leave the labels out."
+    train_weights: Tensor | None = None
 
     def __post_init__(self) -> None:
         number = isinstance(self.maximum, (int, float)) and not isinstance(self.maximum, bool)
@@ -85,6 +88,7 @@ class Source:
         self._check_names()
         self._check_train_labels()
         self._check_groups()
+        self._check_weights()
         self._check_split("test", self.test_images, self.test_labels)
         self._check_split("validation", self.validation_images, self.validation_labels)
         if not self.classes and self.train_labels is not None:
@@ -251,6 +255,11 @@ class Source:
                     f"{where} put image {number} (counted from 0) with pictures it is no copy of, but copies is true. "
                     "Give it a group of its own."
                 )
+
+    def _check_weights(self) -> None:
+        if self.train_weights is not None:
+            found = checked_weights(self.train_weights, len(self.train_images), f"data={self.name}: train_weights")
+            object.__setattr__(self, "train_weights", found)  # the dataclass is frozen
 
     def _class_name(self, label: int) -> str:
         return repr(self.classes[label]) if 0 <= label < len(self.classes) else str(label)

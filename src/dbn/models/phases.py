@@ -1,5 +1,6 @@
 """The two phases of an RBM's gradient: visible states with hidden fields and means, in reusable buffers."""
 
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -54,6 +55,26 @@ class Phase:
             self._hidden = None
 
 
+@dataclass(frozen=True)
+class ImageWeights:
+    """How much each image of a minibatch counts in the gradient; 1 on average over all training images.
+
+    Attributes:
+        values: ``(batch,)``, in a group ``(members, batch)``.
+        of_chains: weight of every state of the negative phase, where these are chains of no image: the mean of
+            ``values`` over the minibatch of all processes, ``()`` or ``(members, 1)``; None: state ``k`` is the end of
+            a chain of image ``k``, and has its weight.
+    """
+
+    values: Tensor
+    of_chains: Tensor | None = None
+
+    @property
+    def of_negative(self) -> Tensor:
+        """Weights of the states of the negative phase, of a shape that goes with theirs."""
+        return self.values if self.of_chains is None else self.of_chains
+
+
 class Phases:
     """Both phases of a minibatch, concatenated, in buffers that all steps reuse.
 
@@ -75,7 +96,7 @@ class Phases:
         negative: the others.
     """
 
-    __slots__ = ("_chains", "_mean", "_weights", "field", "negative", "positive", "v")
+    __slots__ = ("_chains", "_mean", "_of_images", "_weights", "field", "negative", "positive", "v")
 
     def __init__(self, rbm: RBM, batch: int, chains: int | None = None, processes: int = 1) -> None:
         new, members = partial(torch.empty, dtype=rbm.state_dtype, device=rbm.weight.device), rbm.connection.members
@@ -98,17 +119,22 @@ class Phases:
         self.positive = Phase(v, field, mean, h)
         self.negative = Phase(own_v, own_field, own_mean, h if n == batch else new(n, rbm.n_hidden))
         self._weights: dict[tuple[int | None, torch.dtype], Tensor] = {}
+        self._of_images: dict[torch.dtype, Tensor] = {}
 
-    def weights(self, count: int | None, dtype: torch.dtype) -> Tensor:
+    def weights(self, count: int | None, dtype: torch.dtype, images: ImageWeights | None = None) -> Tensor:
         """Weight of each state's ``-F(v)`` in the gradient: ``(batch + chains,)``, in a group ``(2, members, batch)``.
 
         Weights are ``-1/count`` in the positive phase; in the negative one ``1/count``, or one over a given number of
-        chains, over all processes.
+        chains, over all processes. With weights of the images these are multiplied by them, so that those of both
+        phases sum to zero over all processes, as without.
 
         Args:
             count: images in the minibatch over all processes, whose gradients are then added; None: ``batch``.
             dtype: of the weights.
+            images: weights of the images; None: all count the same.
         """
+        if images is not None:
+            return self._weighted(self.weights(count, dtype), images)
         weights = self._weights.get((count, dtype))
         if weights is None:
             number = count or self.positive.v.shape[-2]
@@ -117,22 +143,43 @@ class Phases:
             weights = self._weights[count, dtype] = torch.cat([positive, negative]).view(self.v.shape[:-1])
         return weights
 
-    def by_phase(self, rbm: RBM, count: int | None = None) -> list[tuple[Tensor, Tensor, Tensor]]:
+    def _weighted(self, equal: Tensor, images: ImageWeights) -> Tensor:
+        """The weights of :meth:`weights` for images that do not count the same, in a buffer that the next call fills.
+
+        Args:
+            equal: those for images that do.
+            images: weights of the images.
+        """
+        weighted = self._of_images.get(equal.dtype)
+        if weighted is None:
+            weighted = self._of_images[equal.dtype] = torch.empty_like(equal)
+        if self.field.dim() > 2:
+            parts = zip(equal, weighted, strict=True)
+        else:
+            sizes = [len(self.positive.v), len(self.negative.v)]
+            parts = zip(equal.split(sizes), weighted.split(sizes), strict=True)
+        for factors, (own, out) in zip((images.values, images.of_negative), parts, strict=True):
+            torch.mul(own, factors, out=out)
+        return weighted
+
+    def by_phase(
+        self, rbm: RBM, count: int | None = None, images: ImageWeights | None = None
+    ) -> list[tuple[Tensor, Tensor, Tensor]]:
         """Visible states, hidden means and weights of the positive phase, and of the negative one.
 
         Returns:
             ``(states, n_visible)``, ``(states, n_hidden)`` and ``(states,)`` of each, in a group with the members
             first; see :meth:`weights`.
         """
-        both = (self.v, self.mean, self.weights(count, rbm.weight.dtype))
+        both = (self.v, self.mean, self.weights(count, rbm.weight.dtype, images))
         if self.field.dim() > 2:
             return list(zip(*both, strict=True))
         sizes = [len(self.positive.v), len(self.negative.v)]
         return list(zip(*(own.split(sizes) for own in both), strict=True))
 
-    def write_gradient(self, rbm: RBM, count: int | None = None) -> None:
+    def write_gradient(self, rbm: RBM, count: int | None = None, images: ImageWeights | None = None) -> None:
         """Write the gradient of a minibatch, see :meth:`dbn.models.rbm.RBM.write_gradient`; overwrites the means."""
-        weights = self.weights(count, rbm.weight.dtype)
+        weights = self.weights(count, rbm.weight.dtype, images)
         if rbm.write_gradients_of_units is not None:
             rbm.write_gradient_from_field(self.v, self.field, self._mean, weights)
         else:

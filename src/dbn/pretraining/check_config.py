@@ -125,6 +125,7 @@ DATA_CHECKS: dict[str, Check] = {
     "test": optional(check_share),
     "n_validation": optional(check_n_validation),
     "standardise": check_flag,
+    "weights": optional(check_text),
     "representations": choice(*REPRESENTATIONS),
     "visible": choice(AS_DATA),
 }
@@ -145,6 +146,7 @@ SOURCE_CHECKS: dict[str, Check] = {
     "images": check_text,
     "labels": check_labels_name,
     **{role: optional(check_text) for role in ROLES if role not in ("images", "labels")},
+    "weights": optional(check_text),
     "target": optional(check_target),
     "columns": check_columns,
 }
@@ -202,6 +204,11 @@ def check_data(data: Any) -> None:
     check_group("data.source", data.get("source"))
     target_of("data.source", data["source"])
     own = {key for key in data["source"] if not key.startswith("_")}
+    if data.get("weights") is not None and "weights" not in own:
+        raise SettingError(
+            f"data.weights={data['weights']}: data={data.get('name')} has no weights of its images. Use "
+            "null; data=npz, mat, memmap and table read them from your file."
+        )
     checks = {**DATA_CHECKS, **{key: SOURCE_CHECKS[key] for key in own & SOURCE_CHECKS.keys()}}
     check_table("data", data, checks, needed=["name", "representations"], others={*own, "source", "content"})
     check_table(

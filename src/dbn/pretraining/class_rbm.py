@@ -68,7 +68,7 @@ class ClassRBMTraining(RBMTraining):
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
         """Take a :class:`ClassRBMStep`."""
         assert batch.labels is not None  # ClassRBMPretraining.check_data has made sure
-        self.step(batch.features, batch.labels, optimizer, self.generator, batch.count)
+        self.step(batch.features, batch.labels, optimizer, self.generator, batch.count, batch.weights)
 
 
 class ClassRBMPretraining(RBMPretraining):

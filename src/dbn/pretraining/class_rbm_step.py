@@ -14,6 +14,7 @@ from dbn.models.phases import Phase, Phases
 from dbn.models.rbm import RBM
 from dbn.models.units import BernoulliWithLabel
 from dbn.pretraining.contrastive import without_autograd
+from dbn.pretraining.image_weights import image_weights
 from dbn.pretraining.sparsity import Sparsity
 from dbn.random.noise import bernoulli
 from dbn.random.streams import Noise
@@ -132,8 +133,9 @@ class ClassRBMStep:
         return self.rbm.hidden
 
     def __call__(
-        self, v: Tensor, labels: Tensor, optimizer: Optimizer | Any, generator: Noise = None, count: int | None = None
-    ) -> None:
+        self, v: Tensor, labels: Tensor, optimizer: Optimizer | Any, generator: Noise = None, count: int | None = None,
+        weights: Tensor | None = None,
+    ) -> None:  # fmt: skip
         """Take the step.
 
         Args:
@@ -142,13 +144,17 @@ class ClassRBMStep:
             optimizer: any torch optimiser of the model's parameters.
             generator: source of the sampler's noise.
             count: images in the minibatch over all processes; default ``batch``.
+            weights: how much each image counts, as of :class:`dbn.pretraining.contrastive.ContrastiveStep`.
         """
         with without_autograd(v.device):
-            self.write_gradient(v, labels, generator, count)
+            self.write_gradient(v, labels, generator, count, weights)
             add_gradients(self.rbm)
             optimizer.step()
 
-    def write_gradient(self, v: Tensor, labels: Tensor, generator: Noise = None, count: int | None = None) -> None:
+    def write_gradient(
+        self, v: Tensor, labels: Tensor, generator: Noise = None, count: int | None = None,
+        weights: Tensor | None = None,
+    ) -> None:  # fmt: skip
         """Write the gradient of the objective, summed over images and divided by ``count``, into every ``grad``."""
         rbm, hidden, phases = self.rbm, self.hidden, self.phases_of(v.shape[-2])
         positive, negative = phases.positive, phases.negative
@@ -160,20 +166,26 @@ class ClassRBMStep:
         positive.condition_on_visible(rbm)
         discriminative, generative = self.objective.discriminative, self.objective.generative
         dtype = rbm.weight.dtype
+        images = None if weights is None else image_weights(weights, self.sampler, count, dtype)
         # of -log p(y | v): p(y' | v) minus 1 for y' = y; of -log p(v, y): -1 for y, and in the negative phase p(y' | v)
         coefficients = F.one_hot(labels, hidden.n_labels).to(dtype).mul_(-(discriminative + generative))
         if discriminative:
             coefficients.add_(hidden.label_scores(positive.field).softmax(-1))
+        if images is not None:
+            coefficients.mul_(images.values.unsqueeze(-1))
         second = torch.zeros_like(coefficients)
         if generative:
             self.sampler.write_negative_states(rbm, positive, negative.v, generator)
             negative.condition_on_visible(rbm)
             self.sampler.continue_chains(rbm, phases, generator)
             second = hidden.label_scores(negative.field).softmax(-1).mul_(generative)
-            rbm.visible.write_minus_energy_gradient(phases.v, phases.weights(count, dtype) * generative)
+            if images is not None:
+                second.mul_(images.of_negative.unsqueeze(-1))
+            rbm.visible.write_minus_energy_gradient(phases.v, phases.weights(count, dtype, images) * generative)
         pull = None
         if self.sparsity is not None:
-            pull = self.sparsity.pull(rbm, positive.mean, 1 if count is None else v.shape[-2] / count)
+            share = 1 if count is None else v.shape[-2] / count
+            pull = self.sparsity.pull(rbm, positive.mean, share, None if images is None else images.values)
         self._write_products(phases, coefficients, second, 1 / (count or v.shape[-2]))
         if pull is not None:
             gradient_of(hidden.bias).add_(pull)

@@ -16,7 +16,7 @@ from dbn.fitting.processes import add_gradients
 from dbn.models import flops
 from dbn.models.conditional_rbm import ConditionalRBM
 from dbn.models.gradients import gradient_of
-from dbn.models.phases import Phases
+from dbn.models.phases import ImageWeights, Phases
 from dbn.pretraining.check_effect import check_no_gradient_settings
 from dbn.pretraining.contrastive import RBMPretraining, without_autograd
 from dbn.pretraining.layer_training import LayerTraining
@@ -44,15 +44,18 @@ class ConditionalStep:
         self.sampler = sampler
 
     def __call__(
-        self, v: Tensor, u: Tensor, optimizer: Optimizer | Any, generator: Noise = None, count: int | None = None
-    ) -> None:
+        self, v: Tensor, u: Tensor, optimizer: Optimizer | Any, generator: Noise = None, count: int | None = None,
+        weights: Tensor | None = None,
+    ) -> None:  # fmt: skip
         """Take the step; arguments as of :meth:`write_gradient`, and any torch optimiser of the parameters."""
         with without_autograd(v.device):
-            self.write_gradient(v, u, generator, count)
+            self.write_gradient(v, u, generator, count, weights)
             add_gradients(self.model)
             optimizer.step()
 
-    def write_gradient(self, v: Tensor, u: Tensor, generator: Noise = None, count: int | None = None) -> None:
+    def write_gradient(
+        self, v: Tensor, u: Tensor, generator: Noise = None, count: int | None = None, weights: Tensor | None = None
+    ) -> None:
         """Write the gradient, summed over cases and divided by ``count``, into every ``grad``.
 
         Args:
@@ -60,6 +63,8 @@ class ConditionalStep:
             u: side information ``(batch, n_conditions)``, in a group ``(members, batch, n_conditions)``.
             generator: source of the sampler's noise.
             count: cases in the minibatch over all processes; default ``batch``.
+            weights: how much each case counts, ``(batch,)``, in a group ``(members, batch)``, 1 on average over all
+                training cases; None: all count the same.
         """
         rbm = self.model.given_conditions(u)
         phases = Phases(rbm, v.shape[-2])
@@ -73,8 +78,11 @@ class ConditionalStep:
             (self.model.visible_weight, positive.v, negative.v),
             (self.model.hidden_weight, positive.mean, negative.mean),
         ):
-            gradient_of(parameter).copy_(u.mT @ (theirs - ours)).mul_(weight)
-        phases.write_gradient(rbm, count)
+            differences = theirs - ours
+            if weights is not None:
+                differences.mul_(weights.unsqueeze(-1))
+            gradient_of(parameter).copy_(u.mT @ differences).mul_(weight)
+        phases.write_gradient(rbm, count, None if weights is None else ImageWeights(weights.to(rbm.weight.dtype)))
 
 
 class ConditionalTraining(LayerTraining):
@@ -88,6 +96,8 @@ class ConditionalTraining(LayerTraining):
             labels are classes, and these the side information.
         **options: of :class:`LayerTraining`.
     """
+
+    weighs_images: ClassVar[bool] = True
 
     layer: ConditionalRBM
     table: Tensor | None
@@ -136,7 +146,7 @@ class ConditionalTraining(LayerTraining):
             u = self.table[batch.labels]
             if isinstance(self.sampler, CaseChains):
                 self.sampler.cases = batch.labels
-        self.step(batch.features, u, optimizer, self.generator, batch.count)
+        self.step(batch.features, u, optimizer, self.generator, batch.count, batch.weights)
 
     def metrics_of(self, member: ConditionalRBM, train: Tensor, validation: Tensor | None) -> dict[str, float]:
         """Norms of the weights: ``weight_norm``, ``visible_weight_norm`` of ``A``, ``hidden_weight_norm`` of ``B``.

@@ -21,6 +21,7 @@ from dbn.models.rbm import RBM
 from dbn.models.units import Bernoulli, Units
 from dbn.pretraining.gradients import Gradient
 from dbn.pretraining.hidden_dropout import HiddenDropout
+from dbn.pretraining.image_weights import image_weights
 from dbn.pretraining.layer_training import LayerTraining
 from dbn.pretraining.method import PretrainingMethod
 from dbn.pretraining.new_unit_pair import new_unit_pair
@@ -94,8 +95,9 @@ class ContrastiveStep:
             )
 
     def __call__(
-        self, v: Tensor, optimizer: Optimizer | Any, generator: Noise = None, count: int | None = None
-    ) -> None:
+        self, v: Tensor, optimizer: Optimizer | Any, generator: Noise = None, count: int | None = None,
+        weights: Tensor | None = None,
+    ) -> None:  # fmt: skip
         """Take the step.
 
         Args:
@@ -104,10 +106,12 @@ class ContrastiveStep:
             optimizer: any torch optimiser of the model's parameters.
             generator: source of the sampler's noise.
             count: images in the minibatch over all processes; default ``batch``.
+            weights: how much each image counts, ``(batch,)``, in a group ``(members, batch)``; 1 on average over all
+                training images. None: all count the same.
         """
         if torch.is_grad_enabled():  # within a block that was said once: saying it takes as long as a small product
             with without_autograd(v.device):
-                self(v, optimizer, generator, count)
+                self(v, optimizer, generator, count, weights)
             return
         rbm, phases = self.rbm, self.phases_of(v.shape[-2])
         positive, negative = phases.positive, phases.negative
@@ -124,13 +128,16 @@ class ContrastiveStep:
             self.sampler.write_negative_states(rbm, positive, negative.v, generator)
             phases.condition_on_visible(rbm)
         self.sampler.continue_chains(rbm, phases, generator)
+        images = None if weights is None else image_weights(weights, self.sampler, count, rbm.weight.dtype)
         pull = None
         if self.sparsity is not None:
-            pull = self.sparsity.pull(rbm, positive.mean, 1 if count is None else v.shape[-2] / count)
+            share = 1 if count is None else v.shape[-2] / count
+            pull = self.sparsity.pull(rbm, positive.mean, share, None if images is None else images.values)
         statistics: Sequence[Tensor] = ()
         if self.gradient is not None:
-            statistics = self.gradient.statistics(phases.by_phase(rbm, count))
-        phases.write_gradient(rbm, count)
+            self.gradient.weighted = images is not None
+            statistics = self.gradient.statistics(phases.by_phase(rbm, count, images))
+        phases.write_gradient(rbm, count, images)
         for parameter, positions in self.shared:
             gradient_of(parameter).div_(positions)
         if pull is not None:
@@ -175,6 +182,7 @@ class RBMTraining(LayerTraining):
     """
 
     recordable: ClassVar[bool] = True
+    weighs_images: ClassVar[bool] = True
 
     layer: RBM
 
@@ -259,7 +267,7 @@ class RBMTraining(LayerTraining):
 
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
         """Take a :class:`ContrastiveStep`."""
-        self.step(batch.features, optimizer, self.generator, batch.count)
+        self.step(batch.features, optimizer, self.generator, batch.count, batch.weights)
 
     def on_train_epoch_end(self) -> None:
         """Have the sampler adapt to what it saw, before metrics and checkpoint."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from dbn.fitting.block_module import Optimizer
-from dbn.fitting.processes import add_gradients
+from dbn.fitting.processes import add_gradients, sum_over_all
 from dbn.models.dbm import DBM
 from dbn.models.mean_field import MeanField
 from dbn.pretraining.dbm_chains import ChainStates, PersistentStates
@@ -35,8 +35,9 @@ class DBMStep:
 
     @torch.no_grad()
     def __call__(
-        self, v: Tensor, optimizer: Optimizer | Any, generator: Noise = None, count: int | None = None
-    ) -> None:
+        self, v: Tensor, optimizer: Optimizer | Any, generator: Noise = None, count: int | None = None,
+        weights: Tensor | None = None,
+    ) -> None:  # fmt: skip
         """Take the step.
 
         Args:
@@ -45,19 +46,21 @@ class DBMStep:
             optimizer: any torch optimiser of the machine's parameters.
             generator: source of the chains' noise.
             count: images in the minibatch over all processes; default ``batch``.
+            weights: how much each image counts, as of :class:`dbn.pretraining.contrastive.ContrastiveStep`.
         """
         found = self.dbm.mean_field(v, steps=self.mean_field_steps, tolerance=self.mean_field_tolerance)
         moved = self.chains.move(self.dbm, found, generator)
         count = v.shape[-2] if count is None else count
         chains = count if self.chains.n_chains is None else self.chains.n_chains
-        write_gradient_of_phases(self.dbm, v, found, moved, count, chains, generator)
+        write_gradient_of_phases(self.dbm, v, found, moved, count, chains, generator, weights)
         add_gradients(self.dbm)
         optimizer.step()
 
 
 def write_gradient_of_phases(
-    dbm: DBM, v: Tensor, found: MeanField, moved: ChainStates, count: int, chains: int, generator: Noise = None
-) -> None:
+    dbm: DBM, v: Tensor, found: MeanField, moved: ChainStates, count: int, chains: int, generator: Noise = None,
+    weights: Tensor | None = None,
+) -> None:  # fmt: skip
     r"""Write the gradient of the mean of :math:`-L(q, v)` over the data into every ``grad``, without autograd.
 
     .. math:: -\frac{\partial L}{\partial W_l} = -\langle E_q[x_{l-1}] E_q[x_l]^T \rangle_{data}
@@ -74,6 +77,7 @@ def write_gradient_of_phases(
         count: images in the minibatch over all processes, whose gradients are then added.
         chains: chains over all processes.
         generator: source of noise for visible units whose means do not suffice.
+        weights: how much each image counts, ``(batch,)``, in a group ``(members, batch)``; None: all count the same.
     """
     negative = [
         dbm[0].reconstruction(field, generator) if k == 0 else dbm[k].mean(field)
@@ -85,10 +89,13 @@ def write_gradient_of_phases(
         own if k % 2 == 0 else both(positive, state)
         for k, (own, positive, state) in enumerate(zip(of_units, [v, *found.means], moved.states, strict=True))
     ]
-    weights = both(
-        v.new_full(v.shape[:-1], -1 / count), v.new_full(moved.states[0].shape[:-1], 1 / chains), grouped=v.dim() > 2
-    )
-    write_gradient(dbm, of_units, fields, states, weights)
+    of_images = v.new_full(v.shape[:-1], -1 / count)
+    of_chains = v.new_full(moved.states[0].shape[:-1], 1 / chains)
+    if weights is not None:  # those of both phases sum to zero, as without
+        (total,) = sum_over_all(weights.sum(-1, keepdim=v.dim() > 2))
+        of_images.mul_(weights)
+        of_chains.mul_(total / count)
+    write_gradient(dbm, of_units, fields, states, both(of_images, of_chains, grouped=v.dim() > 2))
 
 
 def write_gradient(

@@ -1,7 +1,7 @@
 """Joint training of all layers of a deep Boltzmann machine."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -31,6 +31,8 @@ class DBMTraining(LayerTraining):
         mean_field: ``steps`` and ``tolerance`` of inference.
         **options: of :class:`LayerTraining`.
     """
+
+    weighs_images: ClassVar[bool] = True
 
     layer: JointLayers
 
@@ -97,7 +99,7 @@ class DBMTraining(LayerTraining):
 
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
         """Take a :class:`DBMStep`."""
-        self.step(batch.features, optimizer, self.generator, batch.count)
+        self.step(batch.features, optimizer, self.generator, batch.count, batch.weights)
 
     def metrics_of(self, member: Any, train: Tensor, validation: Tensor | None) -> dict[str, float]:
         """See :func:`dbm_metrics`."""

@@ -86,8 +86,9 @@ class DenoisingStep:
 
     @torch.no_grad()
     def __call__(
-        self, x: Tensor, optimizer: Optimizer | Any, generator: Noise = None, count: int | None = None
-    ) -> None:
+        self, x: Tensor, optimizer: Optimizer | Any, generator: Noise = None, count: int | None = None,
+        weights: Tensor | None = None,
+    ) -> None:  # fmt: skip
         """Take the step.
 
         Args:
@@ -95,15 +96,18 @@ class DenoisingStep:
             optimizer: any torch optimiser of the layers' parameters.
             generator: source of the corruption.
             count: images in the minibatch over all processes; default ``batch``.
+            weights: of the images' losses, ``(batch,)``, in a group ``(members, batch)``; None: 1 for all.
         """
         for layer in self.layers:
             layer.connection.refresh()
-        self.write_gradient(self.corruption(x, generator), x, count)
+        self.write_gradient(self.corruption(x, generator), x, count, weights)
         add_gradients(self.module)
         optimizer.step()
 
-    def write_gradient(self, corrupted: Tensor, x: Tensor, count: int | None = None) -> None:
-        """Write the gradient of the losses' sum over ``count`` (default: the batch) into every ``grad``."""
+    def write_gradient(
+        self, corrupted: Tensor, x: Tensor, count: int | None = None, weights: Tensor | None = None
+    ) -> None:
+        """Write the gradient of the losses' weighted sum over ``count`` (default: the batch) into every ``grad``."""
         layers = self.layers
         encoded = [corrupted]
         for layer in layers:
@@ -113,6 +117,8 @@ class DenoisingStep:
             decoded.insert(0, layer.visible.mean(layer.connection.visible_field(decoded[0])))
 
         error = (decoded[0] - x).mul_(1 / (count or x.shape[-2]))
+        if weights is not None:
+            error.mul_(weights.unsqueeze(-1))
         of_decoder = []
         for layer, states in zip(layers, decoded[1:], strict=True):
             of_decoder.append(error)
@@ -158,6 +164,8 @@ class DenoisingTraining(LayerTraining):
         **options: of :class:`LayerTraining`.
     """
 
+    weighs_images: ClassVar[bool] = True
+
     layer: TiedAutoencoder | JointLayers
 
     def __init__(
@@ -187,7 +195,7 @@ class DenoisingTraining(LayerTraining):
 
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
         """Take a :class:`DenoisingStep`."""
-        self.step(batch.features, optimizer, self.generator, batch.count)
+        self.step(batch.features, optimizer, self.generator, batch.count, batch.weights)
 
     def metrics_of(self, member: Any, train: Tensor, validation: Tensor | None) -> dict[str, float]:
         """See :func:`autoencoder_metrics`."""

@@ -30,6 +30,7 @@ def fit(
     rbm: RBM,
     images: StoredImages | Tensor | NDArray[Any],
     *,
+    weights: Tensor | NDArray[Any] | None = None,
     epochs: int = 50,
     sampler: Sampler | None = None,
     seed: int = 0,
@@ -45,6 +46,8 @@ def fit(
             booleans, or zeros and ones, ``(n, n_visible)``, ``(n, height, width)`` or ``(n, channels, height, width)``.
             Features must be values of the visible units, for Bernoulli units in [0, 1]; they are not scaled: pass
             8-bit greys as ``X / 255``.
+        weights: how much each image counts, ``(n,)`` numbers from 0, of which only the proportions matter: training is
+            by the gradient of the weighted mean log-likelihood. None: those of ``images``, or all the same.
         epochs: passes through the images.
         sampler: sampler of the negative phase; None: CD-1.
         seed: seed of the order of the images and of the Gibbs noise.
@@ -59,7 +62,7 @@ def fit(
 
     Raises:
         SettingError: an invalid setting, or one without effect here.
-        DataError: there are no images, or they do not match the RBM; see
+        DataError: there are no images, or they do not match the RBM, or the weights them; see
             :func:`dbn.data.from_arrays.training_images`.
         DivergenceError: parameters became infinite or NaN.
 
@@ -82,7 +85,7 @@ def fit(
         raise SettingError(f"sampler={sampler!r}: give a sampler itself, such as ContrastiveDivergence(1), or None.")
     sampler = ContrastiveDivergence() if sampler is None else sampler
     layer = settings_of_fit(rbm, sampler, {**settings, "epochs": epochs})
-    train = training_images(images, rbm.n_visible, rbm.visible.interval, type(rbm.visible).__name__)
+    train = training_images(images, rbm.n_visible, rbm.visible.interval, type(rbm.visible).__name__, weights)
     module = RBMTraining(rbm, layer, sampler, seeds=[seed], precision=precision)
     return train_alone(module, train, callbacks)
 
@@ -107,6 +110,7 @@ def train_alone(module: RBMTraining, train: StoredImages, callbacks: Iterable[Ca
 
 def fit_alone(module: LayerTraining, train: StoredImages, callbacks: Iterable[Callback] | Callback) -> None:
     """Train what a module trains, in place, on its device; arguments as of :func:`train_alone`."""
+    module.check_weights(train)
     settings, (seed,) = module.settings, module.seeds
     weight = module.layer.weights()[0]
     device, options = weight.device, _trainer_on(weight.device)

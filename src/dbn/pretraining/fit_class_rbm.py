@@ -28,6 +28,7 @@ def fit_class_rbm(
     images: StoredImages | Tensor | NDArray[Any],
     labels: Tensor | NDArray[Any] | None = None,
     *,
+    weights: Tensor | NDArray[Any] | None = None,
     objective: str = "hybrid",
     generative_weight: float = 0.01,
     epochs: int = 50,
@@ -44,6 +45,7 @@ def fit_class_rbm(
         images: as for :func:`dbn.pretraining.fit`.
         labels: class numbers ``(n,)``, whole numbers from 0; None: those of ``images``, such as
             ``load_data(digits()).train``.
+        weights: how much each image counts, as for :func:`dbn.pretraining.fit`.
         objective: ``generative``, ``discriminative`` or ``hybrid``, see
             :class:`dbn.pretraining.class_rbm_step.Objective`.
         generative_weight: of the generative term of ``hybrid``.
@@ -87,7 +89,7 @@ def fit_class_rbm(
     sampler = ContrastiveDivergence() if sampler is None else sampler
     wanted = Objective(objective, generative_weight)
     layer = settings_of_fit(rbm, sampler, {**settings, "epochs": epochs})
-    train = training_images(images, rbm.n_visible, rbm.visible.interval, type(rbm.visible).__name__)
+    train = training_images(images, rbm.n_visible, rbm.visible.interval, type(rbm.visible).__name__, weights)
     train = replace(train, labels=class_numbers(train, labels, hidden.n_labels))  # type: ignore[type-var]  # a dataclass
     module = ClassRBMTraining(rbm, layer, sampler, wanted, seeds=[seed], precision=precision)
     return train_alone(module, train, callbacks)

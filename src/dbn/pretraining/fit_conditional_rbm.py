@@ -28,6 +28,7 @@ def fit_conditional_rbm(
     images: StoredImages | Tensor | NDArray[Any],
     conditions: Tensor | NDArray[Any],
     *,
+    weights: Tensor | NDArray[Any] | None = None,
     epochs: int = 50,
     steps: Steps = 1,
     persistent: bool = False,
@@ -42,6 +43,7 @@ def fit_conditional_rbm(
         images: as for :func:`dbn.pretraining.fit`.
         conditions: side information of each image, ``(n, n_conditions)`` floats, which should be of the size of one; or
             class numbers ``(n,)``.
+        weights: how much each image counts, as for :func:`dbn.pretraining.fit`.
         epochs: passes through the images.
         steps: of Gibbs sampling, or a schedule.
         persistent: a chain for each image that goes on from epoch to epoch, in place of contrastive divergence, see
@@ -83,7 +85,7 @@ def fit_conditional_rbm(
     sampler: Sampler = ContrastiveDivergence(steps)
     layer = settings_of_fit(rbm, sampler, {**settings, "epochs": epochs})
     check_no_gradient_settings("fit_conditional_rbm", layer)
-    train = training_images(images, rbm.n_visible, rbm.visible.interval, type(rbm.visible).__name__)
+    train = training_images(images, rbm.n_visible, rbm.visible.interval, type(rbm.visible).__name__, weights)
     with torch.no_grad():
         u = rbm.conditions(conditions)
     if len(u) != len(train):

@@ -33,6 +33,7 @@ def up_down(
     images: StoredImages | Tensor | NDArray[Any],
     labels: Tensor | NDArray[Any] | None = None,
     *,
+    weights: Tensor | NDArray[Any] | None = None,
     epochs: int = 30,
     steps: Steps = 3,
     sample_visible: bool = False,
@@ -48,6 +49,7 @@ def up_down(
             stays as it is. With :class:`dbn.models.units.BernoulliWithLabel` as its top hidden units it learns labels.
         images: as for :func:`dbn.pretraining.fit`.
         labels: class numbers ``(n,)`` where the top RBM has a label; None: those of ``images``.
+        weights: how much each image counts, as for :func:`dbn.pretraining.fit`.
         epochs: passes through the images.
         steps: of Gibbs sampling in the top RBM, or a schedule, ``{0: 3, 100: 6}``.
         sample_visible: draw the visible units of the sleep phase, see
@@ -91,7 +93,8 @@ def up_down(
     layers = untied_layers([stack[k] for k in range(len(stack))])
     lowest, top = stack[0], stack[len(stack) - 1]
     own = LayerSettings(n_hidden=top.n_hidden, epochs=epochs, **{"learning_rate": 0.03, **settings})
-    train = training_images(images, lowest.n_visible, lowest.visible.interval, type(lowest.visible).__name__)
+    visible = lowest.visible
+    train = training_images(images, lowest.n_visible, visible.interval, type(visible).__name__, weights)
     if isinstance(top.hidden, BernoulliWithLabel):
         known = class_numbers(train, labels, top.hidden.n_labels)
         train = replace(train, labels=known)  # type: ignore[type-var]  # a dataclass

@@ -222,6 +222,7 @@ def train_layer(
             monitored=[images.sample(MONITORED_IMAGES) for images in monitored],
             monitored_validation=[images.sample(MONITORED_IMAGES) for images in validation],
         )
+        module.check_weights(train[0])
         loaders = [
             BlockLoader(
                 images, batch_size=settings.batch_size, seed=stack.seed, counters=(number,), **loader_context(trainer)

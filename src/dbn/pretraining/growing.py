@@ -8,6 +8,7 @@ from typing import Any
 
 from dbn.data import DataSet
 from dbn.data.augment import Augment
+from dbn.data.image_weights import relative
 from dbn.data.images import ImageSet
 from dbn.errors import SettingError
 from dbn.fitting.processes import wait_for_all
@@ -104,7 +105,7 @@ class GrowingStack:
         self.finished_stages: set[int] = set()
         self.store = Representations("compute" if augment else representations, run.directory)
         shapes = [layer.output_shape for layer in untrained_layers(method, settings, visible, data.shape)]
-        self.train: ImageSet = same_windows(data.train, [math.prod(shape) for shape in shapes[:-1]])
+        self.train: ImageSet = same_windows(relative(data.train), [math.prod(shape) for shape in shapes[:-1]])
         self.images = self.train
         self.validation: ImageSet = data.validation
         self.validation_images = self.validation

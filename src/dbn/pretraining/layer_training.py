@@ -3,13 +3,14 @@
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from dbn.data.blocks import Block, Minibatch
-from dbn.errors import DivergenceError
+from dbn.data.images import ImageSet
+from dbn.errors import DivergenceError, SettingError
 from dbn.fitting.block_module import BlockModule, Optimizer
 from dbn.fitting.checkpoints import any_process
 from dbn.fitting.ranks import is_first
@@ -51,6 +52,9 @@ class LayerTraining(BlockModule):
         warnings: of each member, signs that its training fails by their kinds, see
             :mod:`dbn.pretraining.warning_signs`.
     """
+
+    weighs_images: ClassVar[bool] = False
+    """Whether :meth:`minibatch_step` uses the images' weights; where it does not, images with weights are refused."""
 
     def __init__(
         self,
@@ -185,6 +189,19 @@ class LayerTraining(BlockModule):
             return block
         noise = streams(self.seeds, "pretraining_augment", *counters, device=block.device)
         return block.with_features(self.prepare(block.features, noise))
+
+    def check_weights(self, images: ImageSet) -> None:
+        """Refuse images with weights where training would leave them out.
+
+        Raises:
+            SettingError: it would.
+        """
+        if images.weights is not None and not self.weighs_images:
+            raise SettingError(
+                f"data.weights: {type(self).__name__} does not weigh its images. Train without weights, "
+                "data.weights=null, or use method=rbm; a module of your own whose minibatch_step uses batch.weights "
+                "says so by weighs_images = True."
+            )
 
     @abstractmethod
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:

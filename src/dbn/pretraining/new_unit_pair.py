@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from dbn.data.image_weights import sum_of_rows, total_weight, weighted_chunks
 from dbn.data.images import ImageSet
 from dbn.errors import SettingError
 from dbn.models.connections import make_connection
@@ -62,8 +63,11 @@ def initialise_from_data(visible: Units, settings: LayerSettings, images: ImageS
 
 
 def variance_of(images: ImageSet, mean: Tensor) -> Tensor:
-    """Variance of every feature about its ``mean`` ``(n_features,)``, with divisor ``n``: ``(n_features,)`` float32."""
+    """Variance of every feature about its ``mean`` ``(n_features,)`` by the images' weights: ``(n_features,)`` float32.
+
+    The divisor is the sum of the weights, which is the number of images where they have none.
+    """
     squares = torch.zeros(images.n_features, dtype=torch.float64, device=mean.device)
-    for chunk in images.chunks():
-        squares += (chunk.double() - mean.double()).square().sum(0)
-    return (squares / len(images)).float()
+    for chunk, weights in weighted_chunks(images):
+        squares += sum_of_rows((chunk - mean.double()).square(), weights)
+    return (squares / total_weight(images)).float()

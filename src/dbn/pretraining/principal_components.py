@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from dbn.data.image_weights import sum_of_rows, total_weight, weighted_chunks
 from dbn.data.images import ImageSet
 from dbn.errors import SettingError
 from dbn.models import flops
@@ -143,15 +144,16 @@ def principal_components(images: ImageSet) -> tuple[Tensor, Tensor, Tensor]:
 
     Returns:
         mean: ``(n_features,)``.
-        variances: ``(n_features,)``, with divisor ``n - 1``, the largest first.
+        variances: ``(n_features,)``, with divisor ``n - 1``, the largest first; of images with weights both moments
+            are weighted, and ``n`` is the sum of their weights.
         components: orthonormal columns ``(n_features, n_features)``; the entry of largest size of each is positive.
     """
-    n, zero = len(images), torch.zeros(images.n_features, dtype=torch.float64)
-    mean = sum((chunk.double().sum(0).cpu() for chunk in images.chunks()), zero) / n
+    n, zero = total_weight(images), torch.zeros(images.n_features, dtype=torch.float64)
+    mean = sum((sum_of_rows(*own).cpu() for own in weighted_chunks(images)), zero) / n
     covariance = torch.zeros(len(mean), len(mean), dtype=torch.float64)
-    for chunk in images.chunks():
-        centred = chunk.double().cpu() - mean
-        covariance.addmm_(centred.T, centred)
+    for chunk, weights in weighted_chunks(images):
+        centred = chunk.cpu() - mean
+        covariance.addmm_(centred.T, centred if weights is None else centred * weights.cpu().unsqueeze(1))
     variances, vectors = torch.linalg.eigh(covariance / max(1, n - 1))
     variances, vectors = variances.flip(0).clamp(min=0), vectors.flip(1)
     largest = vectors.abs().argmax(0, keepdim=True)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dbn.data.block_reader import BlockReader, Gather, Gathered, Stored
-from dbn.data.images import Images, ImageSet
+from dbn.data.images import Images, ImageSet, rows_of
 from dbn.data.streamed.images import StreamedImages
 from dbn.data.streamed.npy import NpyFile
 from dbn.data.streamed.rows import Rows
@@ -87,7 +87,8 @@ def propagate(layer: Layer, images: ImageSet) -> ImageSet:
     for chunk in images.chunks():
         features[start : start + len(chunk)] = layer.up(chunk)
         start += len(chunk)
-    return Images.from_features(features, images.labels)
+    found = Images.from_features(features, images.labels)
+    return found if images.weights is None else found.weighted(images.weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +107,11 @@ class PropagatedImages(ImageSet):
     def labels(self) -> Tensor | None:  # type: ignore[override]
         """Labels of the images."""
         return self.below.labels
+
+    @property
+    def weights(self) -> Tensor | None:  # type: ignore[override]
+        """Weights of the images."""
+        return self.below.weights
 
     @property
     def n_features(self) -> int:
@@ -145,7 +151,8 @@ class PropagatedImages(ImageSet):
 
     def take(self, index: Tensor) -> ImageSet:
         """The images at ``index`` ``(m,)`` (numbers or a mask), their hidden means in memory."""
-        return Images.from_features(self.features(index), None if self.labels is None else self.labels[index])
+        found = Images.from_features(self.features(index), rows_of(self.labels, index))
+        return found if self.weights is None else found.weighted(self.weights[index])
 
     def to(self, device: torch.device | str) -> "PropagatedImages":
         """The same images, computed on ``device``."""
@@ -195,7 +202,7 @@ def on_disk(images: PropagatedImages, file: Path) -> StreamedImages:
         raise DataError(f"{file} holds {found.dtype} of shape {found.shape}, not float32 of {shape}. Take it away.")
     layout = images.below.layout if isinstance(images.below, StreamedImages) else Layout(row_bytes)
     rows = Rows(found, (1, 1, shape[1]), torch.empty(0, dtype=torch.int64))
-    return StreamedImages.of(rows, images.labels, layout)
+    return replace(StreamedImages.of(rows, images.labels, layout), weights=images.weights)
 
 
 def _write(file: Path, images: PropagatedImages) -> None:

@@ -38,18 +38,24 @@ class Sparsity:
                 "are on a fraction of the time. Use hidden=bernoulli, or sparsity_target=null."
             )
 
-    def pull(self, rbm: RBM, mean: Tensor, share: float) -> Tensor:
+    def pull(self, rbm: RBM, mean: Tensor, share: float, weights: Tensor | None = None) -> Tensor:
         """What is added to the gradient of the hidden biases.
 
         Args:
             rbm: the model.
             mean: hidden means of the data ``(batch, n_hidden)``, in a group ``(members, batch, n_hidden)``.
             share: of the minibatch that this process has; those of all processes are added.
+            weights: of the images ``(batch,)``, in a group ``(members, batch)``, whose mean activation is then the
+                weighted one; the pull is in proportion to their sum, as the gradient is. None: 1 for all.
 
         Returns:
             Of the shape of the biases.
         """
-        activation = mean.mean(-2, keepdim=True)
+        if weights is None:
+            activation = mean.mean(-2, keepdim=True)
+        else:
+            each = (mean.to(weights) - self.target).mul_(weights.unsqueeze(-1))
+            activation = each.mean(-2, keepdim=True).add_(self.target)
         if rbm.hidden.positions > 1:
             activation = activation.unflatten(-1, (rbm.hidden.positions, -1)).mean(-2)
         return activation.sub_(self.target).mul_(self.cost * share).view_as(rbm.hidden.bias)

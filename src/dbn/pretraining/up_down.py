@@ -51,6 +51,8 @@ class UpDownTraining(LayerTraining):
         **options: of :class:`LayerTraining`.
     """
 
+    weighs_images: ClassVar[bool] = True
+
     layer: JointLayers
     step: UpDownStep
 
@@ -95,7 +97,7 @@ class UpDownTraining(LayerTraining):
     def minibatch_step(self, batch: Minibatch, optimizer: Optimizer | Any) -> None:
         """Take an :class:`UpDownStep`."""
         labels = None if self.step.labelled is None else batch.labels
-        self.step(batch.features, labels, optimizer, self.generator, batch.count)
+        self.step(batch.features, labels, optimizer, self.generator, batch.count, batch.weights)
 
     def metrics_of(self, member: Any, train: Tensor, validation: Tensor | None) -> dict[str, float]:
         """See :func:`up_down_metrics`."""

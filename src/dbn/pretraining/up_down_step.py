@@ -11,7 +11,7 @@ from dbn.errors import SettingError
 from dbn.fitting.block_module import Optimizer
 from dbn.fitting.processes import add_gradients
 from dbn.models.layer import Layer
-from dbn.models.phases import Phases
+from dbn.models.phases import ImageWeights, Phases
 from dbn.models.rbm import RBM
 from dbn.models.units import Bernoulli, BernoulliWithLabel
 from dbn.models.untied import Untied
@@ -70,17 +70,18 @@ class UpDownStep:
 
     def __call__(
         self, v: Tensor, labels: Tensor | None, optimizer: Optimizer | Any, generator: Noise = None,
-        count: int | None = None,
+        count: int | None = None, weights: Tensor | None = None,
     ) -> None:  # fmt: skip
         """Take the step; arguments as of :meth:`write_gradient`, and any torch optimiser of the parameters."""
         with without_autograd(v.device):
-            self.write_gradient(v, labels, generator, count)
+            self.write_gradient(v, labels, generator, count, weights)
             add_gradients(self.parameters)
             optimizer.step()
 
     def write_gradient(
-        self, v: Tensor, labels: Tensor | None = None, generator: Noise = None, count: int | None = None
-    ) -> None:
+        self, v: Tensor, labels: Tensor | None = None, generator: Noise = None, count: int | None = None,
+        weights: Tensor | None = None,
+    ) -> None:  # fmt: skip
         """Write the gradients, summed over images and divided by ``count``, into every ``grad``.
 
         Args:
@@ -88,21 +89,23 @@ class UpDownStep:
             labels: class numbers ``(batch,)`` int64, in a group ``(members, batch)``; None: the top RBM has no label.
             generator: source of noise.
             count: images in the minibatch over all processes; default ``batch``.
+            weights: how much each image counts, and what is dreamt from it, ``(batch,)``, in a group ``(members,
+                batch)``; None: all count the same.
         """
         for layer in self.lower:
             layer.connection.refresh()
             layer.generative.refresh()
-        weights = pair_weights(v, count)
+        of_pairs = pair_weights(v, count, weights)
 
         # Wake phase: the generative weights reconstruct what the recognition weights have made of the images.
         awake = [v]
         for layer in self.lower:
             awake.append(layer.hidden.sample(layer.connection.hidden_field(awake[-1]), generator))
         for layer, (below, above) in zip(self.lower, pairwise(awake), strict=True):
-            layer.write_generative_gradient(below, above, weights)
+            layer.write_generative_gradient(below, above, of_pairs)
 
         # The top RBM's Gibbs chain, from the states of the wake phase.
-        dream = self.write_top_gradient(awake[-1], labels, generator, count)
+        dream = self.write_top_gradient(awake[-1], labels, generator, count, weights)
 
         # Sleep phase: the recognition weights recover the causes of what the generative weights make of the chain.
         for layer in reversed(self.lower):
@@ -111,11 +114,12 @@ class UpDownStep:
                 dream = layer.visible.mean(field)
             else:
                 dream = layer.visible.sample(field, generator)
-            layer.write_recognition_gradient(dream, above, weights)
+            layer.write_recognition_gradient(dream, above, of_pairs)
 
     def write_top_gradient(
-        self, x: Tensor, labels: Tensor | None, generator: Noise = None, count: int | None = None
-    ) -> Tensor:
+        self, x: Tensor, labels: Tensor | None, generator: Noise = None, count: int | None = None,
+        weights: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
         """Write the top RBM's gradient of contrastive divergence; returns the states at the end of its chain.
 
         Args:
@@ -123,10 +127,11 @@ class UpDownStep:
             labels: as of :meth:`write_gradient`.
             generator: source of noise.
             count: as of :meth:`write_gradient`.
+            weights: likewise.
         """
         if self.labelled is not None:
             assert labels is not None  # UpDownPretraining.check_data has made sure
-            self.labelled.write_gradient(x, labels, generator, count)
+            self.labelled.write_gradient(x, labels, generator, count, weights)
             return self.labelled.phases_of(x.shape[-2]).negative.v
         rbm, phases = self.top, Phases(self.top, x.shape[-2])
         positive, negative = phases.positive, phases.negative
@@ -135,7 +140,7 @@ class UpDownStep:
         positive.condition_on_visible(rbm)
         self.sampler.write_negative_states(rbm, positive, negative.v, generator)
         negative.condition_on_visible(rbm)
-        phases.write_gradient(rbm, count)
+        phases.write_gradient(rbm, count, None if weights is None else ImageWeights(weights.to(rbm.weight.dtype)))
         return negative.v
 
 
@@ -145,9 +150,11 @@ TOO_FEW = (
 )
 
 
-def pair_weights(v: Tensor, count: int | None) -> Tensor:
+def pair_weights(v: Tensor, count: int | None, weights: Tensor | None = None) -> Tensor:
     """Weights of pairs of states with the data's sign and the model's: ``(2 * batch,)``, in a group ``(2, ...)``."""
     each = v.new_full(v.shape[:-1], 1 / (count or v.shape[-2]))
+    if weights is not None:
+        each.mul_(weights)
     return torch.cat([-each, each]) if v.dim() == 2 else torch.stack([-each, each])
 
 

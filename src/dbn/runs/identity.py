@@ -55,6 +55,8 @@ UNUSED_BY_SAMPLERS = (("chains", None),)
 """Settings of samplers that are equivalent to leaving them out, which earlier versions did not have."""
 NO_BLOCKS = ("blocks", None)
 """Setting of the group ``network`` that is equivalent to leaving it out."""
+NO_WEIGHTS = ("weights", None)
+"""Setting of the group ``data``, and of its reader, that is equivalent to leaving it out."""
 LABEL_KEYS = frozenset({"n_labelled", "n_validation"})
 """Keys of the group ``data`` that do not affect pretraining."""
 LOCATION_KEYS = frozenset({"name", "path", "root", "source"})
@@ -137,9 +139,12 @@ def without_effect(*settings: Mapping[str, Any]) -> set[str]:
 
 def data_identity(data: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of the group ``data`` that determine the images of each split and how they are read."""
-    read_by = {key: value for key, value in data.get("source", {}).items() if key not in LOCATION_KEYS}
     others = {*LOCATION_KEYS, *LABEL_KEYS, "representations"}
-    return {**{key: value for key, value in data.items() if key not in others}, "source": read_by}
+    read_by, own = (
+        {key: value for key, value in group.items() if key not in left_out and (key, value) != NO_WEIGHTS}
+        for group, left_out in ((data.get("source", {}), LOCATION_KEYS), (data, others))
+    )
+    return {**own, "source": read_by}
 
 
 def trainer_identity(trainer: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,9 @@ class Sampler(ABC):
     starts_at_data: ClassVar[bool] = True
     """Whether it needs the positive phase's hidden field. Without it, the fields of both phases are one product."""
 
+    chains_of_images: ClassVar[bool] = False
+    """Whether state ``k`` of the negative phase is the end of a chain of image ``k`` of the minibatch."""
+
     n_chains: int | None = None
     """Number of chains over all processes, each a state of the negative phase; None: one for each image."""
     processes: int = 1

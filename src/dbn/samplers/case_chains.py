@@ -1,5 +1,7 @@
 """Persistent chains of which each belongs to a training case, for models that side information makes others."""
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from dbn.models.phases import Phase
@@ -26,6 +28,8 @@ class CaseChains(GibbsSampler):
         Tieleman (2008), *Training RBMs using approximations to the likelihood gradient*, ICML; on conditional models:
         Mnih, Larochelle & Hinton (2011), section 4.
     """
+
+    chains_of_images: ClassVar[bool] = True
 
     cases: Tensor
 

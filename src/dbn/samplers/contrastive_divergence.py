@@ -1,5 +1,7 @@
 """Contrastive divergence: short chains that start at the data."""
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from dbn.models.phases import Phase
@@ -26,6 +28,8 @@ class ContrastiveDivergence(GibbsSampler):
     References:
         Hinton (2002), *Training products of experts by minimizing contrastive divergence*; Hinton (2012), section 3.
     """
+
+    chains_of_images: ClassVar[bool] = True
 
     def __init__(self, steps: Steps = 1, *, sample_visible: bool = False) -> None:
         super().__init__(steps)

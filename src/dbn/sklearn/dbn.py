@@ -15,6 +15,7 @@ from dbn.settings import Check, optional, within
 from dbn.sklearn.inputs import Inputs
 from dbn.sklearn.parameters import PRETRAINING_CHECKS, SHARED_CHECKS, check_layer_sizes, checked, sizes_of
 from dbn.sklearn.pretrained_stack import pretrained
+from dbn.sklearn.row_weights import weighted_rows
 from dbn.sklearn.transformer import ScaledTransformer, check_layer, draw_seed
 from dbn.sklearn.undisturbed import undisturbed
 
@@ -82,22 +83,28 @@ class DBN(ScaledTransformer):
         self.verbose = verbose
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> "DBN":
-        """Train on rows ``X`` ``(n_samples, n_features)``, dense or sparse; ``y`` is ignored.
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> "DBN":
+        """Train on rows.
+
+        Args:
+            X: ``(n_samples, n_features)``, dense or sparse.
+            y: ignored.
+            sample_weight: how much each row counts ``(n_samples,)``, of which only the proportions matter; rows of
+                weight 0 are left out. None: all the same.
 
         Raises:
-            ValueError: a parameter or ``X`` is invalid.
+            ValueError: a parameter, ``X`` or ``sample_weight`` is invalid.
             DivergenceError: parameters became infinite or NaN.
         """
         given = checked(self, CHECKS)
         sizes = sizes_of(given["hidden_layer_sizes"])
         check_layer(self, given["layer"], len(sizes))
-        X = self._rows(X)
+        X, weights = weighted_rows(self._rows(X), sample_weight)
         self.random_state_ = check_random_state(self.random_state)
         self.inputs_ = Inputs.of(X, given["scaling"])
         with undisturbed(self, "learning_rate"):
             self.dbn_ = pretrained(
-                self.inputs_, X, sizes, seed=draw_seed(self.random_state_),
+                self.inputs_, X, sizes, weights=weights, seed=draw_seed(self.random_state_),
                 learning_rates=[given["learning_rate"]] * len(sizes), sampler=given["sampler"],
                 gibbs_steps=given["gibbs_steps"], progress=given["verbose"] > 0, epochs=given["n_iter"],
                 batch_size=given["batch_size"], momentum=given["momentum"],

@@ -20,6 +20,7 @@ from dbn.settings import Check, within
 from dbn.sklearn.inputs import Inputs, dtype_of
 from dbn.sklearn.parameters import PRETRAINING_CHECKS, SHARED_CHECKS, checked
 from dbn.sklearn.progress import print_each_epoch
+from dbn.sklearn.row_weights import weighted_rows
 from dbn.sklearn.samplers import SAMPLERS
 from dbn.sklearn.transformer import ScaledTransformer, array, draw_seed
 from dbn.sklearn.undisturbed import undisturbed
@@ -95,20 +96,26 @@ class RBM(ScaledTransformer):
         self.verbose = verbose
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> "RBM":
-        """Train on rows ``X`` ``(n_samples, n_features)``, dense or sparse; ``y`` is ignored.
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> "RBM":
+        """Train on rows.
+
+        Args:
+            X: ``(n_samples, n_features)``, dense or sparse.
+            y: ignored.
+            sample_weight: how much each row counts ``(n_samples,)``, of which only the proportions matter; rows of
+                weight 0 are left out. None: all the same.
 
         Raises:
-            ValueError: a parameter or ``X`` is invalid.
+            ValueError: a parameter, ``X`` or ``sample_weight`` is invalid.
             DivergenceError: parameters became infinite or NaN.
         """
         given = checked(self, CHECKS)
-        X = self._rows(X)
+        X, weights = weighted_rows(self._rows(X), sample_weight)
         self._start(X, given)
         if given["n_iter"]:
             with undisturbed(self, "learning_rate"):
                 fit(
-                    self.rbm_, self.inputs_.images(X), epochs=given["n_iter"], sampler=self._sampler,
+                    self.rbm_, self.inputs_.images(X, weights=weights), epochs=given["n_iter"], sampler=self._sampler,
                     seed=draw_seed(self.random_state_), learning_rate=given["learning_rate"] * self.inputs_.rate_factor,
                     batch_size=given["batch_size"], momentum=given["momentum"], initial_momentum_epochs=0,
                     weight_cost=given["weight_decay"],

@@ -13,6 +13,7 @@ import torch
 from dbn.commands.texts import with_texts
 from dbn.data import DataSet, label_subset
 from dbn.data.few_images import even_steps, few_images, is_fast
+from dbn.data.image_weights import relative
 from dbn.data.images import ImageSet
 from dbn.data.split.strata import distinct, stratified
 from dbn.data.split_settings import n_validation_of
@@ -103,7 +104,8 @@ def _work(
     check_finetuning(config)
     settings = settings_of("training", TrainingSettings, config["training"])
     data = inputs_of([run.config for run in runs])
-    sets = [weighted(labelled(own, run.config), settings.class_weights) for run, own in zip(runs, data, strict=True)]
+    sets = [labelled(own, run.config) for run, own in zip(runs, data, strict=True)]
+    sets = [weighted(replace(own, train=relative(own.train)), settings.class_weights) for own in sets]
     others: list[ImageSet] = []
     if config["unlabelled"] is not None:
         others = [unlabelled_images(own, run.config) for run, own in zip(runs, data, strict=True)]

@@ -31,8 +31,10 @@ class Autoencoder(FineTuning):
     def losses(self, outputs: Tensor, batch: Minibatch) -> Tensor:
         """Loss of each image, summed over pixels: cross-entropy in nats, or half the squared error for real pixels."""
         if self.real:
-            return 0.5 * F.mse_loss(outputs, batch.features, reduction="none").sum(-1)
-        return F.binary_cross_entropy_with_logits(outputs, batch.features, reduction="none").sum(-1)
+            losses = 0.5 * F.mse_loss(outputs, batch.features, reduction="none").sum(-1)
+        else:
+            losses = F.binary_cross_entropy_with_logits(outputs, batch.features, reduction="none").sum(-1)
+        return losses if batch.weights is None else losses * batch.weights
 
     def reconstruct(self, features: Tensor) -> Tensor:
         """Reconstructions of images ``(batch, n_features)``; same shape."""

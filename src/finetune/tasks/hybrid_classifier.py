@@ -72,6 +72,8 @@ class HybridClassifier(Classifier):
             fields = hidden.layer(x)
             logits = output.layer(fields)
         contrast = self.contrast(x, fields, logits, batch.labels)
+        if batch.weights is not None:
+            contrast = contrast * batch.weights
         return (losses.sum() + self.settings.generative * contrast.sum()) / batch.count, losses
 
     def contrast(self, x: Tensor, fields: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
@@ -99,6 +101,8 @@ class HybridClassifier(Classifier):
         x, reconstruction = self.phases
         scale = self.settings.generative / batch.count
         weights = x.new_full(x.shape[:-1], scale)
+        if batch.weights is not None:
+            weights.mul_(batch.weights)
         states = torch.cat([x, reconstruction]) if x.dim() == 2 else torch.stack([x, reconstruction])
         both = torch.cat([-weights, weights]) if x.dim() == 2 else torch.stack([-weights, weights])
         with torch.no_grad():

@@ -20,6 +20,7 @@ LATER = ("crop", "flip", "brightness", "contrast", "saturation")
 def of_earlier_version(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration as it was before crops, mirror images and colours, and before these settings of layers."""
     earlier = deepcopy(config)
+    del earlier["data"]["weights"]
     for key in ("patience", "watch", "sparsity_target", "sparsity_cost", *LAYER):
         del earlier["stack"]["every_layer"][key]
     for settings in (earlier["augment"], earlier["stack"]["augment"]):

@@ -1,4 +1,4 @@
-"""scikit-learn's own checks of an estimator, every one of them."""
+"""scikit-learn's own checks of an estimator; the two that repeat rows in place of weights suppose full batches."""
 
 from typing import Any
 
@@ -16,6 +16,13 @@ ESTIMATORS = [
 ]
 
 
-@parametrize_with_checks(ESTIMATORS)
+STOCHASTIC = "a row of weight 2 is in one minibatch, a repeated row in two: stochastic gradients differ"
+EXPECTED_FAILURES = {
+    "check_sample_weight_equivalence_on_dense_data": STOCHASTIC,
+    "check_sample_weight_equivalence_on_sparse_data": STOCHASTIC,
+}
+
+
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=lambda estimator: EXPECTED_FAILURES)
 def test_it_passes(estimator: Any, check: Any) -> None:
     check(estimator)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dbn.data.image_weights import checked_weights
 from dbn.data.source import COUNTS, Source
 from dbn.data.split.label_subset import encode_labels, normalise_labels
 from dbn.errors import DataError, SettingError
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 ROLES = ("images", "labels", "test_images", "test_labels", "validation_images", "validation_labels")
 """Roles of arrays, which are also the default names of the arrays."""
+WEIGHTS = "weights"
+"""Role of the training images' weights, an array that has no default name."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,8 @@ def choose(path: Path, found: Mapping[str, ArrayHeader], names: Mapping[str, str
     Args:
         path: of the file, for messages.
         found: arrays of the file by name.
-        names: for each of :data:`ROLES` the name of its array; None: unused. An array with the default name may be
-            missing, except ``images``.
+        names: for each of :data:`ROLES`, and for :data:`WEIGHTS`, the name of its array; None: unused. An array with
+            the default name may be missing, except ``images``.
 
     Returns:
         Name of the array by role, for the arrays that exist.
@@ -71,15 +74,15 @@ def choose(path: Path, found: Mapping[str, ArrayHeader], names: Mapping[str, str
     if names["images"] is None:
         raise SettingError(f"data.images=null: say which array of {path} holds the images.{_advice(found, names)}")
     chosen = {}
-    for role in ROLES:
+    for role in (*ROLES, WEIGHTS):
         wanted = names.get(role)
         if wanted is None:
             continue
         name = str(wanted)
         if name in found:
             chosen[role] = name
-        elif role == "images" or name != role:
-            said = "" if name == role else f"data.{role}={name}: "
+        elif role in ("images", WEIGHTS) or name != role:
+            said = "" if name == role == "images" else f"data.{role}={name}: "
             there = ", ".join(f"{key} {own}" for key, own in found.items()) or "nothing"
             advice = _advice(found, names) if role == "images" else f" Set data.{role} to one of these, or to null."
             raise DataError(f"{said}{path} has no array {name!r}, only: {there}.{advice}")
@@ -141,6 +144,7 @@ def source_of(
             test_labels=numbers.get("test_labels"),
             validation_images=tensors.get("validation_images"),
             validation_labels=numbers.get("validation_labels"),
+            train_weights=_weights(arrays, len(tensors["images"])),
             classes=classes,
             maximum=None if maximum == COUNTS else maximum,  # type: ignore[arg-type]  # other texts are refused
             counts=maximum == COUNTS,
@@ -148,6 +152,24 @@ def source_of(
         )
     except DataError as error:
         raise DataError(f"{origin}: {error}") from error
+
+
+def _weights(arrays: Mapping[str, NDArray], n: int) -> Tensor | None:
+    """Weights ``(n,)`` of the training images; None without such an array."""
+    found = arrays.get(WEIGHTS)
+    return None if found is None else weights_of(found, n, WEIGHTS)
+
+
+def weights_of(array: NDArray, n: int, what: str) -> Tensor:
+    """Weights ``(n,)`` float32 of images from an array ``(n,)`` or ``(n, 1)`` of numbers from 0.
+
+    Raises:
+        DataError: there are others; the message starts with ``what``.
+    """
+    if array.dtype.kind not in "buif":
+        raise DataError(f"{what} are of type {array.dtype}. Save numbers from 0.")
+    flat = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+    return checked_weights(torch.from_numpy(flat.astype(np.float64)), n, what)
 
 
 def as_pictures(role: str, array: NDArray) -> NDArray:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dbn.data.source import Source
-from dbn.data.sources.arrays import ROLES, ArrayHeader, choose, source_of
+from dbn.data.sources.arrays import ROLES, WEIGHTS, ArrayHeader, choose, source_of
 from dbn.data.sources.sparse import densified
 from dbn.errors import DataError, SettingError, UserError
 
@@ -32,6 +32,7 @@ def mat(
     test_labels: str | None = "test_labels",
     validation_images: str | None = "validation_images",
     validation_labels: str | None = "validation_labels",
+    weights: str | None = None,
 ) -> Source:
     """Images from the arrays of a MATLAB file, version 4 to 7.2 (``save('mine.mat', 'images', 'labels', '-v7')``).
 
@@ -53,6 +54,8 @@ def mat(
         test_labels: likewise.
         validation_images: likewise.
         validation_labels: likewise.
+        weights: name of the array of the training images' weights ``(n,)``, numbers from 0: how much each counts in
+            training; None: they have none.
 
     Raises:
         DataError: the file is missing, damaged, or of version 7.3; an array is missing, has a wrong shape or type, or
@@ -60,7 +63,11 @@ def mat(
         SettingError: ``maximum`` is not a positive number, or ``images_last`` neither true nor false nor null.
     """
     names = dict(
-        zip(ROLES, (images, labels, test_images, test_labels, validation_images, validation_labels), strict=True)
+        zip(
+            (*ROLES, WEIGHTS),
+            (images, labels, test_images, test_labels, validation_images, validation_labels, weights),
+            strict=True,
+        )
     )
     if images_last not in (True, False, None):
         raise SettingError(f"data.images_last={images_last!r}: use true, false or null.")
@@ -109,7 +116,7 @@ def _read(path: Path, names: dict[str, str | None]) -> tuple[dict[str, NDArray],
         value = read[key]
         if scipy.sparse.issparse(value):
             value = densified(path, value)
-        arrays[role] = _labels(value) if role.endswith("labels") else value
+        arrays[role] = _labels(value) if role.endswith("labels") or role == WEIGHTS else value
     return arrays, chosen
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dbn.data.images import Images
-from dbn.data.sources.arrays import picture_shape
+from dbn.data.sources.arrays import picture_shape, weights_of
 from dbn.data.split.label_subset import encode_labels, normalise_labels
 from dbn.data.streamed.images import StreamedImages
 from dbn.data.streamed.npy import NpyFile
@@ -21,8 +22,9 @@ LABEL_FILES = ("labels", "test_labels", "validation_labels")
 
 
 def memmap(
-    path: str | Path | None, maximum: float | None = None, window: float = WINDOW_MIB, name: str = "memmap"
-) -> StreamedSource:
+    path: str | Path | None, maximum: float | None = None, window: float = WINDOW_MIB, name: str = "memmap",
+    weights: str | None = None,
+) -> StreamedSource:  # fmt: skip
     """Images from a folder of files written by :func:`numpy.save` in C order; training images are streamed.
 
     The files:
@@ -42,6 +44,8 @@ def memmap(
             are read.
         window: MiB of training images that are read at once and shuffled among each other. Memory holds two windows.
         name: name of the data in messages and results.
+        weights: name of a file in the folder, ``weights`` of ``weights.npy``, with the training images' weights
+            ``(n,)``, numbers from 0: how much each counts in training; None: they have none.
 
     Raises:
         DataError: a file is missing, damaged, or has wrong content; see :class:`NpyFile`. NaN in training images, and
@@ -70,6 +74,8 @@ def memmap(
         _check_counts(folder, prefix, rows, None if number is None else len(number), labelled=bool(classes))
         if rows is not None:
             images[split] = StreamedImages.of(rows, number, Layout(rows.file.row_bytes, int(window * 2**20)))
+    if weights is not None:
+        images["train"] = images["train"].weighted(_weights(folder, weights, len(train)))
     return StreamedSource(
         name=name,
         train=images["train"],
@@ -100,11 +106,25 @@ def _rows(path: Path, like: Rows | None = None) -> Rows:
 
 
 def _labels(path: Path) -> NDArray:
+    return normalise_labels(str(path), _whole(path))
+
+
+def _weights(folder: Path, name: str, n: int) -> Tensor:
+    """Weights ``(n,)`` of the training images from the folder's file of this name."""
+    path = folder / f"{name.removesuffix('.npy')}.npy"
+    if not path.is_file():
+        there = ", ".join(sorted(own.stem for own in folder.glob("*.npy")))
+        raise DataError(f"data.weights={name}: there is no {path}. Set it to one of {there}, or to null for none.")
+    return weights_of(_whole(path), n, str(path))
+
+
+def _whole(path: Path) -> NDArray:
+    """The array in a file, in memory."""
     file = NpyFile.open(path)
-    labels = np.empty(file.shape, file.dtype)
+    array = np.empty(file.shape, file.dtype)
     with file.unbuffered() as opened:
-        file.read(opened, 0, labels)
-    return normalise_labels(str(path), labels)
+        file.read(opened, 0, array)
+    return array
 
 
 def _check_counts(folder: Path, prefix: str, rows: Rows | None, n_labels: int | None, *, labelled: bool) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dbn.data.source import Source
-from dbn.data.sources.arrays import ROLES, ArrayHeader, choose, source_of
+from dbn.data.sources.arrays import ROLES, WEIGHTS, ArrayHeader, choose, source_of
 from dbn.data.sources.sparse import SPARSE_PARTS, dense
 from dbn.data.streamed.npy import read_header
 from dbn.errors import DataError, UserError
@@ -26,6 +26,7 @@ def npz(
     test_labels: str | None = "test_labels",
     validation_images: str | None = "validation_images",
     validation_labels: str | None = "validation_labels",
+    weights: str | None = None,
 ) -> Source:
     """Images from the arrays of a file written by :func:`numpy.savez`.
 
@@ -50,6 +51,8 @@ def npz(
         test_labels: likewise.
         validation_images: likewise.
         validation_labels: likewise.
+        weights: name of the array of the training images' weights ``(n,)``, numbers from 0: how much each counts in
+            training; None: they have none.
 
     Raises:
         DataError: the file is missing, damaged, or holds pickled objects; an array is missing, has a wrong shape or
@@ -57,7 +60,11 @@ def npz(
         SettingError: ``maximum`` is neither a positive number nor "counts".
     """
     names = dict(
-        zip(ROLES, (images, labels, test_images, test_labels, validation_images, validation_labels), strict=True)
+        zip(
+            (*ROLES, WEIGHTS),
+            (images, labels, test_images, test_labels, validation_images, validation_labels, weights),
+            strict=True,
+        )
     )
     if not path:
         raise DataError(f"data.path is not set: data={name} needs the path of an .npz file.")
@@ -83,6 +90,12 @@ def _read(path: Path, names: dict[str, str | None]) -> tuple[dict[str, NDArray],
             raise DataError(f"{path} holds a single array (.npy). Save it with np.savez(path, images=...).")
         with file:
             if set(file.files) >= SPARSE_PARTS and names["images"] not in file.files:
+                if names[WEIGHTS] is not None:
+                    raise DataError(
+                        f"data.weights={names[WEIGHTS]}: {path} holds a sparse matrix and nothing else. Use "
+                        "data.weights=null, or save images and weights with numpy.savez(path, images=matrix.toarray(), "
+                        f"{names[WEIGHTS]}=...)."
+                    )
                 return {"images": dense(path)}, {"images": "images"}
             chosen = choose(path, arrays_in(file), names)
             return {role: file[key] for role, key in chosen.items()}, chosen

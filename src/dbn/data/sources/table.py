@@ -18,6 +18,7 @@ def table(
     target: str | Sequence[str] | None = None,
     columns: Mapping[str, str] | None = None,
     name: str = "table",
+    weights: str | None = None,
 ) -> TableSource:
     """The rows of a table.
 
@@ -29,6 +30,8 @@ def table(
         columns: kinds of columns by name, where they are not as found: ``number``, ``binary``, ``category`` or
             ``leave_out``, see :func:`dbn.data.tables.find_columns.find_columns`.
         name: name of the data in messages and results.
+        weights: name of the column of numbers from 0 that says how much each row counts in training, and is no input;
+            None: there is none.
 
     Raises:
         DataError: the file is missing or damaged, or as :meth:`TableSource.of`.
@@ -44,7 +47,7 @@ def table(
     file = Path(path).expanduser() if path else None
     if file is None or not file.is_file():
         raise DataError(f"data.path={path}: there is no such file. Set it to a .csv or .npz file.")
-    return TableSource.of(read_table(file), target, columns, name)
+    return TableSource.of(read_table(file), target, columns, name, weights)
 
 
 def read_table(file: Path) -> "pd.DataFrame":

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from dbn.data.images import DataSet, Images
+from dbn.data.images import DataSet, Images, rows_of
 from dbn.data.split.hold_out import STD_FLOOR, split_size, split_stream, stratified_split
 from dbn.data.tables.columns import BINARY, CATEGORY, NUMBER, Columns
 from dbn.data.tables.source import TableSource
@@ -42,7 +42,9 @@ def _loaded(source: TableSource, seed: int, validation: int | float | None, test
     offset, factor = scaling_of(columns, rows.stored[index["train"]])
     stored = columns.filled(rows.stored)
     train, tuning, held_out = (
-        Images(stored[index[name]], None if rows.labels is None else rows.labels[index[name]], offset, factor)
+        Images(
+            stored[index[name]], rows_of(rows.labels, index[name]), offset, factor, rows_of(rows.weights, index[name])
+        )
         for name in ("train", "validation", "test")
     )
     return DataSet(

@@ -63,7 +63,7 @@ def parts_of_table(
         SettingError: ``source`` names a column that is not there; or as :func:`dbn.data.parts.parts_of`.
     """
     names = _targets(source, columns)
-    used = {*columns.names, *(column.name for column in columns.targets), *names}
+    used = {*columns.names, *(column.name for column in columns.targets), *names, source.weights}
     others = [str(name) for name in source.frame.columns if name not in used]
     if others:
         log.info("Columns of data=%s that the model does not take are ignored: %s.", source.name, ", ".join(others))

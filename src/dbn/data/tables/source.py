@@ -9,10 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dbn.data.image_weights import checked_weights
 from dbn.data.split.label_subset import encode_labels, normalise_labels
 from dbn.data.tables.columns import CATEGORY, NUMBER, Column, Columns
 from dbn.data.tables.find_columns import distinct, find_columns, is_class
 from dbn.errors import DataError, SettingError
+from dbn.settings import suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +32,7 @@ class TableRows:
         labels: ``(n,)`` int64 class numbers; ``(n, n_targets)`` float32 values to predict; or None.
         classes: names of the classes; empty without classes.
         targets: names of the values to predict; empty without these.
+        weights: ``(n,)`` float32, how much each row counts in training; None: all the same.
     """
 
     stored: Tensor
@@ -37,6 +40,7 @@ class TableRows:
     labels: Tensor | None
     classes: tuple[str, ...]
     targets: tuple[str, ...]
+    weights: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,17 +55,19 @@ class TableSource:
         frame: the table.
         target: names of the columns to predict; empty: none.
         given: kinds of columns by name, where they are not as found.
+        weights: name of the column of the rows' weights, which is no input; None: there is none.
     """
 
     name: str
     frame: "pd.DataFrame"
     target: tuple[str, ...]
     given: "Mapping[str, str]"
+    weights: str | None = None
 
     @classmethod
     def of(
         cls, frame: "pd.DataFrame", target: "str | Sequence[str] | None" = None,
-        columns: "Mapping[str, str] | None" = None, name: str = "table",
+        columns: "Mapping[str, str] | None" = None, name: str = "table", weights: str | None = None,
     ) -> "TableSource":  # fmt: skip
         """The rows of a table.
 
@@ -71,6 +77,8 @@ class TableSource:
             columns: kinds of columns by name, where they are not as found, see
                 :func:`dbn.data.tables.find_columns.find_columns`.
             name: name of the data.
+            weights: name of the column that says how much each row counts in training, numbers from 0; None: there is
+                none.
 
         Raises:
             DataError: there is no row, or two columns have one name.
@@ -82,7 +90,7 @@ class TableSource:
         if not len(frame):
             raise DataError(f"data={name}: the table has no rows. Give at least one, two to train on.")
         wanted = () if target is None else (target,) if isinstance(target, str) else tuple(target)
-        return cls(name, frame, wanted, {} if columns is None else dict(columns))
+        return cls(name, frame, wanted, {} if columns is None else dict(columns), weights)
 
     @cached_property
     def rows(self) -> TableRows:
@@ -96,13 +104,40 @@ class TableSource:
         if len(self.frame) < 2:
             raise DataError(f"{where}: the table has {len(self.frame)} rows. Give at least two.")
         try:
-            found = find_columns(self.frame, self.given, names)
+            weights = self._weights()
+            inputs = self.frame if weights is None else self.frame.drop(columns=[self.weights])
+            found = find_columns(inputs, self.given, names)
             stored = found.encoded(self.frame)
             labels, classes, targets = _target(self.frame, names, self.given)
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
         columns = [Column(name, CATEGORY, classes) if classes else Column(name, NUMBER) for name in names]
-        return TableRows(stored, replace(found, targets=tuple(columns)), labels, classes, targets)
+        return TableRows(stored, replace(found, targets=tuple(columns)), labels, classes, targets, weights)
+
+    def _weights(self) -> Tensor | None:
+        """The rows' weights ``(n,)``; None without such a column.
+
+        Raises:
+            SettingError: there is no column of that name, or it is one to predict.
+            DataError: its values are no finite numbers from 0, or all 0.
+        """
+        if self.weights is None:
+            return None
+        there = list(self.frame.columns)
+        if self.weights not in there:
+            raise SettingError(
+                f"data.weights={self.weights}: the table has no such column.{suggestion(self.weights, there)} It has "
+                f"{', '.join(there)}. Use one of them, or null for none."
+            )
+        if self.weights in self.target:
+            raise SettingError(
+                f"data.weights={self.weights}: this is the column to predict, data.target. Use another, or null."
+            )
+        values = self.frame[self.weights]
+        if values.dtype.kind not in "buif":
+            raise DataError(f"the column of weights {self.weights!r} holds {values.dtype}. Give it numbers from 0.")
+        what = f"the weights in column {self.weights!r}"
+        return checked_weights(torch.from_numpy(values.to_numpy(dtype=np.float64)), len(values), what)
 
 
 def class_names(values: "pd.Series[Any]") -> NDArray[Any]:

@@ -23,6 +23,9 @@ class Gradient(Registered, ABC):
 
     registry: ClassVar[dict[str, type[Any]]] = {}
 
+    weighted: bool = False
+    """Whether images have weights: those of all images of a minibatch may be zero. Set by the step that uses it."""
+
     def check(self, rbm: RBM) -> None:
         """Check that there is such a direction for an RBM.
 

@@ -97,14 +97,16 @@ class Centered(Gradient):
         assert self.hidden is not None
         v, h, total = statistics
         for offset, sums in ((self.visible, v), (self.hidden, h)):
-            offset.lerp_(self._means(sums, total), self.rate)
+            means = sums / total
+            if self.weighted:  # images that all weigh nothing have no mean
+                means = torch.where(total == 0, offset, means)
+            offset.lerp_(self._means(means), self.rate)
         of_visible, of_hidden = rbm.connection.center_gradient(self.visible, self.hidden, v.sum(0), h.sum(0))
         rbm.visible.add_field_gradient(of_visible.neg_())
         rbm.hidden.add_field_gradient(of_hidden.neg_())
 
-    def _means(self, sums: Tensor, total: Tensor) -> Tensor:
-        """The means that offsets follow, ``(1, n)``; in a group ``(members, 1, n)``."""
-        means = sums / total
+    def _means(self, means: Tensor) -> Tensor:
+        """Those of the means of both phases that offsets follow, ``(1, n)``; in a group ``(members, 1, n)``."""
         if self.offsets == "average":
             return means.mean(0)
         return means[0 if self.offsets == "data" else 1]
