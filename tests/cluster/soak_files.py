@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dbn.runs.run import differences_of
 from finetune.runs.optuna_study import JOURNAL, storage_of
 
 TIMES = ("seconds", "other_load", "created", "submitted", "time")
@@ -15,6 +16,7 @@ LEFT_OUT = {
     "process.json": "which process was at work when",
     "report.html": "has times; its numbers are those of results.csv",
     "table.md": "likewise",
+    "multirun.yaml": "Hydra's; names the folder that the command was called in",
     "error.txt": "of a run that a worker's death interrupted; with a result it is gone",
 }
 """Files that are not compared, and why."""
@@ -23,13 +25,16 @@ FOLDERS_LEFT_OUT = ("local", "slurm", "code", "wandb", "checkpoints")
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """Files of two folders of studies that are not the same, by their paths."""
+    """Files of two folders of studies that are not the same, by their paths; of JSON files what differs in them."""
     names = {path.relative_to(folder) for folder in (one, other) for path in folder.rglob("*") if is_compared(path)}
-    return sorted(
-        str(name)
-        for name in names
-        if not all((folder / name).is_file() for folder in (one, other)) or content(one / name) != content(other / name)
-    )
+    found = []
+    for name in sorted(names):
+        if not all((folder / name).is_file() for folder in (one, other)):
+            found.append(f"{name} (in one only)")
+        elif (first := content(one / name)) != (second := content(other / name)):
+            keys = [f"{key}: {old}, {new}" for key, old, new in differences_of(first, second)]
+            found.append(f"{name} ({'; '.join(keys)})" if name.suffix == ".json" else str(name))
+    return found
 
 
 def is_compared(path: Path) -> bool:

@@ -14,7 +14,7 @@ from finetune.runs.optuna_study import OpenTrial, storage_of
 from quick_composition import compose_quickly
 
 SEARCH = [
-    "dbn-finetune", "sweep=optuna", "arm=random_relu", "stack.layers=[9]", "hydra.sweeper.n_trials=3",
+    "dbn-finetune", "sweep=optuna", "arm=random_relu", "stack.layers=[9]", "hydra.sweeper.n_trials=2",
     "hydra.sweeper.sampler.n_startup_trials=1", "search.pruner.n_startup_trials=1", "search.pruner.n_warmup_steps=0",
     "n_parallel_seeds=1", "progress=false",
 ]  # fmt: skip
@@ -68,14 +68,14 @@ def test_killed_after_every_record(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     compose_quickly(monkeypatch)
     search(monkeypatch, tmp_path / "alone", math.inf)
     expected = trials(tmp_path / "alone")
-    assert [one[1].name for one in expected] == ["COMPLETE", "COMPLETE", "PRUNED"]
+    assert [one[1].name for one in expected] == ["COMPLETE", "PRUNED"]
     kills, is_over = 0, False
     while not is_over:
         try:
-            search(monkeypatch, tmp_path / "killed", 1)
+            search(monkeypatch, tmp_path / "killed", 2)  # one is that it opens the study, every time
             is_over = True
         except KilledError:
             kills += 1
-        assert kills < 50
+        assert kills < 20
     assert trials(tmp_path / "killed") == expected
-    assert kills >= 3 + 3 + 3, "a trial is asked for, reported, told"
+    assert kills >= 2 * 3, "a trial is asked for, reported, told"
