@@ -1,19 +1,20 @@
 """Which sampler of the negative phase learns most in the same time? ``python benchmarks/samplers.py --seconds 200``.
 
-Trains an RBM of 784 x 500 on binarised MNIST with each sampler, all with the settings of
-``conf/stack/mnist_rbm500.yaml``, for as many epochs as fit into the seconds of processor time, and prints the test
-log-likelihood by annealing forward and in reverse. Needs binarised MNIST: in the folder that ``DBN_DATA`` names, or
-downloaded.
+Trains the RBM of ``conf/stack/mnist_rbm500.yaml`` on binarised MNIST with each sampler, composed from ``conf/`` as
+``dbn-pretrain stack=mnist_rbm500 sampler=pcd`` does, for as many epochs as fit into the seconds of processor time, and
+prints the test log-likelihood by annealing forward and in reverse. Needs binarised MNIST: in the folder that
+``DBN_DATA`` names, or downloaded.
 """
 
 import argparse
 import time
-from collections.abc import Callable
-from functools import partial
+from typing import Any
 
+import hydra
 import torch
 
 from dbn import RBM, Bernoulli
+from dbn.commands.configuration import config_directory, resolve_config
 from dbn.data import binarized_mnist, load_data
 from dbn.likelihood import (
     BaseRates,
@@ -23,47 +24,56 @@ from dbn.likelihood import (
 )
 from dbn.machine.subnormals import flush_subnormals
 from dbn.pretraining import fit
+from dbn.pretraining.from_config import layers_of
 from dbn.random.streams import stream
-from dbn.samplers import (
-    ContrastiveDivergence,
-    FastPersistentContrastiveDivergence,
-    ParallelTempering,
-    PersistentContrastiveDivergence,
-    Sampler,
-    TrajectoryTempering,
-)
 
-SAMPLERS: dict[str, Callable[[], Sampler]] = {
-    "CD-1": ContrastiveDivergence,
-    "CD-10": partial(ContrastiveDivergence, 10),
-    "PCD-1": PersistentContrastiveDivergence,
-    "PCD-5": partial(PersistentContrastiveDivergence, 5),
-    "FPCD": FastPersistentContrastiveDivergence,
-    "PT, 10 temperatures": ParallelTempering,
-    "PTT, 4 models": partial(TrajectoryTempering, models=4),
+SAMPLERS: dict[str, list[str]] = {
+    "CD-1": ["sampler=cd"],
+    "CD-10": ["sampler=cd", "sampler.steps=10"],
+    "PCD-1": ["sampler=pcd"],
+    "PCD-5": ["sampler=pcd", "sampler.steps=5"],
+    "FPCD": ["sampler=fpcd"],
+    "PT, 10 temperatures": ["sampler=pt", "sampler.temperatures=10"],
+    "PTT, 4 models": ["sampler=ptt", "sampler.models=4"],
 }
+"""Overrides of dbn-pretrain."""
+STACK = "mnist_rbm500"
+OF_THE_RBM = ("n_hidden", "hidden", "connection", "pool", "weight_std")
+OF_A_STACK = ("patience", "watch", "epochs")
+"""Settings of a layer that ``fit`` does not take with the others."""
 
 
-def train(images: torch.Tensor, make: Callable[[], Sampler], epochs: int, seed: int, rate: float) -> RBM:
-    """An RBM of 500 hidden units after ``epochs``, of which the learning rate falls to zero."""
-    rbm = RBM(Bernoulli(784), Bernoulli(500), weight_std=0.01, generator=stream(seed, "init"))
-    return fit(
-        rbm, images, epochs=epochs, seed=seed, sampler=make(), learning_rate=rate, final_learning_rate=0, momentum=0,
-        initial_momentum_epochs=0, weight_cost=0, batch_size=100, bias_from_data=True, gradient="centered",
-    )  # fmt: skip
+def composed(sampler: str) -> dict[str, Any]:
+    """The configuration of dbn-pretrain with a sampler."""
+    with hydra.initialize_config_dir(str(config_directory()), version_base="1.3"):
+        config = resolve_config(
+            hydra.compose("pretrain", ["data=binarized_mnist", f"stack={STACK}", *SAMPLERS[sampler]])
+        )
+    return dict(config)
+
+
+def train(images: torch.Tensor, config: dict[str, Any], epochs: int, seed: int, rate: float | None) -> RBM:
+    """An RBM after ``epochs``, over which the learning rate falls to zero; ``rate``: another one to start with."""
+    (layer,) = layers_of(config["stack"])
+    settings = {name: value for name, value in layer.values().items() if name not in (*OF_THE_RBM, *OF_A_STACK)}
+    if rate is not None:
+        settings["learning_rate"] = rate
+    units = Bernoulli(images.shape[1]), Bernoulli(layer.n_hidden)
+    rbm = RBM(*units, weight_std=layer.weight_std, generator=stream(seed, "init"))
+    return fit(rbm, images, epochs=epochs, seed=seed, sampler=hydra.utils.instantiate(config["sampler"])(), **settings)
 
 
 def measure(name: str, data: tuple[torch.Tensor, torch.Tensor], options: argparse.Namespace) -> None:
     """Train with one sampler, and print its row."""
-    (images, test), make = data, SAMPLERS[name]
+    (images, test), config = data, composed(name)
     seconds = []
     for epochs in (1, 3):  # a start, and two epochs more
         begin = time.process_time()
-        train(images, make, epochs, options.seed, options.rate)
+        train(images, config, epochs, options.seed, options.rate)
         seconds.append(time.process_time() - begin)
     epochs = max(1, round(options.seconds / ((seconds[1] - seconds[0]) / 2)))
     begin = time.process_time()
-    rbm = train(images, make, epochs, options.seed, options.rate)
+    rbm = train(images, config, epochs, options.seed, options.rate)
     taken = time.process_time() - begin
     base, betas = BaseRates.fitted(rbm, images), torch.linspace(0, 1, options.temperatures)
     forward = annealed_importance_sampling(rbm, betas, options.chains, stream(options.seed, "annealing"), base=base)
@@ -83,7 +93,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=200, help="of processor time, for each sampler")
     parser.add_argument("--samplers", nargs="+", default=list(SAMPLERS), choices=list(SAMPLERS))
-    parser.add_argument("--rate", type=float, default=0.05, help="learning rate at the start")
+    parser.add_argument(
+        "--rate", type=float, help=f"learning rate at the start; that of conf/stack/{STACK}.yaml if left out"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--temperatures", type=int, default=5000)
     parser.add_argument("--chains", type=int, default=100)

@@ -24,11 +24,12 @@ while [ $# -gt 0 ]; do
     arguments+=("$1")
     shift
 done
-study=default runs=runs
+study=default runs=runs logger=()
 for argument in "${arguments[@]}"; do
     case "$argument" in
         study=*) study=${argument#study=} ;;
         paths.runs=*) runs=${argument#paths.runs=} ;;
+        logger=* | logger.*=*) logger+=("$argument") ;; # the report is logged as its runs are
     esac
 done
 submit() { sbatch --parsable --array="$seeds" --kill-on-invalid-dep=yes "${options[@]}" "$@"; }
@@ -41,4 +42,4 @@ for arm in $arms; do
     echo "$arm $job"
     all=$all:$job
 done
-echo "report $(sbatch --parsable --dependency=afterany:"$all" "$slurm/report.sbatch" "$runs/$study")"
+echo "report $(sbatch --parsable --dependency=afterany:"$all" "$slurm/report.sbatch" "$runs/$study" "${logger[@]}")"

@@ -179,7 +179,7 @@ def open_study(job: list[str], config: DictConfig, compose: Any, optuna: Any) ->
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
         if trial.params.keys() == space.keys():
             own.waiting[trial.number] = optuna_job(job, trial.number, settings_of_trial(trial.params))
-        else:  # killed while it was asked for: no run has its number
+        else:  # an earlier version was killed while it asked for it: no run has its number
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     return own
 
@@ -211,10 +211,25 @@ def ask(own: Searched, options: OptunaOptions) -> bool:
     while len(own.waiting) < options.n_together and len(own.told) + len(own.waiting) < options.n_trials:
         number = len(own.study.get_trials(deepcopy=False))
         seed = stream_seed(options.seed, f"optuna {own.study.study_name}", number) % 2**32
-        own.study.sampler = call_factory("hydra.sweeper.sampler", instantiate(options.sampler), seed=seed)
-        trial = own.study.ask(own.distributions)
+        trial = ask_at_once(own, call_factory("hydra.sweeper.sampler", instantiate(options.sampler), seed=seed))
         own.waiting[trial.number] = optuna_job(own.job, trial.number, settings_of_trial(trial.params))
     return bool(own.waiting)
+
+
+def ask_at_once(own: Searched, sampler: Any) -> Any:
+    """Ask a sampler for a trial; the study's file gets it whole.
+
+    Optuna's own ``ask`` writes a record for the trial and one for each of its settings: a process that is killed
+    between them would leave a number that no run has, and the trials after it would be others.
+    """
+    optuna = import_optuna()
+    known = optuna.create_study(directions=own.study.directions, sampler=sampler)
+    for trial in own.study.get_trials():
+        known.add_trial(trial)
+    number = known.ask(own.distributions).number
+    asked = known.get_trials()[number]
+    study = own.storage.get_study_id_from_name(own.study.study_name)
+    return own.storage.get_trial(own.storage.create_new_trial(study, template_trial=asked))
 
 
 def tell(own: Searched, number: int, job: list[str], record: Any, compose: Any) -> None:

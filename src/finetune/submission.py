@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from dbn.commands.cluster import check_cluster
 from dbn.commands.freezing import SLURM_LAUNCHER, user_folders
 from dbn.commands.sbatch import array_sizes, batch_options, max_array_size, submit
+from dbn.commands.texts import quoted
 from dbn.errors import SettingError
 from dbn.files import write_json, write_text
 from dbn.runs.code import running_code, source_root
@@ -91,13 +92,16 @@ def check_submit(config: DictConfig) -> None:
             )
 
 
-def hand_over(config: DictConfig, study: Path, commands: Sequence[Command]) -> str:
+def hand_over(
+    config: DictConfig, study: Path, commands: Sequence[Command], wandb: Mapping[str, Any] | None = None
+) -> str:
     """Submit what is not done of a study; returns what there is to say of it.
 
     Args:
         config: of the multirun, with Hydra's own.
         study: its directory.
         commands: what its jobs run. Commands whose runs are all done, or whose job is in the queue, are left out.
+        wandb: settings ``logger.wandb`` of the jobs, which the report is logged with as well.
 
     Raises:
         SettingError: SLURM refuses a job.
@@ -129,7 +133,7 @@ def hand_over(config: DictConfig, study: Path, commands: Sequence[Command]) -> s
     queue = f"arrays {', '.join(numbers)} one behind another" if len(numbers) > 1 else f"array {numbers[0]}"
     said = f"{study.name}: {count_text(n_runs, 'run')} in {count_text(len(packs), 'job')}, {queue}{before}"
     if not config.pretrain_only:
-        report = _submit_report(config, study, numbers)
+        report = _submit_report(config, study, numbers, wandb)
         write_json(record, {**content, "report": report})
         said += f"; the report is job {report}"
     return f"{said}.\n{look}"
@@ -214,10 +218,10 @@ def _submit_arrays(
     return arrays
 
 
-def _submit_report(config: DictConfig, study: Path, numbers: Sequence[str]) -> str:
+def _submit_report(config: DictConfig, study: Path, numbers: Sequence[str], wandb: Mapping[str, Any] | None) -> str:
     folder = (study / FOLDER).absolute()
     margin = "null" if config.report.margin is None else config.report.margin
-    command = shlex.join(["dbn-report", str(study), f"margin={margin}"])
+    command = shlex.join(["dbn-report", str(study), f"margin={margin}", *_logger_overrides(wandb)])
     script = _batch_file(config.hydra.launcher, folder, "report.sbatch", f"exec {command}\n")
     asked = _resolved(config.hydra.launcher)
     kept = {key: asked[key] for key in ("partition", "account", "qos", "constraint") if asked.get(key) is not None}
@@ -226,6 +230,19 @@ def _submit_report(config: DictConfig, study: Path, numbers: Sequence[str]) -> s
         f"--dependency=afterany:{':'.join(numbers)}", *batch_options(kept),
     ]  # fmt: skip
     return submit(script, options)
+
+
+def _logger_overrides(wandb: Mapping[str, Any] | None) -> list[str]:
+    """Overrides of dbn-report that choose Weights & Biases with these settings; none without."""
+    if wandb is None:
+        return []
+
+    def text(value: Any) -> str:
+        if isinstance(value, list):
+            return f"[{','.join(map(text, value))}]"
+        return quoted(value) if isinstance(value, str) else "null" if value is None else str(value)
+
+    return ["logger=wandb", *(f"logger.wandb.{key}={text(value)}" for key, value in wandb.items())]
 
 
 def _batch_file(launcher: Mapping[str, Any], folder: Path, name: str, body: str, options: Sequence[str] = ()) -> Path:

@@ -93,7 +93,7 @@ class StudyReport(Callback):
             _finished[study_directory(config)] = resolve_config(config.logger)["wandb"], config.report.margin
         if config.submit:
             for study, own in by_study(jobs):
-                print(hand_over(config, study, commands_of(own)))
+                print(hand_over(config, study, commands_of(own), own[0].wandb))
         return bool(config.submit)
 
 
@@ -282,8 +282,8 @@ def at_end() -> None:
     if not _finished:
         return
     # Here: matplotlib, pandas, scipy and Lightning, which a single run or an invalid command line has no use for.
-    from dbn.runs.tracking import tracking
     from finetune.report import write_report
+    from finetune.report.pages.tracked_report import track_report
 
     while _finished:
         study, (wandb, margin) = _finished.popitem()
@@ -292,9 +292,6 @@ def at_end() -> None:
         except UserError as error:
             log.error("No report: %s", error)
             continue
-        with tracking(
-            study, wandb, study=study.name, stage="report", name=f"{study.name}_report", tags=[], config={}
-        ) as tracker:
-            tracker.log_report(report.html, report.tables, report.figures)
+        track_report(study, report, wandb)
         print(report.text)
         print(f"\nreport: {report.html}")

@@ -31,10 +31,13 @@ def _run(config: DictConfig) -> float | list[float] | None:
     """Train; returns the objectives to Hydra, see :mod:`finetune.runs.objective`."""
     with importing():  # here: torch and Lightning, which --help and an invalid command line have no use for
         from dbn.machine.subnormals import flush_subnormals
+        from finetune.runs.check_arm import check_arm
         from finetune.runs.network_run import finetune_seeds, finetuning_directory
         from finetune.runs.search import searched
 
     flush_subnormals()
+    if in_multirun():  # of a single run that is checked with the rest, before its folder is made
+        check_arm()
     own = resolve_config(searched(config, task_overrides()))
     try:
         results = finetune_seeds(own, task_overrides())

@@ -1,113 +1,72 @@
-"""``make soak``: a study on a SLURM cluster whose jobs are killed thirty times at random ends in the same files.
+"""``make soak``: studies whose processes are killed thirty times at random moments end in the same files.
 
-Kills are SIGKILL (the job fails and is submitted again), SIGUSR1 (the job goes back into the queue by itself) and
-preemption by a job of a higher partition. Prints every kill, and what differs from the study left alone: nothing.
+On a SLURM cluster of its own: runs that are submitted one by one (``slurm``), and a sweep of ``submit=true`` that packs
+runs into jobs (``submit``). On this machine: ``local`` (hydra/launcher=local), ``optuna``, ``climb`` (sweep=compute),
+``up_down``, ``dbm`` and ``ptt``, see ``soak_local.py``. Prints every kill, and what differs from the study left alone:
+nothing but the times that ``soak_files.py`` names. ``make soak ARGS="--ways local,optuna --kills 6"``: some of them.
 """
 
 import argparse
-import json
 import random
 import sys
 import tempfile
-import time
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-from cluster.slurm import Cluster, missing_programs
-from dbn.commands.configuration import config_directory
+from cluster.slurm import missing_programs
+from cluster.soak_files import differences
+from cluster.soak_local import LOCAL_WAYS, LocalWay
+from cluster.soak_slurm import SlurmWay, own_cluster
 
-SLURM = config_directory().parent / "slurm"
-RUNS = [("dbn", 0), ("dbn", 1), ("dbn_dropout", 0), ("random_relu", 0)]
-SETTINGS = [
-    "study=soak", "stack.layers=[30,20]", "stack.every_layer.epochs=40", "stack.every_layer.batch_size=5",
-    "training.epochs=60", "training.batch_size=5", "checkpoint_seconds=1",
-]  # fmt: skip
-FILES = ("dbn.safetensors", "network.safetensors", "metrics.csv")
-OVER = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "GONE")
-
-
-def submit(cluster: Cluster, folder: Path, arm: str, seed: int) -> str:
-    """Submit one run."""
-    words = ["sbatch", "--parsable", "--cpus-per-task=1", str(SLURM / "finetune.sbatch"), f"arm={arm}", f"seed={seed}"]
-    return cluster.run(*words, *SETTINGS, folder=folder)
-
-
-def done(folder: Path, arm: str, seed: int) -> bool:
-    """Whether a run has its result."""
-    return (folder / f"runs/soak/finetune/{arm}_seed{seed}/result.json").is_file()
-
-
-def leave_alone(cluster: Cluster, folder: Path) -> None:
-    """The study, left alone."""
-    for job in [submit(cluster, folder, *run) for run in RUNS]:
-        cluster.wait_for(job, seconds=600)
-
-
-def disturb(cluster: Cluster, folder: Path, n_kills: int, chance: random.Random) -> int:
-    """The study, its jobs killed; returns how often."""
-    jobs = {run: submit(cluster, folder, *run) for run in RUNS}
-    kills = 0
-    while not all(done(folder, *run) for run in RUNS):
-        time.sleep(chance.uniform(0.2, 3))
-        for run, job in jobs.items():
-            if not done(folder, *run) and cluster.state(job) in OVER:
-                jobs[run] = submit(cluster, folder, *run)
-        running = [job for job in jobs.values() if cluster.state(job) == "RUNNING"]
-        if not running or kills >= n_kills:
-            continue
-        kills += 1
-        job, way = chance.choice(running), chance.choice(["KILL", "USR1", "preemption"])
-        print(f"{kills:3} job {job}: {way}", flush=True)
-        if way == "preemption":
-            options = ("--partition=high", "--exclusive", "--nodes=2", "--output=/dev/null", "--wrap=sleep 1")
-            cluster.run("sbatch", *options, folder=folder)
-        else:
-            cluster.run("scancel", f"--signal={way}", job, check=False)
-    return kills
-
-
-def content(path: Path) -> Any:
-    """What of a file must be the same."""
-    if path.name != "result.json":
-        return path.read_bytes()
-    result = json.loads(path.read_text(encoding="utf-8"))
-    return {key: value for key, value in result.items() if not key.endswith(("seconds", "other_load"))}
-
-
-def differences(one: Path, other: Path) -> list[str]:
-    """Files of two studies that are not the same."""
-    names = (*FILES, "result.json")
-    paths = {path.relative_to(folder) for folder in (one, other) for name in names for path in folder.rglob(name)}
-    return sorted(
-        str(path)
-        for path in paths
-        if not all((folder / path).is_file() for folder in (one, other)) or content(one / path) != content(other / path)
-    )
+ON_SLURM = ("slurm", "submit")
+WAYS = (*ON_SLURM, *(way.name for way in LOCAL_WAYS))
 
 
 def main() -> None:
     """Soak."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=30, help="how many (default 30)")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments and ways")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=30, help="how many, spread over the ways (default 30)")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments and kinds of kill")
+    parser.add_argument("--ways", default=",".join(WAYS), help=f"which of {','.join(WAYS)} (default all)")
     options = parser.parse_args()
-    if missing := missing_programs():
-        sys.exit(f"SLURM is not installed: {', '.join(missing)} are missing")
+    names = options.ways.split(",")
+    if unknown := [name for name in names if name not in WAYS]:
+        parser.error(f"--ways {','.join(unknown)}: choose from {','.join(WAYS)}")
+    if options.kills < len(names):
+        parser.error(f"--kills {options.kills}: there are {len(names)} ways, and each is killed at least once")
+    if set(names) & set(ON_SLURM) and (missing := missing_programs()):
+        others = ",".join(way.name for way in LOCAL_WAYS)
+        sys.exit(f"SLURM is not installed: {', '.join(missing)} are missing. --ways {others} needs none.")
+    found: list[str] = []
+    with ExitStack() as stack:
+        cluster = stack.enter_context(own_cluster()) if set(names) & set(ON_SLURM) else None
+        by_name: dict[str, LocalWay | SlurmWay] = {way.name: way for way in LOCAL_WAYS}
+        if cluster is not None:
+            by_name |= {name: SlurmWay(name, cluster) for name in ON_SLURM}
+        for place, name in enumerate(names):
+            kills = options.kills * (place + 1) // len(names) - options.kills * place // len(names)
+            found += soak(by_name[name], kills, random.Random(f"{options.seed} {name}"))
+    print(f"{options.kills} kills; files that differ: {', '.join(found) or 'none'}")
+    sys.exit(1 if found else 0)
+
+
+def soak(way: LocalWay | SlurmWay, n_kills: int, chance: random.Random) -> list[str]:
+    """Kill a way so often, in as many studies as that takes; returns the files that differ, each with its way."""
     with tempfile.TemporaryDirectory() as temporary:
-        alone, disturbed, home = (Path(temporary) / name for name in ("alone", "disturbed", "slurm"))
-        for folder in (alone, disturbed, home):
-            folder.mkdir()
-        cluster = Cluster(home)
-        cluster.start()
-        cluster.environment["PATH"] = f"{Path(sys.executable).parent}:{cluster.environment['PATH']}"
-        try:
-            leave_alone(cluster, alone)
-            kills = disturb(cluster, disturbed, options.kills, random.Random(options.seed))
-        finally:
-            cluster.stop()
-        found = differences(alone / "runs", disturbed / "runs")
-    print(f"{kills} kills; files that differ: {', '.join(found) or 'none'}")
-    sys.exit(1 if found or kills < options.kills else 0)
+        alone = Path(temporary) / "alone"
+        alone.mkdir()
+        seconds = way.leave_alone(alone)
+        print(f"    {way.name}: left alone, {seconds:.0f} s", flush=True)
+        found: list[str] = []
+        left, number = n_kills, 0
+        while left:
+            number += 1
+            disturbed = Path(temporary) / f"disturbed{number}"
+            disturbed.mkdir()
+            left -= way.disturb(disturbed, left, seconds, chance)
+            found += [f"{way.name}: {name}" for name in differences(alone / "runs", disturbed / "runs")]
+        print(f"    {way.name}: {n_kills} kills; {', '.join(found) or 'no file differs'}", flush=True)
+    return found
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import torch
 import yaml
 from hydra.errors import InstantiationException
 
-from dbn.errors import RunConflictError, UserError
+from dbn.errors import DivergenceError, RunConflictError, UserError
 from dbn.files import UNFINISHED, write_json, write_text
 from dbn.fitting.preemption import PreemptedError
 from dbn.fitting.processes import announce_runs, wait_for_all, wait_for_announcement
@@ -26,6 +26,7 @@ from dbn.machine.products import onednn_is_faster
 from dbn.machine.subnormals import subnormals_flushed
 from dbn.runs.code import running_code
 from dbn.runs.directories import lock
+from dbn.runs.finite_results import check_finite
 from dbn.runs.identity import run_identity
 from dbn.runs.origin import begin, origin_of
 from dbn.runs.study_data import check_same_data, record_data
@@ -137,7 +138,10 @@ def execute_all(
 def _work_on(
     waiting: list[Run], work: Callable[[Sequence[Run]], Iterable[dict[str, Any]]], overrides: Sequence[str] | None
 ) -> list[dict[str, Any]]:
-    """Results of ``work``, each written at once; on an error, ``error.txt`` is written for the remaining runs."""
+    """Results of ``work``, each written at once; on an error, ``error.txt`` is written for the remaining runs.
+
+    A run whose result is not finite has no result, and leaves those of the runs that it was trained with alone.
+    """
     for run in waiting:
         for unfinished in run.directory.rglob(f".*{UNFINISHED}"):  # left by a killed process
             unfinished.unlink()
@@ -145,8 +149,15 @@ def _work_on(
     code = running_code()
     before = [begin(run.directory, code) for run in waiting]
     results: list[dict[str, Any]] = []
+    diverged: list[DivergenceError] = []
     try:
         for run, part, earlier in zip(waiting, work(waiting), before, strict=True):
+            try:
+                check_finite(run.directory.name, part)
+            except DivergenceError as error:
+                diverged.append(error)
+                _write_error([run], error)
+                continue
             origin = origin_of(run.directory, code, earlier, overrides)
             result = {**part, "config": run.config, **software_and_machine(code.git), **origin}
             write_json(run.directory / RESULT, result)
@@ -156,15 +167,22 @@ def _work_on(
     except (PreemptedError, KeyboardInterrupt, SystemExit):
         raise  # stopped, not failed: the run can be resumed
     except BaseException as error:
-        inner = isinstance(error, InstantiationException) and isinstance(error.__cause__, UserError)
-        cause = error.__cause__ if inner else error  # Hydra wraps user errors
-        name = "" if isinstance(cause, UserError) else f"{type(cause).__name__}: "
-        last = f"{name}{cause}".strip().replace("\n", " ")
-        for run in waiting[len(results) :]:
-            with suppress(OSError):  # the disk may be full
-                write_text(run.directory / ERROR, f"{traceback.format_exc()}\n{last}\n")
+        _write_error(waiting[len(results) + len(diverged) :], error)
         raise
+    if diverged:
+        raise diverged[0]
     return results
+
+
+def _write_error(runs: Sequence[Run], error: BaseException) -> None:
+    """Write ``error.txt`` for runs that an error, which is being handled, keeps from having a result."""
+    inner = isinstance(error, InstantiationException) and isinstance(error.__cause__, UserError)
+    cause = error.__cause__ if inner else error  # Hydra wraps user errors
+    name = "" if isinstance(cause, UserError) else f"{type(cause).__name__}: "
+    last = f"{name}{cause}".strip().replace("\n", " ")
+    for run in runs:
+        with suppress(OSError):  # the disk may be full
+            write_text(run.directory / ERROR, f"{traceback.format_exc()}\n{last}\n")
 
 
 def read_result(directory: Path) -> dict[str, Any] | None:

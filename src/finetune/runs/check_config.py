@@ -37,6 +37,7 @@ from finetune.baselines.run_baselines import BASELINES, RECOGNISERS
 from finetune.networks.features import check_features
 from finetune.networks.network import Network
 from finetune.networks.written_blocks import check_blocks, check_kind_of_normalisation
+from finetune.runs.check_arm import check_arm
 from finetune.runs.fitting import check_task, check_unlabelled
 from finetune.runs.mean_field_input import check_input
 from finetune.runs.objective import check_objective
@@ -66,6 +67,8 @@ def check_composed(config: DictConfig) -> None:
         SettingError: it is invalid.
     """
     given = task_overrides() if HydraConfig.initialized() else ()
+    if given:
+        check_arm()
     check_finetuning(resolve_config(searched(config, given)))
 
 

@@ -139,13 +139,17 @@ class OpenTrial:
         self.pruned_at: int | None = trial.user_attrs.get(PRUNED_AT)
 
     def report(self, epochs: int, value: float) -> bool:
-        """Report the objective after a number of epochs; returns whether the trial is to stop here."""
+        """Report the objective after a number of epochs; returns whether the trial is to stop here.
+
+        A run that goes on says again what it has said before; of the last of it, nothing may have been decided yet.
+        """
         if self.pruned_at is not None:
             return epochs >= self.pruned_at
-        if self.is_over or epochs <= self.reported:
+        if self.is_over or epochs < self.reported:
             return False
-        self.storage.set_trial_intermediate_value(self.id, epochs, value)
-        self.reported = epochs
+        if epochs > self.reported:
+            self.storage.set_trial_intermediate_value(self.id, epochs, value)
+            self.reported = epochs
         if self.study.pruner.prune(self.study, self.storage.get_trial(self.id)):
             self.storage.set_trial_user_attr(self.id, PRUNED_AT, epochs)
             self.pruned_at = epochs

@@ -10,6 +10,9 @@ from finetune.report.figures.style import COLOURS, HAIRLINE, INK, QUIET, TINTS, 
 from finetune.report.figures.svg import draw_for_screens
 from finetune.report.results.formatting import axis_label
 
+DOT_WIDTH = 10.0
+"""CSS pixels, with its edge."""
+
 
 def dot_figure(section: Section, name: str) -> Markup | None:
     """The metric of all arms, best mean on top; None where no run has it. ``name`` must be unique on the page."""
@@ -50,7 +53,9 @@ def _draw(section: Section, screen: Screen) -> Figure:
         set_log_ticks(axes, "x", low, high)
     else:
         axes.xaxis.set_major_locator(MaxNLocator(4 if screen.narrow else 7))
-    axes.set_xlim(low, high)
+    # Beside an error of 0 there is room for a dot; nothing below 0 is written or drawn there.
+    beside_zero = 0.0 if log or low != 0 else (high - low) * DOT_WIDTH / (screen.width - names - numbers)
+    axes.set_xlim(low - beside_zero, high)
     axes.set_ylim(len(arms) - 0.5, -0.5)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
