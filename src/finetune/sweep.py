@@ -70,6 +70,7 @@ class StudyReport(Callback):
             if message is None:
                 raise
             print_message(message)
+            _finished.clear()  # nothing has been run
             sys.exit(2)
         if submitted:
             _finished.clear()  # the report is a job of its own
@@ -296,5 +297,4 @@ def at_end() -> None:
             study, wandb, study=study.name, stage="report", name=f"{study.name}_report", tags=[], config={}
         ) as tracker:
             tracker.log_report(report.html, report.tables, report.figures)
-        print(report.text)
-        print(f"\nreport: {report.html}")
+        print(report.text, f"\nreport: {report.html}", sep="\n")
