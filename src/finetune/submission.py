@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dbn.commands.cluster import check_cluster
 from dbn.commands.freezing import SLURM_LAUNCHER, user_folders
-from dbn.commands.sbatch import array_sizes, batch_options, max_array_size, submit
+from dbn.commands.sbatch import array_sizes, batch_options, cancel, max_array_size, submit
 from dbn.commands.texts import quoted
 from dbn.errors import SettingError
 from dbn.files import write_json, write_text
@@ -133,7 +133,10 @@ def hand_over(
     queue = f"arrays {', '.join(numbers)} one behind another" if len(numbers) > 1 else f"array {numbers[0]}"
     said = f"{study.name}: {count_text(n_runs, 'run')} in {count_text(len(packs), 'job')}, {queue}{before}"
     if not config.pretrain_only:
-        report = _submit_report(config, study, numbers, wandb)
+        try:
+            report = _submit_report(config, study, numbers, wandb)
+        except SettingError as error:
+            raise _nothing_left(error, numbers) from error
         write_json(record, {**content, "report": report})
         said += f"; the report is job {report}"
     return f"{said}.\n{look}"
@@ -212,10 +215,20 @@ def _submit_arrays(
         ]  # fmt: skip
         if arrays:
             options.append(f"--dependency=afterany:{arrays[-1][0]}")
-        number = submit(script, options, str(script), str(commands), str(first))
+        try:
+            number = submit(script, options, str(script), str(commands), str(first))
+        except SettingError as error:
+            raise _nothing_left(error, [array for array, _ in arrays]) from error
         arrays.append((number, packs[first : first + size]))
         first += size
     return arrays
+
+
+def _nothing_left(error: SettingError, arrays: Sequence[str]) -> SettingError:
+    """The error, with what was accepted before it out of the queue: half a sweep would be submitted twice."""
+    cancel(arrays)
+    gone = f" What it had accepted before is cancelled: {', '.join(arrays)}." if arrays else ""
+    return SettingError(f"{error}{gone}")
 
 
 def _submit_report(config: DictConfig, study: Path, numbers: Sequence[str], wandb: Mapping[str, Any] | None) -> str:

@@ -70,6 +70,7 @@ class StudyReport(Callback):
             if message is None:
                 raise
             print_message(message)
+            _finished.clear()  # nothing has been run
             sys.exit(2)
         if submitted:
             _finished.clear()  # the report is a job of its own
@@ -293,5 +294,4 @@ def at_end() -> None:
             log.error("No report: %s", error)
             continue
         track_report(study, report, wandb)
-        print(report.text)
-        print(f"\nreport: {report.html}")
+        print(report.text, f"\nreport: {report.html}", sep="\n")

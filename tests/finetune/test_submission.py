@@ -133,6 +133,25 @@ def test_slurm_refuses(bin_: Path) -> None:
     done = finetune(*SUBMIT)
     assert done.returncode == 2
     assert "Invalid partition name specified" in done.stderr
+    assert "No report" not in done.stdout + done.stderr, "nothing has been run"
+
+
+@pytest.mark.parametrize("refused", [2, 3])
+def test_a_sweep_of_which_slurm_refuses_a_part_leaves_nothing_in_the_queue(bin_: Path, refused: int) -> None:
+    """The second array, or the report: a site's MaxSubmitJobs. Submitted again, it would be there twice."""
+    sbatch = bin_ / "sbatch"
+    refusing = f'[ "$(wc -l < "$BIN/handed_in")" -lt {refused - 1} ] || {{ echo MaxSubmitJobs >&2; exit 1; }}'
+    first, rest = sbatch.read_text().split("\n", 2)[1:]
+    (bin_ / "handed_in").touch()
+    sbatch.write_text(f"#!/bin/bash\n{first}\n{refusing}\n{rest}")
+    (bin_ / "scancel").write_text(f'#!/bin/bash\necho "$@" >> {bin_}/cancelled\n')
+    (bin_ / "scancel").chmod(0o755)
+    done = finetune(*SUBMIT, "runs_per_job=2")
+    assert done.returncode == 2
+    arrays = [str(7 + k) for k in range(refused - 1)]
+    assert "MaxSubmitJobs. What is asked for" in done.stderr
+    assert f"accepted before is cancelled: {', '.join(arrays)}." in done.stderr
+    assert (bin_ / "cancelled").read_text().split() == arrays
 
 
 def test_a_job_told_to_stop_tells_its_run_and_goes_back_into_the_queue(

@@ -67,6 +67,16 @@ def submit(script: Path, options: Sequence[str], *arguments: str) -> str:
     return _slurm("sbatch", "--parsable", *options, str(script), *arguments).strip().partition(";")[0]
 
 
+def cancel(jobs: Sequence[str]) -> None:
+    """Take jobs out of the queue.
+
+    Raises:
+        SettingError: SLURM refuses to; the message is SLURM's.
+    """
+    if jobs:
+        _slurm("scancel", *jobs)
+
+
 def _slurm(*command: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -77,7 +87,8 @@ def _slurm(*command: str) -> str:
         ) from error
     if done.returncode != 0:
         raise SettingError(
-            f"submit=true: {command[0]} says: {done.stderr.strip()}. What is asked for stands in hydra.launcher.<key>; "
-            "where the site limits the number of jobs, runs_per_job=10 makes fewer of them."
+            f"submit=true: {command[0]} says: {done.stderr.strip()}. What is asked for stands in hydra.launcher.<key> "
+            "or in the file that cluster=<site> names; where the site limits the number of jobs, runs_per_job=10 makes "
+            "fewer of them."
         )
     return done.stdout

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,9 @@ from finetune.report.figures.svg import draw_for_screens
 from finetune.report.results.formatting import axis_label, is_percent, metric_label
 from finetune.report.results.metric_history import read_metric_history
 
+MOST_BEHIND = 24
+"""Number of arms up to which the background of a panel shows all others: lines grow with the square of the arms."""
+
 
 @dataclass(frozen=True)
 class ArmCurves:
@@ -36,7 +40,7 @@ class ArmCurves:
     arm: Arm
     seeds: tuple[pd.Series, ...]
 
-    @property
+    @cached_property
     def mean(self) -> pd.Series:
         """Mean over seeds, for the epochs that all seeds reached."""
         return pd.concat(self.seeds, axis=1, join="inner").mean(axis=1)
@@ -72,7 +76,9 @@ def learning_curves(section: Section, name: str) -> LearningCurves | None:
         metric,
         draw_for_screens(lambda screen: _draw_together(curves, best, metric, screen), f"{name}-together", description),
         draw_for_screens(
-            lambda screen: _draw_panels(curves, metric, screen), f"{name}-apart", f"{description}, one panel per arm"
+            lambda screen: _draw_panels(curves, best, metric, screen),
+            f"{name}-apart",
+            f"{description}, one panel per arm",
         ),
     )
 
@@ -130,8 +136,9 @@ def _draw_together(curves: Sequence[ArmCurves], best: Sequence[ArmCurves], metri
     return figure
 
 
-def _draw_panels(curves: Sequence[ArmCurves], metric: str, screen: Screen) -> Figure:
-    """One panel per arm, with the means of all others in the background."""
+def _draw_panels(curves: Sequence[ArmCurves], best: Sequence[ArmCurves], metric: str, screen: Screen) -> Figure:
+    """One panel per arm, with the means of all others in the background; of many arms, of the best ones."""
+    behind = curves if len(curves) <= MOST_BEHIND else best
     columns = min(2 if screen.narrow else 4, len(curves))
     rows = -(-len(curves) // columns)
     left, gap, head, foot = 40.0, 18.0, 26.0, 30.0
@@ -142,7 +149,7 @@ def _draw_panels(curves: Sequence[ArmCurves], metric: str, screen: Screen) -> Fi
         row, column = divmod(index, columns)
         axes = add_axes(figure, left + column * (width + gap), head + row * (head + height + 22), width, height)
         show_horizontal_grid(axes)
-        for other in curves:
+        for other in behind:
             if other is not one:
                 draw_curve(axes, other.mean, color=TINTS[other.arm.kind], linewidth=0.8, alpha=0.7, zorder=2)
         for series in one.seeds:

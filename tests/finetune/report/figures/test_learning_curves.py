@@ -41,3 +41,14 @@ def test_training_loss_stands_in_where_nothing_was_validated(study):
     (directory / "metrics.csv").write_text("epoch,train/loss\n0,1.0\n1,0.5\n")
     curves = learning_curves(section, "c")
     assert curves.metric == "train/loss"
+
+
+def test_a_figure_of_many_arms_does_not_grow_with_their_square(study):
+    """Up to 24 arms each panel shows all; of 26, with as many lines in each, it would be larger."""
+    sizes = {}
+    for n in range(1, 27):
+        directory = study.run(f"arm{n}", 0, 0.1)
+        (directory / "metrics.csv").write_text("epoch,validation/error\n0,0.5\n1,0.25\n")
+        if n in (24, 26):
+            sizes[n] = len(learning_curves(study.section(), "c").apart)
+    assert sizes[26] < sizes[24]
