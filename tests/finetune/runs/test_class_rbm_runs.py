@@ -79,26 +79,30 @@ def hybrid(network: Network, seeds: list[int]) -> HybridClassifier:
     return module
 
 
-def gradients(module: HybridClassifier, x: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+def gradients(
+    module: HybridClassifier, x: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None = None
+) -> dict[str, torch.Tensor]:
     """Gradient of a step by parameter."""
-    batch = Minibatch(x, labels, 10)
+    batch = Minibatch(x, labels, 10, weights)
     objective, _ = module.objective(batch)
     objective.backward()
     module.add_gradients_of_loss(batch)
     return {name: parameter.grad for name, parameter in module.network.named_parameters()}
 
 
-def test_the_hybrid_gradient_is_that_of_class_loss_and_free_energies(compose: Composer) -> None:
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_hybrid_gradient_is_that_of_class_loss_and_free_energies(weighted: bool, compose: Composer) -> None:
     """For the images and reconstructions of the step, by autograd through the class RBM that the network is."""
     network = network_of([7], 0, compose)
     x, labels = torch.rand(8, 64).double(), torch.randint(10, (8,), generator=torch.Generator().manual_seed(1))
     module = hybrid(network, [0])
-    found = gradients(module, x, labels)
+    weights = torch.linspace(0, 2, 8).double() if weighted else torch.ones(8).double()
+    found = gradients(module, x, labels, weights if weighted else None)
     rbm = class_rbm_in(network)
     given, reconstruction = module.phases
     assert torch.equal(given, x)
-    loss = F.nll_loss(class_log_probabilities(rbm, x), labels, reduction="sum")
-    loss = loss + 0.3 * (joint_free_energy(rbm, x, labels) - rbm.free_energy(reconstruction)).sum()
+    loss = weights @ F.nll_loss(class_log_probabilities(rbm, x), labels, reduction="none")
+    loss = loss + 0.3 * weights @ (joint_free_energy(rbm, x, labels) - rbm.free_energy(reconstruction))
     (loss / 10).backward()
     expected = {
         "blocks.0.layer.weight": rbm.weight.grad.T,
