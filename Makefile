@@ -15,7 +15,7 @@ help:
 	@echo "make bench     install, then measure speed beside the machine's limit and every peer: benchmarks/RESULTS.md, and GPU.md where there is one"
 	@echo "make precision install, then MNIST in float32 and bfloat16, seed by seed: benchmarks/PRECISION.md"
 	@echo "make precision-table  install, then float32 beside bfloat16 size by size: what precision=auto rests on"
-	@echo "make soak      install, then a study on a SLURM cluster of its own, killed thirty times: the same files in the end"
+	@echo "make soak      install, then studies killed thirty times, on a SLURM cluster of its own and on this machine: the same files in the end (ARGS=--help)"
 	@echo "make wheel     build the package into dist/"
 	@echo "make clean     remove the virtual environment, built pages and caches; results under runs/ stay"
 

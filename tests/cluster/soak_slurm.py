@@ -72,8 +72,9 @@ class SlurmWay:
         return done == wanted and not self.cluster.run("squeue", "--noheader", check=False)
 
     def running(self) -> list[str]:
-        """Numbers of the jobs that are at work."""
-        return self.cluster.run("squeue", "--noheader", "--states=RUNNING", "--format=%i", check=False).split()
+        """Numbers of the jobs that are at work; a report that is killed is called again by hand."""
+        shown = self.cluster.run("squeue", "--noheader", "--states=RUNNING", "--format=%i %j", check=False)
+        return [line.split()[0] for line in shown.splitlines() if "dbn-report" not in line]
 
     def leave_alone(self, folder: Path) -> float:
         """The study, left alone; returns the seconds that it took."""
