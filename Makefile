@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: compare docs bench precision precision-table soak test lint wheel clean help
+.PHONY: compare docs bench precision precision-table soak cluster-250 test lint wheel clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make precision install, then MNIST in float32 and bfloat16, seed by seed: benchmarks/PRECISION.md"
 	@echo "make precision-table  install, then float32 beside bfloat16 size by size: what precision=auto rests on"
 	@echo "make soak      install, then studies killed thirty times, on a SLURM cluster of its own and on this machine: the same files in the end (ARGS=--help)"
+	@echo "make cluster-250  install, then the test of a sweep on such a cluster with 250 runs in place of 22: starting Python 250 times takes 20 minutes"
 	@echo "make wheel     build the package into dist/"
 	@echo "make clean     remove the virtual environment, built pages and caches; results under runs/ stay"
 
@@ -63,6 +64,9 @@ precision-table: $(VENV)/.installed
 
 soak: $(VENV)/.tools
 	@cd tests && OMP_NUM_THREADS=1 $(abspath $(BIN))/python -m cluster.soak $(ARGS)
+
+cluster-250: $(VENV)/.tools
+	@DBN_NEEDS_SLURM=1 DBN_CLUSTER_RUNS=250 $(BIN)/python -m pytest tests/cluster/test_cluster_submission.py $(ARGS)
 
 wheel: $(VENV)/.installed
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -25,7 +25,7 @@ seed=()
 if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
     seed=("seed=$SLURM_ARRAY_TASK_ID") # an array's elements are seeds
 fi
-echo "$(date '+%F %T') job $SLURM_JOB_ID on $(hostname), start ${SLURM_RESTART_COUNT:-0}, in $PWD"
+echo "$(date '+%F %T') job $SLURM_JOB_ID${seed:+, ${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID,} on $(hostname), start ${SLURM_RESTART_COUNT:-0}, in $PWD"
 
 # A command in all tasks of the job. The signal waits until the command is ready for it; one that is even earlier ends
 # the step (128 + 10), and the job starts over.

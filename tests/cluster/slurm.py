@@ -29,6 +29,8 @@ AuthType=auth/munge
 CredType=cred/munge
 AuthInfo=socket={folder}/munge.socket,cred_expire=5
 SlurmctldPort={port}
+FirstJobId={first_job}
+MaxArraySize={max_array_size}
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
@@ -57,7 +59,8 @@ JobRequeue=1
 ReturnToService=2
 KillWait=5
 TaskProlog={folder}/task_prolog.sh
-NodeName=n[1-2] NodeHostname=localhost NodeAddr=127.0.0.1 Port=[{n1_port}-{n2_port}] CPUs=4 RealMemory=8000 Gres=gpu:2
+NodeName=DEFAULT CPUs=4 RealMemory=8000 Gres=gpu:2 Feature=skylake,icelake
+NodeName=n[1-2] NodeHostname=localhost NodeAddr=127.0.0.1 Port=[{n1_port}-{n2_port}]
 PartitionName=low Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=30 PreemptMode=REQUEUE
 PartitionName=high Nodes=ALL Default=NO MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
 """
@@ -107,7 +110,9 @@ def missing_programs() -> list[str]:
 
 def free_ports(n: int) -> int:
     """First of ``n`` consecutive free ports, below those that the system and Lightning hand out."""
-    for first in range(17000, 30000, n):
+    blocks = range(17000, 30000, n)
+    for k in range(len(blocks)):
+        first = blocks[(os.getpid() + k) % len(blocks)]  # clusters that start at the same time do not take the same
         sockets = []
         try:
             for port in range(first, first + n):
@@ -128,19 +133,21 @@ class Cluster:
 
     Args:
         folder: for everything that belongs to it; empty.
+        max_array_size: number of jobs that an array may have.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, max_array_size: int = 100) -> None:
         self.folder = folder
+        self.max_array_size = max_array_size
         self.user = pwd.getpwuid(os.geteuid()).pw_name
         conf = folder / "slurm.conf"
         self.environment = {**os.environ, "SLURM_CONF": str(conf), "PATH": f"{os.environ['PATH']}:{SYSTEM_PATH}"}
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
 
-    def run(self, *command: str, folder: Path | None = None, check: bool = True) -> str:
-        """A command with this cluster at hand; returns what it printed."""
+    def run(self, *command: str, folder: Path | None = None, check: bool = True, seconds: float = 300) -> str:
+        """A command with this cluster at hand, which has so long; returns what it printed."""
         done = subprocess.run(
-            command, env=self.environment, cwd=folder, capture_output=True, text=True, timeout=300, check=False
+            command, env=self.environment, cwd=folder, capture_output=True, text=True, timeout=seconds, check=False
         )
         if check and done.returncode != 0:
             raise RuntimeError(f"{command} failed:\n{done.stdout}\n{done.stderr}")
@@ -152,7 +159,8 @@ class Cluster:
         cgroups = os.geteuid() == 0 and FREEZER.is_dir() and os.access(FREEZER, os.W_OK)
         values = {
             "folder": self.folder, "user": self.user, "port": port, "n1_port": port + 1, "n2_port": port + 2,
-            "sql_port": port + 5, "dbd_port": port + 6,
+            "sql_port": port + 5, "dbd_port": port + 6, "max_array_size": self.max_array_size,
+            "first_job": 1000 * (port // 8),  # of two clusters on a machine none ends the other's jobs, by their groups
             # proctrack/cgroup gives signals to the task only, as real clusters do; linuxproc to all its children
             "proctrack": "cgroup" if cgroups else "linuxproc",
         }  # fmt: skip
@@ -210,7 +218,7 @@ class Cluster:
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
-    def wait_until(self, ready: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    def wait_until(self, ready: Callable[[], bool], what: str, seconds: float = 120) -> None:
         """Wait for a part to be ready; a daemon that ends on the way is an error."""
         end = time.monotonic() + seconds
         while not ready():
