@@ -274,6 +274,7 @@ def test_a_stack_as_an_array_and_the_same_one_twice(cluster: Cluster, folder: Pa
         log = "".join(log_of(folder, job) for job in pair)
         assert log.count("another process is at work here; waiting for it") == 1
         assert log.count("done already") == 1
+    assert f", {jobs[0]}_3, on " in log_of(folder, jobs[0])
 
 
 def test_offline_records_are_found_and_none_is_said(cluster: Cluster, folder: Path) -> None:
