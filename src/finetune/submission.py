@@ -3,9 +3,7 @@
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +18,14 @@ from dbn.files import write_json, write_text
 from dbn.runs.code import running_code, source_root
 from dbn.runs.slurm_queue import queue_of
 from dbn.settings import check_flag, check_number, optional, within
+from finetune.job_commands import Command, is_done
 from finetune.job_packs import at_most, packs_by_time, packs_of, seconds_of_runs
 from finetune.report.results.formatting import count_text
 from finetune.report.results.submissions import FOLDER, read_submissions
 
-OWN = ("submit", "runs_per_job", "job_minutes")
-"""Settings of the submission, which its jobs do without."""
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 BATCH_FILE = Path(__file__).with_name("submission.sh")
 PUT_BACK = source_root() / "dbn/fitting/put_back.sh"
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command that a job runs.
-
-    Attributes:
-        overrides: of dbn-finetune.
-        folders: names of the directories of the runs that it makes.
-    """
-
-    overrides: tuple[str, ...]
-    folders: tuple[str, ...]
 
 
 def check_submit(config: DictConfig) -> None:
@@ -100,13 +84,14 @@ def hand_over(
     Args:
         config: of the multirun, with Hydra's own.
         study: its directory.
-        commands: what its jobs run. Commands whose runs are all done, or whose job is in the queue, are left out.
+        commands: what its jobs run. Commands whose runs are all done by these settings, or whose job is in the queue,
+            are left out.
         wandb: settings ``logger.wandb`` of the jobs, which the report is logged with as well.
 
     Raises:
         SettingError: SLURM refuses a job.
     """
-    waiting = [command for command in commands if not _is_done(study, command)]
+    waiting = [command for command in commands if not is_done(study, command)]
     n_done = len(commands) - len(waiting)
     queued = _queued(study)
     waiting = [command for command in waiting if not queued.issuperset(command.folders)]
@@ -140,20 +125,6 @@ def hand_over(
         write_json(record, {**content, "report": report})
         said += f"; the report is job {report}"
     return f"{said}.\n{look}"
-
-
-def commands_of(jobs: Iterable[Any]) -> list[Command]:
-    """Commands of planned jobs, see :class:`finetune.sweep.Job`; seeds that train together are one."""
-    commands = []
-    for overrides, own in groupby(jobs, key=lambda job: job.overrides):
-        kept = [one for one in overrides if one.lstrip("+").partition("=")[0] not in OWN]
-        # One run, though a file of the group sweep asks for many.
-        commands.append(Command((*kept, "hydra.mode=RUN"), tuple(job.folder for job in own)))
-    return commands
-
-
-def _is_done(study: Path, command: Command) -> bool:
-    return all((study / "finetune" / folder / "result.json").is_file() for folder in command.folders)
 
 
 def _packs(config: DictConfig, study: Path, waiting: Sequence[Command]) -> list[list[Command]]:

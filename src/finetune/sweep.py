@@ -33,12 +33,12 @@ from dbn.runs.directories import study_directory
 from dbn.runs.identity import INCIDENTAL
 from dbn.runs.naming import NOT_NAMED, folder_name, label_count
 from finetune.climb_steps import climb_of, first_trials
+from finetune.job_commands import SUBMISSION, commands_of
 from finetune.optuna_trials import optuna_of
 from finetune.rungs import first_rung, halving_of
 from finetune.runs.sweeper import is_foreign
 from finetune.seed_batches import first_batch, seed_batches_of
-from finetune.submission import OWN as SUBMISSION
-from finetune.submission import commands_of, hand_over
+from finetune.submission import hand_over
 
 log = logging.getLogger(__name__)
 

@@ -93,11 +93,24 @@ def test_a_sweep_in_packs_and_arrays_and_each_run_once(bin_: Path, monkeypatch: 
     assert not [line for line in ran if "submit" in line or "runs_per_job" in line]
 
 
+def leave_a_run(folder: str, *overrides: str, result: str = "{}") -> None:
+    """What a run of the sweep leaves that says it is done."""
+    run = Path("runs/s/finetune", folder)
+    (run / ".hydra").mkdir(parents=True, exist_ok=True)
+    (run / ".hydra" / "overrides.yaml").write_text("".join(f"- {one}\n" for one in overrides))
+    (run / "result.json").write_text(result)
+
+
+def test_a_run_of_the_same_name_that_was_asked_for_otherwise_is_not_counted_as_done(bin_: Path) -> None:
+    leave_a_run("dbn_seed0", "study=s", "arm=dbn", "seed=0", "stack.layers=[4]", "training.epochs=2", "hydra.mode=RUN")
+    done = finetune(*SUBMIT, "runs_per_job=2")
+    assert "s: 8 runs in 4 jobs, arrays 7, 8" in done.stdout, "the job compares the settings, and refuses it"
+    assert "done" not in done.stdout
+
+
 def test_again_only_what_is_missing_and_not_queued(bin_: Path) -> None:
     finetune(*SUBMIT, "runs_per_job=4")
-    result = Path("runs/s/finetune/dbn_seed0/result.json")
-    result.parent.mkdir(parents=True)
-    result.write_text("{}")
+    leave_a_run("dbn_seed0", "study=s", "arm=dbn", "seed=0", "stack.layers=[4]", "training.epochs=1", "hydra.mode=RUN")
     (bin_ / "queue").write_text("7_1|PENDING||Priority\n")  # with the four runs of the other arm
     done = finetune(*SUBMIT, "runs_per_job=4")
     assert "s: 3 runs in 1 job, array 9, 1 done, 4 in the queue already" in done.stdout
@@ -236,9 +249,8 @@ def test_jobs_of_a_length(bin_: Path) -> None:
     for seed in (0, 1):
         result = {"study": "s", "stage": "finetune", "name": "random_relu", "arm": "random_relu", "seed": seed,
                   "metrics": {}, "seconds": 20.0}  # fmt: skip
-        file = Path(f"runs/s/finetune/random_relu_seed{seed}/result.json")
-        file.parent.mkdir(parents=True)
-        file.write_text(json.dumps(result))
+        asked = ["study=s", "arm=random_relu", f"seed={seed}", "stack.layers=[4]", "training.epochs=1"]
+        leave_a_run(f"random_relu_seed{seed}", *asked, result=json.dumps(result))
     done = finetune(*SUBMIT, "job_minutes=1")
     assert done.returncode == 0, done.stderr
     assert "s: 6 runs in 2 jobs, array 7, 2 done" in done.stdout

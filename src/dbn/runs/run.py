@@ -185,6 +185,14 @@ def _write_error(runs: Sequence[Run], error: BaseException) -> None:
             write_text(run.directory / ERROR, f"{traceback.format_exc()}\n{last}\n")
 
 
+def overrides_of(directory: Path) -> list[str]:
+    """Overrides of the command that made a run or last asked for it; none of a run that was made from Python."""
+    try:
+        return [str(one) for one in yaml.safe_load((directory / OVERRIDES).read_text(encoding="utf-8"))]
+    except FileNotFoundError:
+        return []
+
+
 def read_result(directory: Path) -> dict[str, Any] | None:
     """The run's result, or None if it is not done.
 
