@@ -168,7 +168,9 @@ METHODS: list[tuple[PretrainingMethod, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "representations"), METHODS, ids=lambda own: getattr(own, "__name__", str(own)))
+@pytest.mark.parametrize(
+    ("method", "representations"), METHODS, ids=lambda own: own if isinstance(own, str) else type(own).__name__
+)
 def test_layers_above_know_the_weights(method: PretrainingMethod, representations: str, tmp_path: Path) -> None:
     """Wherever the representations are."""
 
