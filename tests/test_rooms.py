@@ -16,8 +16,9 @@ ORDER = {
     ],
     "finetune": [
         "networks", "tasks", "baselines", "runs", "sklearn", "report", "use", "export", "stack_quality", "rungs",
-        "climb_steps", "seed_batches", "optuna_trials", "job_packs", "submission", "sweep", "halving", "optuna_search",
-        "compute_climb", "until_settled", "pretraining_search", "describe", "train", "predict", "features",
+        "climb_steps", "seed_batches", "optuna_trials", "job_commands", "job_packs", "submission", "sweep", "halving",
+        "optuna_search", "compute_climb", "until_settled", "pretraining_search", "describe", "train", "predict",
+        "features",
     ],
 }  # fmt: skip
 """Entry points come last."""

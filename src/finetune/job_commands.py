@@ -6,7 +6,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from dbn.runs.run import RESULT, overrides_of
+from dbn.runs.overrides import overrides_of
 
 SUBMISSION = ("submit", "runs_per_job", "job_minutes")
 """Settings of the submission, which its jobs do without."""
@@ -43,7 +43,7 @@ def is_done(study: Path, command: Command) -> bool:
     """
     folders = [study / "finetune" / folder for folder in command.folders]
     wanted = _settings_of(command.overrides)
-    return all((one / RESULT).is_file() and _settings_of(overrides_of(one)) == wanted for one in folders)
+    return all((one / "result.json").is_file() and _settings_of(overrides_of(one)) == wanted for one in folders)
 
 
 def _settings_of(overrides: Iterable[str]) -> set[str]:

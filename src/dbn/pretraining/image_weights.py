@@ -9,7 +9,7 @@ from dbn.samplers import Sampler
 
 
 def image_weights(weights: Tensor, sampler: Sampler, count: int | None, dtype: torch.dtype) -> ImageWeights:
-    """Weights of a minibatch's images, and with them of the sampler's chains, for :meth:`Phases.weights`.
+    """Weights of a minibatch's images and of the sampler's chains, for :meth:`dbn.models.phases.Phases.weights`.
 
     A minibatch's gradient is that of its weighted log-likelihood, in which the model's term counts as often as all
     images together. Chains that belong to no image share that equally.

@@ -29,6 +29,7 @@ from dbn.runs.directories import lock
 from dbn.runs.finite_results import check_finite
 from dbn.runs.identity import run_identity
 from dbn.runs.origin import begin, origin_of
+from dbn.runs.overrides import OVERRIDES
 from dbn.runs.study_data import check_same_data, record_data
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,6 @@ RESULT = "result.json"
 ERROR = "error.txt"
 CONFIG = Path(".hydra") / "config.yaml"
 ABSENT = "(absent)"
-OVERRIDES = Path(".hydra") / "overrides.yaml"
 Difference = tuple[str, Any, Any]
 """Dotted key, old and new value."""
 RENAME_ADVICE = "Give this one a name of its own (name=...) or another study (study=...), or move the folder away."
@@ -183,14 +183,6 @@ def _write_error(runs: Sequence[Run], error: BaseException) -> None:
     for run in runs:
         with suppress(OSError):  # the disk may be full
             write_text(run.directory / ERROR, f"{traceback.format_exc()}\n{last}\n")
-
-
-def overrides_of(directory: Path) -> list[str]:
-    """Overrides of the command that made a run or last asked for it; none of a run that was made from Python."""
-    try:
-        return [str(one) for one in yaml.safe_load((directory / OVERRIDES).read_text(encoding="utf-8"))]
-    except FileNotFoundError:
-        return []
 
 
 def read_result(directory: Path) -> dict[str, Any] | None:

@@ -95,7 +95,7 @@ def test_a_killed_worker_costs_its_job_only(tmp_path: Path) -> None:
 @TWO_CORES
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_jobs_go_on_and_end_with_the_same_bits(number: signal.Signals, tmp_path: Path) -> None:
-    long = ["arm=random_relu_dropout,random_sigmoid", "training.epochs=200", "checkpoint_seconds=0.5"]
+    long = ["arm=random_relu_dropout,random_sigmoid", "training.epochs=600", "checkpoint_seconds=0.5"]
     for name in ("whole", "stopped"):
         (tmp_path / name).mkdir()
     assert run(tmp_path / "whole", *LOCAL, *long)[0] == 0

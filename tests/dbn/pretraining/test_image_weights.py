@@ -30,7 +30,6 @@ from dbn.pretraining.contrastive import ContrastiveStep
 from dbn.random.streams import Noise, stream
 from dbn.samplers import ContrastiveDivergence, Sampler
 from helpers import make_rbm, units_of
-from own.denoising import Denoising as OwnDenoising
 
 PIXELS, IMAGES = 6, 40
 """Of the images below."""
@@ -271,11 +270,14 @@ def test_what_are_no_weights_is_refused(weights: Any, words: str) -> None:
         fit(RBM(Bernoulli(PIXELS), Bernoulli(3)), pixels(), weights=weights, epochs=1)
 
 
-def test_a_method_that_does_not_weigh_is_refused() -> None:
+def test_a_method_that_does_not_weigh_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """One of a user's own, whose module says nothing of weights."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "own"))
+    from denoising import Denoising
+
     data = data_of(Images.from_features(pixels(), weights=TIMES))
     with pytest.raises(SettingError, match=r"data\.weights: .* does not weigh its images.*data\.weights=null"):
-        pretrain_stack(data, [LayerSettings(n_hidden=3, epochs=1)], method=OwnDenoising(), progress=False)
+        pretrain_stack(data, [LayerSettings(n_hidden=3, epochs=1)], method=Denoising(), progress=False)
 
 
 def test_images_that_all_weigh_nothing_are_refused() -> None:
