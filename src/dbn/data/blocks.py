@@ -33,6 +33,10 @@ class Minibatch:
     count: int
     weights: Tensor | None = None
 
+    def weighed(self, losses: Tensor) -> Tensor:
+        """Losses of the images ``(batch,)``, each times the image's weight."""
+        return losses if self.weights is None else losses * self.weights
+
 
 class Block:
     """Consecutive minibatches of one epoch.

@@ -29,12 +29,12 @@ class Autoencoder(FineTuning):
         super().__init__(*args, **kwargs)
 
     def losses(self, outputs: Tensor, batch: Minibatch) -> Tensor:
-        """Loss of each image, summed over pixels: cross-entropy in nats, or half the squared error for real pixels."""
+        """Loss of each image, summed over pixels, times its weight: cross-entropy in nats or half the squared error."""
         if self.real:
             losses = 0.5 * F.mse_loss(outputs, batch.features, reduction="none").sum(-1)
         else:
             losses = F.binary_cross_entropy_with_logits(outputs, batch.features, reduction="none").sum(-1)
-        return losses if batch.weights is None else losses * batch.weights
+        return batch.weighed(losses)
 
     def reconstruct(self, features: Tensor) -> Tensor:
         """Reconstructions of images ``(batch, n_features)``; same shape."""

@@ -33,8 +33,7 @@ class Classifier(FineTuning):
     def losses(self, outputs: Tensor, batch: Minibatch) -> Tensor:
         """The loss of each image times its weight, with the label smoothing of the settings."""
         assert batch.labels is not None
-        losses = self.loss_of(outputs, batch.labels, self.settings.label_smoothing)
-        return losses if batch.weights is None else losses * batch.weights
+        return batch.weighed(self.loss_of(outputs, batch.labels, self.settings.label_smoothing))
 
     def loss_of(self, outputs: Tensor, labels: Tensor, smoothing: float) -> Tensor:
         """The loss of the settings for outputs ``(..., batch, n_classes)`` and labels ``(..., batch)``."""

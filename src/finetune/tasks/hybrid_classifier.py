@@ -71,9 +71,7 @@ class HybridClassifier(Classifier):
             x = x.detach()
             fields = hidden.layer(x)
             logits = output.layer(fields)
-        contrast = self.contrast(x, fields, logits, batch.labels)
-        if batch.weights is not None:
-            contrast = contrast * batch.weights
+        contrast = batch.weighed(self.contrast(x, fields, logits, batch.labels))
         return (losses.sum() + self.settings.generative * contrast.sum()) / batch.count, losses
 
     def contrast(self, x: Tensor, fields: Tensor, logits: Tensor, labels: Tensor) -> Tensor:

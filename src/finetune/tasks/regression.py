@@ -49,8 +49,8 @@ class Regression(FineTuning):
     def losses(self, outputs: Tensor, batch: Minibatch) -> Tensor:
         """Half the squared error of each row's standardised targets, added, times the row's weight."""
         assert batch.labels is not None
-        losses = 0.5 * (outputs - (batch.labels - self.means) / self.deviations).square().sum(-1)
-        return losses if batch.weights is None else losses * batch.weights
+        errors = outputs - (batch.labels - self.means) / self.deviations
+        return batch.weighed(0.5 * errors.square().sum(-1))
 
     def meaning(self, data: DataSet) -> Meaning:
         """Standardised targets."""

@@ -1,19 +1,17 @@
 """State of several processes in a checkpoint: each gets its own back."""
 
-import socket
 from typing import Any
 
 import pytest
 import torch
-from torch import multiprocessing as mp
 
 from dbn.errors import SettingError
 from dbn.fitting.processes import of_all_processes, of_this_process
+from two_processes import in_two_processes
 
 
-def one_of_two(rank: int, port: int, results: Any) -> None:
-    """A gloo process with state of a size of its own."""
-    torch.distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+def one_of_two(rank: int) -> tuple[Any, ...]:
+    """With state of a size of its own."""
     kept = of_all_processes({"chains": torch.full((3 + rank,), float(rank))})
     own = of_this_process(kept, "sampler", "its chains")
     alone = []
@@ -22,18 +20,11 @@ def one_of_two(rank: int, port: int, results: Any) -> None:
             of_this_process(state, "sampler", "its chains")
         alone.append(str(error.value))
     nothing = of_this_process({}, "sampler", "its chains")
-    results[rank] = ([state["chains"].tolist() for state in kept], own["chains"].tolist(), alone, nothing)
-    torch.distributed.destroy_process_group()
+    return [state["chains"].tolist() for state in kept], own["chains"].tolist(), alone, nothing
 
 
 def test_each_of_two_processes_gets_its_own_back() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with mp.Manager() as manager:
-        results = manager.dict()
-        mp.spawn(one_of_two, args=(port, results), nprocs=2)
-        first, second = results[0], results[1]
+    first, second = in_two_processes(one_of_two)
     assert first[0] == second[0] == [[0.0] * 3, [1.0] * 4]
     assert (first[1], second[1]) == ([0.0] * 3, [1.0] * 4)
     assert first[3] == second[3] == {}

@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from torch import Tensor
 
 from dbn import RBM
 from dbn.data import Images
 from dbn.data.block_loader import BlockLoader
 from dbn.errors import DivergenceError, SettingError
-from dbn.models.phases import Phase, Phases
+from dbn.models.phases import Phases
 from dbn.models.units import Bernoulli, Gaussian
 from dbn.pretraining import LayerSettings, fit
 from dbn.pretraining.contrastive import ContrastiveStep, RBMTraining
@@ -21,6 +20,7 @@ from dbn.pretraining.rbm_metrics import rbm_metrics
 from dbn.random.streams import stream
 from dbn.samplers import ContrastiveDivergence, Sampler
 from helpers import make_rbm
+from two_processes import NoiseOfTheImage, in_two_processes
 
 
 def test_one_step_is_the_textbook_s() -> None:
@@ -170,18 +170,6 @@ def test_settings_that_cannot_be_used_are_named(key: str, value: Any) -> None:
         LayerSettings(**{"n_hidden": 4, key: value})
 
 
-class NoiseOfTheImage(Sampler):
-    """CD-1 whose noise is a function of the image, so that it does not matter which process draws it."""
-
-    products = 1
-
-    def write_negative_states(
-        self, rbm: RBM, positive: Phase, out: Tensor, generator: torch.Generator | None = None
-    ) -> None:
-        noise = torch.frac(positive.v.sum(1, keepdim=True) * 997 + torch.arange(rbm.n_hidden) * 0.618034)
-        out.copy_(rbm.mean_visible((noise < positive.mean).to(positive.v.dtype)))
-
-
 def train_some(rank: int, world: int, rbm: RBM) -> None:
     """An epoch of steps on this process's share."""
     images = Images.from_features(torch.rand(103, 5, generator=stream(0, "images")))
@@ -193,25 +181,14 @@ def train_some(rank: int, world: int, rbm: RBM) -> None:
             step(batch.features.double(), optimizer, None, batch.count)
 
 
-def two_processes(rank: int, port: int, results: Any) -> None:
-    """One of two gloo processes."""
-    torch.distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+def trained_by_one_of_two(rank: int) -> list[Any]:
     rbm = make_rbm()
     train_some(rank, 2, rbm)
-    results[rank] = [parameter.detach().numpy() for parameter in rbm.parameters()]
-    torch.distributed.destroy_process_group()
+    return [parameter.detach().numpy() for parameter in rbm.parameters()]
 
 
 def test_two_processes_given_the_same_noise_are_one_on_the_same_minibatches() -> None:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with mp.Manager() as manager:
-        results = manager.dict()
-        mp.spawn(two_processes, args=(port, results), nprocs=2)
-        first, second = results[0], results[1]
+    first, second = in_two_processes(trained_by_one_of_two)
     alone = make_rbm()
     before = alone.weight.detach().clone()
     train_some(0, 1, alone)

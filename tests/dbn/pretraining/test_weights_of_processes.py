@@ -1,10 +1,8 @@
 """Two processes, each with its share of the weighted images, take the steps of one."""
 
-import socket
 from typing import Any, ClassVar
 
 import torch
-import torch.multiprocessing as mp
 
 from dbn import RBM
 from dbn.data import Images
@@ -15,6 +13,7 @@ from dbn.pretraining.contrastive import ContrastiveStep, RBMTraining
 from dbn.random.streams import Noise, stream
 from dbn.samplers import Sampler
 from helpers import make_rbm
+from two_processes import in_two_processes
 
 
 class MeanReconstructions(Sampler):
@@ -53,21 +52,13 @@ def train_some(rank: int, world: int, sampler: type[Sampler], gradient: str) -> 
     return [*(own.detach() for own in rbm.parameters()), *states.values()]
 
 
-def one_of_two_processes(rank: int, port: int, results: Any) -> None:
-    torch.distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    results[rank] = [[own.numpy() for own in train_some(rank, 2, *case)] for case in CASES]
-    torch.distributed.destroy_process_group()
+def trained_by_one_of_two(rank: int) -> list[list[Any]]:
+    return [[own.numpy() for own in train_some(rank, 2, *case)] for case in CASES]
 
 
 def test_two_processes_are_one_on_the_same_minibatches() -> None:
     """Also where the chains count as often as the images of both: their shares of the weights differ."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with mp.Manager() as manager:
-        results = manager.dict()
-        mp.spawn(one_of_two_processes, args=(port, results), nprocs=2)
-        first, second = results[0], results[1]
+    first, second = in_two_processes(trained_by_one_of_two)
     alone = [train_some(0, 1, *case) for case in CASES]
     for expected, one, other in zip(alone, first, second, strict=True):
         for own, by_first, by_second in zip(expected, one, other, strict=True):

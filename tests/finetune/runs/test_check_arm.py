@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,14 +47,17 @@ def test_also_as_a_job_of_a_multirun(monkeypatch: pytest.MonkeyPatch, capsys: py
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "start"),
     [
-        ("experiment=mnist_classrbm", "arm=random_sigmoid"),  # the same start
-        ("experiment=mnist_classrbm", "arm=dbn", "start=dbn"),  # what the message advises
-        ("experiment=mnist_classrbm", "start=dbn"),
-        ("experiment=mnist_deformed_small",),  # the experiment's own arm
-        ("experiment=mnist_2006", "arm=dbn_dropout"),
+        (("experiment=mnist_classrbm", "arm=random_sigmoid"), "random_sigmoid"),  # the same start
+        (("experiment=mnist_classrbm", "arm=dbn", "start=dbn"), "dbn"),  # what the message advises
+        (("experiment=mnist_classrbm", "start=dbn"), "dbn"),
+        (("experiment=mnist_deformed_small",), "random_relu"),  # the experiment's own arm
+        (("experiment=mnist_2006", "arm=dbn_dropout"), "dbn"),
     ],
 )
-def test_what_is_clear_is_taken(arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_clear_is_taken(arguments: tuple[str, ...], start: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[Any] = []
+    monkeypatch.setattr("finetune.runs.network_run.finetune_seeds", lambda config, *_: trained.append(config) or [])
     finetune(monkeypatch, *arguments)
+    assert [config["arm"]["start"] for config in trained] == [start]

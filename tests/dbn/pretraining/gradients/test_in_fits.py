@@ -1,26 +1,24 @@
 """Directions and limits in fits: resumed, in groups of seeds, over processes, in bfloat16, with any optimiser."""
 
-import socket
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 
 from dbn import RBM
 from dbn.data import DataSet, Images, digits, load_data
 from dbn.data.block_loader import BlockLoader
 from dbn.models.dbn import DBN
-from dbn.models.phases import Phase
 from dbn.models.units import Bernoulli
 from dbn.pretraining import LayerSettings, RBMPretraining, StackRun, pretrain_stack, pretrain_stacks
 from dbn.pretraining.contrastive import ContrastiveStep, RBMTraining
 from dbn.pretraining.gradients import Centered, Gradient
-from dbn.random.streams import Noise, stream, streams
-from dbn.samplers import ContrastiveDivergence, PersistentContrastiveDivergence, Sampler
+from dbn.random.streams import stream, streams
+from dbn.samplers import ContrastiveDivergence, PersistentContrastiveDivergence
 from helpers import make_rbm, stop_at
+from two_processes import NoiseOfTheImage, in_two_processes
 
 DIRECTIONS: list[Any] = ["centered", {"kind": "centered", "offsets": "average", "rate": 0.1}, "enhanced"]
 LIMITED: dict[str, Any] = {"l1_cost": 1e-3, "max_norm": 2.0, "final_learning_rate": 0.01}
@@ -103,16 +101,6 @@ def test_stacks_of_several_seeds_are_those_of_one(data: DataSet) -> None:
     assert distance(alone[0], alone[1]) > 0.3
 
 
-class NoiseOfTheImage(Sampler):
-    """CD-1 whose noise is a function of the image, so that it does not matter which process draws it."""
-
-    products = 1
-
-    def write_negative_states(self, rbm: RBM, positive: Phase, out: torch.Tensor, generator: Noise = None) -> None:
-        noise = torch.frac(positive.v.sum(1, keepdim=True) * 997 + torch.arange(rbm.n_hidden) * 0.618034)
-        out.copy_(rbm.mean_visible((noise < positive.mean).to(positive.v.dtype)))
-
-
 def train_some(rank: int, world: int, gradient: Any) -> list[torch.Tensor]:
     """Parameters and offsets after an epoch of steps on this process's share of the minibatches."""
     rbm = make_rbm()
@@ -129,21 +117,13 @@ def train_some(rank: int, world: int, gradient: Any) -> list[torch.Tensor]:
     return [*(own.detach() for own in rbm.parameters()), *direction.state_dict().values()]
 
 
-def one_of_two_processes(rank: int, port: int, results: Any) -> None:
-    torch.distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    results[rank] = [[own.numpy() for own in train_some(rank, 2, gradient)] for gradient in DIRECTIONS]
-    torch.distributed.destroy_process_group()
+def trained_by_one_of_two(rank: int) -> list[list[Any]]:
+    return [[own.numpy() for own in train_some(rank, 2, gradient)] for gradient in DIRECTIONS]
 
 
 def test_two_processes_given_the_same_noise_are_one_on_the_same_minibatches() -> None:
     """Their minibatches' means, too: each process has less than half of some."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with mp.Manager() as manager:
-        results = manager.dict()
-        mp.spawn(one_of_two_processes, args=(port, results), nprocs=2)
-        first, second = results[0], results[1]
+    first, second = in_two_processes(trained_by_one_of_two)
     for number, gradient in enumerate(DIRECTIONS):
         for alone, one, other in zip(train_some(0, 1, gradient), first[number], second[number], strict=True):
             assert (one == other).all()
