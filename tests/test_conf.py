@@ -328,6 +328,14 @@ def test_a_schedule_is_told_the_length_of_training(compose: Composer, digits_dat
     assert scheduler.total_steps == 3 * 23  # 1149 images in minibatches of 50
 
 
+@pytest.mark.parametrize(("share", "epochs"), [(0.05, 20), (1 / 3, 3), (0.1, 10), (0.05, 19), (0.05, 21)])
+def test_one_cycle_may_rise_for_exactly_one_step(share: float, epochs: int, compose: Composer) -> None:
+    """Its rise is then zero long, by which torch divides (2.13)."""
+    changes = ["stack.layers=[10]", "arm=random_relu", f"training.epochs={epochs}", "training.batch_size=1149"]
+    result = finetune(compose("finetune", [*changes, f"schedule.factory.pct_start={share}"]))
+    assert result["epochs"] == epochs
+
+
 EXPERIMENTS = sorted(path.stem for path in FILES if str(path.parent) == "experiment")
 LADDER = [name for name in EXPERIMENTS if name.startswith("ladder_")]
 

@@ -32,6 +32,8 @@ class Line:
             rounding weights and updating them.
         precision: that it takes.
         measured: processor or GPU, shapes, figures, date. Ratios are images a second beside float32's.
+        smallest_layer: multiplications for one image from which it holds: a layer of few outputs spends more on
+            rounding its inputs than its products take.
     """
 
     kind: str
@@ -40,9 +42,10 @@ class Line:
     smallest_batch: int
     precision: str
     measured: str
+    smallest_layer: int = 0
 
     def __str__(self) -> str:
-        sizes = f"from {self.smallest} multiplications and batch {self.smallest_batch}"
+        sizes = f"from {self.smallest} multiplications, {self.smallest_layer} an image and batch {self.smallest_batch}"
         return f"{self.kind}, {self.work}, {sizes}: {self.precision} ({self.measured})"
 
 
@@ -74,25 +77,30 @@ TABLE = (
     ),
     Line(
         ZEN_4, "rbm", 0, 1, "float32",
-        "EPYC family 25 model 17, 27 Nov 2026, step, 1 thread, preliminary (shared processor): bf16 0.35 at 64x100 "
-        "batch 10, 0.63 at batch 100, 0.73 at 784x500 batch 20",
+        "EPYC family 25 model 17, 28 Nov 2026, step, 1 and 2 threads: bf16 0.37 and 0.57 at 64x100 batch 10, 0.65 and "
+        "0.84 at batch 100",
     ),
     Line(
-        ZEN_4, "rbm", 12_500_000, 100, "bf16",
-        "EPYC family 25 model 17, 26 Nov 2026, step, 1 and 2 threads: 784x500 batch 100 1.60 and 1.35, batch 1024 1.69 "
-        "and 1.59, 500x2000 batch 100 1.53 and 1.55; 27 Nov 2026, 1 thread, preliminary (shared processor): 500x250 "
-        "batch 100 1.61, 500x500 batch 100 1.66",
+        ZEN_4, "rbm", 3_900_000, 10, "bf16",
+        "EPYC family 25 model 17, 28 Nov 2026, step, 1 and 2 threads: 784x500 batch 10 1.12 and 1.41, batch 20 1.24 "
+        "and 1.76, batch 50 1.50 and 1.45, batch 100 1.57 and 1.33, batch 1024 1.68 and 1.55; 200x200 batch 100 1.27 "
+        "and 1.15, 250x250 1.35 and 1.22, 500x250 1.47 and 1.33; 500x500 batch 20 1.22 and 1.18, batch 100 1.55 and "
+        "1.44; 500x2000 batch 20 1.25 and 1.09, batch 50 1.48 and 1.40, batch 100 1.52 and 1.41",
+        smallest_layer=200 * 200,
     ),
     Line(
         ZEN_4, "network", 0, 1, "float32",
-        "EPYC family 25 model 17, 27 Nov 2026, layer, 1 thread, preliminary (shared processor): bf16 0.34 at 64x100 "
-        "batch 10, 0.41 at batch 100, 0.85 at 784x500 batch 10, 0.93 at 500x500 batch 20",
+        "EPYC family 25 model 17, 28 Nov 2026, layer, 1 and 2 threads: bf16 0.32 and 0.40 at 64x100 batch 10, 0.47 and "
+        "0.42 at batch 100; 784x500 batch 10 0.96 and 0.88, batch 20 1.17 and 1.00; 200x200 batch 100 1.17 and 0.83, "
+        "250x250 1.29 and 0.90; 500x500 batch 20 1.10 and 0.76, 500x2000 1.27 and 0.69; 2000x10 batch 100 0.92 and "
+        "0.59, batch 1000 0.89 and 0.71",
     ),
     Line(
-        ZEN_4, "network", 12_500_000, 100, "bf16",
-        "EPYC family 25 model 17, 27 Nov 2026, layer, 1 thread, preliminary (shared processor): 500x250 batch 100 "
-        "1.41, 500x500 batch 100 1.59, batch 1000 2.33, 784x500 batch 100 1.83, 500x2000 batch 100 1.40, batch 1000 "
-        "1.83",
+        ZEN_4, "network", 12_500_000, 50, "bf16",
+        "EPYC family 25 model 17, 28 Nov 2026, layer, 1 and 2 threads: 784x500 batch 50 1.45 and 1.25, batch 100 1.68 "
+        "and 1.02, batch 1024 1.79 and 1.59; 500x250 batch 100 1.43 and 0.99; 500x500 batch 100 1.55 and 1.12, batch "
+        "1000 1.75 and 1.52; 500x2000 batch 50 1.43 and 1.02, batch 100 1.67 and 1.33, batch 1000 1.79 and 1.74",
+        smallest_layer=500 * 250,
     ),
     Line(
         ZEN_4, "convolutional rbm", 7_000_000, 20, "bf16",
@@ -152,5 +160,6 @@ def line_for(kind: str, work: Work, product: int, batch: int, table: Sequence[Li
         line
         for line in table
         if line.kind == kind and line.work == work and line.smallest <= product and line.smallest_batch <= batch
+        if line.smallest_layer <= product // batch
     ]
     return max(lines, key=lambda line: line.smallest, default=None)

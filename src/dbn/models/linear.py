@@ -145,7 +145,7 @@ class LinearGroup(WeightLayer):
         if self.precision != "float32" and self.training:
             return REDUCED[self.precision].apply(x, self.weight, self.bias)  # type: ignore[no-any-return]
         with faster_products(x.numel() * self.out_features):
-            return torch.baddbmm(self.bias, x, self.weight.mT)
+            return GroupProducts.apply(x, self.weight, self.bias)  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def copy_member(self, number: int, layer: Linear) -> None:
@@ -153,6 +153,27 @@ class LinearGroup(WeightLayer):
         layer.weight.copy_(self.weight[number])
         layer.bias.copy_(self.bias[number, 0])
         layer.precision = self.precision
+
+
+class GroupProducts(torch.autograd.Function):
+    """Linear layers of a group in float32, whose gradients lie in memory as their weights do.
+
+    Those of :func:`torch.baddbmm` lie transposed and are copied when they are accumulated: a fifth of the time of ten
+    networks 64-200-200-200-10 with minibatches of 20. Shapes are those of :class:`LinearGroup`.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """``x @ W^T + b``."""
+        ctx.save_for_backward(x, weight)
+        return torch.baddbmm(bias, x, weight.mT)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        """Gradients of inputs, weights and biases."""
+        x, weight = ctx.saved_tensors
+        to_inputs = gradient @ weight if ctx.needs_input_grad[0] else None
+        return to_inputs, gradient.mT @ x, gradient.sum(1, keepdim=True)
 
 
 class Bfloat16Linear(torch.autograd.Function):

@@ -1,5 +1,6 @@
 """Dropout as it was published."""
 
+import torch
 from torch import Tensor, nn
 
 from dbn.random.device_noise import DeviceNoise
@@ -42,7 +43,8 @@ class Dropout(nn.Module):
 
             dropped: Tensor = KernelDropout.apply(x, self.keep, self.generator)
             return dropped
-        return x * (uniform(x.detach(), self.generator) < self.keep)
+        noise = uniform(x.detach(), self.generator)
+        return x * torch.lt(noise, self.keep, out=noise)  # zeros and ones of x's type: to multiply by bools is slow
 
     def extra_repr(self) -> str:
         """The probability, for ``print(network)``."""

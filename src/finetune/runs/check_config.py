@@ -52,6 +52,7 @@ from finetune.runs.starting_networks import (
     initialisation_of,
     network_options,
 )
+from finetune.tasks.learning_rate_schedule import arguments_of_length
 from finetune.tasks.settings import TrainingSettings
 
 TASKS = ("classifier", "autoencoder", "regression")
@@ -265,7 +266,7 @@ def check_schedule(
 
     def attempt(factory: Any) -> None:
         moved = take_a_step(hydra.utils.instantiate(optimizer), training.learning_rate)
-        scheduler = factory(moved, **({} if name is None else {name: length}))
+        scheduler = factory(moved, **arguments_of_length(factory, name, length))
         for _ in range(min(STEPS_TRIED, length) - 1):
             moved.step()
             scheduler.step()

@@ -1,27 +1,21 @@
 """Trajectory of a network in function space: its outputs for fixed images during training."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
-from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 from safetensors.torch import save as serialise
 from torch import Tensor
 
 from dbn.data import DataSet
-from dbn.errors import DataError
 from dbn.files import write_bytes
+from finetune.runs.recorded_trajectory import TRAJECTORY_FILE
 from finetune.tasks import FineTuning
 from finetune.tasks.settings import TrainingSettings
 
-TRAJECTORY_FILE = "trajectory.safetensors"
 MOST_SNAPSHOTS = 50
 
 
@@ -126,37 +120,3 @@ def trajectory_of(data: Sequence[DataSet], settings: TrainingSettings) -> Trajec
     images = [own.validation_or_train for own in data]
     features = {id(own): own.sample(settings.trajectory) for own in images}
     return Trajectory(torch.stack([features[id(own)] for own in images]), settings.epochs)
-
-
-@dataclass(frozen=True, eq=False)
-class RecordedTrajectory:
-    """Content of ``trajectory.safetensors``.
-
-    Attributes:
-        epochs: number of epochs before each snapshot, ascending, int64 ``(snapshots,)``.
-        outputs: class probabilities, float32 ``(snapshots, n, n_classes)``.
-    """
-
-    epochs: NDArray[np.int64]
-    outputs: NDArray[np.float32]
-
-
-def read_trajectory(directory: Path) -> RecordedTrajectory | None:
-    """The trajectory in a run's directory; None if none was recorded.
-
-    Raises:
-        DataError: the file is damaged.
-    """
-    path = directory / TRAJECTORY_FILE
-    if not path.is_file():
-        return None
-    try:
-        tensors = load_file(path)
-        epochs, outputs = tensors["epochs"].astype(np.int64), tensors["outputs"].astype(np.float32)
-    except (SafetensorError, OSError, KeyError) as error:
-        raise DataError(f"{path}: not readable as a trajectory ({error}). Delete it and do the run again.") from error
-    if outputs.ndim != 3 or epochs.shape != outputs.shape[:1]:
-        raise DataError(
-            f"{path}: outputs {outputs.shape} do not fit epochs {epochs.shape}. Delete it and do the run again."
-        )
-    return RecordedTrajectory(epochs, outputs)

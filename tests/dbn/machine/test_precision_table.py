@@ -65,7 +65,7 @@ def test_large_products_take_what_was_faster_on_such_processors(
     assert chosen.precision == expected
     assert re.search(r"20\d\d|no line for", chosen.decided_by), "a date, or that nobody has measured it"
     assert choose_precision("auto", Dense(6400), 100, CPU, work).precision == "float32", "too small"
-    assert choose_precision("auto", Dense(), 20, CPU, work).precision == "float32", "too few images"
+    assert choose_precision("auto", Dense(), 5, CPU, work).precision == "float32", "too few images"
 
 
 @pytest.mark.parametrize("name", PROCESSORS)
@@ -127,6 +127,14 @@ def test_the_line_of_the_largest_size_below_decides() -> None:
         line = line_for("it", "rbm", 1000, batch, lines)
         assert line is not None
         assert line.precision == expected
+    wide = [*lines, Line("it", "rbm", 2000, 20, "bf16", "", smallest_layer=100)]
+    for product, expected in ((2000, "bf16"), (1980, "tf32")):
+        line = line_for("it", "rbm", product, 20, wide)
+        assert line is not None
+        assert line.precision == expected
+    narrow = line_for("it", "rbm", 2000, 40, wide)  # 50 an image
+    assert narrow is not None
+    assert narrow.precision == "tf32"
     assert line_for("it", "network", 1000, 20, lines) is None
     assert line_for("another", "rbm", 1000, 20, lines) is None
 

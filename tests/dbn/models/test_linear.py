@@ -52,3 +52,19 @@ def test_a_network_s_layers_choose_by_their_own_size(monkeypatch: pytest.MonkeyP
     assert [choice.precision for choice in choices] == ["bf16", "float32"]
     network.choose_precision("float32", 100, CPU)
     assert [layer.precision for layer in network.layers] == ["float32", "float32"]
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["inputs need no gradient", "inputs need a gradient"])
+def test_a_group_s_gradients_are_those_of_its_members(first: bool) -> None:
+    layers = [Linear(30, 20) for _ in range(3)]
+    group = Linear.group(layers)
+    x = torch.randn(3, 8, 30, requires_grad=not first)
+    weights = torch.randn(3, 8, 20)
+    (group(x) * weights).sum().backward()
+    for k, layer in enumerate(layers):
+        own = x[k].detach().requires_grad_(not first)
+        (layer(own) * weights[k]).sum().backward()
+        assert torch.allclose(group.weight.grad[k], layer.weight.grad, atol=1e-5)
+        assert torch.allclose(group.bias.grad[k, 0], layer.bias.grad, atol=1e-5)
+        if not first:
+            assert torch.allclose(x.grad[k], own.grad, atol=1e-5)

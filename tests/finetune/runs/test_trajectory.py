@@ -13,7 +13,8 @@ from dbn.errors import DataError, SettingError
 from finetune.networks.network import Network
 from finetune.runs import network_run
 from finetune.runs.network_run import finetune, finetune_seeds, finetuning_directory
-from finetune.runs.trajectory import TRAJECTORY_FILE, Trajectory, read_trajectory, snapshot_epochs
+from finetune.runs.recorded_trajectory import TRAJECTORY_FILE, read_trajectory
+from finetune.runs.trajectory import Trajectory, snapshot_epochs
 from helpers import Composer
 
 SMALL = ["arm=random_relu_dropout", "stack.layers=[12,9]", "training.epochs=4", "training.trajectory=30"]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dbn.errors import DataError
 from finetune.report.results.run_result import RunResult
 from finetune.report.results.study import Study
-from finetune.runs.trajectory import RecordedTrajectory, read_trajectory
+from finetune.runs.recorded_trajectory import RecordedTrajectory, read_trajectory
 
 RecordedRun = tuple[RunResult, RecordedTrajectory]
 

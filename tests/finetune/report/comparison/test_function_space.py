@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from finetune.report.comparison.function_space import mean_distance, total_variation
-from finetune.runs.trajectory import RecordedTrajectory
+from finetune.runs.recorded_trajectory import RecordedTrajectory
 
 
 def test_total_variation_worked_by_hand():

@@ -6,7 +6,7 @@ from sklearn.manifold import trustworthiness
 
 from finetune.report.figures.function_space_map import embed_in_plane, thin_trajectories
 from finetune.report.results.study import read_study
-from finetune.runs.trajectory import RecordedTrajectory
+from finetune.runs.recorded_trajectory import RecordedTrajectory
 
 
 def test_isomap_unrolls_an_arc_and_tsne_keeps_neighbours():
