@@ -21,6 +21,7 @@ from dbn.settings import Check, check_number, choice, within
 from dbn.sklearn.inputs import Inputs
 from dbn.sklearn.parameters import PRETRAINING_CHECKS, SHARED_CHECKS, checked
 from dbn.sklearn.progress import print_each_epoch
+from dbn.sklearn.row_weights import weighted_rows
 from dbn.sklearn.samplers import SAMPLERS
 from dbn.sklearn.transformer import ScaledTransformer, draw_seed
 from dbn.sklearn.undisturbed import undisturbed
@@ -94,17 +95,24 @@ class ClassRBM(ClassifierMixin, ScaledTransformer):
         self.verbose = verbose
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any) -> "ClassRBM":
-        """Train on rows ``X`` ``(n_samples, n_features)``, dense or sparse, and their classes ``y`` ``(n_samples,)``.
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "ClassRBM":
+        """Train on rows and their classes.
+
+        Args:
+            X: ``(n_samples, n_features)``, dense or sparse.
+            y: classes ``(n_samples,)``.
+            sample_weight: how much each row counts ``(n_samples,)``, of which only the proportions matter; rows of
+                weight 0 are left out, and classes that only they have. None: all the same.
 
         Raises:
-            ValueError: a parameter, ``X`` or ``y`` is invalid, or ``y`` holds one class only.
+            ValueError: a parameter, ``X``, ``y`` or ``sample_weight`` is invalid, or the rows have one class only.
             DivergenceError: parameters became infinite or NaN.
         """
         given = checked(self, CHECKS)
         X, y = self._rows(X, y=y)
         check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        X, weights, kept = weighted_rows(X, sample_weight)
+        self.classes_, codes = np.unique(y[kept], return_inverse=True)
         if len(self.classes_) < 2:
             raise DataError(f"y holds one class only, {self.classes_[0]!r}. Classification needs two classes.")
         self.random_state_ = check_random_state(self.random_state)
@@ -118,7 +126,7 @@ class ClassRBM(ClassifierMixin, ScaledTransformer):
         labels = torch.from_numpy(codes.astype(np.int64))
         with undisturbed(self, "learning_rate"):
             fit_class_rbm(
-                rbm, self.inputs_.images(X, labels), objective=given["objective"],
+                rbm, self.inputs_.images(X, labels, weights), objective=given["objective"],
                 generative_weight=given["generative_weight"], epochs=given["n_iter"],
                 sampler=SAMPLERS[given["sampler"]](given["gibbs_steps"]), seed=draw_seed(self.random_state_),
                 learning_rate=given["learning_rate"] * rate_factor, batch_size=given["batch_size"],

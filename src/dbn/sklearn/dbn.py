@@ -99,7 +99,7 @@ class DBN(ScaledTransformer):
         given = checked(self, CHECKS)
         sizes = sizes_of(given["hidden_layer_sizes"])
         check_layer(self, given["layer"], len(sizes))
-        X, weights = weighted_rows(self._rows(X), sample_weight)
+        X, weights, _ = weighted_rows(self._rows(X), sample_weight)
         self.random_state_ = check_random_state(self.random_state)
         self.inputs_ = Inputs.of(X, given["scaling"])
         with undisturbed(self, "learning_rate"):

@@ -110,7 +110,7 @@ class RBM(ScaledTransformer):
             DivergenceError: parameters became infinite or NaN.
         """
         given = checked(self, CHECKS)
-        X, weights = weighted_rows(self._rows(X), sample_weight)
+        X, weights, _ = weighted_rows(self._rows(X), sample_weight)
         self._start(X, given)
         if given["n_iter"]:
             with undisturbed(self, "learning_rate"):
