@@ -300,6 +300,20 @@ def test_jobs_of_a_grid_over_what_names_an_arm_are_told_apart(
     assert len(set(names)) == 4
 
 
+def test_twins_of_the_compute_study_differ_in_the_start_alone(twins: dict[str, set[str]], compose: Composer) -> None:
+    """Learning rate and weight decay are where a climb begins; it chooses them for each."""
+    for arm in set(_swept("compute")["arm"]) & twins.keys():
+        for twin in twins[arm] & set(_swept("compute")["arm"]):
+            configs = [
+                compose("finetune", ["sweep=compute", "experiment=label_efficiency", "labels=n1000", f"arm={own}"])
+                for own in (arm, twin)
+            ]
+            mine, other = ({key: config[key] for key in ("training", "optimizer", "network")} for config in configs)
+            for own in (mine, other):
+                del own["training"]["learning_rate"], own["optimizer"]["weight_decay"]
+            assert mine == other, (arm, twin)
+
+
 def test_the_factorial_has_every_combination() -> None:
     assert set(_swept("factorial")["arm"]) == set(FACTORIAL)
 

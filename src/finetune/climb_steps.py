@@ -1,6 +1,6 @@
 """The steps of a climb in compute: lengths of training, and the overrides of a step's trials and runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ class Climb:
         times: multiples of an arm's epochs, ascending: the steps.
         rates: factors that the learning rate of the step before is tried with; with the best of them, then the decays.
         decays: factors for the weight decay; one of 0 becomes 0.00001 times the factor.
+        widen: so many trials more at most, for the learning rate and for the weight decay each, while the best value is
+            the largest or the smallest of those tried: one factor beyond it.
         n_tuning_seeds: seeds of a trial, from ``tuning_seed`` up; the seeds that are reported are others.
         tuning_seed: the first of them.
         gain: an arm is not trained longer if a step lowers its error by less.
@@ -35,6 +37,7 @@ class Climb:
     times: tuple[int, ...]
     rates: tuple[float, ...]
     decays: tuple[float, ...]
+    widen: int
     n_tuning_seeds: int
     tuning_seed: int
     gain: float
@@ -48,6 +51,7 @@ class Climb:
                 check_number(f"hydra.sweeper.{name}", value, low=0, above=True, whole=name == "times")
         if not self.times or list(self.times) != sorted(set(self.times)):
             raise SettingError(f"hydra.sweeper.times={list(self.times)}: give multiples of the epochs, ascending.")
+        check_number("hydra.sweeper.widen", self.widen, low=0, whole=True)
         check_number("hydra.sweeper.n_tuning_seeds", self.n_tuning_seeds, low=1, whole=True)
         check_number("hydra.sweeper.tuning_seed", self.tuning_seed, low=0, whole=True)
         check_number("hydra.sweeper.gain", self.gain, low=-1, high=1)
@@ -65,6 +69,29 @@ class Climb:
         return {
             first + number: {**settings, key: float(f"{base * factor:.4g}")} for number, factor in enumerate(factors)
         }
+
+    def beyond(
+        self, key: str, number: int, settings: Mapping[str, float], tried: Collection[float]
+    ) -> dict[int, dict[str, float]]:
+        """Settings one factor beyond those tried for ``key``, by the number of their trial; none within their range.
+
+        Args:
+            key: learning rate or weight decay.
+            number: of such trials for this key before, on this step.
+            settings: the best so far.
+            tried: values of ``key`` on this step, those whose trials failed among them.
+        """
+        factors = self.rates if key == RATE else self.decays
+        value, most, least = settings[key], max(factors, default=1), min(factors, default=1)
+        is_finest = key == DECAY and value <= FINEST_DECAY  # as good as none
+        if value == max(tried) and most > 1 and value:
+            value *= most
+        elif value == min(tried) and least < 1 and not is_finest:
+            value *= least
+        else:
+            return {}
+        first = 1 + len(self.rates) + len(self.decays) + (self.widen if key == DECAY else 0)
+        return {first + number: {**settings, key: float(f"{value:.4g}")}}
 
 
 def climb_of(config: DictConfig) -> Climb | None:
@@ -108,19 +135,10 @@ def step_job(
     return [*kept, *(f"{key}={value}" for key, value in own.items())]
 
 
-def trial_jobs(
-    job: Sequence[str], config: DictConfig, settings: Mapping[str, float], key: str, times: int, options: Climb
-) -> dict[int, list[str]]:
-    """Overrides of the trials that choose ``key`` on a step, by their numbers."""
-    return {
-        number: step_job(job, config, times, own, number, options)
-        for number, own in options.candidates(key, settings).items()
-    }
-
-
 def first_trials(job: Sequence[str], config: DictConfig, options: Climb) -> list[list[str]]:
     """Overrides of the first trials of a job of the multirun."""
-    return list(trial_jobs(job, config, starting_settings(config), RATE, options.times[0], options).values())
+    trials = options.candidates(RATE, starting_settings(config))
+    return [step_job(job, config, options.times[0], own, number, options) for number, own in trials.items()]
 
 
 def starting_settings(config: DictConfig) -> dict[str, float]:

@@ -1,12 +1,13 @@
 """Compute as an axis: every job of a multirun is trained 1, 3, 10, ... times its epochs, for as long as it gains.
 
-On every step learning rate and weight decay are chosen again, from a few values round those of the step before, by
-validation on seeds of their own; then the seeds that are reported are trained. Results are read from the runs'
-directories, so that a study that was interrupted goes on where it was.
+On every step learning rate and weight decay are chosen again, from a few values round those of the step before, and
+from some beyond while the best is the largest or smallest, by validation on seeds of their own; then the seeds that are
+reported are trained. Results are read from the runs' directories, so that a study that was interrupted goes on where it
+was.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
@@ -15,7 +16,7 @@ from omegaconf import DictConfig
 
 from dbn.runs.naming import label_count
 from dbn.runs.run import RESULT
-from finetune.climb_steps import DECAY, RATE, Climb, starting_settings, step_job, trial_jobs
+from finetune.climb_steps import DECAY, RATE, Climb, starting_settings, step_job
 from finetune.halving import Launch, check_validation, directory_of, reason_of
 from finetune.report.comparison.compute_curves import ladder_ends, progress_of
 from finetune.report.comparison.tuning import TIE_BREAKER
@@ -34,7 +35,8 @@ class Climber:
         job: its overrides.
         config: its configuration.
         settings: learning rate and weight decay of the last step.
-        tried: validation metric, its tie breaker and settings of each trial of the current step.
+        tried: validation metric, its tie breaker and settings of each trial of the current step that succeeded.
+        values: learning rates and weight decays of all trials of the current step.
         progress: metric of each step so far, on validation images that choose nothing where there are any.
         kind: side of its arm, once it has results.
     """
@@ -43,6 +45,7 @@ class Climber:
     config: DictConfig
     settings: dict[str, float]
     tried: list[tuple[float, float, dict[str, float]]] = field(default_factory=list)
+    values: dict[str, list[float]] = field(default_factory=dict)
     progress: list[float] = field(default_factory=list)
     kind: str = ""
 
@@ -75,24 +78,47 @@ def climb(config: DictConfig, options: Climb, launch: Launch) -> None:
     climbers = [Climber(job, its_config, starting_settings(its_config)) for job, its_config in composed]
     for step, times in enumerate(options.times):
         log.info("step %d of %d: %d times the epochs, %d jobs", step + 1, len(options.times), times, len(climbers))
-        for own in climbers:
-            own.tried = []
-        for key in (RATE, DECAY):
-            choose_settings(climbers, key, times, options, launch, compose)
+        choose_settings(climbers, times, options, launch, compose)
         climbers = train_step(climbers, times, options, launch, compose)
         climbers = going_on(climbers, step, options)
 
 
-def choose_settings(
-    climbers: Sequence[Climber], key: str, times: int, options: Climb, launch: Launch, compose: Any
-) -> None:
-    """Try values of ``key`` for every job, and take the settings of the best trial of the step so far."""
-    batches = [trial_jobs(own.job, own.config, own.settings, key, times, options) for own in climbers]
+def choose_settings(climbers: Sequence[Climber], times: int, options: Climb, launch: Launch, compose: Any) -> None:
+    """Choose the learning rate of every job, then its weight decay, and widen their ranges while the best is at an end.
+
+    Args:
+        climbers: the jobs; their settings become those of the best trial of the step.
+        times: how often the epochs are multiplied.
+        options: of the climb.
+        launch: runs a batch of jobs.
+        compose: the configuration of overrides.
+    """
+    for own in climbers:
+        own.tried, own.values = [], {RATE: [], DECAY: []}
+    for key in (RATE, DECAY):
+        try_out(climbers, [options.candidates(key, own.settings) for own in climbers], times, options, launch, compose)
+    for key in (RATE, DECAY):
+        for number in range(options.widen):
+            trials = [options.beyond(key, number, own.settings, own.values[key]) for own in climbers]
+            try_out(climbers, trials, times, options, launch, compose)
+
+
+def try_out(
+    climbers: Sequence[Climber], trials: Sequence[Mapping[int, dict[str, float]]], times: int, options: Climb,
+    launch: Launch, compose: Any,
+) -> None:  # fmt: skip
+    """Run trials of every job, by their numbers, and take the settings of the best of the step so far."""
+    batches = [
+        {number: step_job(own.job, own.config, times, settings, number, options) for number, settings in each.items()}
+        for own, each in zip(climbers, trials, strict=True)
+    ]
     records = iter(run(launch, [job for batch in batches for job in batch.values()], compose))
-    for own, batch in zip(climbers, batches, strict=True):
+    for own, each, batch in zip(climbers, trials, batches, strict=True):
         metric = objective_of(own.config)
-        for number, settings in options.candidates(key, own.settings).items():
+        for number, settings in each.items():
             results, record = results_of(batch[number], compose), next(records)
+            for key, values in own.values.items():
+                values.append(settings[key])
             if not results or any(metric not in result.metrics for result in results):
                 log.warning("%s: trial %d of %s failed. %s", own.label, number, settings, reason_of(record))
             else:

@@ -96,6 +96,37 @@ def test_settings_are_chosen_again_and_a_plateau_ends_the_climb(tmp_path, monkey
     assert "tuning" not in page.splitlines()[0]
 
 
+@pytest.mark.parametrize(
+    ("rate", "tried", "chosen"),
+    [
+        (0.1, [0.03333, 0.1, 0.3], 0.1),
+        (0.01, [0.003333, 0.01, 0.03, 0.09, 0.27], 0.09),  # 0.27 is beyond, and worse
+        (1.0, [0.1111, 0.3333, 1.0, 3.0, 0.03703], 0.1111),
+        (0.001, [0.0003333, 0.001, 0.003, 0.009, 0.027], 0.027),  # two more at most
+    ],
+)
+def test_values_beyond_those_tried_are_tried_while_the_best_is_the_last(tmp_path, monkeypatch, rate, tried, chosen):
+    """The best rate is 0.1, the best decay 0.0001; with factors of 3 and 10 round what the arm starts from."""
+    training = Training({"dbn": 0.01})
+    options = ("arm=dbn", "hydra.sweeper.times=[1]", f"training.learning_rate={rate}")
+    run(training, *options, monkeypatch=monkeypatch, there=tmp_path)
+    runs = tmp_path / "runs" / "compute" / "finetune"
+    configs = [json.loads(path.read_text())["config"] for path in runs.glob("*trial*_seed1000/result.json")]
+    assert {config["training"]["learning_rate"] for config in configs} == set(tried)
+    assert {config["optimizer"]["weight_decay"] for config in configs} == {1e-2, 1e-3, 1e-4, 1e-5}
+    config = json.loads((runs / "dbn_all_10epochs_seed0" / "result.json").read_text())["config"]
+    assert (config["training"]["learning_rate"], config["optimizer"]["weight_decay"]) == (chosen, 1e-4)
+
+
+def test_a_rate_beyond_which_training_diverges_is_no_end_to_go_beyond(tmp_path, monkeypatch):
+    training = Training({"dbn": 0.01}, diverging=0.02)
+    options = ("arm=dbn", "hydra.sweeper.times=[1]", "training.learning_rate=0.01")
+    _, started = run(training, *options, monkeypatch=monkeypatch, there=tmp_path)
+    assert {name for name, _, _ in started if "trial" in name} == {
+        f"dbn_trial{k}_all_10epochs" for k in (0, 1, 2, 3, 4, 7)
+    }
+
+
 def test_an_arm_that_gains_nothing_is_not_trained_longer(tmp_path, monkeypatch):
     """From 100 to 300 epochs 0.067 points are gained, from 30 to 100 0.23: less than 0.1 points end it at 300."""
     training = Training({"dbn": 0.01})
@@ -140,9 +171,13 @@ def test_an_interrupted_climb_goes_on_where_it_was(tmp_path, monkeypatch):
     assert done == expected
 
 
-@pytest.mark.parametrize(
-    "override", ["hydra.sweeper.times=[3,1]", "hydra.sweeper.times=[]", "hydra.sweeper.rates=[-1]", "data.validation=0"]
-)
+INVALID = [
+    "hydra.sweeper.times=[3,1]", "hydra.sweeper.times=[]", "hydra.sweeper.rates=[-1]", "hydra.sweeper.widen=-1",
+    "data.validation=0",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("override", INVALID)
 def test_an_invalid_setting_is_refused(tmp_path, monkeypatch, capsys, override):
     training = Training({"dbn": 0.01})
     status, started = run(training, "arm=dbn", override, monkeypatch=monkeypatch, there=tmp_path)

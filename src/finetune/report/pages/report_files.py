@@ -1,6 +1,7 @@
 """Writes a study's report: ``report.html``, ``table.md``, ``results.csv``, and what else is asked for or known."""
 
 import os
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from finetune.report.pages.study_page import render_page
 from finetune.report.results.looks import plan_looks, write_looks
 from finetune.report.results.problems import Problem
 from finetune.report.results.study import Study, read_study, tuning_trials
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,9 @@ def write_report(
     page = render_page(found, sections, parts, problems)
     if files.chosen is not None:
         write_json(files.chosen, chosen_settings(tunings))
+    elif curves and (earlier := folder / "chosen.json").is_file():
+        log.warning("%s: removed, a report of the first trials wrote it; each length has a choice of its own.", earlier)
+        earlier.unlink()
     write_text(files.table, markdown_text(found, sections, parts, problems))
     write_text(files.csv, results_csv(found.runs))
     write_text(files.html, page)
