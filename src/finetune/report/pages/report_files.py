@@ -1,7 +1,7 @@
 """Writes a study's report: ``report.html``, ``table.md``, ``results.csv``, and what else is asked for or known."""
 
-import os
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
