@@ -106,3 +106,18 @@ def test_the_page_shows_both_comparisons_and_the_curves(trained):
     rows = [line for line in table.splitlines() if line.startswith("| random_relu |")]
     assert any("2.00 ± 0.04 (30.00 TFLOP)" in row and row.endswith("| not reached |") for row in rows)
     assert "Both sides can spend 12.00 TFLOP." in table
+
+
+def test_a_choice_written_before_the_first_step_ended_does_not_stay(study, caplog):
+    """A report of an interrupted study knows its trials alone; each length has settings of its own in the end."""
+    for arm in ("dbn", "random_relu"):
+        train(study, arm, 10, 0.03, 1e12, seeds=range(1000, 1002), trial=0)
+    chosen = write_report(study.directory).chosen
+    assert chosen is not None
+    assert chosen.is_file()
+    for arm in ("dbn", "random_relu"):
+        train(study, arm, 10, 0.03, 1e12)
+        train(study, arm, 30, 0.02, 3e12)
+    assert write_report(study.directory).chosen is None
+    assert not chosen.exists()
+    assert f"{chosen}: removed" in caplog.text
