@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,11 +101,17 @@ def workers_of(parent: int) -> list[int]:
 def wait_for_work(process: "subprocess.Popen[bytes]", folder: Path, since: float) -> None:
     """Wait until a file of a run has changed since a time, or the command has ended."""
     while process.poll() is None:
-        for path in folder.rglob("*"):
+        for path in files_under(folder):
             with suppress(FileNotFoundError):
                 if path.name in STARTED and path.stat().st_mtime > since:
                     return
         time.sleep(0.3)
+
+
+def files_under(folder: Path) -> Iterator[Path]:
+    """Files of a folder, which others may come to and go from meanwhile (Path.rglob fails where one is gone)."""
+    for directory, _, names in os.walk(folder):
+        yield from (Path(directory) / name for name in names)
 
 
 def check(status: int, folder: Path) -> None:
