@@ -305,7 +305,7 @@ def test_twins_of_the_compute_study_differ_in_the_start_alone(twins: dict[str, s
     for arm in set(_swept("compute")["arm"]) & twins.keys():
         for twin in twins[arm] & set(_swept("compute")["arm"]):
             configs = [
-                compose("finetune", ["sweep=compute", "experiment=label_efficiency", "labels=n1000", f"arm={own}"])
+                compose("finetune", ["sweep=compute", "experiment=mnist_2006", f"arm={own}"])  # has recipes
                 for own in (arm, twin)
             ]
             mine, other = ({key: config[key] for key in ("training", "optimizer", "network")} for config in configs)
