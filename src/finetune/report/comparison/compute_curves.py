@@ -134,6 +134,18 @@ def planned_epochs(run: RunResult) -> int:
     return planned if isinstance(planned, int) else run.epochs or 0
 
 
+def are_of_a_climb(trials: Sequence[RunResult]) -> bool:
+    """Whether a trial was repeated with other lengths of training by another search than successive halving.
+
+    In ``sweep=compute`` each length has a choice of its own, so that there is none for the study.
+    """
+    lengths: dict[tuple[object, ...], set[int]] = {}
+    for run in trials:
+        if run.trial is not None and run.rung is None:
+            lengths.setdefault((run.arm, run.data, run.labels, run.trial), set()).add(planned_epochs(run))
+    return any(len(own) > 1 for own in lengths.values())
+
+
 def _one_run_per_seed(runs: Sequence[RunResult]) -> bool:
     """Whether runs are one setting of an arm; a study that also varies something else has no compute curves."""
     return len({run.seed for run in runs}) == len(runs)

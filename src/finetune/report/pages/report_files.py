@@ -9,7 +9,7 @@ from pathlib import Path
 from dbn.errors import SettingError
 from dbn.files import write_json, write_text
 from finetune.report.comparison.axes import find_axes
-from finetune.report.comparison.compute_curves import compute_curves
+from finetune.report.comparison.compute_curves import are_of_a_climb, compute_curves
 from finetune.report.comparison.sections import Section
 from finetune.report.comparison.sequential import at_this_look
 from finetune.report.comparison.study_sections import study_sections
@@ -119,7 +119,7 @@ def write_report(
     page = render_page(found, sections, parts, problems)
     if files.chosen is not None:
         write_json(files.chosen, chosen_settings(tunings))
-    elif curves and (earlier := folder / "chosen.json").is_file():
+    elif are_of_a_climb(found.trials) and (earlier := folder / "chosen.json").is_file():
         log.warning("%s: removed, a report of the first trials wrote it; each length has a choice of its own.", earlier)
         earlier.unlink()
     write_text(files.table, markdown_text(found, sections, parts, problems))

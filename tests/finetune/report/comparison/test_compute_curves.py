@@ -114,10 +114,13 @@ def test_a_choice_written_before_the_first_step_ended_does_not_stay(study, caplo
         train(study, arm, 10, 0.03, 1e12, seeds=range(1000, 1002), trial=0)
     chosen = write_report(study.directory).chosen
     assert chosen is not None
-    assert chosen.is_file()
+    kept = chosen.read_bytes()
     for arm in ("dbn", "random_relu"):
         train(study, arm, 10, 0.03, 1e12)
         train(study, arm, 30, 0.02, 3e12)
+    assert write_report(study.directory).chosen is None
+    assert chosen.read_bytes() == kept, "a search, and arms trained for several lengths beside it, make no climb"
+    train(study, "dbn", 30, 0.02, 3e12, seeds=range(1000, 1002), trial=0)
     assert write_report(study.directory).chosen is None
     assert not chosen.exists()
     assert f"{chosen}: removed" in caplog.text
