@@ -108,7 +108,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Found]:
         train.main()
         maps = ["start=dbn_relu", "normalisation=response"]
         maps += ["stack.layers=[{kind:convolution,maps:3,kernel:3,padding:1,pool:2},5]"]
-        for more in (["study=maps"], ["study=maps_together", "n_parallel_seeds=2"]):
+        for more in (["study=maps"], ["study=maps_together", "n_parallel_seeds=2", "precision=float32"]):
             patch.setattr(sys, "argv", ["dbn-finetune", *settings, *maps, *more])
             train.main()
         more = ["arm=dbn", "start=joint", "stack.every_layer.hidden.n_labels=5", "stack.layers=[5]", "study=classes"]

@@ -52,18 +52,29 @@ class Line:
 TABLE = (
     Line(
         AMX, "rbm", 0, 1, "float32",
-        "Sapphire Rapids class, 24 Nov 2026, prototype of the step, 1 thread: bf16 0.57 at 64x100 batch 100",
+        "Emerald Rapids, 28 Nov 2026, step, 1 and 2 threads: bf16 0.38 and 0.35 at 64x100 batch 10, 0.55 and 0.56 at "
+        "batch 100; 784x500 batch 10 0.82 and 0.95, batch 20 0.94 and 1.01; 200x200 batch 100 0.92 and 0.75, 250x250 "
+        "0.99 and 0.93, 500x250 1.20 and 0.97; 500x500 batch 20 0.74 and 0.70, 500x2000 0.84 and 1.02",
     ),
     Line(
-        AMX, "rbm", 39_200_000, 100, "bf16",
-        "Sapphire Rapids class, 24 Nov 2026, prototype of the step: 784x500 batch 100 1.25 (2 threads), batch 256 1.81 "
-        "(2), batch 1024 2.51 (1), batch 4096 2.54 (2)",
+        AMX, "rbm", 19_500_000, 50, "bf16",
+        "Emerald Rapids, 28 Nov 2026, step, 1 and 2 threads: 784x500 batch 50 1.17 and 1.19, batch 100 1.55 and 1.39, "
+        "batch 1024 2.38 and 1.85; 500x500 batch 100 1.50 and 1.26; 500x2000 batch 50 1.23 and 1.20, batch 100 1.76 "
+        "and 1.29",
+        smallest_layer=500 * 500,
     ),
     Line(
-        AMX, "network", 25_000_000, 100, "bf16",
-        "Sapphire Rapids class, 24 Nov 2026, products and casts: 500x500 batch 100 2.1 to 2.8 (1 thread), 1.6 to 2.0 "
-        "(2), 784x500 batch 1000 2.8 to 3.0 (1); 784-500-500-2000-10 with rounding in oneDNN, 2 threads: batch 100 "
-        "1.42, batch 1000 1.65",
+        AMX, "network", 0, 1, "float32",
+        "Emerald Rapids, 28 Nov 2026, layer, 1 and 2 threads: bf16 0.29 and 0.31 at 64x100 batch 10, 0.42 and 0.44 at "
+        "batch 100; 784x500 batch 10 0.62 and 0.63, batch 20 0.60 and 0.66, batch 50 1.06 and 1.02; 250x250 batch 100 "
+        "0.82 and 0.72, 500x250 0.95 and 0.88, 500x500 1.15 and 0.93; 500x2000 batch 20 0.77 and 0.65, batch 50 0.91 "
+        "and 0.99; 2000x10 batch 100 0.48 and 0.56, batch 1000 0.69 and 0.84",
+    ),
+    Line(
+        AMX, "network", 39_000_000, 100, "bf16",
+        "Emerald Rapids, 28 Nov 2026, layer, 1 and 2 threads: 784x500 batch 100 1.55 and 1.26, batch 1024 3.28 and "
+        "2.23; 500x2000 batch 100 1.50 and 1.14, batch 1000 2.48 and 2.36; 500x500 batch 1000 3.06 and 1.86",
+        smallest_layer=500 * 500,
     ),
     Line(
         INTEL_WITHOUT_AMX, "rbm", 0, 1, "float32",
