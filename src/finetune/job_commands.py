@@ -8,7 +8,7 @@ from typing import Any
 
 from dbn.runs.overrides import overrides_of
 
-SUBMISSION = ("submit", "runs_per_job", "job_minutes")
+SUBMISSION = ("submit", "runs_per_job", "runs_at_once", "job_minutes")
 """Settings of the submission, which its jobs do without."""
 
 

@@ -36,6 +36,7 @@ def check_submit(config: DictConfig) -> None:
     """
     check_flag("submit", config.submit)
     check_number("runs_per_job", config.runs_per_job, low=1, whole=True)
+    check_number("runs_at_once", config.runs_at_once, low=1, whole=True)
     optional(within(low=0, above=True))("job_minutes", config.job_minutes)
     check_cluster("cluster", OmegaConf.to_container(config.get("cluster", {}), resolve=True))
     if not config.submit:
@@ -46,6 +47,11 @@ def check_submit(config: DictConfig) -> None:
         if config.runs_per_job != 1:
             raise SettingError(
                 f"runs_per_job={config.runs_per_job}: it packs the jobs of submit=true, which is not given."
+            )
+        if config.runs_at_once != 1:
+            raise SettingError(
+                f"runs_at_once={config.runs_at_once}: it is for the jobs of submit=true, which is not given. On this "
+                "machine use hydra/launcher=local, with hydra.launcher.workers of them."
             )
         return
     folders = [folder for folder in user_folders(config) if folder != Path.cwd() / "conf"]
@@ -74,6 +80,7 @@ def check_submit(config: DictConfig) -> None:
             raise SettingError(
                 f"job_minutes={config.job_minutes}: runs_per_job={config.runs_per_job} is given as well."
             )
+    _check_at_once(config)
 
 
 def hand_over(
@@ -134,7 +141,7 @@ def _packs(config: DictConfig, study: Path, waiting: Sequence[Command]) -> list[
     else:
         expected = seconds_of_runs(study)
         seconds = [sum(expected.get(folder, 0.0) for folder in command.folders) for command in waiting]
-        packs = packs_by_time(waiting, seconds, 60.0 * config.job_minutes)
+        packs = packs_by_time(waiting, seconds, 60.0 * config.job_minutes * config.runs_at_once)
     limit = config.cluster.get("max_jobs")
     if limit is None or len(packs) < limit:  # the report is one, too
         return packs
@@ -154,6 +161,27 @@ def _check_packable(config: DictConfig, setting: str) -> None:
         raise SettingError(
             f"{setting}: a job of {tasks} tasks makes one run. Submit fewer of them, each with runs_per_job=1, or use "
             "hydra/launcher=slurm_1gpu."
+        )
+
+
+def _check_at_once(config: DictConfig) -> None:
+    """Refuse more runs at once than a job makes, or has cores for.
+
+    Raises:
+        SettingError: see above.
+    """
+    if config.runs_at_once == 1:
+        return
+    if config.job_minutes is None and config.runs_at_once > config.runs_per_job:
+        raise SettingError(
+            f"runs_at_once={config.runs_at_once}: a job makes runs_per_job={config.runs_per_job}. Give more of these, "
+            f"runs_per_job={4 * config.runs_at_once}, or job_minutes=60."
+        )
+    cores = config.hydra.launcher.get("cpus_per_task")
+    if cores is not None and config.runs_at_once > cores:
+        raise SettingError(
+            f"runs_at_once={config.runs_at_once}: a job has hydra.launcher.cpus_per_task={cores} cores, and each run "
+            f"needs one. Give hydra.launcher.cpus_per_task={config.runs_at_once}, or fewer runs at once."
         )
 
 
@@ -187,7 +215,7 @@ def _submit_arrays(
         if arrays:
             options.append(f"--dependency=afterany:{arrays[-1][0]}")
         try:
-            number = submit(script, options, str(script), str(commands), str(first))
+            number = submit(script, options, str(script), str(commands), str(first), str(config.runs_at_once))
         except SettingError as error:
             raise _nothing_left(error, [array for array, _ in arrays]) from error
         arrays.append((number, packs[first : first + size]))

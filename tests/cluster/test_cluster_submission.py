@@ -18,8 +18,7 @@ from dbn.commands.configuration import config_directory
 
 TINY = ["stack.layers=[12,12]", "training.epochs=8", "training.batch_size=50", "checkpoint_seconds=0"]
 SUBMIT = [
-    "submit=true", "hydra/launcher=slurm_cpu", "cluster=ours", "hydra.launcher.cpus_per_task=1",
-    "hydra.launcher.array_parallelism=3",
+    "submit=true", "hydra/launcher=slurm_cpu", "cluster=ours", "hydra.launcher.array_parallelism=3",
 ]  # fmt: skip
 FAILED = "random_relu_training.learning_rate=1e+18"
 
@@ -51,9 +50,10 @@ def status(cluster: Cluster, folder: Path) -> dict[str, Any]:
     return found
 
 
-def submit(cluster: Cluster, folder: Path, *settings: str) -> str:
+def submit(cluster: Cluster, folder: Path, *settings: str, cores: int = 1) -> str:
     """Hand a sweep over; returns what is said."""
-    return cluster.run("dbn-finetune", "-m", "study=s", *settings, *TINY, *SUBMIT, folder=folder)
+    asked = f"hydra.launcher.cpus_per_task={cores}"
+    return cluster.run("dbn-finetune", "-m", "study=s", *settings, *TINY, *SUBMIT, asked, folder=folder)
 
 
 def arrays_in(said: str) -> list[str]:
@@ -160,7 +160,7 @@ def test_a_sweep_that_is_cut_packed_edited_and_killed(
 
     frozen = f"runs/s/code/{snapshot.name}:{cluster.environment['PYTHONPATH']}"
     cluster.environment["PYTHONPATH"] = frozen  # the checkout, which is what commands run, would not do
-    again = submit(cluster, folder, *sweep, "job_minutes=10")
+    again = submit(cluster, folder, *sweep, "job_minutes=10", "runs_at_once=2", cores=2)
     assert f"s: {n_first - len(done) + 1} runs in 1 job, array " in again
     assert f", {len(done) - 1} done; " in again
     wait_for_all(cluster, end)

@@ -8,6 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from finetune import train
+from finetune.tasks import FineTuning
 
 SWEEP = ["-m", "study=s", "arm=dbn,random_relu", "seed=0,1,2,3", "stack.layers=[4]", "training.epochs=1"]
 SUBMIT = [*SWEEP, "submit=true", "hydra/launcher=slurm_cpu", "hydra.launcher.partition=some part"]
@@ -74,14 +78,11 @@ def test_a_sweep_in_packs_and_arrays_and_each_run_once(bin_: Path, monkeypatch: 
     assert {job: len(runs) for job, runs in submitted.items()} == {"7_0": 2, "7_1": 2, "7_2": 2, "8_0": 2}
 
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    script = (study / "slurm/work_0.sbatch").read_text().replace(str(Path(sys.executable).parent), str(bin_))
-    (study / "slurm/work_0.sbatch").write_text(script)  # in place of the real command
+    use_stand_in(bin_)
     for words in (one, two):
-        first = words.rsplit(" ", 1)[1]
+        first = words.split()[-2]
         for element in range(3 if words is one else 1):
-            arguments = [str(study / "slurm/work_0.sbatch"), str(study / "slurm/commands_0.txt"), first]
-            environment = {**os.environ, "SLURM_ARRAY_TASK_ID": str(element)}
-            ended = subprocess.run(["bash", arguments[0], *arguments], env=environment, check=False, timeout=60)
+            ended = run_job(words, element)
             place = int(first) + element
             runs = submitted[f"{'7' if words is one else '8'}_{element}"]
             assert ended.returncode == int(any("seed1" in run for run in runs)), f"job {place}"
@@ -91,6 +92,20 @@ def test_a_sweep_in_packs_and_arrays_and_each_run_once(bin_: Path, monkeypatch: 
         assert sum(f"[arm={job['arm']}]" in line and f"[seed={job['seed']}]" in line for line in ran) == 1
     assert all("[stack.layers=[4]]" in line and "[hydra.mode=RUN]" in line for line in ran)
     assert not [line for line in ran if "submit" in line or "runs_per_job" in line]
+
+
+def use_stand_in(bin_: Path) -> None:
+    """Have the study's batch file run the stand-in in place of the real command."""
+    script = Path("runs/s/slurm/work_0.sbatch")
+    script.write_text(script.read_text().replace(shlex.quote(str(Path(sys.executable).parent)), str(bin_)))
+
+
+def run_job(handed_in: str, element: int, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run an element of an array by what sbatch was given."""
+    script, commands = (Path("runs/s/slurm", name).absolute() for name in ("work_0.sbatch", "commands_0.txt"))
+    words = ["bash", str(script), str(script), str(commands), *handed_in.split()[-2:]]
+    environment = {**os.environ, "SLURM_ARRAY_TASK_ID": str(element), **more}
+    return subprocess.run(words, env=environment, check=False, timeout=60, capture_output=True, text=True)
 
 
 def leave_a_run(folder: str, *overrides: str, result: str = "{}") -> None:
@@ -131,6 +146,9 @@ def test_again_only_what_is_missing_and_not_queued(bin_: Path) -> None:
         ([*SWEEP, "runs_per_job=3"], "submit=true, which is not given"),
         ([*SUBMIT, "runs_per_job=0"], "runs_per_job=0: it must be a whole number from 1"),
         ([*SUBMIT, "runs_per_job=2", "hydra/launcher=slurm_ddp"], "makes one run"),
+        ([*SWEEP, "runs_at_once=2"], "hydra/launcher=local"),
+        ([*SUBMIT, "runs_at_once=2"], "a job makes runs_per_job=1"),
+        ([*SUBMIT, "runs_per_job=8", "runs_at_once=8"], "hydra.launcher.cpus_per_task=4 cores"),
     ],
 )
 def test_what_cannot_be_submitted(bin_: Path, arguments: list[str], words: str) -> None:
@@ -167,11 +185,75 @@ def test_a_sweep_of_which_slurm_refuses_a_part_leaves_nothing_in_the_queue(bin_:
     assert (bin_ / "cancelled").read_text().split() == arrays
 
 
-def test_a_job_told_to_stop_tells_its_run_and_goes_back_into_the_queue(
-    bin_: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("at_once", [1, 2, 4])
+def test_so_many_runs_of_a_job_at_once(bin_: Path, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    """Each run waits for as many beside it as there should be, and finds no more; cores are divided."""
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    (bin_ / "dbn-finetune").write_text(
+        f"#!{sys.executable}\nimport os, sys, time\nfrom pathlib import Path\n"
+        f"here = Path({str(bin_)!r}, 'at_work')\nhere.mkdir(exist_ok=True)\n"
+        "own = here / str(os.getpid())\nown.touch()\n"
+        f"end = time.monotonic() + 30\nwhile len([*here.iterdir()]) % {at_once}:\n"
+        "    assert time.monotonic() < end, 'it is alone'\n    time.sleep(0.01)\n"
+        "time.sleep(0.3)\nn = len([*here.iterdir()])\n"
+        f"open({str(bin_ / 'ran')!r}, 'a').write(f\"{{n}} {{os.environ['OMP_NUM_THREADS']}}\\n\")\n"
+        "sys.exit(3 if 'seed=1' in sys.argv else 0)\n"
+    )
+    finetune(*SUBMIT, "runs_per_job=8", f"runs_at_once={at_once}")
+    use_stand_in(bin_)
+    done = run_job(handed_in(bin_)[0], 0, SLURM_CPUS_PER_TASK="4")
+    assert done.returncode == 1, "two have failed"
+    ran = [line.split() for line in (bin_ / "ran").read_text().splitlines()]
+    assert len(ran) == 8
+    assert {int(threads) for _, threads in ran} == {4 // at_once}
+    # Those of a round are there together, and what has ended leaves its mark.
+    assert sorted(int(n) for n, _ in ran) == sorted(at_once * (1 + k // at_once) for k in range(8))
+
+
+def test_what_a_gpu_s_memory_does_not_hold_beside_others_is_made_again_alone(
+    bin_: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    (bin_ / "dbn-finetune").write_text(
+        f"#!/bin/bash\nBIN={bin_}\n"
+        'touch "$BIN/beside_$$"; sleep 0.5\n'
+        'n=$(ls "$BIN"/beside_* | wc -l)\necho "$n $*" >> "$BIN/ran"\n'
+        '[ "$n" -gt 1 ] && [[ "$*" = *arm=dbn* ]] && status=75 || status=0\n'
+        'sleep 0.5; rm "$BIN/beside_$$"\nexit "$status"\n'
+    )
+    finetune(*SUBMIT, "runs_per_job=8", "runs_at_once=4")
+    use_stand_in(bin_)
+    done = run_job(handed_in(bin_)[0], 0)
+    assert done.returncode == 0, done.stderr
+    assert "one by one, since the memory of the GPU did not hold them beside others: 4 of 8" in done.stdout
+    ran = (bin_ / "ran").read_text().splitlines()
+    assert len(ran) == 12
+    assert all(line.startswith("1 ") and "arm=dbn" in line for line in ran[8:])
+    assert len(set(ran[8:])) == 4
+
+
+def test_a_full_memory_of_a_gpu_is_said_with_an_exit_status_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has ...")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(FineTuning, "training_step", full)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    monkeypatch.setattr(sys, "argv", ["dbn-finetune", "arm=random_relu", "training.epochs=1", "progress=false"])
+    with pytest.raises(SystemExit) as ended:
+        train.main()
+    assert ended.value.code == 75
+    said = capsys.readouterr().err
+    assert "\nCUDA out of memory: the memory of the GPU does not hold this run" in said
+    assert "runs_at_once" in said
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_job_told_to_stop_tells_its_runs_and_goes_back_into_the_queue(bin_: Path, at_once: int) -> None:
     """The signal reaches the shell alone, as SLURM sends it."""
-    finetune(*SUBMIT, "runs_per_job=4")
+    finetune(*SUBMIT, "runs_per_job=4", f"runs_at_once={at_once}")
     script = Path("runs/s/slurm/work_0.sbatch").absolute()
     (bin_ / "dbn-finetune").write_text(
         f"#!{sys.executable}\nimport signal, sys, time\n"
@@ -179,16 +261,16 @@ def test_a_job_told_to_stop_tells_its_run_and_goes_back_into_the_queue(
         "signal.signal(signal.SIGUSR1, told)\nsignal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})\n"
         "print('at work', flush=True)\ntime.sleep(60)\n"
     )
-    words = ["bash", str(script), "work", str(script.with_name("commands_0.txt")), "1"]
+    words = ["bash", str(script), "work", str(script.with_name("commands_0.txt")), "1", str(at_once)]
     environment = {**os.environ, "PATH": f"{bin_}:{os.environ['PATH']}"}
-    text = script.read_text().replace(shlex.quote(str(Path(sys.executable).parent)), str(bin_))
-    script.write_text(text)
+    use_stand_in(bin_)
     with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as job:
         assert job.stdout is not None
-        assert job.stdout.readline() == "at work\n"
+        for _ in range(at_once):
+            assert job.stdout.readline() == "at work\n"
         job.send_signal(10)
         rest = job.stdout.read()
-    assert (rest, job.returncode) == ("saved\n", 138), "the runs behind it are not begun"
+    assert (rest, job.returncode) == (at_once * "saved\n", 138), "the runs behind them are not begun"
 
 
 SITE = """# Our cluster.

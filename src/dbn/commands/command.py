@@ -18,7 +18,7 @@ from submitit.core.utils import UncompletedJobError
 
 from dbn.commands.boundary import RefusedError
 from dbn.commands.configuration import config_directory
-from dbn.commands.explain import explain
+from dbn.commands.explain import explain, is_out_of_memory
 from dbn.commands.freezing import remember_arguments
 from dbn.commands.output import safe_output
 from dbn.commands.overrides import check_overrides
@@ -33,6 +33,8 @@ from dbn.runs.naming import swept_override
 FULL_ERROR = "HYDRA_FULL_ERROR"
 NAMED = "finetune"
 """The configuration whose runs have names; a stack's name follows from its settings."""
+NO_MEMORY = 75
+"""Exit status where a GPU's memory was full: the same command may succeed alone. ``EX_TEMPFAIL`` of sysexits.h."""
 
 
 def run_command(
@@ -44,7 +46,8 @@ def run_command(
 ) -> None:
     """Run a console command: compose the configuration, do the task, print user errors as messages.
 
-    Exit status: 0 done, 1 a run failed, 2 invalid arguments or data, 130 interrupted, 143 stopped by SIGTERM.
+    Exit status: 0 done, 1 a run failed, 2 invalid arguments or data, 75 a GPU's memory was full, 130 interrupted, 143
+    stopped by SIGTERM.
 
     Args:
         config_name: primary configuration, e.g. ``finetune``.
@@ -100,7 +103,7 @@ def _run(
         if traceback_wanted or message is None:
             raise
         print_message(message)
-        sys.exit(2)
+        sys.exit(NO_MEMORY if is_out_of_memory(error) else 2)
 
 
 def requeue_on_signal(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:

@@ -69,6 +69,12 @@ def explain(error: BaseException, config_name: str, overrides: Sequence[str] = (
     """
     if isinstance(error, UserError):
         return str(error)
+    if is_out_of_memory(error):
+        return (
+            f"{str(error).partition('. ')[0]}: the memory of the GPU does not hold this run beside what else is there. "
+            "Take smaller minibatches (training.batch_size, stack.every_layer.batch_size), fewer seeds together "
+            "(n_parallel_seeds), or fewer runs on one GPU (runs_at_once, hydra.launcher.workers)."
+        )
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         return f"{error.filename or 'A file'}: {error.strerror}. {DISK_ERRORS[error.errno]}"
     if isinstance(error, HydraException | OmegaConfBaseException):
@@ -78,6 +84,12 @@ def explain(error: BaseException, config_name: str, overrides: Sequence[str] = (
     if isinstance(error, ValueError) and _raised_in(error).startswith("omegaconf."):
         return _explain_list(config_name, overrides)
     return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether it is torch's error for a GPU whose memory is full. By name: most commands have no use for torch."""
+    kind = type(error)
+    return kind.__name__ == "OutOfMemoryError" and kind.__module__.partition(".")[0] == "torch"
 
 
 def _wrapped_user_error(error: BaseException | None) -> str | None:

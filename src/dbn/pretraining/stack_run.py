@@ -88,7 +88,8 @@ def pretraining_config(config: Mapping[str, Any]) -> dict[str, Any]:
     shared = {
         key: value
         for key, value in config.items()
-        if key in STACK_KEYS | INCIDENTAL - {"pretrain_only", "runs_per_job", "space", "submit", "swept"}
+        if key
+        in STACK_KEYS | INCIDENTAL - {"pretrain_only", "runs_at_once", "runs_per_job", "space", "submit", "swept"}
     }
     return {**shared, "data": {key: value for key, value in config["data"].items() if key not in LABEL_KEYS}}
 

@@ -26,6 +26,7 @@ INCIDENTAL = frozenset(
         "pretrain_only",
         "progress",
         "report",
+        "runs_at_once",
         "runs_per_job",
         "snapshot",
         "space",

@@ -108,6 +108,7 @@ def check_finetuning(config: Mapping[str, Any]) -> None:
     check_flag("pretrain_only", config.get("pretrain_only", False))
     check_flag("submit", config.get("submit", False))
     within(low=1, whole=True)("runs_per_job", config.get("runs_per_job", 1))
+    within(low=1, whole=True)("runs_at_once", config.get("runs_at_once", 1))
     optional(within(low=0, above=True))("job_minutes", config.get("job_minutes"))
     if config.get("submit", False):
         raise SettingError(
