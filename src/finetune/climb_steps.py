@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from dbn.commands.configuration import resolve_config
 from dbn.errors import SettingError
-from dbn.settings import check_list, check_number
+from dbn.settings import check_flag, check_list, check_number
 from finetune.rungs import is_search_by
 
 SWEEPER = "ComputeClimb"
@@ -23,6 +23,7 @@ class Climb:
 
     Attributes:
         times: multiples of an arm's epochs, ascending: the steps.
+        pretraining: whether those of its pretraining are multiplied as well.
         rates: factors that the learning rate of the step before is tried with; with the best of them, then the decays.
         decays: factors for the weight decay; one of 0 becomes 0.00001 times the factor.
         widen: so many trials more at most, for the learning rate and for the weight decay each, while the best value is
@@ -35,6 +36,7 @@ class Climb:
     """
 
     times: tuple[int, ...]
+    pretraining: bool
     rates: tuple[float, ...]
     decays: tuple[float, ...]
     widen: int
@@ -51,6 +53,7 @@ class Climb:
                 check_number(f"hydra.sweeper.{name}", value, low=0, above=True, whole=name == "times")
         if not self.times or list(self.times) != sorted(set(self.times)):
             raise SettingError(f"hydra.sweeper.times={list(self.times)}: give multiples of the epochs, ascending.")
+        check_flag("hydra.sweeper.pretraining", self.pretraining)
         check_number("hydra.sweeper.widen", self.widen, low=0, whole=True)
         check_number("hydra.sweeper.n_tuning_seeds", self.n_tuning_seeds, low=1, whole=True)
         check_number("hydra.sweeper.tuning_seed", self.tuning_seed, low=0, whole=True)
@@ -111,7 +114,7 @@ def step_job(
 ) -> list[str]:
     """Overrides of a step's runs, or of one of its trials.
 
-    What is counted in epochs is stretched alike: validations, epochs of the output layer alone.
+    What is counted in epochs is stretched alike: validations, epochs of the output layer alone, pretraining if wanted.
 
     Args:
         job: overrides of the job of the multirun.
@@ -127,12 +130,38 @@ def step_job(
     own["training.validate_every"] = times * training.validate_every
     if training.head_epochs:
         own["training.head_epochs"] = times * training.head_epochs
+    if options.pretraining:
+        own |= pretraining_epochs(config, times)
     if trial is not None:
         own |= {"search.trial": trial, "base_name": f"{config.arm.name}_trial{trial}"}
         own |= {"seed": options.tuning_seed, "n_parallel_seeds": options.n_tuning_seeds}
     replaced = own.keys() | settings.keys()  # an override would take precedence over search.settings
     kept = [override for override in job if override.partition("=")[0].lstrip("+") not in replaced]
     return [*kept, *(f"{key}={value}" for key, value in own.items())]
+
+
+def pretraining_epochs(config: DictConfig, times: int) -> dict[str, int]:
+    """Epochs of pretraining ``times`` as many as a configuration's, by their keys; arms without a stack ignore them.
+
+    Raises:
+        SettingError: epochs of a layer's own, or epochs at which something changes, which are not multiplied.
+    """
+    kept = "Give hydra.sweeper.pretraining=false: pretraining then stays as it is."
+    for number, layer in enumerate(config.stack.layers):
+        if OmegaConf.is_dict(layer) and "epochs" in layer:
+            raise SettingError(
+                f"stack.layers: layer {number + 1} has epochs={layer.epochs} of its own, and sweep=compute multiplies "
+                f"those of all layers, stack.every_layer.epochs. {kept}"
+            )
+    own = {"stack.every_layer.epochs": times * config.stack.every_layer.epochs}
+    if "epochs" in config.method:
+        if OmegaConf.is_dict(config.method.get("steps")):
+            raise SettingError(
+                f"method.steps={config.method.steps}: they change at certain epochs, which sweep=compute does not "
+                f"multiply. {kept}"
+            )
+        own["method.epochs"] = times * config.method.epochs
+    return own
 
 
 def first_trials(job: Sequence[str], config: DictConfig, options: Climb) -> list[list[str]]:

@@ -88,6 +88,7 @@ def test_settings_are_chosen_again_and_a_plateau_ends_the_climb(tmp_path, monkey
         config = json.loads((runs / f"dbn_all_{epochs}epochs_seed4" / "result.json").read_text())["config"]
         found[epochs] = config["training"]["learning_rate"], config["optimizer"]["weight_decay"]
         assert config["training"]["validate_every"] == epochs // 10
+        assert config["stack"]["every_layer"]["epochs"] == epochs // 10, "from one epoch on"
     rates = {epochs: rate for epochs, (rate, _) in found.items()}
     assert all(rates[epochs] == pytest.approx(1 / epochs, rel=0.2) for epochs in rates)
     assert {decay for _, decay in found.values()} == {1e-4}
@@ -171,8 +172,52 @@ def test_an_interrupted_climb_goes_on_where_it_was(tmp_path, monkeypatch):
     assert done == expected
 
 
+@pytest.mark.parametrize(
+    ("override", "epochs", "of_method"),
+    [
+        ("method=rbm", [1, 3], None),
+        ("stack.every_layer.epochs=4", [4, 12], None),
+        ("hydra.sweeper.pretraining=false", [1, 1], None),
+        ("method=dbm", [1, 3], [50, 150]),
+    ],
+)
+def test_pretraining_is_multiplied_alike(tmp_path, monkeypatch, override, epochs, of_method):
+    training = Training({"dbn": 0.01})
+    more = ["arm=dbn", "hydra.sweeper.times=[1,3]", "stack.layers=[9,8]"]
+    status, _ = run(training, *more, override, monkeypatch=monkeypatch, there=tmp_path)
+    assert status == 0
+    files = [f"runs/compute/finetune/dbn_all_{own}epochs_seed0/result.json" for own in (10, 30)]
+    configs = [json.loads((tmp_path / file).read_text())["config"] for file in files]
+    assert [config["stack"]["every_layer"]["epochs"] for config in configs] == epochs
+    assert [config["method"].get("epochs") for config in configs] == (of_method or [None, None])
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("stack.layers=[9,{n_hidden:8,epochs:3}]", "layer 2 has epochs=3 of its own"),
+        ("method=up_down", "method.steps="),
+    ],
+)
+def test_pretraining_that_cannot_be_multiplied_is_refused(tmp_path, monkeypatch, capsys, override, words):
+    label = [
+        "method=up_down",
+        "method.steps={0:1,2:3}",
+        "stack.layers=[9,{n_hidden:8,hidden:{kind:bernoulli_with_label,n_labels:10}}]",
+    ]
+    overrides = label if override.startswith("method") else [override]
+    training = Training({"dbn": 0.01})
+    status, started = run(training, "arm=dbn", *overrides, monkeypatch=monkeypatch, there=tmp_path)
+    said = capsys.readouterr().err
+    assert status == 2
+    assert words in said
+    assert "hydra.sweeper.pretraining=false" in said
+    assert started == []
+
+
 INVALID = [
     "hydra.sweeper.times=[3,1]", "hydra.sweeper.times=[]", "hydra.sweeper.rates=[-1]", "hydra.sweeper.widen=-1",
+    "hydra.sweeper.pretraining=2",
     "data.validation=0",
 ]  # fmt: skip
 
