@@ -1,4 +1,4 @@
-"""Augmentation in batches on the device: images are warped (by kornia), cropped, mirrored, and change their colours."""
+"""Augmentation in batches on the device: images are warped, cropped, mirrored, and change their colours."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from functools import cache
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from dbn.data.augment_settings import AUGMENT_CHECKS
 from dbn.data.colour_jitter import colour_jitter
@@ -62,8 +63,6 @@ class Augment:
     def __post_init__(self) -> None:
         """Check every value."""
         check_table("augment", vars(self), AUGMENT_CHECKS)
-        if self.warps:
-            import kornia  # noqa: F401  # here: slow, and most arms warp nothing; now: a fit measures its seconds
 
     @property
     def warps(self) -> bool:
@@ -118,11 +117,11 @@ class Augment:
 
     def warp(self, features: Tensor, shape: tuple[int, int, int], generator: torch.Generator) -> Tensor:
         """Affine and elastic deformation of features ``(batch, n_features)``."""
-        from kornia.geometry.transform import remap  # here: see __post_init__
-
         images = features.reshape(-1, *shape)
-        x, y = self.sampling_points(len(images), shape[1], shape[2], generator)
-        warped = remap(images, x, y, mode="bilinear", padding_mode="border", align_corners=True)
+        points = self.sampling_points(len(images), shape[1], shape[2], generator)
+        for own, side in zip(points, (shape[2], shape[1]), strict=True):  # the image spans [-1, 1]
+            own.mul_(2 / max(side - 1, 1)).sub_(1 if side > 1 else 0)
+        warped = F.grid_sample(images, torch.stack(points, -1), padding_mode="border", align_corners=True)
         return warped.reshape(features.shape)
 
     def change_pictures(

@@ -242,7 +242,7 @@ def differences_of(old: Any, new: Any, key: str = "") -> Iterator[Difference]:
 
 def software_and_machine(git: Mapping[str, Any] | None) -> dict[str, Any]:
     """``versions`` of packages, state of the code (``git``), and ``machine``, for ``result.json``."""
-    packages = ("layerwise-dbn", "torch", "pytorch-lightning", "hydra-core", "numpy", "kornia", "scikit-learn")
+    packages = ("layerwise-dbn", "torch", "pytorch-lightning", "hydra-core", "numpy", "scikit-learn")
     versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
     return {"versions": versions, "git": git, "machine": _machine()}
 

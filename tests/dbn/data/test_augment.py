@@ -1,8 +1,8 @@
 """Augmentation against maps whose result is known."""
 
+import numpy as np
 import pytest
 import torch
-from kornia.geometry.transform import remap
 from scipy import ndimage
 from torch import Tensor
 
@@ -78,12 +78,17 @@ def test_every_image_is_deformed_in_its_own_way_and_reproducibly() -> None:
     "options", [{}, {"rotation": 10.0, "scale": 0.1}, {"translation": 0.1, "shear": 5.0, "elastic_alpha": 34.0}]
 )
 def test_warps_alone_draw_what_they_always_drew(options: dict[str, float]) -> None:
-    """The bits of kornia's map of the sampling points, and nothing is drawn after these."""
+    """Values at the sampling points (scipy's, between pixels and beyond borders), and nothing is drawn after these."""
     x, augment = torch.rand(6, 3 * 9 * 8), Augment(**options)  # type: ignore[arg-type]
     used, reference = stream(3, "augment"), stream(3, "augment")
-    points = augment.sampling_points(6, 9, 8, reference)
-    expected = remap(x.reshape(6, 3, 9, 8), *points, mode="bilinear", padding_mode="border", align_corners=True)
-    assert torch.equal(augment(x, (3, 9, 8), used), expected.flatten(1))
+    across, down = (own.numpy() for own in augment.sampling_points(6, 9, 8, reference))
+    expected = [
+        ndimage.map_coordinates(picture.numpy(), (down[k], across[k]), order=1, mode="nearest")
+        for k, own in enumerate(x.reshape(6, 3, 9, 8))
+        for picture in own
+    ]
+    warped = augment(x, (3, 9, 8), used).reshape(18, 9, 8)
+    torch.testing.assert_close(warped, torch.from_numpy(np.stack(expected)), atol=1e-5, rtol=0)
     assert torch.equal(used.get_state(), reference.get_state())
 
 
