@@ -46,7 +46,7 @@ IN_TWO_THREADS = """
 import sys
 import torch
 from dbn.machine import subnormals
-from dbn.machine.products import OneDNN
+from dbn.machine.products import OneDNN, keeps_float32
 
 assert torch.get_num_threads() == 2
 small, half = torch.full((2000, 200), 1e-20), torch.full((200, 400), 1e-20)
@@ -56,8 +56,9 @@ def bits(x):  # set in the upper and in the lower half of the rows, which differ
 
 def look(name):
     found = {"elementwise": bits(small * 0.5e-20), "mkl": bits(small @ half)}
-    with OneDNN():
-        found["onednn"] = bits(small @ half)
+    if keeps_float32():  # with AMX it rounds, flushes always, and no fit takes it
+        with OneDNN():
+            found["onednn"] = bits(small @ half)
     layer = torch.nn.Linear(200, 400)
     layer.weight.data.fill_(1e-20)
     x = torch.ones(2000, 200, requires_grad=True)
