@@ -6,6 +6,7 @@ operations, pretraining included, see :func:`finetune.report.comparison.study_se
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from statistics import fmean
 
 from finetune.report.comparison.metric_choice import choose_metric
@@ -13,6 +14,8 @@ from finetune.report.results.run_result import Kind, RunResult
 
 PLATEAU_GAIN = 0.0005
 """An arm is at its plateau if a step of its curve, such as three times the epochs, gains less: 0.05 points of error."""
+EQUAL = 1.25
+"""Runs that differ by less than this factor have spent about the same operations."""
 
 
 @dataclass(frozen=True)
@@ -99,19 +102,16 @@ def runs_of_rungs(
 
 
 def common_budget(curves: Sequence[ComputeCurve]) -> float | None:
-    """The most operations that some contender of either side has used: the smaller of the sides' largest.
+    """The most operations that runs of both sides have spent, within :data:`EQUAL` of each other: the larger number.
 
-    None where a side has no curve, or cannot afford its shortest training, as where pretraining alone takes more than
-    all training of random arms.
+    None where no two have: a verdict at a budget that one side has used half of would not be one at equal operations.
     """
-    used = [
+    pretrained, random = (
         [rung.operations for curve in curves if curve.kind == kind for rung in curve.rungs]
         for kind in ("pretrained", "random")
-    ]
-    if not all(used):
-        return None
-    budget = min(map(max, used))
-    return budget if budget >= max(map(min, used)) else None
+    )
+    spent = [(max(pair), min(pair)) for pair in product(pretrained, random)]
+    return max((most for most, least in spent if most <= EQUAL * least), default=None)
 
 
 def mean_of(runs: Sequence[RunResult], metric: str) -> float | None:

@@ -24,7 +24,7 @@ def study_sections(
     """The sections of a study, see :func:`finetune.report.comparison.sections.make_sections`.
 
     Where arms lie on compute curves, their data, task and number of labels have two sections instead of one: each arm
-    at the number of epochs that validation prefers, and at the most operations that both sides can spend.
+    at the number of epochs that validation prefers, and at equal operations.
 
     Args:
         runs: fine-tuned runs and baselines.

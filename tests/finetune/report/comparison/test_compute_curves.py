@@ -62,6 +62,9 @@ def test_curves_of_a_study(trained):
     assert common_budget([dbn, random]) == 12e12
     assert common_budget([dbn]) is None
     assert common_budget([dbn, replace(random, rungs=random.rungs[:2])]) is None
+    assert common_budget([dbn, replace(random, rungs=(random.rungs[0], random.rungs[3]))]) is None, (
+        "1 and 30 for 10, 12"
+    )
 
 
 def test_the_two_comparisons_may_come_to_opposite_verdicts(trained):
@@ -73,6 +76,18 @@ def test_the_two_comparisons_may_come_to_opposite_verdicts(trained):
     assert [decide_headline(section) for section in (longest, equal)] == ["random", "pretrained"]
     assert {arm.name: arm.runs[0].epochs for arm in longest.arms} == {"dbn": 30, "random_relu": 300}
     assert {arm.name: arm.runs[0].epochs for arm in equal.arms} == {"dbn": 30, "random_relu": 100}
+
+
+def test_there_is_no_verdict_at_equal_operations_where_one_side_has_spent_half(study):
+    """However well the pretrained arm does with twice the operations."""
+    train(study, "dbn", 10, 0.03, 2e12)
+    train(study, "dbn", 30, 0.01, 6e12)
+    for epochs, flops in ((10, 1e12), (30, 3e12), (100, 10e12)):
+        train(study, "random_relu", epochs, 0.04, flops)
+    (longest,) = study_sections(read_study(study.directory).compared)
+    assert "as long as it gains" in longest.title
+    table = write_report(study.directory).table.read_text(encoding="utf-8")
+    assert "there is no verdict at equal operations" in table
 
 
 def test_arms_are_chosen_by_the_trials_of_the_epochs_that_are_compared(trained):
@@ -105,7 +120,7 @@ def test_the_page_shows_both_comparisons_and_the_curves(trained):
     assert "Not at a plateau yet: random_relu." in page
     rows = [line for line in table.splitlines() if line.startswith("| random_relu |")]
     assert any("2.00 ± 0.04 (30.00 TFLOP)" in row and row.endswith("| not reached |") for row in rows)
-    assert "Both sides can spend 12.00 TFLOP." in table
+    assert "Both sides have spent 12.00 TFLOP, within a quarter." in table
 
 
 def test_a_choice_written_before_the_first_step_ended_does_not_stay(study, caplog):

@@ -60,9 +60,12 @@ def _sentences(curves: Sequence[ComputeCurve]) -> list[str]:
         sentences.append(f"Not at a plateau yet: {join_words(climbing)}.")
     budget = common_budget(curves)
     if budget is not None:
-        sentences.append(f"Both sides can spend {operations_text(budget)}.")
+        sentences.append(f"Both sides have spent {operations_text(budget)}, within a quarter.")
     elif {"pretrained", "random"} <= {curve.kind for curve in curves}:
-        sentences.append("No number of operations is enough for one side and was spent by the other.")
+        sentences.append(
+            "No run of one side has spent about as many operations as one of the other, so that there is no verdict at "
+            "equal operations."
+        )
     return sentences
 
 
