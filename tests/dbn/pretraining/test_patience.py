@@ -102,12 +102,12 @@ def test_operations_are_those_that_were_done_and_weights_those_of_so_many_epochs
 
 def test_a_member_that_has_stopped_is_frozen(digits_data: DataSet) -> None:
     """Each member of a group is to the bit what it is in a group that trains for its number of epochs."""
-    layers, runs = LAYERS[:1], [StackRun(seed) for seed in range(4)]
+    layers, runs = LAYERS[1:], [StackRun(seed) for seed in range(4)]
     together = pretrain_stacks(digits_data, layers, runs, progress=False)
     epochs = [own.facts[0]["epochs"] for own in together]
     assert len(set(epochs)) > 1, "or nobody waited for anybody"
     for number, n in enumerate(epochs):
-        fixed = [LayerSettings(n_hidden=12, **{**EAGER, "patience": None, "epochs": n})]
+        fixed = [LayerSettings(n_hidden=8, **{**EAGER, "patience": None, "epochs": n})]
         expected = pretrain_stacks(digits_data, fixed, runs, progress=False)[number]
         assert expected.facts[0]["flops"] == together[number].facts[0]["flops"]
         for name, weight in expected.stack.state_dict().items():
