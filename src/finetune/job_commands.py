@@ -6,10 +6,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from dbn.runs.identity import SUBMISSION
 from dbn.runs.overrides import overrides_of
-
-SUBMISSION = ("submit", "runs_per_job", "runs_at_once", "job_minutes")
-"""Settings of the submission, which its jobs do without."""
 
 
 @dataclass(frozen=True)

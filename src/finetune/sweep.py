@@ -30,10 +30,10 @@ from dbn.errors import SettingError, UserError
 from dbn.files import write_json
 from dbn.fitting.ranks import is_first
 from dbn.runs.directories import study_directory
-from dbn.runs.identity import INCIDENTAL
+from dbn.runs.identity import INCIDENTAL, SUBMISSION
 from dbn.runs.naming import NOT_NAMED, folder_name, label_count
 from finetune.climb_steps import climb_of, first_trials
-from finetune.job_commands import SUBMISSION, commands_of
+from finetune.job_commands import commands_of
 from finetune.optuna_trials import optuna_of
 from finetune.rungs import first_rung, halving_of
 from finetune.runs.sweeper import is_foreign

@@ -30,7 +30,7 @@ from dbn.pretraining.stack_identity import stack_identity, stack_name
 from dbn.pretraining.stack_memory import check_stack_memory
 from dbn.pretraining.topics import is_of_documents, perplexities, topic_facts
 from dbn.runs.directories import check_run_location, study_directory
-from dbn.runs.identity import INCIDENTAL, LABEL_KEYS, with_content
+from dbn.runs.identity import INCIDENTAL, LABEL_KEYS, SUBMISSION, with_content
 from dbn.runs.run import Run, execute_all
 from dbn.runs.seeds import by_seed, checkpoint_folder, in_equal_parts
 from dbn.runs.tracking import Tracker, Tracking, tracking
@@ -88,8 +88,7 @@ def pretraining_config(config: Mapping[str, Any]) -> dict[str, Any]:
     shared = {
         key: value
         for key, value in config.items()
-        if key
-        in STACK_KEYS | INCIDENTAL - {"pretrain_only", "runs_at_once", "runs_per_job", "space", "submit", "swept"}
+        if key in STACK_KEYS | INCIDENTAL - SUBMISSION - {"pretrain_only", "space", "swept"}
     }
     return {**shared, "data": {key: value for key, value in config["data"].items() if key not in LABEL_KEYS}}
 

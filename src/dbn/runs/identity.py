@@ -14,26 +14,22 @@ from dbn.data.augment_settings import settings_in_effect
 from dbn.data.content import content_of
 from dbn.data.split_settings import n_validation_of
 
-INCIDENTAL = frozenset(
-    {
-        "checkpoint_seconds",
-        "cluster",
-        "job_minutes",
-        "logger",
-        "n_parallel_seeds",
-        "objective",
-        "paths",
-        "pretrain_only",
-        "progress",
-        "report",
-        "runs_at_once",
-        "runs_per_job",
-        "snapshot",
-        "space",
-        "submit",
-        "swept",
-    }
-)
+SUBMISSION = frozenset({"job_minutes", "runs_at_once", "runs_per_job", "submit"})
+"""Top-level keys that say how a sweep is handed to SLURM; its jobs do without them."""
+INCIDENTAL = SUBMISSION | {
+    "checkpoint_seconds",
+    "cluster",
+    "logger",
+    "n_parallel_seeds",
+    "objective",
+    "paths",
+    "pretrain_only",
+    "progress",
+    "report",
+    "snapshot",
+    "space",
+    "swept",
+}
 """Top-level keys that do not affect a run's result, apart from rounding; a trial states what it drew from ``space``."""
 MACHINE_KEYS = frozenset({"accelerator", "devices", "num_nodes", "profiler", "strategy"})
 """Keys of the group ``trainer`` that determine devices and processes."""
